@@ -1,0 +1,28 @@
+#!/bin/sh
+# Runs TAP tests with prove, as `make check` calls it: run.sh TEST...   (names as in the Makefile)
+#   T="u200 005"    only tests whose name contains one of the words
+#   TEST_JOBS=2     how many at a time      TEST_VERBOSE=1   every line
+: "${srcdir:=.}" "${builddir:=.}" "${PROVE:=prove}" "${T:=}" "${TEST_JOBS:=2}" "${TEST_VERBOSE:=}"
+VARVE_PEERS=${VARVE_PEERS:-${HOME:-/root}/.cache/varve-peers}
+export srcdir builddir CC NM FUZZERS VARVE_PEERS
+
+list=
+for t; do
+    keep=${T:+no}
+    for word in $T; do
+        case ${t##*/} in *"$word"*) keep= ;; esac
+    done
+    [ -z "$keep" ] || continue
+    case $t in
+    *.t) list="$list $srcdir/$t" ;;
+    *) list="$list ./$t" ;;
+    esac
+done
+if [ -z "$list" ]; then
+    echo "no tests${T:+ with \"$T\" in their name}: nothing to run"
+    [ -z "$T" ]
+    exit
+fi
+cd "$builddir" || exit 1
+# shellcheck disable=SC2086  # a list of names without spaces
+exec "$PROVE" -e '' -j"$TEST_JOBS" --failures --comments ${TEST_VERBOSE:+-v} $list
