@@ -1,0 +1,101 @@
+#include "engine/os/files.h"
+
+#include "engine/base/assert.h"
+
+void
+vrv_files_init(struct vrv_files *fs, struct vrv_vfs *vfs, unsigned max)
+{
+    vrv_lock_init(&fs->lock, VRV_LOCK_files);
+    fs->vfs = vfs;
+    fs->max = max;
+    fs->open = 0;
+    vrv_list_init(&fs->idle);
+}
+
+void
+vrv_files_fini(struct vrv_files *fs)
+{
+    VRV_ASSERT(fs->open == 0);
+    vrv_lock_fini(&fs->lock);
+}
+
+static void
+slot_close(struct vrv_files *fs, struct vrv_file_slot *slot)
+{
+    if (slot->f == NULL)
+        return;
+    vrv_list_del(&slot->link);
+    vrv_file_close(&slot->f);
+    slot->stale = false;
+    fs->open--;
+}
+
+/* Every handle may be in use; then one more is opened: the limit gives way, the caller doesn't
+ * wait. */
+static void
+make_room(struct vrv_files *fs)
+{
+    while (fs->open >= fs->max && !vrv_list_empty(&fs->idle))
+        slot_close(fs, VRV_LIST_OF(fs->idle.next, struct vrv_file_slot, link));
+}
+
+int
+vrv_files_get(struct vrv_files *fs, struct vrv_file_slot *slot, const char *path, unsigned flags,
+    struct vrv_file **f, struct vrv_err *e)
+{
+    int rc = 0;
+
+    vrv_lock(&fs->lock);
+    if (slot->f != NULL && (flags & VRV_OPEN_WRITE) && !(slot->flags & VRV_OPEN_WRITE)) {
+        VRV_ASSERT(slot->users == 0);
+        slot_close(fs, slot);
+    }
+    if (slot->f == NULL) {
+        make_room(fs);
+        rc = vrv_vfs_open(fs->vfs, path, flags, &slot->f, e);
+        if (rc == 0) {
+            slot->flags = flags;
+            fs->open++;
+            vrv_list_init(&slot->link);
+        }
+    }
+    if (rc == 0) {
+        vrv_list_del(&slot->link);
+        slot->users++;
+        *f = slot->f;
+    }
+    vrv_unlock(&fs->lock);
+    return rc;
+}
+
+void
+vrv_files_put(struct vrv_files *fs, struct vrv_file_slot *slot)
+{
+    vrv_lock(&fs->lock);
+    VRV_ASSERT(slot->users > 0);
+    if (--slot->users == 0 && slot->stale)
+        slot_close(fs, slot);
+    else if (slot->users == 0)
+        vrv_list_push(&fs->idle, &slot->link);
+    vrv_unlock(&fs->lock);
+}
+
+void
+vrv_files_renew(struct vrv_files *fs, struct vrv_file_slot *slot)
+{
+    vrv_lock(&fs->lock);
+    if (slot->users == 0)
+        slot_close(fs, slot);
+    else
+        slot->stale = true;
+    vrv_unlock(&fs->lock);
+}
+
+void
+vrv_files_clear(struct vrv_files *fs, struct vrv_file_slot *slot)
+{
+    vrv_lock(&fs->lock);
+    VRV_ASSERT(slot->users == 0);
+    slot_close(fs, slot);
+    vrv_unlock(&fs->lock);
+}

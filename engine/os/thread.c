@@ -1,0 +1,22 @@
+#include "engine/os/thread.h"
+
+#include <errno.h>
+#include <signal.h>
+
+int
+vrv_thread_start(pthread_t *t, const char *name, void *(*run)(void *), void *ctx,
+    struct vrv_err *e)
+{
+    sigset_t all, old;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    int rc = pthread_create(t, NULL, run, ctx);
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc != 0) {
+        errno = rc;
+        return vrv_err_sys(e, "thread %s can't be started", name);
+    }
+    (void)pthread_setname_np(*t, name);
+    return 0;
+}

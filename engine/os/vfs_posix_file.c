@@ -1,0 +1,264 @@
+/* The open files of the real file system: whole reads and writes over calls that may be short,
+ * interrupted, or unknown to the kernel. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/os/vfs_posix.h"
+
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x00000080 /* Linux 6.14; older C libraries don't name it */
+#endif
+
+enum { POSIX_FILE_MAGIC = 0x66696c78 };
+
+struct posix_file {
+    struct vrv_file file;
+    uint32_t magic;
+    int fd;
+    bool direct;
+    struct vrv__posix_vfs *vfs;
+    char *path;
+};
+
+static struct posix_file *
+file_of(struct vrv_file *f)
+{
+    struct posix_file *pf = (struct posix_file *)f; /* its first member */
+
+    VRV_CHECK(pf, POSIX_FILE_MAGIC);
+    return pf;
+}
+
+static bool
+is_aligned(const void *p, size_t n, uint64_t pos)
+{
+    return (((uintptr_t)p | n | pos) & (VRV_DIRECT_ALIGN - 1)) == 0;
+}
+
+/* One read call; without RWF_DONTCACHE once that was refused. */
+static ssize_t
+read_once(struct posix_file *f, const struct iovec *iov, uint64_t pos, unsigned flags)
+{
+    bool dontcache = (flags & VRV_READ_DONTCACHE) && !f->direct
+        && !atomic_load_explicit(&f->vfs->no_dontcache, memory_order_relaxed);
+    int rwf = flags & VRV_READ_NOWAIT ? RWF_NOWAIT : 0;
+    ssize_t got;
+
+    if (dontcache) {
+        got = preadv2(f->fd, iov, 1, (off_t)pos, rwf | RWF_DONTCACHE);
+        if (got >= 0 || (errno != EOPNOTSUPP && errno != EINVAL))
+            return got;
+        atomic_store_explicit(&f->vfs->no_dontcache, true, memory_order_relaxed);
+    }
+    return preadv2(f->fd, iov, 1, (off_t)pos, rwf);
+}
+
+/* True for the errors of a read that was told not to wait and would have to.  A file system that
+ * can't tell (EOPNOTSUPP) counts as one that would. */
+static bool
+would_wait(int sys, unsigned flags)
+{
+    return (flags & VRV_READ_NOWAIT) && (sys == EAGAIN || sys == EOPNOTSUPP);
+}
+
+static ssize_t
+posix_pread(struct vrv_file *file, void *buf, size_t n, uint64_t pos, unsigned flags,
+    struct vrv_err *e)
+{
+    struct posix_file *f = file_of(file);
+    size_t done = 0;
+
+    VRV_ASSERT(!f->direct || is_aligned(buf, n, pos));
+    while (done < n) {
+        struct iovec iov = { (char *)buf + done, n - done };
+        ssize_t got = read_once(f, &iov, pos + done, flags);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 && would_wait(errno, flags)) {
+            if (done > 0)
+                break;
+            return vrv_err_set(e, VRV_E_AGAIN, "read %s: not in memory", f->path);
+        }
+        if (got < 0)
+            return vrv_err_sys(e, "read %s at %llu", f->path, (unsigned long long)(pos + done));
+        if (got == 0)
+            break;
+        done += (size_t)got;
+        if (f->direct && done % VRV_DIRECT_ALIGN != 0)
+            break; /* the end of the file; going on from here would be misaligned */
+    }
+    return (ssize_t)done;
+}
+
+/* Position in a caller's iovecs that is moved forward without changing them. */
+struct iov_place {
+    int i;      /* iovecs before this one are done */
+    size_t off; /* and this many bytes of it */
+};
+
+/* Write from `at` on, as much as one call takes. After a short write the rest of the split iovec
+ * goes alone, so that no copy of the array is needed. */
+static ssize_t
+write_once(struct posix_file *f, const struct iovec *iov, int n, struct iov_place at, uint64_t pos)
+{
+    if (at.off > 0)
+        return pwrite(f->fd, (const char *)iov[at.i].iov_base + at.off, iov[at.i].iov_len - at.off,
+            (off_t)pos);
+    return pwritev(f->fd, iov + at.i, n - at.i < IOV_MAX ? n - at.i : IOV_MAX, (off_t)pos);
+}
+
+static struct iov_place
+iov_advance(const struct iovec *iov, int n, struct iov_place at, size_t by)
+{
+    at.off += by;
+    while (at.i < n && at.off >= iov[at.i].iov_len)
+        at.off -= iov[at.i++].iov_len;
+    return at;
+}
+
+static int
+posix_pwritev(struct vrv_file *file, const struct iovec *iov, int n, uint64_t pos,
+    struct vrv_err *e)
+{
+    struct posix_file *f = file_of(file);
+    struct iov_place at = iov_advance(iov, n, (struct iov_place){ 0, 0 }, 0);
+
+    for (int i = 0; f->direct && i < n; i++)
+        VRV_ASSERT(is_aligned(iov[i].iov_base, iov[i].iov_len, pos));
+    while (at.i < n) {
+        ssize_t put = write_once(f, iov, n, at, pos);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put == 0) { /* not expected of a regular file, and would loop for ever */
+            put = -1;
+            errno = EIO;
+        }
+        if (put < 0)
+            return vrv_err_sys(e, "write %s at %llu", f->path, (unsigned long long)pos);
+        pos += (uint64_t)put;
+        at = iov_advance(iov, n, at, (size_t)put);
+    }
+    return 0;
+}
+
+int
+vrv__posix_sync(int fd, bool metadata)
+{
+    int rc;
+
+    do {
+        rc = metadata ? fsync(fd) : fdatasync(fd);
+    } while (rc < 0 && errno == EINTR);
+    return rc;
+}
+
+static int
+posix_sync(struct vrv_file *file, struct vrv_err *e)
+{
+    struct posix_file *f = file_of(file);
+
+    return vrv__posix_sync(f->fd, false) < 0 ? vrv_err_sys(e, "sync %s", f->path) : 0;
+}
+
+/* WRITE alone starts the transfer and doesn't report errors, so none is swallowed here that
+ * the next sync must see. */
+static void
+posix_write_behind(struct vrv_file *file, uint64_t pos, uint64_t n)
+{
+    (void)sync_file_range(file_of(file)->fd, (off_t)pos, (off_t)n, SYNC_FILE_RANGE_WRITE);
+}
+
+static void
+posix_drop_cache(struct vrv_file *file, uint64_t pos, uint64_t n)
+{
+    (void)posix_fadvise(file_of(file)->fd, (off_t)pos, (off_t)n, POSIX_FADV_DONTNEED);
+}
+
+static int
+posix_truncate(struct vrv_file *file, uint64_t size, struct vrv_err *e)
+{
+    struct posix_file *f = file_of(file);
+    int rc;
+
+    do {
+        rc = ftruncate(f->fd, (off_t)size);
+    } while (rc < 0 && errno == EINTR);
+    if (rc < 0)
+        return vrv_err_sys(e, "truncate %s to %llu", f->path, (unsigned long long)size);
+    return 0;
+}
+
+static int
+posix_size(struct vrv_file *file, uint64_t *size, struct vrv_err *e)
+{
+    struct posix_file *f = file_of(file);
+    struct stat st;
+
+    if (fstat(f->fd, &st) < 0)
+        return vrv_err_sys(e, "stat %s", f->path);
+    *size = (uint64_t)st.st_size;
+    return 0;
+}
+
+static int
+posix_set_readonly(struct vrv_file *file, bool readonly, struct vrv_err *e)
+{
+    struct posix_file *f = file_of(file);
+
+    if (fchmod(f->fd, readonly ? VRV__SEALED_MODE : VRV__FILE_MODE) < 0)
+        return vrv_err_sys(e, "change the mode of %s", f->path);
+    return 0;
+}
+
+int
+vrv__posix_fd(struct vrv_file *file)
+{
+    return file_of(file)->fd;
+}
+
+static void
+posix_file_close(struct vrv_file *file)
+{
+    struct posix_file *f = file_of(file);
+
+    (void)close(f->fd); /* what had to be durable was synced before */
+    f->magic = 0;
+    free(f->path);
+    free(f);
+}
+
+static const struct vrv_file_ops posix_file_ops = {
+    .pread = posix_pread,
+    .pwritev = posix_pwritev,
+    .sync = posix_sync,
+    .write_behind = posix_write_behind,
+    .drop_cache = posix_drop_cache,
+    .truncate = posix_truncate,
+    .size = posix_size,
+    .set_readonly = posix_set_readonly,
+    .fd = vrv__posix_fd,
+    .close = posix_file_close,
+};
+
+struct vrv_file *
+vrv__posix_file_new(struct vrv__posix_vfs *v, int fd, const char *path, bool direct)
+{
+    struct posix_file *f = VRV_NEW(struct posix_file);
+
+    f->file.ops = &posix_file_ops;
+    f->magic = POSIX_FILE_MAGIC;
+    f->fd = fd;
+    f->direct = direct;
+    f->vfs = v;
+    f->path = vrv_mem_strdup(path);
+    f->file.path = f->path;
+    return &f->file;
+}
