@@ -1,0 +1,87 @@
+/*
+ * Topics, partitions, ids and configurations, on a metastore.
+ *
+ * Keys: "topic/<uuid>" holds name, partition count, creation time and configuration;
+ * "name/<topic name>" holds the uuid (so two creations of one name conflict);
+ * "part/<uuid>/<partition>" holds the leader epoch.  A deleted topic stays as
+ * "gone/<uuid>" until its files are gone, so that a crash in between only delays that.
+ * Names are data: on disk a topic is its uuid.
+ *
+ * The catalog keeps an image of these in memory, fed by the watch, and offers calls that wait
+ * for their outcome by stepping the metastore ("unknown" is settled by reading again).
+ * Threads: any; one call changes at a time (lock rank meta).
+ */
+#ifndef VRV_META_CATALOG_H
+#define VRV_META_CATALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/err.h"
+#include "engine/base/uuid.h"
+
+struct vrv_catalog;
+struct vrv_metastore;
+
+enum { VRV_TOPIC_NAME_MAX = 249, VRV_PARTITIONS_MAX = 100000, VRV_CONFIGS_MAX = 64 };
+
+struct vrv_config_kv {
+    char *key, *value;
+};
+
+struct vrv_topic_info {
+    struct vrv_uuid id;
+    char name[VRV_TOPIC_NAME_MAX + 1];
+    int32_t partitions;
+    int64_t created_ms;
+    uint64_t mod; /* revision: give it to vrv_catalog_alter to be told of a change in between */
+    struct vrv_config_kv *configs; /* sorted by key; owned by the info */
+    size_t config_n;
+};
+
+/* Reads everything; the catalog borrows m, which must outlive it. */
+int vrv_catalog_open(struct vrv_catalog **out, struct vrv_metastore *m, struct vrv_err *e)
+    VRV_MUST_CHECK;
+void vrv_catalog_close(struct vrv_catalog **c);
+
+/* [A-Za-z0-9._-]{1,249}, not "." or "..": INVALID with a sentence otherwise. */
+int vrv_topic_name_check(const char *name, struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Durable when it returns 0.  id is the caller's (random).  Errors: EXISTS, INVALID, IO. */
+int vrv_catalog_create(struct vrv_catalog *c, const struct vrv_uuid *id, const char *name,
+    int32_t partitions, int64_t now_ms, const struct vrv_config_kv *configs, size_t config_n,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* The topic is gone when this returns 0, and remembered as "gone" until vrv_catalog_forget. */
+int vrv_catalog_delete(struct vrv_catalog *c, const char *name, struct vrv_err *e) VRV_MUST_CHECK;
+int vrv_catalog_forget(struct vrv_catalog *c, const struct vrv_uuid *id, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* More partitions, never fewer (INVALID). */
+int vrv_catalog_grow(struct vrv_catalog *c, const char *name, int32_t partitions,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* Replace the configuration; CONFLICT when the topic changed after `mod` (0: don't care). */
+int vrv_catalog_alter(struct vrv_catalog *c, const char *name, uint64_t mod,
+    const struct vrv_config_kv *configs, size_t config_n, struct vrv_err *e) VRV_MUST_CHECK;
+/* Raise the leader epochs of n partitions of a topic by one each, durably; the new ones in
+ * epochs[].  In transactions of at most VRV_META_OPS_MAX writes.  When an outcome was unknown an
+ * epoch may be skipped; none is ever given twice. */
+int vrv_catalog_bump(struct vrv_catalog *c, const struct vrv_uuid *id, const int32_t *parts,
+    size_t n, int32_t *epochs, struct vrv_err *e) VRV_MUST_CHECK;
+/* 0 until the first bump; -1: there is no such partition. */
+int32_t vrv_catalog_epoch(struct vrv_catalog *c, const struct vrv_uuid *id, int32_t part);
+
+/* A copy, to be freed with vrv_topic_info_fini; NOTFOUND. */
+int vrv_catalog_by_name(struct vrv_catalog *c, const char *name, struct vrv_topic_info *out,
+    struct vrv_err *e) VRV_MUST_CHECK;
+int vrv_catalog_by_id(struct vrv_catalog *c, const struct vrv_uuid *id, struct vrv_topic_info *out,
+    struct vrv_err *e) VRV_MUST_CHECK;
+void vrv_topic_info_fini(struct vrv_topic_info *t);
+
+/* In order of name; the info is borrowed for the call.  Not zero stops and is returned. */
+typedef int vrv_topic_fn(void *ctx, const struct vrv_topic_info *t);
+int vrv_catalog_each(struct vrv_catalog *c, vrv_topic_fn *fn, void *ctx);
+/* Topics deleted but not yet forgotten. */
+typedef int vrv_gone_fn(void *ctx, const struct vrv_uuid *id);
+int vrv_catalog_each_gone(struct vrv_catalog *c, vrv_gone_fn *fn, void *ctx);
+
+#endif

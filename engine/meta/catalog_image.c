@@ -1,0 +1,286 @@
+#include "engine/meta/catalog_image.h"
+
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/meta/catalog_codec.h"
+
+struct gone {
+    struct vrv_omap_node node;
+    struct vrv_uuid id;
+};
+
+static struct vrv_cattopic *
+topic_by_id(const struct vrv_omap_node *n)
+{
+    return n != NULL ? VRV_OMAP_OF(n, struct vrv_cattopic, by_id) : NULL;
+}
+
+static struct vrv_cattopic *
+topic_by_name(const struct vrv_omap_node *n)
+{
+    return n != NULL ? VRV_OMAP_OF(n, struct vrv_cattopic, by_name) : NULL;
+}
+
+static struct gone *
+gone_of(const struct vrv_omap_node *n)
+{
+    return n != NULL ? VRV_OMAP_OF(n, struct gone, node) : NULL;
+}
+
+static int
+compare_id(const void *key, const struct vrv_omap_node *n)
+{
+    return memcmp(key, &topic_by_id(n)->id, sizeof(struct vrv_uuid));
+}
+
+static int
+compare_name(const void *key, const struct vrv_omap_node *n)
+{
+    return strcmp(key, topic_by_name(n)->name);
+}
+
+static int
+compare_gone(const void *key, const struct vrv_omap_node *n)
+{
+    return memcmp(key, &gone_of(n)->id, sizeof(struct vrv_uuid));
+}
+
+static void
+free_topic(struct vrv_cattopic *t)
+{
+    free(t->value);
+    free(t->epochs);
+    free(t);
+}
+
+void
+vrv_catimage_init(struct vrv_catimage *img)
+{
+    memset(img, 0, sizeof(*img));
+    vrv_omap_init(&img->by_id, compare_id);
+    vrv_omap_init(&img->by_name, compare_name);
+    vrv_omap_init(&img->gone, compare_gone);
+}
+
+void
+vrv_catimage_fini(struct vrv_catimage *img)
+{
+    struct vrv_omap_node *n;
+
+    while ((n = vrv_omap_pop(&img->by_id)) != NULL)
+        free_topic(topic_by_id(n));
+    while ((n = vrv_omap_pop(&img->gone)) != NULL)
+        free(gone_of(n));
+}
+
+/* ---- what is known */
+
+const struct vrv_cattopic *
+vrv_catimage_by_id(const struct vrv_catimage *img, const struct vrv_uuid *id)
+{
+    struct vrv_cattopic *t = topic_by_id(vrv_omap_find(&img->by_id, id));
+
+    return t != NULL && t->mod != 0 ? t : NULL;
+}
+
+const struct vrv_cattopic *
+vrv_catimage_by_name(const struct vrv_catimage *img, const char *name)
+{
+    return topic_by_name(vrv_omap_find(&img->by_name, name));
+}
+
+const struct vrv_cattopic *
+vrv_catimage_after(const struct vrv_catimage *img, const char *name)
+{
+    return topic_by_name(name != NULL ? vrv_omap_after(&img->by_name, name)
+                                      : vrv_omap_first(&img->by_name));
+}
+
+int32_t
+vrv_cattopic_epoch(const struct vrv_cattopic *t, int32_t part)
+{
+    return part < t->epoch_n ? t->epochs[part] : 0;
+}
+
+void
+vrv_cattopic_info(const struct vrv_cattopic *t, struct vrv_topic_info *out)
+{
+    vrv_catinfo_parse(out, t->value, t->value_len);
+    out->id = t->id;
+    out->mod = t->mod;
+}
+
+bool
+vrv_catimage_is_gone(const struct vrv_catimage *img, const struct vrv_uuid *id)
+{
+    return vrv_omap_find(&img->gone, id) != NULL;
+}
+
+const struct vrv_uuid *
+vrv_catimage_gone_after(const struct vrv_catimage *img, const struct vrv_uuid *id)
+{
+    struct gone *g = gone_of(
+        id != NULL ? vrv_omap_after(&img->gone, id) : vrv_omap_first(&img->gone));
+
+    return g != NULL ? &g->id : NULL;
+}
+
+/* ---- the past */
+
+/* -1: not among the last that were deleted. */
+static int
+past_find(const struct vrv_catimage *img, const struct vrv_uuid *id)
+{
+    size_t n = img->past_n < VRV_CATIMAGE_PAST_MAX ? img->past_n : VRV_CATIMAGE_PAST_MAX;
+
+    for (size_t i = 0; i < n; i++)
+        if (vrv_uuid_eq(&img->past[i].id, id))
+            return (int)i;
+    return -1;
+}
+
+static void
+past_add(struct vrv_catimage *img, const struct vrv_uuid *id, bool forgotten)
+{
+    int at = past_find(img, id);
+
+    if (at < 0) {
+        at = (int)(img->past_n++ % VRV_CATIMAGE_PAST_MAX);
+        img->past[at].forgotten = false;
+    }
+    img->past[at].id = *id;
+    img->past[at].forgotten |= forgotten;
+}
+
+/* ---- news */
+
+/* The topic with this id, made when it is new; NULL when the id was deleted. */
+static struct vrv_cattopic *
+topic_for_news(struct vrv_catimage *img, const struct vrv_uuid *id)
+{
+    struct vrv_cattopic *t = topic_by_id(vrv_omap_find(&img->by_id, id));
+
+    if (t != NULL || vrv_catimage_is_gone(img, id) || past_find(img, id) >= 0)
+        return t;
+    t = VRV_NEW(struct vrv_cattopic);
+    t->id = *id;
+    vrv_omap_insert(&img->by_id, &t->id, &t->by_id);
+    return t;
+}
+
+/* While the deletion of one topic and the creation of the next are on their way to us, two have
+ * one name: the later one has it. */
+static void
+take_name(struct vrv_catimage *img, struct vrv_cattopic *t)
+{
+    struct vrv_cattopic *other = topic_by_name(vrv_omap_find(&img->by_name, t->name));
+
+    VRV_ASSERT(!t->named);
+    if (other != NULL && other->mod > t->mod)
+        return;
+    if (other != NULL) {
+        (void)vrv_omap_remove(&img->by_name, other->name);
+        other->named = false;
+    }
+    vrv_omap_insert(&img->by_name, t->name, &t->by_name);
+    t->named = true;
+}
+
+static void
+leave_name(struct vrv_catimage *img, struct vrv_cattopic *t)
+{
+    if (t->named)
+        (void)vrv_omap_remove(&img->by_name, t->name);
+    t->named = false;
+}
+
+int
+vrv_catimage_put(struct vrv_catimage *img, const struct vrv_uuid *id, const void *value, size_t n,
+    uint64_t mod, struct vrv_err *e)
+{
+    char key[VRV_CATKEY_MAX];
+    struct vrv_cathead h;
+
+    vrv_catkey_topic(key, id);
+    int rc = vrv_cathead_parse(&h, key, value, n, e);
+    if (rc < 0)
+        return rc;
+    struct vrv_cattopic *t = topic_for_news(img, id);
+    if (t == NULL || t->mod >= mod)
+        return 0;
+    leave_name(img, t);
+    free(t->value);
+    t->value = vrv_mem_zero(n + h.name_len + 1);
+    memcpy(t->value, value, n);
+    t->value_len = (uint32_t)n;
+    t->name = (char *)t->value + n;
+    memcpy(t->name, h.name, h.name_len);
+    t->partitions = h.partitions;
+    t->mod = mod;
+    take_name(img, t);
+    return 0;
+}
+
+static void
+remove_topic(struct vrv_catimage *img, struct vrv_cattopic *t)
+{
+    if (t == NULL)
+        return;
+    leave_name(img, t);
+    (void)vrv_omap_remove(&img->by_id, &t->id);
+    free_topic(t);
+}
+
+void
+vrv_catimage_drop(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t mod)
+{
+    struct vrv_cattopic *t = topic_by_id(vrv_omap_find(&img->by_id, id));
+
+    if (t != NULL && t->mod >= mod)
+        return;
+    past_add(img, id, false);
+    remove_topic(img, t);
+}
+
+void
+vrv_catimage_epoch(struct vrv_catimage *img, const struct vrv_uuid *id, int32_t part,
+    int32_t epoch)
+{
+    struct vrv_cattopic *t = topic_for_news(img, id);
+
+    VRV_ASSERT(part >= 0 && part < VRV_PARTITIONS_MAX);
+    if (t == NULL)
+        return;
+    if (part >= t->epoch_n) {
+        int32_t n = part < t->partitions ? t->partitions : part + 1;
+
+        t->epochs = vrv_mem_grow(t->epochs, (size_t)n * sizeof(*t->epochs));
+        memset(t->epochs + t->epoch_n, 0, (size_t)(n - t->epoch_n) * sizeof(*t->epochs));
+        t->epoch_n = n;
+    }
+    if (t->epochs[part] < epoch)
+        t->epochs[part] = epoch;
+}
+
+void
+vrv_catimage_put_gone(struct vrv_catimage *img, const struct vrv_uuid *id)
+{
+    int past = past_find(img, id);
+
+    if (vrv_catimage_is_gone(img, id) || (past >= 0 && img->past[past].forgotten))
+        return;
+    past_add(img, id, false);
+    remove_topic(img, topic_by_id(vrv_omap_find(&img->by_id, id)));
+    struct gone *g = VRV_NEW(struct gone);
+    g->id = *id;
+    vrv_omap_insert(&img->gone, &g->id, &g->node);
+}
+
+void
+vrv_catimage_drop_gone(struct vrv_catimage *img, const struct vrv_uuid *id)
+{
+    free(gone_of(vrv_omap_remove(&img->gone, id)));
+    past_add(img, id, true);
+}
