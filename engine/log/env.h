@@ -1,0 +1,35 @@
+/* What all logs of one engine share. */
+#ifndef VRV_LOG_ENV_H
+#define VRV_LOG_ENV_H
+
+#include <stdatomic.h>
+
+#include "engine/base/list.h"
+#include "engine/os/clock.h"
+#include "engine/os/files.h"
+#include "engine/os/lock.h"
+#include "engine/tail/slab.h"
+#include "engine/wal/journal.h"
+
+struct vrv_waiter;
+
+struct vrv_log_env {
+    struct vrv_clock *clock;
+    struct vrv_files *files;
+    struct vrv_slab_pool *pool;
+    struct vrv_journal *journal;
+    size_t flush_bytes;        /* a log with so much unwritten is written at once */
+    uint64_t seed;             /* spreads the age at which segments roll */
+
+    struct vrv_lock lock;      /* rank lists; guards what follows */
+    struct vrv_list touched;   /* logs that changed since their last checkpoint */
+    struct vrv_list flushable; /* logs with flush_bytes or more to write */
+    struct vrv_waiter **heap;  /* by deadline, earliest first */
+    uint32_t heap_n, heap_cap;
+    void (*flush_wanted)(void *ctx); /* called when the second list gets its first member */
+    void *ctx;
+
+    _Atomic uint64_t appended_bytes, appended_batches;
+};
+
+#endif

@@ -1,0 +1,216 @@
+#include "engine/log/log.h"
+
+#include <stdlib.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/log/log_int.h"
+
+void
+vrv_log_config_default(struct vrv_log_config *c)
+{
+    *c = (struct vrv_log_config){.policy = VRV_FLUSH_SYNC,
+        .flush_ms = 1000,
+        .flush_messages = INT64_MAX,
+        .segment_bytes = (uint64_t)1 << 30,
+        .segment_ms = (int64_t)7 * 24 * 3600 * 1000,
+        .index_interval = 4096,
+        .retention_ms = (int64_t)7 * 24 * 3600 * 1000,
+        .retention_bytes = -1,
+        .batch_max = 1048588,
+        .ts_before_max_ms = INT64_MAX,
+        .ts_after_max_ms = INT64_MAX};
+}
+
+struct vrv_log_config *
+vrv_log_config_new(const struct vrv_log_config *c)
+{
+    struct vrv_log_config *copy = VRV_NEW(struct vrv_log_config);
+
+    *copy = *c;
+    atomic_init(&copy->refs, 1);
+    return copy;
+}
+
+void
+vrv_log_config_unref(struct vrv_log_config *c)
+{
+    if (c != NULL && atomic_fetch_sub(&c->refs, 1) == 1)
+        free(c);
+}
+
+struct vrv_log *
+vrv_log_new(struct vrv_log_env *env, const struct vrv_log_id *id, struct vrv_log_config *config,
+    int32_t epoch)
+{
+    struct vrv_log *log = VRV_NEW(struct vrv_log);
+
+    log->magic = VRV_LOG_MAGIC;
+    vrv_lock_init(&log->lock, VRV_LOCK_log);
+    log->env = env;
+    log->id = *id;
+    (void)atomic_fetch_add(&config->refs, 1);
+    log->config = config;
+    log->epoch = epoch;
+    vrv_list_init(&log->touched_link);
+    vrv_list_init(&log->flush_link);
+    return log;
+}
+
+void
+vrv_log_free(struct vrv_log **logp)
+{
+    struct vrv_log *log = *logp;
+
+    if (log == NULL)
+        return;
+    VRV_CHECK(log, VRV_LOG_MAGIC);
+    vrv_lock(&log->env->lock);
+    vrv_list_del(&log->touched_link);
+    vrv_list_del(&log->flush_link);
+    vrv_unlock(&log->env->lock);
+    for (uint32_t i = 0; i < log->seg_n; i++)
+        vrv_seg_unref(log->segs[i]);
+    free(log->segs);
+    free(log->ring.v);
+    vrv_epochs_fini(&log->epochs);
+    vrv_producers_free(&log->producers);
+    vrv_log_config_unref(log->config);
+    vrv_lock_fini(&log->lock);
+    free(log);
+    *logp = NULL;
+}
+
+void
+vrv_log_set_config(struct vrv_log *log, struct vrv_log_config *config)
+{
+    (void)atomic_fetch_add(&config->refs, 1);
+    vrv_lock(&log->lock);
+    struct vrv_log_config *old = log->config;
+    log->config = config;
+    vrv_unlock(&log->lock);
+    vrv_log_config_unref(old);
+}
+
+void
+vrv_log_set_epoch(struct vrv_log *log, int32_t epoch)
+{
+    vrv_lock(&log->lock);
+    VRV_ASSERT(epoch >= log->epoch);
+    log->epoch = epoch;
+    vrv_unlock(&log->lock);
+}
+
+struct vrv_log_offsets
+vrv_log_offsets(struct vrv_log *log)
+{
+    VRV_CHECK(log, VRV_LOG_MAGIC);
+    vrv_lock(&log->lock);
+    struct vrv_log_offsets o = {.start = log->start,
+        .hw = log->hw,
+        .end = log->end,
+        .epoch = log->epoch,
+        .segments = log->seg_n};
+    for (uint32_t i = 0; i < log->seg_n; i++)
+        o.bytes += log->segs[i]->size;
+    vrv_unlock(&log->lock);
+    return o;
+}
+
+/* ---- the ring ---- */
+
+struct vrv_entry *
+vrv_ring_at(const struct vrv_ring *r, uint64_t number)
+{
+    VRV_ASSERT(number >= r->first && number < r->end);
+    return r->v[number & (r->cap - 1)];
+}
+
+void
+vrv__ring_push(struct vrv_ring *r, struct vrv_entry *en)
+{
+    if (r->end - r->first == r->cap) {
+        uint32_t cap = r->cap ? r->cap * 2 : 4;
+        struct vrv_entry **v = vrv_mem_zero(cap * sizeof(*v));
+
+        for (uint64_t i = r->first; i < r->end; i++)
+            v[i & (cap - 1)] = r->v[i & (r->cap - 1)];
+        free(r->v);
+        r->v = v;
+        r->cap = cap;
+    }
+    r->v[r->end++ & (r->cap - 1)] = en;
+}
+
+void
+vrv__ring_pop(struct vrv_ring *r)
+{
+    VRV_ASSERT(r->first < r->flushed);
+    r->first++;
+    if (r->first == r->end) { /* idle: an idle partition holds no ring */
+        free(r->v);
+        r->v = NULL;
+        r->cap = 0;
+    }
+}
+
+/* ---- segments ---- */
+
+struct vrv_seg *
+vrv__log_open_seg(const struct vrv_log *log)
+{
+    struct vrv_seg *s = log->seg_n > 0 ? log->segs[log->seg_n - 1] : NULL;
+
+    return s != NULL && s->state == VRV_SEG_OPEN ? s : NULL;
+}
+
+void
+vrv__log_add_seg(struct vrv_log *log, struct vrv_seg *s)
+{
+    VRV_ASSERT(log->seg_n == 0 || log->segs[log->seg_n - 1]->next <= s->base);
+    VRV_PUSH_ROOM(log->segs, log->seg_n, log->seg_cap);
+    log->segs[log->seg_n++] = s;
+}
+
+/* The segment that holds offset, or the first one behind it: an index into segs, seg_n for none. */
+uint32_t
+vrv_log_seg_for(const struct vrv_log *log, int64_t offset)
+{
+    uint32_t lo = 0, hi = log->seg_n;
+
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+
+        if (log->segs[mid]->next > offset)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo;
+}
+
+/* log->lock is held. */
+void
+vrv__log_touch(struct vrv_log *log)
+{
+    if (log->touched)
+        return;
+    log->touched = true;
+    vrv_lock(&log->env->lock);
+    vrv_list_push(&log->env->touched, &log->touched_link);
+    vrv_unlock(&log->env->lock);
+}
+
+void
+vrv__log_want_flush(struct vrv_log *log)
+{
+    struct vrv_log_env *env = log->env;
+
+    vrv_lock(&env->lock);
+    bool first = vrv_list_empty(&env->flushable);
+    if (vrv_list_empty(&log->flush_link))
+        vrv_list_push(&env->flushable, &log->flush_link);
+    vrv_unlock(&env->lock);
+    if (first && env->flush_wanted != NULL)
+        env->flush_wanted(env->ctx);
+}

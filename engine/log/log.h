@@ -1,0 +1,210 @@
+/*
+ * One partition: a log of record batches.
+ *
+ *   start ≤ ... ≤ high watermark ≤ end
+ *
+ * start    records below it are gone (retention, delete-records)
+ * hw       records below it are committed by their policy and may be read
+ * end      the next offset that will be given out
+ *
+ * Where the bytes of a batch are, in its life: a ring of journal entries (memory) until it is
+ * evicted, and from the flush on also a segment.  The ring is ordered by offset, as are the
+ * segments, and together they cover start to end without a gap that wasn't there when appending.
+ *
+ * Threads: any; `lock` (rank log) guards everything that is not fixed.  The flusher alone writes
+ * segments.  No lock is held over disk I/O.
+ */
+#ifndef VRV_LOG_LOG_H
+#define VRV_LOG_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/batch/batch.h"
+#include "engine/log/env.h"
+#include "engine/log/epochs.h"
+#include "engine/log/producers.h"
+#include "engine/seg/seg.h"
+
+enum vrv_flush_policy { VRV_FLUSH_SYNC, VRV_FLUSH_INTERVAL, VRV_FLUSH_NONE };
+
+/* Shared by the partitions of a topic; replaced as a whole when it changes. */
+struct vrv_log_config {
+    _Atomic uint32_t refs;
+    enum vrv_flush_policy policy;
+    int64_t flush_ms;         /* interval: sync at least so often, */
+    int64_t flush_messages;   /* and after so many records */
+    uint64_t segment_bytes;
+    int64_t segment_ms;       /* roll at this age; INT64_MAX: never */
+    int64_t segment_jitter_ms;
+    uint32_t index_interval;
+    int64_t retention_ms;     /* -1: keep for ever */
+    int64_t retention_bytes;  /* -1: without limit */
+    uint32_t batch_max;       /* largest batch in bytes */
+    bool log_append_time;
+    bool strict;              /* walk every record of every batch */
+    int64_t ts_before_max_ms, ts_after_max_ms; /* INT64_MAX: no limit */
+};
+
+void vrv_log_config_default(struct vrv_log_config *c);
+struct vrv_log_config *vrv_log_config_new(const struct vrv_log_config *c);
+void vrv_log_config_unref(struct vrv_log_config *c);
+
+struct vrv_waiter;
+
+/* Entries of a log in memory, by number; a power of two long, NULL when idle. */
+struct vrv_ring {
+    struct vrv_entry **v;
+    uint32_t cap;
+    uint64_t first, flushed, committed, end; /* entry numbers: first <= flushed <= ... */
+};
+
+struct vrv_log {
+    uint32_t magic;
+    struct vrv_lock lock;
+    struct vrv_log_env *env;
+    struct vrv_log_id id;
+    struct vrv_log_config *config;
+    int64_t start, hw, end;
+    int64_t start_next;        /* where the start will be once what is in the journal is committed */
+    int64_t ceiling;           /* lossy policies: offsets below it may be given out (L1) */
+    int32_t epoch;             /* of the metastore; stamped on batches */
+    bool gone;                 /* deleted, or not ours any more */
+    struct vrv_epochs epochs;
+    struct vrv_producers *producers;
+    struct vrv_seg **segs;     /* ascending; the last may be open */
+    uint32_t seg_n, seg_cap;
+    struct vrv_ring ring;
+    uint64_t unflushed;        /* committed bytes that no segment has */
+    uint64_t state_seq;        /* recovery: entries below it are in the checkpointed state, */
+    int64_t replay_base;       /* and the next one goes to this segment (-1: a new one), */
+    uint64_t replay_pos;       /* here */
+    uint64_t seq_end;          /* one past its newest journal entry */
+    int64_t unsynced;          /* records since the last group that was to be synced (interval) */
+    struct vrv_waiter *waiters;
+    struct vrv_list touched_link, flush_link; /* guarded by env->lock */
+    bool touched;              /* guarded by lock: is it in env->touched? */
+    bool seals_pending;        /* a closed segment waits for its footer */
+};
+
+/* A log that never held anything, starting at offset 0. */
+struct vrv_log *vrv_log_new(struct vrv_log_env *env, const struct vrv_log_id *id,
+    struct vrv_log_config *config, int32_t epoch);
+/* Nothing of it may be in the journal. */
+void vrv_log_free(struct vrv_log **log);
+void vrv_log_set_config(struct vrv_log *log, struct vrv_log_config *config);
+/* A new epoch from the metastore; what is appended from now on carries it. */
+void vrv_log_set_epoch(struct vrv_log *log, int32_t epoch);
+
+struct vrv_log_offsets {
+    int64_t start, hw, end;
+    int32_t epoch;
+    uint64_t bytes; /* in segments */
+    uint32_t segments;
+};
+struct vrv_log_offsets vrv_log_offsets(struct vrv_log *log);
+
+/* ---- append (log_append.c) ---- */
+
+struct vrv_append {
+    struct vrv_log *log;
+    struct vrv_slab *slab;   /* holds the bytes; the log takes its own reference */
+    uint8_t *bytes;          /* one batch; its header is stamped in place */
+    size_t n;
+    int32_t leader_epoch;    /* what the caller believes: EPOCH_OLD or EPOCH_NEW when wrong; -1:
+                              * doesn't care */
+    bool internal;           /* not from a client: control batches are allowed */
+    /* results */
+    int64_t base_offset;
+    int32_t bad_record;      /* index of the record at fault, or -1 */
+};
+
+/* Append one batch to each of n different logs: all or nothing, also over a crash.  When it
+ * returns 0, `t` will be posted to t->done.cq once everything is durable under the policies of its
+ * logs (or the WAL fails); otherwise nothing happened, t is not posted, and *failed (may
+ * be NULL) is the part at fault.
+ * Errors: those of vrv_batch_check; PRODUCER, SEQUENCE; EPOCH_OLD, EPOCH_NEW; NOTFOUND (the log is
+ * gone); AGAIN (memory or WAL full for now); NOSPACE; STOPPED, FENCED. */
+int vrv_log_append(struct vrv_append *parts, size_t n, struct vrv_ticket *t, size_t *failed,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Move the start to `offset` (at most hw: RANGE; -1 means hw).  Posted when durable. */
+int vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* Close the open segment, so that it gets sealed; nothing happens when it is empty. */
+void vrv_log_roll(struct vrv_log *log);
+/* Roll when the open segment is older than its age limit. */
+void vrv_log_roll_if_old(struct vrv_log *log, int64_t now_ms);
+
+/* Called by the journal's callbacks: entries first to last belong to this log. */
+void vrv_log_committed(struct vrv_log *log, struct vrv_entry *first, struct vrv_entry *last);
+
+/* ---- to the segments (log_flush.c); flusher only ---- */
+
+/* Write committed entries to segments, footers behind closed ones.  upto_seq: at least those below
+ * it.  NOSPACE: nothing torn, try again. */
+int vrv_log_flush(struct vrv_log *log, struct vrv_err *e) VRV_MUST_CHECK;
+/* The oldest entry in memory is flushed: forget it. */
+void vrv_log_evict_first(struct vrv_log *log, const struct vrv_entry *en);
+/* Segments wholly below the start leave the log; the caller deletes their files and unrefs.
+ * Returns one or NULL. */
+struct vrv_seg *vrv_log_take_dead(struct vrv_log *log);
+/* Where retention by time and size would put the start. */
+int64_t vrv_log_retention_start(struct vrv_log *log, int64_t now_ms);
+
+/* ---- waiting for records (log_wait.c) ---- */
+
+struct vrv_waiter {
+    struct vrv_done done;    /* done.cq is the caller's to set, the rest ours until it is posted */
+    struct vrv_waiter *next;
+    struct vrv_log *log;
+    int64_t offset;
+    uint64_t min_bytes, have;
+    int64_t deadline_ns;
+    uint32_t heap_at;        /* place among the deadlines */
+    int status;              /* 0: enough is there; TIMEDOUT; CANCELLED; NOTFOUND */
+};
+
+/* Post w when at least min_bytes are committed at and after `offset` (at once if so now), or at the
+ * deadline (of the monotonic clock; INT64_MAX: none), or when the log goes away. */
+void vrv_log_wait(struct vrv_log *log, struct vrv_waiter *w, int64_t offset, uint64_t min_bytes,
+    int64_t deadline_ns);
+/* Post it now with CANCELLED, unless it is posted already.  w must not have been taken from its
+ * queue yet. */
+void vrv_log_wait_cancel(struct vrv_log *log, struct vrv_waiter *w);
+/* Post those whose deadline has come; the next deadline, or INT64_MAX. */
+int64_t vrv_log_expire_waiters(struct vrv_log_env *env, int64_t now_ns);
+/* The log is deleted or lost: no more appends, its waiters are posted with NOTFOUND. */
+void vrv_log_retire(struct vrv_log *log);
+
+/* ---- state for the checkpoint (log_state.c) ----
+ *
+ * Three kinds of values, each replaced as a whole: the log's state, as it goes with the entries
+ * below some number; its segments that aren't sealed, as far as they are written; and one
+ * record per sealed segment. */
+
+/* The state that goes with all entries below *seq (malloc'd); clears `touched`. */
+void vrv_log_capture(struct vrv_log *log, uint8_t **out, size_t *n, uint64_t *seq);
+/* The segments that aren't sealed (malloc'd).  All that they hold must be durable in the WAL or
+ * below the captured state by the time this is kept. */
+void vrv_log_capture_open(struct vrv_log *log, uint8_t **out, size_t *n);
+enum { VRV_SEG_RECORD = 88 };
+void vrv_seg_record(const struct vrv_seg *s, uint8_t out[VRV_SEG_RECORD]);
+
+/* Fill a new log: sealed segments first, in ascending order, then the open ones, then the state.
+ * CORRUPT or VERSION. */
+int vrv_log_restore_sealed(struct vrv_log *log, const uint8_t *in, size_t n, struct vrv_err *e)
+    VRV_MUST_CHECK;
+int vrv_log_restore_open(struct vrv_log *log, const uint8_t *in, size_t n, struct vrv_err *e)
+    VRV_MUST_CHECK;
+int vrv_log_restore_state(struct vrv_log *log, const uint8_t *in, size_t n, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* An entry that the WAL had: item, slab, bytes and seq are set.  1: the log keeps it, adopt it;
+ * 0: it holds nothing new.  CORRUPT when it doesn't follow. */
+int vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, struct vrv_err *e) VRV_MUST_CHECK;
+/* All is replayed: check that the log is whole.  lossy_stop: the last stop was not clean, so a log
+ * with a lossy policy goes on above its ceiling.  True in *skipped when it did. */
+int vrv_log_recovered(struct vrv_log *log, bool lossy_stop, bool *skipped, struct vrv_err *e)
+    VRV_MUST_CHECK;
+
+#endif

@@ -1,0 +1,452 @@
+/* Appending: check, claim WAL room, judge and stamp under the lock, push. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "engine/base/assert.h"
+#include "engine/log/log_int.h"
+
+/* How far a lossy log promises offsets ahead, so that only one append in so many pays a sync. */
+static const int64_t ceiling_step = 1 << 20;
+
+/* ---- before any lock ---- */
+
+static void
+rules_of(const struct vrv_log *log, const struct vrv_log_config *c, bool internal,
+    struct vrv_batch_rules *r)
+{
+    *r = (struct vrv_batch_rules){.size_max = c->batch_max,
+        .walk_records = c->strict,
+        .log_append_time = c->log_append_time,
+        .ts_min = INT64_MIN,
+        .ts_max = INT64_MAX,
+        .allow_control = internal};
+    if (internal || c->log_append_time)
+        return;
+    int64_t now = log->env->clock->wall_ms(log->env->clock);
+    if (c->ts_before_max_ms != INT64_MAX)
+        r->ts_min = now - c->ts_before_max_ms;
+    if (c->ts_after_max_ms != INT64_MAX)
+        r->ts_max = now + c->ts_after_max_ms;
+}
+
+static int
+check_part(struct vrv_append *a, struct vrv_batch *b, struct vrv_err *e)
+{
+    struct vrv_log *log = a->log;
+    struct vrv_batch_rules rules;
+
+    VRV_CHECK(log, VRV_LOG_MAGIC);
+    vrv_lock(&log->lock);
+    struct vrv_log_config *c = log->config;
+    (void)atomic_fetch_add(&c->refs, 1);
+    vrv_unlock(&log->lock);
+    rules_of(log, c, a->internal, &rules);
+    a->bad_record = -1;
+    int rc = vrv_batch_check(b, a->bytes, a->n, &rules, &a->bad_record, e);
+    if (rc == 0 && c->segment_bytes < a->n)
+        rc = vrv_err_set(e, VRV_E_TOO_LARGE,
+            "the batch has %zu bytes, a segment of this topic at most %" PRIu64, a->n,
+            c->segment_bytes);
+    if (rc == 0 && c->log_append_time) {
+        vrv_batch_stamp_time(a->bytes, b, log->env->clock->wall_ms(log->env->clock));
+        rc = vrv_batch_read(b, a->bytes, a->n, e);
+    }
+    vrv_log_config_unref(c);
+    return rc;
+}
+
+/* ---- under the lock ---- */
+
+struct part {
+    struct vrv_batch b;
+    struct vrv_entry *en;
+    bool duplicate;
+    int64_t dup_last, dup_ts;
+};
+
+static int
+judge(struct vrv_append *a, struct part *p, struct vrv_err *e)
+{
+    struct vrv_log *log = a->log;
+    int64_t first;
+
+    if (log->gone)
+        return vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
+    if (a->leader_epoch >= 0 && a->leader_epoch != log->epoch)
+        return vrv_err_set(e, a->leader_epoch < log->epoch ? VRV_E_EPOCH_OLD : VRV_E_EPOCH_NEW,
+            "the request says leader epoch %" PRId32 ", the partition has %" PRId32,
+            a->leader_epoch, log->epoch);
+    if (log->end > INT64_MAX - p->b.last_delta - 1 - ceiling_step)
+        return vrv_err_set(e, VRV_E_RANGE, "no offsets are left");
+    if (p->b.producer_id < 0)
+        return 0;
+    int verdict = vrv_producers_check(log->producers, &p->b, &first, &p->dup_last, &p->dup_ts, e);
+    if (verdict == VRV_PRODUCER_DUPLICATE) {
+        p->duplicate = true;
+        a->base_offset = first;
+        return 0;
+    }
+    return verdict;
+}
+
+static bool
+open_seg_is_old(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_ms)
+{
+    const struct vrv_log_config *c = log->config;
+
+    if (c->segment_ms == INT64_MAX)
+        return false;
+    /* Jitter spreads the rolls of partitions that began together; it is a function of the log, so
+     * that a restart changes nothing. */
+    uint64_t h = (log->env->seed ^ log->id.topic.b[0] ^ (uint64_t)log->id.partition * 2654435761u) *
+                 0x9e3779b97f4a7c15u;
+    int64_t jitter =
+        c->segment_jitter_ms > 0 ? (int64_t)((h >> 16) % (uint64_t)c->segment_jitter_ms) : 0;
+    return now_ms - s->created_ms >= c->segment_ms - jitter;
+}
+
+static bool
+roll_due(const struct vrv_log *log, size_t n, int64_t now_ms)
+{
+    const struct vrv_seg *s = vrv__log_open_seg(log);
+
+    return s == NULL || s->size + n > log->config->segment_bytes || open_seg_is_old(log, s, now_ms);
+}
+
+void
+vrv__log_close_open_seg(struct vrv_log *log)
+{
+    struct vrv_seg *s = vrv__log_open_seg(log);
+
+    if (s == NULL)
+        return;
+    s->state = VRV_SEG_CLOSED;
+    log->seals_pending = true;
+}
+
+void
+vrv__log_place(struct vrv_log *log, struct vrv_entry *en, bool roll)
+{
+    if (roll) {
+        vrv__log_close_open_seg(log);
+        vrv__log_add_seg(log, vrv_seg_new(log->env->files, &log->id, en->base, en->item.time_ms));
+    }
+    struct vrv_seg *s = vrv__log_open_seg(log);
+    VRV_ASSERT(s != NULL);
+    en->seg_base = s->base;
+    en->pos = s->size;
+    s->size += en->item.size;
+    s->next = en->last + 1;
+    s->last_ms = en->item.time_ms;
+}
+
+/* A lossy log gives out only offsets that a durable record has promised: after a crash it goes on
+ * above them (L1). */
+static void
+lossy_rules(struct vrv_log *log, struct vrv_entry *en, int32_t count)
+{
+    const struct vrv_log_config *c = log->config;
+
+    log->unsynced += count;
+    if (c->policy == VRV_FLUSH_INTERVAL && log->unsynced >= c->flush_messages)
+        en->sync = true;
+    if (en->last >= log->ceiling) {
+        log->ceiling = en->last + 1 + ceiling_step;
+        en->item.arg = log->ceiling;
+        en->sync = true;
+    }
+    if (en->sync)
+        log->unsynced = 0;
+}
+
+static void
+assign(struct vrv_append *a, struct part *p)
+{
+    struct vrv_log *log = a->log;
+    struct vrv_entry *en = p->en;
+    int64_t now = log->env->clock->wall_ms(log->env->clock);
+
+    p->b.base_offset = a->base_offset = log->end;
+    p->b.leader_epoch = log->epoch;
+    vrv_batch_stamp(a->bytes, log->end, log->epoch);
+    bool roll = roll_due(log, a->n, now);
+    en->owner = log;
+    en->slab = vrv_slab_ref(a->slab);
+    en->bytes = a->bytes;
+    en->base = log->end;
+    en->last = vrv_batch_last_offset(&p->b);
+    en->item = (struct vrv_wal_item){.type = VRV_WAL_BATCH,
+        .flags = roll ? VRV_WAL_ROLL : 0,
+        .size = (uint32_t)a->n,
+        .topic = log->id.topic,
+        .partition = log->id.partition,
+        .time_ms = now};
+    vrv__log_place(log, en, roll);
+    en->sync = log->config->policy == VRV_FLUSH_SYNC;
+    if (!en->sync)
+        lossy_rules(log, en, p->b.count);
+    log->end = en->last + 1;
+    vrv_epochs_add(&log->epochs, log->epoch, en->base);
+    if (p->b.producer_id >= 0)
+        vrv_producers_update(&log->producers, &p->b);
+    vrv__ring_push(&log->ring, en);
+    vrv__log_touch(log);
+}
+
+/* A repetition is answered when the original is committed: an empty entry keeps its place in
+ * the order. */
+static void
+assign_nothing(struct vrv_append *a, struct part *p)
+{
+    p->en->owner = a->log;
+    p->en->item.type = VRV_WAL_NOTHING;
+}
+
+static int
+by_log(const void *pa, const void *pb)
+{
+    uintptr_t a = (uintptr_t)(*(const struct vrv_append *const *)pa)->log;
+    uintptr_t b = (uintptr_t)(*(const struct vrv_append *const *)pb)->log;
+
+    return a < b ? -1 : a > b;
+}
+
+static void
+fill_ticket(struct vrv_ticket *t, const struct vrv_append *a, const struct part *p)
+{
+    t->status = 0;
+    t->base_offset = a->base_offset;
+    t->last_offset = p->duplicate ? p->dup_last : p->en->last;
+    t->append_ms = a->log->config->log_append_time ? (p->duplicate ? p->dup_ts : p->b.max_ts) : -1;
+    t->start = a->log->start;
+}
+
+static void
+push_parts(struct vrv_append *parts, struct part *ps, size_t n, struct vrv_ticket *t, size_t claim)
+{
+    bool all_duplicate = true;
+
+    for (size_t i = 0; i < n; i++) {
+        if (ps[i].duplicate)
+            assign_nothing(&parts[i], &ps[i]);
+        else
+            assign(&parts[i], &ps[i]);
+        all_duplicate &= ps[i].duplicate;
+        ps[i].en->next = i + 1 < n ? ps[i + 1].en : NULL;
+    }
+    fill_ticket(t, &parts[0], &ps[0]);
+    ps[n - 1].en->ticket = t;
+    struct vrv_journal *j = parts[0].log->env->journal;
+    if (all_duplicate)
+        vrv_journal_release(j, claim);
+    vrv_journal_push(j, ps[0].en, ps[n - 1].en, all_duplicate ? 0 : claim);
+    for (size_t i = 0; i < n; i++)
+        parts[i].log->seq_end = ps[i].en->seq + !ps[i].duplicate;
+}
+
+static int
+append_locked(struct vrv_append *parts, struct part *ps, size_t n, struct vrv_ticket *t,
+    size_t claim, size_t *at, struct vrv_err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc >= 0; i++) {
+        *at = i;
+        rc = judge(&parts[i], &ps[i], e);
+    }
+    if (rc >= 0)
+        push_parts(parts, ps, n, t, claim);
+    return rc;
+}
+
+/* The common case, one log, needs no memory of its own. */
+static int
+lock_and_append(struct vrv_append *parts, struct part *ps, size_t n, struct vrv_ticket *t,
+    size_t claim, size_t *at, struct vrv_err *e)
+{
+    struct vrv_append *one = parts, **order = &one;
+    int rc = 0;
+
+    if (n > 1) {
+        order = malloc(n * sizeof(struct vrv_append *));
+        VRV_ASSERT(order != NULL);
+        for (size_t i = 0; i < n; i++)
+            order[i] = &parts[i];
+        qsort(order, n, sizeof(struct vrv_append *), by_log);
+        for (size_t i = 1; i < n && rc == 0; i++)
+            if (order[i]->log == order[i - 1]->log) {
+                *at = (size_t)(order[i] - parts);
+                rc = vrv_err_set(e, VRV_E_INVALID, "one append names a partition twice");
+            }
+    }
+    if (rc == 0) {
+        for (size_t i = 0; i < n; i++)
+            vrv_lock(&order[i]->log->lock);
+        rc = append_locked(parts, ps, n, t, claim, at, e);
+        for (size_t i = n; i-- > 0;)
+            vrv_unlock(&order[i]->log->lock);
+    }
+    if (n > 1)
+        free(order);
+    return rc;
+}
+
+enum { PARTS_MAX = 128, PARTS_ON_STACK = 4 };
+
+int
+vrv_log_append(
+    struct vrv_append *parts, size_t n, struct vrv_ticket *t, size_t *failed, struct vrv_err *e)
+{
+    struct part few[PARTS_ON_STACK] = {0}, *ps = few;
+    size_t at = 0, bytes = 0, claim = 0;
+    int rc = 0;
+
+    VRV_ASSERT(n > 0 && n <= PARTS_MAX);
+    if (n > PARTS_ON_STACK) {
+        ps = calloc(n, sizeof(*ps));
+        VRV_ASSERT(ps != NULL);
+    }
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        at = i;
+        bytes += parts[i].n;
+        rc = check_part(&parts[i], &ps[i].b, e);
+    }
+    struct vrv_journal *j = parts[0].log->env->journal;
+    if (rc == 0)
+        rc = vrv_journal_reserve(j, bytes, n, &claim, e);
+    if (rc == 0) {
+        for (size_t i = 0; i < n; i++)
+            ps[i].en = vrv_entry_new();
+        rc = lock_and_append(parts, ps, n, t, claim, &at, e);
+        if (rc < 0)
+            vrv_journal_release(j, claim);
+        for (size_t i = 0; i < n && rc < 0; i++)
+            vrv_entry_free(ps[i].en);
+    }
+    if (rc < 0 && failed != NULL)
+        *failed = at;
+    for (size_t i = 0; i < n && rc >= 0; i++) {
+        (void)atomic_fetch_add(&parts[i].log->env->appended_bytes, parts[i].n);
+        (void)atomic_fetch_add(&parts[i].log->env->appended_batches, 1);
+    }
+    if (ps != few)
+        free(ps);
+    return rc < 0 ? rc : 0;
+}
+
+int
+vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t, struct vrv_err *e)
+{
+    struct vrv_journal *j = log->env->journal;
+    size_t claim;
+    int rc = vrv_journal_reserve(j, 0, 1, &claim, e);
+
+    if (rc < 0)
+        return rc;
+    struct vrv_entry *en = vrv_entry_new();
+    vrv_lock(&log->lock);
+    if (offset == -1)
+        offset = log->hw;
+    if (log->gone)
+        rc = vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
+    else if (offset < 0 || offset > log->hw)
+        rc = vrv_err_set(e, VRV_E_RANGE,
+            "records can be deleted up to offset %" PRId64 ", not to %" PRId64, log->hw, offset);
+    if (rc == 0) {
+        en->owner = log;
+        en->item = (struct vrv_wal_item){.type = VRV_WAL_START,
+            .topic = log->id.topic,
+            .partition = log->id.partition,
+            .arg = offset};
+        en->sync = true;
+        if (t != NULL) {
+            *t = (struct vrv_ticket){.done = t->done,
+                .base_offset = offset,
+                .last_offset = offset,
+                .append_ms = -1,
+                .start = offset};
+            en->ticket = t;
+        }
+        if (offset > log->start_next)
+            log->start_next = offset;
+        vrv__log_touch(log);
+        vrv_journal_push(j, en, en, claim);
+        log->seq_end = en->seq + 1;
+    }
+    vrv_unlock(&log->lock);
+    if (rc < 0) {
+        vrv_journal_release(j, claim);
+        vrv_entry_free(en);
+    }
+    return rc;
+}
+
+void
+vrv_log_roll(struct vrv_log *log)
+{
+    vrv_lock(&log->lock);
+    struct vrv_seg *s = vrv__log_open_seg(log);
+    if (s != NULL && s->size > 0) {
+        vrv__log_close_open_seg(log);
+        vrv__log_touch(log);
+        vrv__log_want_flush(log);
+    }
+    vrv_unlock(&log->lock);
+}
+
+void
+vrv_log_roll_if_old(struct vrv_log *log, int64_t now_ms)
+{
+    vrv_lock(&log->lock);
+    const struct vrv_seg *s = vrv__log_open_seg(log);
+    bool old = s != NULL && s->size > 0 && open_seg_is_old(log, s, now_ms);
+    vrv_unlock(&log->lock);
+    if (old)
+        vrv_log_roll(log);
+}
+
+/* ---- committed ---- */
+
+/* Once `flushed` is set, the entry may be gone. */
+static void
+commit_one(struct vrv_log *log, struct vrv_entry *en)
+{
+    switch (en->item.type) {
+    case VRV_WAL_BATCH:
+        VRV_ASSERT(vrv_ring_at(&log->ring, log->ring.committed) == en);
+        log->ring.committed++;
+        log->hw = en->last + 1;
+        log->unflushed += en->item.size;
+        break;
+    case VRV_WAL_START:
+        if (en->item.arg > log->start) {
+            log->start = en->item.arg;
+            vrv_epochs_trim_start(&log->epochs, log->start);
+        }
+        atomic_store(&en->flushed, true);
+        break;
+    default:
+        atomic_store(&en->flushed, true);
+        break;
+    }
+}
+
+void
+vrv_log_committed(struct vrv_log *log, struct vrv_entry *first, struct vrv_entry *last)
+{
+    uint64_t before;
+
+    vrv_lock(&log->lock);
+    before = log->unflushed;
+    for (struct vrv_entry *en = first, *next;; en = next) {
+        next = en != last ? en->next : NULL;
+        commit_one(log, en);
+        if (next == NULL)
+            break;
+    }
+    struct vrv_waiter *ready = vrv__log_take_ready(log, log->unflushed - before);
+    if (log->unflushed >= log->env->flush_bytes || log->seals_pending)
+        vrv__log_want_flush(log);
+    vrv_unlock(&log->lock);
+    vrv__waiters_post(ready);
+}

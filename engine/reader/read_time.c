@@ -1,0 +1,312 @@
+/*
+ * Looking up records by their time.
+ *
+ * Batches say in their headers how new their newest record is, and segments keep the maximum of
+ * that; so most of a log is passed over unread, and only a batch that may hold the answer is
+ * unpacked.  The walk goes by offset and plans each step anew under the log's lock, as bytes
+ * move from memory to segments meanwhile: what a segment has is read there, the rest in memory.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/batch/record.h"
+#include "engine/log/log_ring.h"
+#include "engine/reader/reader.h"
+
+/* Entries looked at in memory while the log's lock is held. */
+enum { RING_AT_ONCE = 1024 };
+
+/* The next part of the log at or behind some offset, up to `upto`. */
+struct part {
+    struct vrv_seg *seg;      /* a reference; NULL: memory */
+    struct vrv_seg_view view;
+    int64_t max_ts;
+    struct vrv_slab *slab;    /* memory: the batch found, with a reference, or NULL */
+    const uint8_t *bytes;
+    size_t n;
+    int64_t upto;
+};
+
+/* The answer so far, or what it must exceed. */
+struct best {
+    int64_t offset, ts; /* -1 and the timestamp to begin with */
+};
+
+static void
+part_fini(struct part *p)
+{
+    vrv_seg_unref(p->seg);
+    vrv_slab_unref(p->slab);
+    p->seg = NULL;
+    p->slab = NULL;
+}
+
+/* The first committed entry that ends at or behind `from`. */
+static uint64_t
+ring_find(const struct vrv_ring *r, int64_t from)
+{
+    uint64_t lo = r->first, hi = r->committed;
+
+    while (lo < hi) {
+        uint64_t mid = lo + (hi - lo) / 2;
+
+        if (vrv_ring_at(r, mid)->last >= from)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo;
+}
+
+/* The first of the next entries in memory that is as new as ts. */
+static void
+plan_memory(const struct vrv_log *log, int64_t from, int64_t ts, struct part *p)
+{
+    const struct vrv_ring *r = &log->ring;
+    uint64_t first = ring_find(r, from), end = r->committed;
+
+    if (end - first > RING_AT_ONCE)
+        end = first + RING_AT_ONCE;
+    p->upto = log->hw;
+    for (uint64_t i = first; i < end; i++) {
+        const struct vrv_entry *en = vrv_ring_at(r, i);
+        struct vrv_batch b;
+        int rc = vrv_batch_read(&b, en->bytes, en->item.size, NULL);
+
+        VRV_ASSERT(rc == 0); /* it passed when it was appended */
+        p->upto = en->last + 1;
+        if (b.max_ts < ts)
+            continue;
+        p->slab = vrv_slab_ref(en->slab);
+        p->bytes = en->bytes;
+        p->n = en->item.size;
+        return;
+    }
+}
+
+/* 1; 0 at the end of what is committed; NOTFOUND.  *from rises to the start. */
+static int
+plan(struct vrv_log *log, int64_t *from, int64_t ts, struct part *p, struct vrv_err *e)
+{
+    int rc = 1;
+
+    *p = (struct part){ .seg = NULL };
+    vrv_lock(&log->lock);
+    if (*from < log->start)
+        *from = log->start;
+    uint32_t at = vrv_log_seg_for(log, *from);
+    if (log->gone) {
+        rc = vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
+    } else if (*from >= log->hw) {
+        rc = 0;
+    } else if (at == log->seg_n || log->segs[at]->flushed_next <= *from) {
+        plan_memory(log, *from, ts, p);
+    } else {
+        p->seg = vrv_seg_ref(log->segs[at]);
+        p->view = vrv_seg_view(p->seg);
+        p->max_ts = p->seg->max_ts;
+        p->upto = p->seg->flushed_next;
+    }
+    vrv_unlock(&log->lock);
+    return rc;
+}
+
+/* ---- records ---- */
+
+/* Find the first record at or behind `from` with a time of at least ts; with `largest`, the first
+ * one of the newest that are newer than `best`.  1 when best has changed. */
+static int
+scan_batch(const uint8_t *p, size_t n, int64_t from, bool largest, struct best *best,
+    struct vrv_err *e)
+{
+    struct vrv_record_iter it;
+    struct vrv_record r;
+    struct vrv_batch b;
+    int found = 0;
+    int rc = vrv_batch_read(&b, p, n, e);
+
+    if (rc == 0)
+        rc = vrv_record_iter_init(&it, p, &b, e);
+    if (rc < 0)
+        return rc;
+    while ((rc = vrv_record_next(&it, &r, e)) > 0) {
+        if (r.offset < from || (largest ? r.timestamp <= best->ts : r.timestamp < best->ts))
+            continue;
+        *best = (struct best){ r.offset, r.timestamp };
+        found = 1;
+        if (!largest)
+            break;
+    }
+    vrv_record_iter_fini(&it);
+    return rc < 0 ? rc : found;
+}
+
+/* The batch at pos of a segment, n bytes long, read and checked. */
+static int
+scan_stored(struct part *p, const struct vrv_seg_place *at, int64_t from, bool largest,
+    struct best *best, struct vrv_err *e)
+{
+    uint8_t *bytes = vrv_mem_try(at->size);
+    struct vrv_batch b;
+
+    if (bytes == NULL)
+        return vrv_err_set(e, VRV_E_NOMEM, "no memory for a batch of %" PRIu32 " bytes", at->size);
+    ssize_t got = vrv_seg_pread(p->seg, bytes, at->size, at->pos, 0, e);
+    int rc = got < 0 ? (int)got : 0;
+    if (rc == 0 && got != (ssize_t)at->size)
+        rc = vrv_err_set(e, VRV_E_CORRUPT, "the file ends at byte %" PRIu64,
+            at->pos + (uint64_t)got);
+    if (rc == 0)
+        rc = vrv_batch_read(&b, bytes, at->size, e);
+    if (rc == 0)
+        rc = vrv_batch_check_crc(bytes, &b, e);
+    if (rc == 0)
+        rc = scan_batch(bytes, at->size, from, largest, best, e);
+    free(bytes);
+    if (rc >= 0 || rc == VRV_E_IO || rc == VRV_E_NOMEM)
+        return rc;
+    return vrv_err_prefix(e, VRV_E_CORRUPT, "segment %" PRId64 ", byte %" PRIu64, p->seg->base,
+        at->pos);
+}
+
+/* The next batch at or behind at->pos that is as new as ts; size 0: none. */
+static int
+next_as_new(struct part *p, struct vrv_seg_place *at, int64_t ts, struct vrv_err *e)
+{
+    uint8_t h[VRV_BATCH_HEADER];
+    struct vrv_batch b;
+
+    for (at->size = 0; at->pos < p->view.flushed; at->pos += b.size) {
+        ssize_t got = vrv_seg_pread(p->seg, h, sizeof(h), at->pos, 0, e);
+
+        if (got < 0)
+            return (int)got;
+        if (got != (ssize_t)sizeof(h) || vrv_batch_read(&b, h, p->view.flushed - at->pos, e) < 0)
+            return vrv_err_set(e, VRV_E_CORRUPT,
+                "segment %" PRId64 ": no record batch at byte %" PRIu64, p->seg->base, at->pos);
+        if (b.max_ts < ts)
+            continue;
+        at->size = b.size;
+        at->base = b.base_offset;
+        return 0;
+    }
+    return 0;
+}
+
+/* Where in the segment to begin: at `from` or behind, and with a batch as new as ts. */
+static int
+first_as_new(struct part *p, int64_t from, int64_t ts, struct vrv_seg_place *at, struct vrv_err *e)
+{
+    struct vrv_seg_place start;
+    int rc = vrv_seg_find_time(p->seg, &p->view, ts, 0, at, e);
+
+    if (rc < 0 || at->size == 0 || from <= p->seg->base)
+        return rc;
+    rc = vrv_seg_find(p->seg, &p->view, from, 0, &start, e);
+    if (rc < 0 || start.pos <= at->pos)
+        return rc;
+    *at = start;
+    return next_as_new(p, at, ts, e);
+}
+
+/* The next batch that is worth unpacking has a header that says at least this. */
+static int64_t
+wanted(const struct best *best, bool largest)
+{
+    return largest && best->ts < INT64_MAX ? best->ts + 1 : best->ts;
+}
+
+/* All of a segment, or up to the first record found. */
+static int
+scan_segment(struct part *p, int64_t from, bool largest, struct best *best, struct vrv_err *e)
+{
+    struct vrv_seg_place at;
+    int rc = first_as_new(p, from, wanted(best, largest), &at, e);
+
+    while (rc == 0 && at.size > 0) {
+        rc = scan_stored(p, &at, from, largest, best, e);
+        if (rc < 0 || (rc > 0 && !largest))
+            return rc;
+        at.pos += at.size;
+        rc = next_as_new(p, &at, wanted(best, largest), e);
+    }
+    return rc;
+}
+
+/* Walk the log from its start on, unpacking what may hold the answer. */
+static int
+scan_log(struct vrv_log *log, bool largest, struct best *best, struct vrv_err *e)
+{
+    struct part p;
+    int rc;
+
+    for (int64_t from = 0; (rc = plan(log, &from, wanted(best, largest), &p, e)) > 0;
+         from = p.upto) {
+        rc = 0;
+        if (p.slab != NULL)
+            rc = scan_batch(p.bytes, p.n, from, largest, best, e);
+        else if (p.seg != NULL && p.max_ts >= wanted(best, largest))
+            rc = scan_segment(&p, from, largest, best, e);
+        part_fini(&p);
+        if (rc < 0 || (rc > 0 && !largest))
+            break;
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int
+vrv_read_time(struct vrv_log *log, int64_t ts, int64_t *offset, int64_t *timestamp,
+    struct vrv_err *e)
+{
+    struct best best = { -1, ts };
+    int rc = scan_log(log, false, &best, e);
+
+    *offset = best.offset;
+    *timestamp = best.offset < 0 ? -1 : best.ts;
+    return rc;
+}
+
+/* ---- the newest ---- */
+
+/* The largest time that any header says. */
+static int
+newest_header(struct vrv_log *log, int64_t *ts, struct vrv_err *e)
+{
+    struct best best = { -1, INT64_MIN };
+    struct part p;
+    int rc;
+
+    for (int64_t from = 0; (rc = plan(log, &from, wanted(&best, true), &p, e)) > 0;
+         from = p.upto) {
+        struct vrv_batch b;
+
+        if (p.slab != NULL && vrv_batch_read(&b, p.bytes, p.n, NULL) == 0)
+            best.ts = b.max_ts;
+        else if (p.seg != NULL && p.max_ts > best.ts)
+            best.ts = p.max_ts;
+        part_fini(&p);
+    }
+    *ts = best.ts;
+    return rc;
+}
+
+int
+vrv_read_max_time(struct vrv_log *log, int64_t *offset, int64_t *timestamp, struct vrv_err *e)
+{
+    struct best best = { .offset = -1 };
+    int rc = newest_header(log, &best.ts, e);
+
+    if (rc == 0)
+        rc = scan_log(log, false, &best, e);
+    /* That time was of a record below the start, or a header says more than its records do. */
+    if (rc == 0 && best.offset < 0) {
+        best.ts = INT64_MIN;
+        rc = scan_log(log, true, &best, e);
+    }
+    *offset = best.offset;
+    *timestamp = best.offset < 0 ? -1 : best.ts;
+    return rc;
+}

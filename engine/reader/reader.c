@@ -1,0 +1,199 @@
+#include "engine/reader/reader.h"
+
+#include <inttypes.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/bytes.h"
+#include "engine/log/log_ring.h"
+
+/* ---- from memory: log->lock is held ---- */
+
+/* The entry that holds offset or is the first behind it, among the committed ones. */
+static uint64_t
+ring_find(const struct vrv_ring *r, int64_t offset)
+{
+    uint64_t lo = r->first, hi = r->committed;
+
+    while (lo < hi) {
+        uint64_t mid = lo + (hi - lo) / 2;
+
+        if (vrv_ring_at(r, mid)->last >= offset)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo;
+}
+
+/* Batches of one request lie side by side in one slab: they become one slice. */
+static bool
+extend(struct vrv_read *r, const struct vrv_entry *en)
+{
+    struct vrv_slice *s = r->slice_n > 0 ? &r->slice[r->slice_n - 1] : NULL;
+
+    if (s == NULL || s->slab != en->slab || s->bytes + s->n != en->bytes)
+        return false;
+    s->n += en->item.size;
+    return true;
+}
+
+static void
+read_memory(const struct vrv_log *log, struct vrv_read *r)
+{
+    const struct vrv_ring *ring = &log->ring;
+
+    for (uint64_t i = ring_find(ring, r->offset); i < ring->committed; i++) {
+        const struct vrv_entry *en = vrv_ring_at(ring, i);
+        bool first = r->bytes == 0;
+
+        if (r->bytes + en->item.size > r->max_bytes && !(first && r->whole_first))
+            return;
+        if (!extend(r, en)) {
+            if (r->slice_n == VRV_READ_SLICES)
+                return;
+            r->slice[r->slice_n++] = (struct vrv_slice){ .kind = VRV_SLICE_MEMORY,
+                .n = en->item.size, .bytes = en->bytes, .slab = vrv_slab_ref(en->slab) };
+        }
+        r->bytes += en->item.size;
+    }
+}
+
+/* ---- from segments: no lock is held ---- */
+
+/* Would sendfile have to wait for the disk? */
+static int
+check_resident(struct vrv_seg *s, uint64_t pos, size_t n, struct vrv_err *e)
+{
+    uint8_t byte;
+    ssize_t got = vrv_seg_pread(s, &byte, 1, pos, VRV_READ_NOWAIT, e);
+
+    if (got >= 0)
+        got = vrv_seg_pread(s, &byte, 1, pos + n - 1, VRV_READ_NOWAIT, e);
+    return got < 0 ? (int)got : 0;
+}
+
+/* 1: a slice was made, or nothing fits; 0: nothing at or behind offset is in this segment. */
+static int
+read_segment(struct vrv_seg *s, const struct vrv_seg_view *v, struct vrv_read *r,
+    struct vrv_err *e)
+{
+    struct vrv_seg_place p;
+    int rc = vrv_seg_find(s, v, r->offset, r->flags & VRV_READ_NOWAIT, &p, e);
+
+    if (rc < 0)
+        return rc;
+    if (p.size == 0)
+        return 0;
+    uint64_t n = v->flushed - p.pos;
+    if (n > r->max_bytes)
+        n = r->max_bytes > p.size ? r->max_bytes : p.size;
+    if (p.size > r->max_bytes && !r->whole_first)
+        return 1;
+    if (r->flags & VRV_READ_NOWAIT) {
+        rc = check_resident(s, p.pos, n, e);
+        if (rc < 0)
+            return rc;
+    }
+    r->slice[r->slice_n++] = (struct vrv_slice){ .kind = VRV_SLICE_FILE, .n = n,
+        .seg = vrv_seg_ref(s), .pos = p.pos };
+    r->bytes = n;
+    return 1;
+}
+
+/* ---- both ---- */
+
+static int
+check_offset(const struct vrv_log *log, const struct vrv_read *r, struct vrv_err *e)
+{
+    if (log->gone)
+        return vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
+    if (r->offset < log->start || r->offset > log->end)
+        return vrv_err_set(e, VRV_E_RANGE,
+            "offset %" PRId64 " is outside the log, which has %" PRId64 " to %" PRId64, r->offset,
+            log->start, log->end);
+    return 0;
+}
+
+/* The next place to look at or behind `from`: a segment (with a reference), or memory, which is
+ * read at once.  1: a segment; 0: that was all. */
+static int
+next_source(struct vrv_log *log, int64_t from, struct vrv_read *r, struct vrv_seg **seg,
+    struct vrv_seg_view *v, struct vrv_err *e)
+{
+    vrv_lock(&log->lock);
+    int rc = check_offset(log, r, e);
+    *seg = NULL;
+    r->start = log->start;
+    r->hw = log->hw;
+    r->end = log->end;
+    if (rc == 0 && r->offset < log->hw) {
+        const struct vrv_ring *ring = &log->ring;
+        bool memory = ring->first < ring->committed && from >= vrv_ring_at(ring, ring->first)->base;
+        uint32_t at = vrv_log_seg_for(log, from);
+
+        if (memory || at == log->seg_n || log->segs[at]->flushed == 0) {
+            read_memory(log, r);
+        } else {
+            *seg = vrv_seg_ref(log->segs[at]);
+            *v = vrv_seg_view(*seg);
+            rc = 1;
+        }
+    }
+    vrv_unlock(&log->lock);
+    return rc;
+}
+
+int
+vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e)
+{
+    struct vrv_seg *seg;
+    struct vrv_seg_view v;
+    int rc;
+
+    r->slice_n = 0;
+    r->bytes = 0;
+    for (int64_t from = r->offset;;) {
+        rc = next_source(log, from, r, &seg, &v, e);
+        if (rc <= 0)
+            return rc;
+        rc = read_segment(seg, &v, r, e);
+        /* "Not here" continues behind what this segment held (L3). */
+        from = seg->flushed_next > from ? seg->flushed_next : seg->next;
+        vrv_seg_unref(seg);
+        if (rc != 0)
+            return rc < 0 ? rc : 0;
+    }
+}
+
+void
+vrv_read_fini(struct vrv_read *r)
+{
+    for (uint32_t i = 0; i < r->slice_n; i++) {
+        vrv_slab_unref(r->slice[i].slab);
+        vrv_seg_unref(r->slice[i].seg);
+        vrv_cold_bytes_unref(r->slice[i].cold);
+    }
+    r->slice_n = 0;
+    r->bytes = 0;
+}
+
+int
+vrv_slice_load(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
+{
+    if (s->kind != VRV_SLICE_FILE)
+        return 0;
+    struct vrv_slab *slab = vrv_slab_get(pool, s->n);
+    if (slab == NULL)
+        return vrv_err_set(e, VRV_E_NOMEM, "the memory for records is in use");
+    ssize_t got = vrv_seg_pread(s->seg, slab->data, s->n, s->pos, VRV_READ_DONTCACHE, e);
+    if (got != (ssize_t)s->n) {
+        vrv_slab_unref(slab);
+        return got < 0 ? (int)got
+                       : vrv_err_set(e, VRV_E_CORRUPT, "segment %" PRId64 " ends at byte %" PRIu64,
+                             s->seg->base, s->pos + (uint64_t)got);
+    }
+    vrv_seg_unref(s->seg);
+    *s = (struct vrv_slice){ .kind = VRV_SLICE_MEMORY, .n = (size_t)got, .bytes = slab->data,
+        .slab = slab };
+    return 0;
+}

@@ -1,0 +1,64 @@
+/*
+ * One way to read a log, wherever its bytes are.
+ *
+ * A read plans under the log's lock and yields slices, which hold references and need no
+ * lock: bytes in memory (the newest batches), or a range of a segment file (for sendfile, or to be
+ * read).  Only committed batches are given out.  A slice of memory holds whole batches; a
+ * range may end within a batch, as Kafka's fetch allows, but never within its first one.
+ *
+ * Threads: any.  With VRV_READ_NOWAIT nothing waits for a disk: AGAIN says that it would have to,
+ * and somebody who may wait is to ask again without.
+ */
+#ifndef VRV_READER_READER_H
+#define VRV_READER_READER_H
+
+#include "engine/contract/cold.h"
+#include "engine/log/log.h"
+
+enum vrv_slice_kind { VRV_SLICE_MEMORY, VRV_SLICE_FILE, VRV_SLICE_COLD };
+
+struct vrv_slice {
+    enum vrv_slice_kind kind;
+    size_t n;
+    const uint8_t *bytes;    /* memory and cold: valid until _fini */
+    struct vrv_slab *slab;   /* memory: a reference */
+    struct vrv_seg *seg;     /* file: a reference, */
+    uint64_t pos;            /* and where in it */
+    struct vrv_cold_bytes *cold;
+};
+
+enum { VRV_READ_SLICES = 64 };
+
+struct vrv_read {
+    /* what is wanted */
+    int64_t offset;
+    size_t max_bytes;
+    bool whole_first;        /* the first batch comes whole, even if it is larger than max_bytes */
+    unsigned flags;          /* VRV_READ_NOWAIT */
+    /* what was found */
+    struct vrv_slice slice[VRV_READ_SLICES];
+    uint32_t slice_n;
+    size_t bytes;
+    int64_t start, hw, end;
+};
+
+/* 0, perhaps with no slices: nothing at or behind offset is committed, or the first batch is too
+ * large.  RANGE: offset below start or above end.  NOTFOUND: the log is gone.  AGAIN, CORRUPT,
+ * IO. */
+int vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e) VRV_MUST_CHECK;
+void vrv_read_fini(struct vrv_read *r);
+
+/* Turn a file range into memory, without leaving it in the page cache. NOMEM when the budget of
+ * slabs is used up: serve fewer, or wait. */
+int vrv_slice_load(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
+    VRV_MUST_CHECK;
+
+/* First record with a timestamp >= ts: its offset and timestamp; offset -1 when there is none.  Reads
+ * and unpacks what it must: not for a thread that mustn't wait. */
+int vrv_read_time(struct vrv_log *log, int64_t ts, int64_t *offset, int64_t *timestamp,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* The record with the largest timestamp (the first such); -1 when the log is empty. */
+int vrv_read_max_time(struct vrv_log *log, int64_t *offset, int64_t *timestamp,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
+#endif

@@ -1,0 +1,471 @@
+#include "engine/seg/seg.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/crc32c.h"
+#include "engine/base/mem.h"
+#include "engine/seg/seg_int.h"
+
+void
+vrv_log_dir(const struct vrv_log_id *id, char out[VRV_PATH_MAX])
+{
+    char hex[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(&id->topic, hex);
+    (void)snprintf(out, VRV_PATH_MAX, "log/%.2s/%s.%" PRId32, hex, hex, id->partition);
+}
+
+void
+vrv_seg_path(const struct vrv_log_id *id, int64_t base, const char *suffix,
+    char out[VRV_PATH_MAX])
+{
+    char hex[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(&id->topic, hex);
+    (void)snprintf(out, VRV_PATH_MAX, "log/%.2s/%s.%" PRId32 "/%020" PRId64 ".%s", hex, hex,
+        id->partition, base, suffix);
+}
+
+struct vrv_seg *
+vrv_seg_new(struct vrv_files *files, const struct vrv_log_id *id, int64_t base, int64_t created_ms)
+{
+    struct vrv_seg *s = VRV_NEW(struct vrv_seg);
+
+    atomic_init(&s->refs, 1);
+    s->files = files;
+    s->log = *id;
+    s->base = s->next = s->flushed_next = base;
+    s->created_ms = s->last_ms = created_ms;
+    s->min_ts = INT64_MAX;
+    s->max_ts = INT64_MIN;
+    s->max_ts_offset = -1;
+    s->interval = -1;
+    return s;
+}
+
+struct vrv_seg *
+vrv_seg_ref(struct vrv_seg *s)
+{
+    (void)atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    return s;
+}
+
+int
+vrv_seg_delete_files(struct vrv_files *files, const struct vrv_log_id *id, int64_t base,
+    struct vrv_err *e)
+{
+    static const char *const suffix[] = { "index", "log" };
+    char path[VRV_PATH_MAX];
+
+    for (int i = 0; i < 2; i++) {
+        vrv_seg_path(id, base, suffix[i], path);
+        int rc = vrv_vfs_unlink(files->vfs, path, e);
+        if (rc < 0 && rc != VRV_E_NOTFOUND)
+            return rc;
+    }
+    return 0;
+}
+
+void
+vrv_seg_unref(struct vrv_seg *s)
+{
+    if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    vrv_files_clear(s->files, &s->data);
+    vrv_files_clear(s->files, &s->index);
+    free(s);
+}
+
+/* ---- opening ---- */
+
+/* Until it is sealed, a segment's files are open for writing, whoever asks first. */
+static unsigned
+read_flags(const struct vrv_seg *s)
+{
+    return atomic_load(&s->state) == VRV_SEG_SEALED ? 0 : VRV_OPEN_WRITE;
+}
+
+static int
+get_data(struct vrv_seg *s, unsigned flags, struct vrv_file **f, struct vrv_err *e)
+{
+    char path[VRV_PATH_MAX];
+
+    vrv_seg_path(&s->log, s->base, "log", path);
+    return vrv_files_get(s->files, &s->data, path, flags, f, e);
+}
+
+static int
+get_index(struct vrv_seg *s, unsigned flags, struct vrv_file **f, struct vrv_err *e)
+{
+    char path[VRV_PATH_MAX];
+
+    vrv_seg_path(&s->log, s->base, "index", path);
+    return vrv_files_get(s->files, &s->index, path, flags, f, e);
+}
+
+static int
+make_dirs(struct vrv_seg *s, struct vrv_err *e)
+{
+    char path[VRV_PATH_MAX];
+
+    vrv_log_dir(&s->log, path);
+    path[6] = '\0'; /* "log/ab" */
+    int rc = vrv_vfs_mkdir(s->files->vfs, path, e);
+    if (rc < 0 && rc != VRV_E_EXISTS)
+        return rc;
+    path[6] = '/';
+    rc = vrv_vfs_mkdir(s->files->vfs, path, e);
+    return rc < 0 && rc != VRV_E_EXISTS ? rc : 0;
+}
+
+static unsigned
+write_flags(const struct vrv_seg *s)
+{
+    /* Once made, a file that is not there any more is an error, not a new one. */
+    return s->made ? VRV_OPEN_WRITE : VRV_OPEN_WRITE | VRV_OPEN_CREATE;
+}
+
+/* The first write since the log was opened: cut what a crash left behind the known end. */
+static int
+make_files(struct vrv_seg *s, struct vrv_file *data, struct vrv_file *index, struct vrv_err *e)
+{
+    uint64_t size = 0;
+    int rc = vrv_file_size(data, &size, e);
+
+    if (rc == 0 && size < s->flushed)
+        return vrv_err_set(e, VRV_E_CORRUPT,
+            "segment %" PRId64 ": the data file has %" PRIu64 " bytes, %" PRIu64 " were written",
+            s->base, size, s->flushed);
+    if (rc == 0)
+        rc = vrv_file_set_readonly(data, false, e);
+    if (rc == 0)
+        rc = vrv_file_truncate(data, s->flushed, e);
+    if (rc == 0)
+        rc = vrv_file_set_readonly(index, false, e);
+    /* Missing or damaged, it is made anew: it holds nothing that the data doesn't. */
+    if (rc == 0)
+        rc = vrv__seg_settle_index(s, index, e);
+    s->made = s->fresh = rc == 0;
+    return rc;
+}
+
+static int
+open_for_write(struct vrv_seg *s, struct vrv_file **data, struct vrv_file **index,
+    struct vrv_err *e)
+{
+    int rc = s->made ? 0 : make_dirs(s, e);
+
+    if (rc == 0)
+        rc = get_data(s, write_flags(s), data, e);
+    if (rc < 0)
+        return rc;
+    rc = get_index(s, write_flags(s), index, e);
+    if (rc == 0 && !s->made) {
+        rc = make_files(s, *data, *index, e);
+        if (rc < 0)
+            vrv_files_put(s->files, &s->index);
+    }
+    if (rc < 0)
+        vrv_files_put(s->files, &s->data);
+    return rc;
+}
+
+static void
+close_after_write(struct vrv_seg *s)
+{
+    vrv_files_put(s->files, &s->index);
+    vrv_files_put(s->files, &s->data);
+}
+
+/* ---- writing ---- */
+
+static struct vrv_seg_written
+written_now(const struct vrv_seg *s)
+{
+    return (struct vrv_seg_written){ .flushed = s->flushed, .indexed = s->indexed, .crc = s->crc,
+        .index_n = s->index_n, .flushed_next = s->flushed_next, .min_ts = s->min_ts, .max_ts = s->max_ts,
+        .max_ts_offset = s->max_ts_offset };
+}
+
+bool
+vrv__seg_note(struct vrv_seg_written *w, const struct vrv_batch *b, uint32_t interval,
+    struct vrv_index_entry *entry)
+{
+    bool due = w->flushed - w->indexed >= interval;
+
+    if (due) {
+        *entry = (struct vrv_index_entry){ .offset = b->base_offset, .pos = w->flushed,
+            .max_ts = w->max_ts };
+        w->indexed = w->flushed;
+    }
+    w->flushed += b->size;
+    w->flushed_next = vrv_batch_last_offset(b) + 1;
+    if (b->base_ts < w->min_ts)
+        w->min_ts = b->base_ts;
+    if (b->max_ts > w->max_ts) {
+        w->max_ts = b->max_ts;
+        w->max_ts_offset = b->base_offset;
+    }
+    return due;
+}
+
+static void
+note_batch(struct vrv_seg_written *w, const uint8_t *p, size_t n, uint32_t interval,
+    struct vrv_index_entry *v, uint32_t *vn)
+{
+    struct vrv_batch b;
+    int rc = vrv_batch_read(&b, p, n, NULL);
+
+    VRV_ASSERT(rc == 0 && b.size == n); /* it passed when it was appended */
+    w->crc = vrv_crc32c(w->crc, p, n);
+    *vn += vrv__seg_note(w, &b, interval, &v[*vn]);
+}
+
+int
+vrv_seg_write(struct vrv_seg *s, const struct iovec *batches, int n, uint32_t index_interval,
+    struct vrv_seg_written *out, struct vrv_err *e)
+{
+    struct vrv_file *data, *index;
+    uint32_t vn = 0;
+
+    VRV_ASSERT(s->state == VRV_SEG_OPEN || s->state == VRV_SEG_CLOSED);
+    s->interval = index_interval;
+    int rc = open_for_write(s, &data, &index, e);
+    if (rc < 0)
+        return rc;
+    struct vrv_index_entry *v = vrv_mem_zero((size_t)n * sizeof(*v));
+    struct vrv_seg_written w = written_now(s);
+    for (int i = 0; i < n; i++)
+        note_batch(&w, batches[i].iov_base, batches[i].iov_len, index_interval, v, &vn);
+    s->dirty = true;
+    rc = vrv_file_pwritev(data, batches, n, s->flushed, e);
+    if (rc == 0 && vn > 0) {
+        rc = vrv_index_write(index, s->index_n, v, vn, e);
+        w.index_n += vn;
+    }
+    /* Let the disk begin now, so that the checkpoint's sync finds little left to do. */
+    if (rc == 0)
+        vrv_file_write_behind(data, s->flushed, w.flushed - s->flushed);
+    free(v);
+    close_after_write(s);
+    if (rc == 0)
+        *out = w;
+    return rc;
+}
+
+void
+vrv_seg_apply(struct vrv_seg *s, const struct vrv_seg_written *w)
+{
+    s->flushed = w->flushed;
+    s->flushed_next = w->flushed_next;
+    s->indexed = w->indexed;
+    s->crc = w->crc;
+    s->index_n = w->index_n;
+    s->min_ts = w->min_ts;
+    s->max_ts = w->max_ts;
+    s->max_ts_offset = w->max_ts_offset;
+}
+
+int
+vrv_seg_foot(struct vrv_seg *s, struct vrv_err *e)
+{
+    struct vrv_file *data, *index;
+    struct vrv_seal seal = { .base = s->base, .next = s->next, .data_size = s->flushed,
+        .data_crc = s->crc, .entries = s->index_n, .min_ts = s->min_ts, .max_ts = s->max_ts,
+        .max_ts_offset = s->max_ts_offset };
+
+    VRV_ASSERT(s->state == VRV_SEG_CLOSED && s->flushed == s->size);
+    int rc = open_for_write(s, &data, &index, e);
+    if (rc < 0)
+        return rc;
+    s->dirty = true;
+    rc = vrv_index_seal(index, &seal, e);
+    if (rc == VRV_E_CORRUPT) {
+        rc = vrv__seg_refill_index(s, index, e);
+        if (rc == 0)
+            rc = vrv_index_seal(index, &seal, e);
+    }
+    if (rc == 0)
+        atomic_store(&s->index_state, VRV_INDEX_GOOD);
+    close_after_write(s);
+    return rc;
+}
+
+int
+vrv_seg_make_readonly(struct vrv_seg *s, struct vrv_err *e)
+{
+    struct vrv_file *data, *index;
+    int rc = open_for_write(s, &data, &index, e);
+
+    if (rc < 0)
+        return rc;
+    rc = vrv_file_set_readonly(data, true, e);
+    if (rc == 0)
+        rc = vrv_file_set_readonly(index, true, e);
+    close_after_write(s);
+    return rc;
+}
+
+int
+vrv_seg_sync_begin(struct vrv_seg *s, struct vrv_file *out[2], struct vrv_err *e)
+{
+    return open_for_write(s, &out[0], &out[1], e);
+}
+
+void
+vrv_seg_sync_done(struct vrv_seg *s)
+{
+    close_after_write(s);
+}
+
+/* ---- reading ---- */
+
+struct vrv_seg_view
+vrv_seg_view(const struct vrv_seg *s)
+{
+    return (struct vrv_seg_view){ .flushed = s->flushed, .index_n = s->index_n };
+}
+
+int
+vrv_seg_file_get(struct vrv_seg *s, struct vrv_file **f, struct vrv_err *e)
+{
+    return get_data(s, read_flags(s), f, e);
+}
+
+void
+vrv_seg_file_put(struct vrv_seg *s)
+{
+    vrv_files_put(s->files, &s->data);
+}
+
+ssize_t
+vrv_seg_pread(struct vrv_seg *s, void *buf, size_t n, uint64_t pos, unsigned flags,
+    struct vrv_err *e)
+{
+    struct vrv_file *f;
+    int rc = vrv_seg_file_get(s, &f, e);
+
+    if (rc < 0)
+        return rc;
+    ssize_t got = vrv_file_pread(f, buf, n, pos, flags, e);
+    vrv_seg_file_put(s);
+    return got;
+}
+
+/* The header at pos.  1; 0 at the end of the written part. */
+static int
+header_at(struct vrv_seg *s, uint64_t pos, uint64_t flushed, unsigned flags, struct vrv_batch *b,
+    struct vrv_err *e)
+{
+    uint8_t h[VRV_BATCH_HEADER];
+
+    if (pos >= flushed)
+        return 0;
+    ssize_t got = vrv_seg_pread(s, h, sizeof(h), pos, flags, e);
+    if (got < 0)
+        return (int)got;
+    if ((flags & VRV_READ_NOWAIT) && got < (ssize_t)sizeof(h) && pos + sizeof(h) <= flushed)
+        return vrv_err_set(e, VRV_E_AGAIN, "the rest of a batch header is not in memory");
+    if (got != (ssize_t)sizeof(h) || vrv_batch_read(b, h, flushed - pos, NULL) < 0)
+        return vrv_err_set(e, VRV_E_CORRUPT,
+            "segment %" PRId64 ": no record batch at byte %" PRIu64, s->base, pos);
+    return 1;
+}
+
+/* What is looked for: the first batch whose last offset is >= offset, or whose max_ts is >= ts. */
+struct sought {
+    bool by_time;
+    int64_t key;
+};
+
+/* Walk headers until one is it.  1; 0: the index named a batch that isn't there. */
+static int
+walk(struct vrv_seg *s, const struct vrv_seg_view *v, const struct sought *q,
+    const struct vrv_index_entry *from, unsigned flags, struct vrv_seg_place *out,
+    struct vrv_err *e)
+{
+    struct vrv_batch b;
+
+    for (uint64_t pos = from != NULL ? from->pos : 0;; pos += b.size) {
+        int rc = header_at(s, pos, v->flushed, flags, &b, e);
+
+        if (from != NULL && (rc == VRV_E_CORRUPT || (rc > 0 && b.base_offset != from->offset)))
+            return 0;
+        if (rc < 0)
+            return rc;
+        from = NULL;
+        *out = (struct vrv_seg_place){ .pos = pos };
+        if (rc == 0)
+            return 1;
+        if ((q->by_time ? b.max_ts : vrv_batch_last_offset(&b)) >= q->key) {
+            out->size = b.size;
+            out->base = b.base_offset;
+            return 1;
+        }
+    }
+}
+
+/* What the index says.  1: begin at *en; 0: at the start of the file. */
+static int
+ask_index(struct vrv_seg *s, const struct vrv_seg_view *v, const struct sought *q, unsigned flags,
+    struct vrv_index_entry *en, struct vrv_err *e)
+{
+    struct vrv_file *f;
+    bool found = false;
+    int rc = 1;
+
+    if (v->index_n == 0)
+        return 0;
+    if (atomic_load(&s->state) == VRV_SEG_SEALED)
+        rc = vrv__seg_index_ready(s, flags, e);
+    if (rc <= 0)
+        return rc;
+    rc = get_index(s, read_flags(s), &f, e);
+    if (rc == 0) {
+        rc = q->by_time ? vrv_index_find_time(f, v->index_n, q->key, flags, en, &found, e)
+                        : vrv_index_find(f, v->index_n, q->key, flags, en, &found, e);
+        vrv_files_put(s->files, &s->index);
+    }
+    /* The walk is longer without it, not wrong. */
+    if (rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT)
+        return 0;
+    return rc < 0 ? rc : found;
+}
+
+static int
+find(struct vrv_seg *s, const struct vrv_seg_view *v, const struct sought *q, unsigned flags,
+    struct vrv_seg_place *out, struct vrv_err *e)
+{
+    struct vrv_index_entry en = { 0 };
+    int rc = ask_index(s, v, q, flags, &en, e);
+
+    if (rc > 0) {
+        rc = walk(s, v, q, &en, flags, out, e);
+        if (rc != 0)
+            return rc < 0 ? rc : 0;
+    }
+    if (rc == 0)
+        rc = walk(s, v, q, NULL, flags, out, e);
+    return rc < 0 ? rc : 0;
+}
+
+int
+vrv_seg_find(struct vrv_seg *s, const struct vrv_seg_view *v, int64_t offset, unsigned flags,
+    struct vrv_seg_place *out, struct vrv_err *e)
+{
+    struct sought q = { .key = offset };
+
+    return find(s, v, &q, flags, out, e);
+}
+
+int
+vrv_seg_find_time(struct vrv_seg *s, const struct vrv_seg_view *v, int64_t ts, unsigned flags,
+    struct vrv_seg_place *out, struct vrv_err *e)
+{
+    struct sought q = { .by_time = true, .key = ts };
+
+    return find(s, v, &q, flags, out, e);
+}

@@ -1,0 +1,137 @@
+/*
+ * One segment of a log: a data file of record batches, and the index beside it.
+ *
+ *   open ──roll──► closed ──footer written, synced──► sealed (read-only, never changes again)
+ *
+ * Batches get their place in a segment when they are appended (size grows); the flusher writes
+ * them later (flushed follows).  The data file is Kafka's format byte for byte.  Files are made
+ * at the first write, and whatever a crash left behind the known end is cut then.
+ *
+ * Threads: one writer (the flusher).  Fields are guarded by the log's lock; the writer reads the
+ * ones that only it changes without.  Readers hold a reference and a copy of `flushed` and
+ * `index_n`: what lies below those never changes.
+ */
+#ifndef VRV_SEG_SEG_H
+#define VRV_SEG_SEG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "engine/base/uuid.h"
+#include "engine/os/files.h"
+#include "engine/seg/index.h"
+
+struct vrv_log_id {
+    struct vrv_uuid topic;
+    int32_t partition;
+};
+
+enum vrv_seg_state { VRV_SEG_OPEN, VRV_SEG_CLOSED, VRV_SEG_FOOTED, VRV_SEG_SEALED };
+
+/* Of a sealed segment: unknown until its index was checked, at first use. */
+enum vrv_index_state { VRV_INDEX_UNKNOWN, VRV_INDEX_GOOD, VRV_INDEX_BAD };
+
+struct vrv_seg {
+    _Atomic uint32_t refs;
+    _Atomic(enum vrv_seg_state) state;
+    struct vrv_log_id log;
+    int64_t base;           /* fixed: the first offset */
+    int64_t next;           /* one past the last offset that has its place here */
+    uint64_t size;          /* bytes that have their place here */
+    int64_t created_ms;     /* when its first batch was appended, */
+    int64_t last_ms;        /* and its last */
+    /* of the part that is written; the writer's */
+    uint64_t flushed;       /* bytes in the file */
+    int64_t flushed_next;   /* one past the last offset of them */
+    uint32_t crc;
+    uint32_t index_n;       /* entries in the index file */
+    uint64_t indexed;       /* position of the newest of them */
+    int64_t min_ts, max_ts, max_ts_offset;
+    int64_t interval;       /* index interval, -1: not known */
+    bool made;              /* files are there, cut to flushed and index_n */
+    bool dirty;             /* written since the last sync */
+    bool fresh;             /* its names are not synced yet */
+    _Atomic(enum vrv_index_state) index_state;
+    struct vrv_files *files;
+    struct vrv_file_slot data, index;
+};
+
+enum { VRV_PATH_MAX = 96 };
+
+/* "log/ab/<topic>.<partition>", and a file in it. */
+void vrv_log_dir(const struct vrv_log_id *id, char out[VRV_PATH_MAX]);
+void vrv_seg_path(const struct vrv_log_id *id, int64_t base, const char *suffix,
+    char out[VRV_PATH_MAX]);
+
+/* A new one, with one reference; no file is touched. */
+struct vrv_seg *vrv_seg_new(struct vrv_files *files, const struct vrv_log_id *id, int64_t base,
+    int64_t created_ms);
+struct vrv_seg *vrv_seg_ref(struct vrv_seg *s);
+void vrv_seg_unref(struct vrv_seg *s); /* NULL is fine */
+
+/* What writing changes: computed without the lock, put in place under it. */
+struct vrv_seg_written {
+    uint64_t flushed, indexed;
+    uint32_t crc, index_n;
+    int64_t flushed_next, min_ts, max_ts, max_ts_offset;
+};
+
+/* Write n batches behind the ones written, each iovec one, and index them.  Writer only, no lock
+ * held.  NOSPACE leaves everything as it was: try again. */
+int vrv_seg_write(struct vrv_seg *s, const struct iovec *batches, int n, uint32_t index_interval,
+    struct vrv_seg_written *out, struct vrv_err *e) VRV_MUST_CHECK;
+void vrv_seg_apply(struct vrv_seg *s, const struct vrv_seg_written *w); /* log's lock held */
+
+/* All is written and nothing will follow: write the footer.  Not synced. */
+int vrv_seg_foot(struct vrv_seg *s, struct vrv_err *e) VRV_MUST_CHECK;
+/* The sync is done: make the files read-only. */
+int vrv_seg_make_readonly(struct vrv_seg *s, struct vrv_err *e) VRV_MUST_CHECK;
+/* Both files, for syncing; _done when that is over. */
+int vrv_seg_sync_begin(struct vrv_seg *s, struct vrv_file *out[2], struct vrv_err *e)
+    VRV_MUST_CHECK;
+void vrv_seg_sync_done(struct vrv_seg *s);
+
+/* A place to start reading: the batch that contains `offset`, or the first one behind it when it
+ * fell into a hole. */
+struct vrv_seg_view {
+    uint64_t flushed; /* copies, taken under the log's lock */
+    uint32_t index_n;
+};
+struct vrv_seg_view vrv_seg_view(const struct vrv_seg *s);
+
+struct vrv_seg_place {
+    uint64_t pos;
+    uint32_t size;  /* of that batch; 0: nothing at or behind offset is in the file */
+    int64_t base;
+};
+/* Any thread, with a reference, no lock.  flags as vrv_file_pread: AGAIN with NOWAIT when it would
+ * have to read from the disk.  CORRUPT names file and position.  A missing or damaged index is
+ * made anew (sealed), or done without. */
+int vrv_seg_find(struct vrv_seg *s, const struct vrv_seg_view *v, int64_t offset, unsigned flags,
+    struct vrv_seg_place *out, struct vrv_err *e) VRV_MUST_CHECK;
+/* The first batch whose max timestamp is >= ts. */
+int vrv_seg_find_time(struct vrv_seg *s, const struct vrv_seg_view *v, int64_t ts, unsigned flags,
+    struct vrv_seg_place *out, struct vrv_err *e) VRV_MUST_CHECK;
+/* Read bytes of the data file. */
+ssize_t vrv_seg_pread(struct vrv_seg *s, void *buf, size_t n, uint64_t pos, unsigned flags,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* The open data file, for sendfile; give it back with _put. */
+int vrv_seg_file_get(struct vrv_seg *s, struct vrv_file **f, struct vrv_err *e) VRV_MUST_CHECK;
+void vrv_seg_file_put(struct vrv_seg *s);
+
+/* Read every batch of a data file: its header and checksum.  What the seal should say is gathered
+ * in *seal (but entries: 0).  Stops at the first damage: CORRUPT, *seal is of what is before. */
+int vrv_seg_check(struct vrv_seg *s, uint64_t size, struct vrv_seal *seal, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* Write the index anew from the data (below `size`), under the same name, at once durable.  It
+ * gets s->index_n entries; they are the ones that writing made when the interval is the one that
+ * was used then.  sealed: with a footer, read-only; CORRUPT when the data is not what s says. */
+int vrv_seg_rebuild_index(struct vrv_seg *s, uint64_t size, bool sealed, uint32_t index_interval,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* Delete the files now. */
+int vrv_seg_delete_files(struct vrv_files *files, const struct vrv_log_id *id, int64_t base,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
+#endif
