@@ -1,0 +1,218 @@
+/*
+ * What is left of deleted topics: memory, files, records in the checkpoint.
+ *
+ * The catalog remembers a deleted topic as gone until all of that is away, so that a crash only
+ * delays it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/engine_int.h"
+
+/* ---- memory ---- */
+
+/* Nothing in the journal belongs to it any more. */
+static bool
+drained(struct vrv_engine *eng, const struct vrv_log *log)
+{
+    struct vrv_entry *oldest = vrv_journal_oldest(eng->env.journal);
+
+    return oldest == NULL || oldest->seq > log->seq_end;
+}
+
+/* Frees a topic's drained logs; false while some are not. */
+static bool
+free_logs(struct vrv_engine *eng, const struct vrv_uuid *id)
+{
+    bool all = true;
+
+    vrv_lock(&eng->lock);
+    size_t kept = 0;
+    for (size_t i = 0; i < eng->retired_n; i++) {
+        struct vrv_log *log = eng->retired[i];
+        bool ours = vrv_uuid_eq(&log->id.topic, id);
+
+        if (ours && drained(eng, log)) {
+            vrv_log_free(&log);
+            continue;
+        }
+        all &= !ours;
+        eng->retired[kept++] = log;
+    }
+    eng->retired_n = kept;
+    vrv_unlock(&eng->lock);
+    return all;
+}
+
+/* ---- files ---- */
+
+struct names {
+    char **v;
+    size_t n, cap;
+    const char *prefix;
+};
+
+static int
+add_name(void *ctx, const char *name, bool is_dir)
+{
+    struct names *l = ctx;
+
+    (void)is_dir;
+    if (strncmp(name, l->prefix, strlen(l->prefix)) != 0)
+        return 0;
+    VRV_PUSH_ROOM(l->v, l->n, l->cap);
+    l->v[l->n++] = vrv_mem_strdup(name);
+    return 0;
+}
+
+static void
+names_fini(struct names *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->v[i]);
+    free(l->v);
+}
+
+static int
+list_names(struct vrv_engine *eng, const char *dir, const char *prefix, struct names *l,
+    struct vrv_err *e)
+{
+    *l = (struct names){ .prefix = prefix };
+    int rc = vrv_vfs_list(eng->o.vfs, dir, add_name, l, e);
+
+    return rc == VRV_E_NOTFOUND ? 0 : rc;
+}
+
+static int
+remove_dir(struct vrv_engine *eng, const char *dir, struct vrv_err *e)
+{
+    struct names l;
+    char path[VRV_PATH_MAX * 4];
+    int rc = list_names(eng, dir, "", &l, e);
+
+    for (size_t i = 0; i < l.n && rc == 0; i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, l.v[i]);
+        rc = vrv_vfs_unlink(eng->o.vfs, path, e);
+    }
+    names_fini(&l);
+    return rc == 0 ? vrv_vfs_rmdir(eng->o.vfs, dir, e) : rc;
+}
+
+static int
+remove_files(struct vrv_engine *eng, const char *hex, struct vrv_err *e)
+{
+    struct names l;
+    char top[16], prefix[VRV_UUID_TEXT + 2], dir[VRV_PATH_MAX * 3];
+
+    (void)snprintf(top, sizeof(top), "log/%.2s", hex);
+    (void)snprintf(prefix, sizeof(prefix), "%s.", hex);
+    int rc = list_names(eng, top, prefix, &l, e);
+    for (size_t i = 0; i < l.n && rc == 0; i++) {
+        (void)snprintf(dir, sizeof(dir), "%s/%s", top, l.v[i]);
+        rc = remove_dir(eng, dir, e);
+    }
+    /* Durable before the catalog forgets that there was something to remove. */
+    if (rc == 0 && l.n > 0)
+        rc = vrv_vfs_sync_dir(eng->o.vfs, top, e);
+    names_fini(&l);
+    return rc;
+}
+
+/* ---- records ---- */
+
+struct keys {
+    struct names l;
+    bool done;
+    int status;
+};
+
+static void
+add_key(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
+    const struct vrv_err *e)
+{
+    struct keys *k = ctx;
+
+    (void)revision;
+    (void)e;
+    if (kv == NULL) {
+        k->done = true;
+        k->status = status;
+    } else {
+        (void)add_name(&k->l, kv->key, false);
+    }
+}
+
+static int
+remove_keys(struct vrv_engine *eng, const char *kind, const char *hex, struct vrv_err *e)
+{
+    struct vrv_meta_write w[VRV_META_OPS_MAX];
+    char prefix[KEY_MAX];
+    struct keys k = { .l = { .prefix = "" } };
+    int rc = 0;
+
+    (void)snprintf(prefix, sizeof(prefix), "%s/%s/", kind, hex);
+    vrv_meta_range(eng->states, prefix, add_key, &k);
+    while (!k.done && rc >= 0)
+        rc = vrv_meta_step(eng->states, e);
+    rc = rc < 0 ? rc : k.status;
+    for (size_t i = 0, n = 0; i < k.l.n && rc == 0; i++) {
+        w[n++] = (struct vrv_meta_write){ .key = k.l.v[i] };
+        if (n == VRV_META_OPS_MAX || i + 1 == k.l.n) {
+            rc = vrv__meta_commit(eng->states, w, n, e);
+            n = 0;
+        }
+    }
+    names_fini(&k.l);
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+static int
+bury_topic(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e)
+{
+    static const char *const kinds[] = { "state", "open", "seal" };
+    char hex[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(id, hex);
+    int rc = remove_files(eng, hex, e);
+    for (size_t i = 0; i < 3 && rc == 0; i++)
+        rc = remove_keys(eng, kinds[i], hex, e);
+    return rc == 0 ? vrv_catalog_forget(eng->catalog, id, e) : rc;
+}
+
+struct gone {
+    struct vrv_uuid *v;
+    size_t n, cap;
+};
+
+static int
+add_gone(void *ctx, const struct vrv_uuid *id)
+{
+    struct gone *g = ctx;
+
+    VRV_PUSH_ROOM(g->v, g->n, g->cap);
+    g->v[g->n++] = *id;
+    return 0;
+}
+
+void
+vrv__engine_bury(struct vrv_engine *eng)
+{
+    struct gone g = { 0 };
+    struct vrv_err e = { 0 };
+
+    if (eng->ckpt.phase != CKPT_IDLE)
+        return; /* it may hold on to one of the logs */
+    (void)vrv_catalog_each_gone(eng->catalog, add_gone, &g);
+    for (size_t i = 0; i < g.n; i++) {
+        /* An error is met again at the next tending, or by whoever writes next. */
+        if (free_logs(eng, &g.v[i]))
+            (void)bury_topic(eng, &g.v[i], &e);
+    }
+    free(g.v);
+}

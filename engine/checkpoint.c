@@ -1,0 +1,325 @@
+/*
+ * Checkpoints: what lets the WAL be used again.
+ *
+ *   idle ─due─► capture ─► committed ─► flush ─► durable ─► sync, keep, trim ─► idle
+ *
+ * capture    note where the WAL is durable up to; take the state of every log touched since
+ * committed  wait until all that those states contain is committed
+ * flush      write those logs' segments
+ * durable    wait until all that was written is durable in the WAL too: a segment must never know
+ *            more than the WAL could prove
+ * sync       make the segments durable, then keep the states in one transaction each,
+ *            then free the WAL below the noted place
+ *
+ * Every log that has an entry below that place was touched, so its state, or an older one that still
+ * holds, covers the entry; replay skips what a state covers.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/engine_int.h"
+
+enum { SYNC_FILES_MAX = 16 };
+
+static void
+capture(struct vrv_engine *eng)
+{
+    struct checkpoint *c = &eng->ckpt;
+    struct vrv_journal_state st = vrv_journal_state(eng->env.journal);
+    struct vrv_list touched;
+
+    c->trim_slot = st.durable_slot;
+    c->trim_seq = st.durable_seq;
+    c->need_seq = st.committed_seq;
+    c->n = c->at = 0;
+    vrv_list_init(&touched);
+    vrv_lock(&eng->env.lock);
+    while (!vrv_list_empty(&eng->env.touched)) {
+        struct vrv_list *l = eng->env.touched.next;
+
+        vrv_list_del(l);
+        VRV_PUSH_ROOM(c->v, c->n, c->cap);
+        c->v[c->n++] = (struct captured){ .log = VRV_LIST_OF(l, struct vrv_log, touched_link) };
+    }
+    vrv_unlock(&eng->env.lock);
+    for (size_t i = 0; i < c->n; i++) {
+        uint64_t seq;
+
+        vrv_log_capture(c->v[i].log, &c->v[i].state, &c->v[i].n, &seq);
+        if (seq > c->need_seq)
+            c->need_seq = seq;
+    }
+    c->phase = CKPT_COMMITTED;
+}
+
+static void
+forget(struct checkpoint *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        free(c->v[i].state);
+    c->n = 0;
+    c->phase = CKPT_IDLE;
+}
+
+/* One log per step.  A full disk is waited out: the WAL still has everything. */
+static bool
+flush_next(struct vrv_engine *eng)
+{
+    struct checkpoint *c = &eng->ckpt;
+    struct vrv_err e = { 0 };
+
+    if (c->at == c->n) {
+        struct vrv_journal_state st = vrv_journal_state(eng->env.journal);
+
+        c->need_seq = st.committed_seq;
+        c->phase = CKPT_DURABLE;
+        return true;
+    }
+    int rc = vrv_log_flush(c->v[c->at].log, &e);
+    if (rc == VRV_E_NOSPACE) {
+        atomic_store(&eng->disk_full, true);
+        return false;
+    }
+    if (rc < 0)
+        vrv__engine_fail(eng, &e);
+    c->at++;
+    return true;
+}
+
+/* ---- syncing the segments ---- */
+
+struct sync_set {
+    struct vrv_seg *segs[SYNC_FILES_MAX];
+    struct vrv_file *files[2 * SYNC_FILES_MAX];
+    size_t n;
+    bool many; /* too many, or new names: sync the whole file system */
+};
+
+static void
+add_dirty(struct sync_set *set, struct vrv_log *log)
+{
+    vrv_lock(&log->lock);
+    for (uint32_t i = log->seg_n; i-- > 0;) {
+        struct vrv_seg *s = log->segs[i];
+
+        if (s->state == VRV_SEG_SEALED)
+            break;
+        if (!s->dirty)
+            continue;
+        s->dirty = false;
+        if (s->fresh || set->n == SYNC_FILES_MAX)
+            set->many = true;
+        else
+            set->segs[set->n++] = s;
+        s->fresh = false;
+    }
+    vrv_unlock(&log->lock);
+}
+
+static int
+sync_few(struct vrv_engine *eng, struct sync_set *set, struct vrv_err *e)
+{
+    size_t open = 0;
+    int rc = 0;
+
+    for (; open < set->n && rc == 0; open += rc == 0)
+        rc = vrv_seg_sync_begin(set->segs[open], &set->files[2 * open], e);
+    if (rc == 0)
+        rc = vrv_vfs_sync_files(eng->o.vfs, set->files, 2 * set->n, e);
+    while (open-- > 0)
+        vrv_seg_sync_done(set->segs[open]);
+    return rc;
+}
+
+static int
+sync_segments(struct vrv_engine *eng, struct vrv_err *e)
+{
+    struct sync_set set = { .n = 0 };
+
+    for (size_t i = 0; i < eng->ckpt.n; i++)
+        add_dirty(&set, eng->ckpt.v[i].log);
+    if (set.many)
+        return vrv_vfs_sync_all(eng->o.vfs, e);
+    return set.n > 0 ? sync_few(eng, &set, e) : 0;
+}
+
+/* ---- keeping the states ---- */
+
+/* The writes of one log, or of the dead segments: each at most VRV_META_OPS_MAX. */
+struct writes {
+    struct vrv_meta_write w[VRV_META_OPS_MAX];
+    char key[VRV_META_OPS_MAX][KEY_MAX];
+    uint8_t seal[VRV_META_OPS_MAX][VRV_SEG_RECORD];
+    struct vrv_seg *segs[VRV_META_OPS_MAX];
+    size_t n, seg_n;
+};
+
+static int
+keep(struct vrv_engine *eng, struct writes *ws, struct vrv_err *e)
+{
+    int rc = ws->n > 0 ? vrv__meta_commit(eng->states, ws->w, ws->n, e) : 0;
+
+    for (size_t i = 0; i < ws->seg_n && rc == 0; i++) {
+        rc = vrv_seg_make_readonly(ws->segs[i], e);
+        if (rc == 0)
+            ws->segs[i]->state = VRV_SEG_SEALED;
+    }
+    ws->n = ws->seg_n = 0;
+    return rc;
+}
+
+/* The oldest footed segment of the log that is not in ws yet. */
+static struct vrv_seg *
+next_footed(struct vrv_log *log, const struct writes *ws)
+{
+    struct vrv_seg *found = NULL;
+
+    vrv_lock(&log->lock);
+    for (uint32_t i = log->seg_n; i-- > 0 && log->segs[i]->state != VRV_SEG_SEALED;) {
+        if (ws->seg_n > 0 && log->segs[i]->base <= ws->segs[ws->seg_n - 1]->base)
+            break;
+        if (log->segs[i]->state == VRV_SEG_FOOTED)
+            found = log->segs[i];
+    }
+    vrv_unlock(&log->lock);
+    return found;
+}
+
+static int
+keep_log(struct vrv_engine *eng, struct captured *c, struct writes *ws, struct vrv_err *e)
+{
+    struct vrv_seg *s;
+    uint8_t *open;
+    size_t open_n;
+    int rc = 0;
+
+    while (rc == 0 && (s = next_footed(c->log, ws)) != NULL) {
+        vrv__key_seal(ws->key[ws->n], &c->log->id, s->base);
+        vrv_seg_record(s, ws->seal[ws->n]);
+        ws->w[ws->n] = (struct vrv_meta_write){ ws->key[ws->n], ws->seal[ws->n], VRV_SEG_RECORD };
+        ws->segs[ws->seg_n++] = s;
+        if (++ws->n == VRV_META_OPS_MAX - 2)
+            rc = keep(eng, ws, e);
+    }
+    if (rc < 0)
+        return rc;
+    vrv_log_capture_open(c->log, &open, &open_n);
+    vrv__key_open(ws->key[ws->n], &c->log->id);
+    ws->w[ws->n] = (struct vrv_meta_write){ ws->key[ws->n], open_n > 0 ? open : NULL, open_n };
+    ws->n++;
+    vrv__key_state(ws->key[ws->n], &c->log->id);
+    ws->w[ws->n] = (struct vrv_meta_write){ ws->key[ws->n], c->state, c->n };
+    ws->n++;
+    rc = keep(eng, ws, e);
+    free(open);
+    return rc;
+}
+
+static int
+keep_dead(struct vrv_engine *eng, struct writes *ws, struct vrv_err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < eng->dead_n && rc == 0; i++) {
+        vrv__key_seal(ws->key[ws->n], &eng->dead[i].log, eng->dead[i].base);
+        ws->w[ws->n] = (struct vrv_meta_write){ .key = ws->key[ws->n] };
+        if (++ws->n == VRV_META_OPS_MAX)
+            rc = keep(eng, ws, e);
+    }
+    if (rc == 0)
+        rc = keep(eng, ws, e);
+    if (rc == 0)
+        eng->dead_n = 0;
+    return rc;
+}
+
+static int
+keep_all(struct vrv_engine *eng, struct vrv_err *e)
+{
+    struct checkpoint *c = &eng->ckpt;
+    struct writes *ws = VRV_NEW(struct writes);
+    int rc = 0;
+
+    for (size_t i = 0; i < c->n && rc == 0; i++)
+        if (!c->v[i].log->gone)
+            rc = keep_log(eng, &c->v[i], ws, e);
+    if (rc == 0)
+        rc = keep_dead(eng, ws, e);
+    free(ws);
+    if (rc == 0)
+        rc = vrv__engine_mark_wal(eng, c->trim_slot, c->trim_seq, e);
+    if (rc == 0)
+        rc = vrv_waldev_trim(eng->dev, c->trim_slot, e);
+    return rc;
+}
+
+static void
+finish(struct vrv_engine *eng)
+{
+    struct vrv_err e = { 0 };
+    int rc = sync_segments(eng, &e);
+
+    if (rc == 0)
+        rc = keep_all(eng, &e);
+    if (rc < 0)
+        vrv__engine_fail(eng, &e);
+    else
+        (void)atomic_fetch_add(&eng->checkpoints, 1);
+    eng->ckpt.last_ms = eng->o.clock->mono_ns(eng->o.clock) / 1000000;
+    forget(&eng->ckpt);
+}
+
+static bool
+due(struct vrv_engine *eng)
+{
+    if (atomic_exchange(&eng->want_checkpoint, false))
+        return true;
+    if (vrv_waldev_used(eng->dev) > eng->dev->capacity / 2)
+        return true;
+    vrv_lock(&eng->env.lock);
+    bool touched = !vrv_list_empty(&eng->env.touched);
+    vrv_unlock(&eng->env.lock);
+    int64_t now = eng->o.clock->mono_ns(eng->o.clock) / 1000000;
+    return touched && now - eng->ckpt.last_ms >= eng->o.checkpoint_ms;
+}
+
+bool
+vrv_engine_checkpoint_step(struct vrv_engine *eng)
+{
+    struct checkpoint *c = &eng->ckpt;
+    struct vrv_journal_state st = vrv_journal_state(eng->env.journal);
+
+    VRV_CHECK(eng, ENGINE_MAGIC);
+    if (atomic_load(&eng->status) != 0 || st.status != 0) {
+        forget(c);
+        return false;
+    }
+    switch (c->phase) {
+    case CKPT_IDLE:
+        if (!due(eng))
+            return false;
+        capture(eng);
+        return true;
+    case CKPT_COMMITTED:
+        if (st.committed_seq < c->need_seq)
+            return false;
+        c->phase = CKPT_FLUSH;
+        return true;
+    case CKPT_FLUSH:
+        return flush_next(eng);
+    case CKPT_DURABLE:
+        if (st.durable_seq < c->need_seq) {
+            vrv_journal_want_sync(eng->env.journal);
+            return false;
+        }
+        c->phase = CKPT_SYNC;
+        return true;
+    case CKPT_SYNC:
+        finish(eng);
+        return true;
+    }
+    return false;
+}

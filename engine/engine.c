@@ -1,0 +1,566 @@
+#include "engine/engine.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/base/rand.h"
+#include "engine/engine_int.h"
+#include "engine/meta/metalog.h"
+
+static const char format_text[] = "varve data directory, format 1\n";
+static const char format_word[] = "varve data directory, format ";
+
+void
+vrv_engine_opts_default(struct vrv_engine_opts *o)
+{
+    *o = (struct vrv_engine_opts){ .clock = vrv_clock_real(),
+        .memory_bytes = (size_t)512 << 20, .wal_files = 6,
+        .wal_file_bytes = (size_t)64 << 20, .wal_fill_first = (size_t)4 << 20,
+        .wal_direct = true, .group_bytes = (size_t)4 << 20, .flush_bytes = 512 << 10,
+        .open_files_max = 512, .checkpoint_ms = 30000,
+        .disk_reserve_bytes = (uint64_t)256 << 20 };
+}
+
+/* ---- the table of logs ---- */
+
+static size_t
+id_hash(const struct vrv_log_id *id)
+{
+    uint64_t h = 0;
+
+    memcpy(&h, id->topic.b, sizeof(h));
+    h ^= (uint64_t)(uint32_t)id->partition * 0x9e3779b97f4a7c15u;
+    h ^= h >> 29;
+    h *= 0xbf58476d1ce4e5b9u;
+    return (size_t)(h ^ (h >> 32));
+}
+
+static bool
+id_eq(const struct vrv_log_id *a, const struct vrv_log_id *b)
+{
+    return a->partition == b->partition && vrv_uuid_eq(&a->topic, &b->topic);
+}
+
+/* Where the id is, or the empty place where it would be. */
+static size_t
+table_find(const struct log_table *t, const struct vrv_log_id *id)
+{
+    size_t at = id_hash(id) & (t->cap - 1);
+
+    while (t->v[at] != NULL && !id_eq(&t->v[at]->id, id))
+        at = (at + 1) & (t->cap - 1);
+    return at;
+}
+
+struct vrv_log *
+vrv__table_get(const struct log_table *t, const struct vrv_log_id *id)
+{
+    return t->cap > 0 ? t->v[table_find(t, id)] : NULL;
+}
+
+void
+vrv__table_put(struct log_table *t, struct vrv_log *log)
+{
+    if (2 * (t->n + 1) > t->cap) {
+        struct log_table old = *t;
+
+        t->cap = old.cap ? old.cap * 2 : 16;
+        t->v = vrv_mem_zero(t->cap * sizeof(struct vrv_log *));
+        for (size_t i = 0; i < old.cap; i++)
+            if (old.v[i] != NULL)
+                t->v[table_find(t, &old.v[i]->id)] = old.v[i];
+        free(old.v);
+    }
+    t->v[table_find(t, &log->id)] = log;
+    t->n++;
+}
+
+void
+vrv__table_del(struct log_table *t, const struct vrv_log_id *id)
+{
+    size_t at = table_find(t, id);
+
+    VRV_ASSERT(t->v[at] != NULL);
+    t->v[at] = NULL;
+    t->n--;
+    /* What was pushed on by the one that went moves up. */
+    for (size_t i = (at + 1) & (t->cap - 1); t->v[i] != NULL; i = (i + 1) & (t->cap - 1)) {
+        struct vrv_log *log = t->v[i];
+
+        t->v[i] = NULL;
+        t->v[table_find(t, &log->id)] = log;
+    }
+}
+
+/* ---- a data directory ---- */
+
+static int
+root_entry(void *ctx, const char *name, bool is_dir)
+{
+    static const char *const dirs[] = { "meta", "checkpoint", "wal", "log" };
+    struct vrv_err *e = ctx;
+
+    if (!is_dir && (strcmp(name, "FORMAT") == 0 || strcmp(name, "LOCK") == 0))
+        return 0;
+    for (size_t i = 0; i < 4 && is_dir; i++)
+        if (strcmp(name, dirs[i]) == 0)
+            return 0;
+    return vrv_err_set(e, VRV_E_FOREIGN, "\"%.60s\" does not belong in a varve data directory",
+        name);
+}
+
+static int
+check_format(struct vrv_engine *eng, bool *is_new, struct vrv_err *e)
+{
+    char text[64] = { 0 };
+    struct vrv_file *f = NULL;
+    int rc = vrv_vfs_open(eng->o.vfs, "FORMAT", 0, &f, e);
+
+    *is_new = rc == VRV_E_NOTFOUND;
+    if (rc < 0)
+        return *is_new ? 0 : rc;
+    ssize_t n = vrv_file_pread(f, text, sizeof(text) - 1, 0, 0, e);
+    vrv_file_close(&f);
+    if (n < 0)
+        return (int)n;
+    if (strcmp(text, format_text) == 0)
+        return 0;
+    if (strncmp(text, format_word, sizeof(format_word) - 1) == 0)
+        return vrv_err_set(e, VRV_E_VERSION,
+            "the data directory has format %ld; this version of varve knows format 1",
+            strtol(text + sizeof(format_word) - 1, NULL, 10));
+    *is_new = n == 0; /* torn while it was made */
+    return n == 0 ? 0 : vrv_err_set(e, VRV_E_FOREIGN, "the file FORMAT is not varve's");
+}
+
+static int
+write_format(struct vrv_engine *eng, struct vrv_err *e)
+{
+    struct vrv_file *f = NULL;
+    int rc = vrv_vfs_open(eng->o.vfs, "FORMAT", VRV_OPEN_WRITE | VRV_OPEN_CREATE, &f, e);
+
+    if (rc < 0)
+        return rc;
+    rc = vrv_file_pwrite(f, format_text, sizeof(format_text) - 1, 0, e);
+    if (rc == 0)
+        rc = vrv_file_sync(f, e);
+    vrv_file_close(&f);
+    return rc == 0 ? vrv_vfs_sync_dir(eng->o.vfs, "", e) : rc;
+}
+
+static int
+make_dirs(struct vrv_engine *eng, struct vrv_err *e)
+{
+    static const char *const dirs[] = { "meta", "checkpoint", "wal", "log" };
+
+    for (size_t i = 0; i < 4; i++) {
+        int rc = vrv_vfs_mkdir(eng->o.vfs, dirs[i], e);
+
+        if (rc < 0 && rc != VRV_E_EXISTS)
+            return rc;
+    }
+    return vrv_vfs_sync_dir(eng->o.vfs, "", e);
+}
+
+/* FORMAT comes last: a directory without it, but with nothing foreign in it, was never used. */
+static int
+open_directory(struct vrv_engine *eng, bool *is_new, struct vrv_err *e)
+{
+    struct vrv_err list_err = { 0 };
+    int rc = vrv_vfs_list(eng->o.vfs, "", root_entry, &list_err, e);
+
+    if (rc < 0) {
+        if (list_err.code != 0 && e != NULL)
+            *e = list_err;
+        return rc;
+    }
+    rc = check_format(eng, is_new, e);
+    if (rc == 0)
+        rc = vrv_vfs_lock(eng->o.vfs, "LOCK", &eng->lock_file, e);
+    if (rc == 0 && *is_new)
+        rc = make_dirs(eng, e);
+    return rc;
+}
+
+static int
+open_stores(struct vrv_engine *eng, struct vrv_recovery *found, struct vrv_err *e)
+{
+    uint64_t cut = 0;
+    int rc = vrv_metalog_open(&eng->meta, eng->o.vfs, "meta", &cut, e);
+
+    found->meta_cut_bytes = cut;
+    if (rc == 0)
+        rc = vrv_metalog_open(&eng->states, eng->o.vfs, "checkpoint", &cut, e);
+    if (rc == 0) {
+        found->meta_cut_bytes += cut;
+        rc = vrv_catalog_open(&eng->catalog, eng->meta, e);
+    }
+    return rc;
+}
+
+static struct vrv_engine *
+engine_new(const struct vrv_engine_opts *o)
+{
+    struct vrv_engine *eng = VRV_NEW(struct vrv_engine);
+    struct vrv_rand r = { o->random };
+
+    eng->magic = ENGINE_MAGIC;
+    eng->o = *o;
+    eng->wal_id = vrv_rand_next(&r);
+    vrv_lock_init(&eng->lock, VRV_LOCK_engine);
+    vrv_files_init(&eng->files, o->vfs, o->open_files_max);
+    vrv_slab_pool_init(&eng->pool, o->memory_bytes);
+    eng->env = (struct vrv_log_env){ .clock = o->clock, .files = &eng->files,
+        .pool = &eng->pool, .flush_bytes = o->flush_bytes, .seed = 0,
+        .flush_wanted = o->flush_wanted, .ctx = o->ctx };
+    vrv_lock_init(&eng->env.lock, VRV_LOCK_lists);
+    vrv_list_init(&eng->env.touched);
+    vrv_list_init(&eng->env.flushable);
+    eng->ckpt.last_ms = o->clock->mono_ns(o->clock) / 1000000;
+    return eng;
+}
+
+int
+vrv_engine_open(struct vrv_engine **out, const struct vrv_engine_opts *o,
+    struct vrv_recovery *found, struct vrv_err *e)
+{
+    struct vrv_engine *eng = engine_new(o);
+    bool is_new = false;
+
+    *found = (struct vrv_recovery){ 0 };
+    int rc = open_directory(eng, &is_new, e);
+    if (rc == 0)
+        rc = open_stores(eng, found, e);
+    if (rc == 0)
+        rc = vrv__engine_recover(eng, found, e);
+    if (rc == 0 && is_new)
+        rc = write_format(eng, e);
+    if (rc < 0)
+        vrv_engine_abandon(&eng);
+    *out = eng;
+    return rc;
+}
+
+void
+vrv_engine_abandon(struct vrv_engine **engp)
+{
+    struct vrv_engine *eng = *engp;
+
+    if (eng == NULL)
+        return;
+    VRV_CHECK(eng, ENGINE_MAGIC);
+    for (size_t i = 0; i < eng->ckpt.n; i++)
+        free(eng->ckpt.v[i].state);
+    free(eng->ckpt.v);
+    free(eng->dead);
+    vrv_journal_free(&eng->env.journal);
+    for (size_t i = 0; i < eng->logs.cap; i++)
+        vrv_log_free(&eng->logs.v[i]);
+    free(eng->logs.v);
+    for (size_t i = 0; i < eng->retired_n; i++)
+        vrv_log_free(&eng->retired[i]);
+    free(eng->retired);
+    free(eng->env.heap);
+    vrv_waldev_close(&eng->dev);
+    vrv_catalog_close(&eng->catalog);
+    vrv_meta_close(&eng->states);
+    vrv_meta_close(&eng->meta);
+    vrv_slab_pool_fini(&eng->pool);
+    vrv_files_fini(&eng->files);
+    vrv_file_close(&eng->lock_file);
+    vrv_lock_fini(&eng->env.lock);
+    vrv_lock_fini(&eng->lock);
+    free(eng);
+    *engp = NULL;
+}
+
+int
+vrv_engine_close(struct vrv_engine **engp, struct vrv_err *e)
+{
+    struct vrv_engine *eng = *engp;
+    uint64_t before = atomic_load(&eng->checkpoints);
+    int rc = 0;
+
+    while (vrv_engine_commit_step(eng))
+        ;
+    vrv_engine_want_checkpoint(eng);
+    while (atomic_load(&eng->checkpoints) == before && rc == 0) {
+        (void)vrv_engine_commit_step(eng);
+        bool did = vrv_engine_checkpoint_step(eng);
+        rc = vrv_engine_error(eng, e);
+        if (rc == 0 && !did && atomic_load(&eng->disk_full))
+            rc = vrv_err_set(e, VRV_E_NOSPACE,
+                "no room to write the segments; they will be made at the next start");
+    }
+    if (rc == 0)
+        rc = vrv__engine_mark(eng, true, e);
+    vrv_engine_abandon(engp);
+    return rc;
+}
+
+struct vrv_catalog *
+vrv_engine_catalog(struct vrv_engine *eng)
+{
+    return eng->catalog;
+}
+
+struct vrv_log_env *
+vrv_engine_env(struct vrv_engine *eng)
+{
+    return &eng->env;
+}
+
+struct vrv_log *
+vrv_engine_log(struct vrv_engine *eng, const struct vrv_log_id *id)
+{
+    VRV_CHECK(eng, ENGINE_MAGIC);
+    vrv_lock(&eng->lock);
+    struct vrv_log *log = vrv__table_get(&eng->logs, id);
+    vrv_unlock(&eng->lock);
+    return log;
+}
+
+/* ---- topics ---- */
+
+int
+vrv_engine_create_topic(struct vrv_engine *eng, const char *name, int32_t partitions,
+    const struct vrv_config_kv *configs, size_t config_n, struct vrv_uuid *id, struct vrv_err *e)
+{
+    struct vrv_topic_info t = { .partitions = partitions,
+        .configs = (struct vrv_config_kv *)(uintptr_t)configs, .config_n = config_n };
+
+    /* Try the configuration on a topic without partitions before anything is kept. */
+    t.partitions = 0;
+    int rc = vrv__engine_add_topic(eng, &t, e);
+    if (rc < 0)
+        return rc;
+    rc = vrv_catalog_create(eng->catalog, id, name, partitions,
+        eng->o.clock->wall_ms(eng->o.clock), configs, config_n, e);
+    if (rc == 0)
+        rc = vrv_catalog_by_id(eng->catalog, id, &t, e);
+    if (rc < 0)
+        return rc;
+    vrv_lock(&eng->lock);
+    rc = vrv__engine_add_topic(eng, &t, e);
+    vrv_unlock(&eng->lock);
+    vrv_topic_info_fini(&t);
+    return rc;
+}
+
+int
+vrv_engine_delete_topic(struct vrv_engine *eng, const char *name, struct vrv_err *e)
+{
+    struct vrv_topic_info t;
+    int rc = vrv_catalog_by_name(eng->catalog, name, &t, e);
+
+    if (rc < 0)
+        return rc;
+    rc = vrv_catalog_delete(eng->catalog, name, e);
+    for (int32_t p = 0; p < t.partitions && rc == 0; p++) {
+        struct vrv_log_id id = { t.id, p };
+
+        vrv_lock(&eng->lock);
+        struct vrv_log *log = vrv__table_get(&eng->logs, &id);
+        if (log != NULL) {
+            vrv__table_del(&eng->logs, &id);
+            VRV_PUSH_ROOM(eng->retired, eng->retired_n, eng->retired_cap);
+            eng->retired[eng->retired_n++] = log;
+        }
+        vrv_unlock(&eng->lock);
+        if (log != NULL)
+            vrv_log_retire(log);
+    }
+    vrv_topic_info_fini(&t);
+    return rc;
+}
+
+/* ---- steps ---- */
+
+int
+vrv_engine_error(struct vrv_engine *eng, struct vrv_err *e)
+{
+    int rc = vrv_journal_error(eng->env.journal, e);
+
+    if (rc == 0 && (rc = atomic_load(&eng->status)) != 0 && e != NULL) {
+        vrv_lock(&eng->lock);
+        *e = eng->failure;
+        vrv_unlock(&eng->lock);
+    }
+    return rc;
+}
+
+void
+vrv__engine_fail(struct vrv_engine *eng, const struct vrv_err *e)
+{
+    vrv_lock(&eng->lock);
+    (void)vrv_err_set(&eng->failure, VRV_E_STOPPED, "%.*s", (int)sizeof(e->msg) - 1, e->msg);
+    vrv_unlock(&eng->lock);
+    atomic_store(&eng->status, VRV_E_STOPPED);
+}
+
+int
+vrv_engine_may_append(struct vrv_engine *eng, struct vrv_err *e)
+{
+    int rc = vrv_engine_error(eng, e);
+
+    if (rc == 0 && atomic_load(&eng->disk_full))
+        rc = vrv_err_set(e, VRV_E_NOSPACE,
+            "the disk is full: appends go on when there is space again");
+    return rc;
+}
+
+bool
+vrv_engine_commit_step(struct vrv_engine *eng)
+{
+    return vrv_journal_commit_step(eng->env.journal);
+}
+
+bool
+vrv_engine_prepare_step(struct vrv_engine *eng)
+{
+    return vrv_waldev_prepare(eng->dev);
+}
+
+/* Give the oldest batches' memory back when new ones will want it. */
+static bool
+evict(struct vrv_engine *eng)
+{
+    size_t high = eng->pool.budget - eng->pool.budget / 8;
+    bool any = false;
+
+    for (;;) {
+        struct vrv_entry *en = vrv_journal_oldest(eng->env.journal);
+        bool wanted = atomic_load(&eng->pool.used) > high || eng->retired_n > 0;
+
+        if (en == NULL || !wanted)
+            return any;
+        if (!atomic_load(&en->flushed)) {
+            struct vrv_log *log = en->owner;
+            struct vrv_err e = { 0 };
+            int rc = vrv_log_flush(log, &e);
+
+            if (rc < 0 && rc != VRV_E_NOSPACE)
+                vrv__engine_fail(eng, &e);
+            if (rc < 0 || !atomic_load(&en->flushed))
+                return any;
+        }
+        vrv_log_evict_first(en->owner, en);
+        vrv_journal_evict(eng->env.journal);
+        any = true;
+    }
+}
+
+bool
+vrv_engine_flush_step(struct vrv_engine *eng)
+{
+    struct vrv_err e = { 0 };
+
+    VRV_CHECK(eng, ENGINE_MAGIC);
+    if (atomic_load(&eng->status) != 0)
+        return false;
+    bool any = evict(eng);
+    vrv_lock(&eng->env.lock);
+    struct vrv_list *l = eng->env.flushable.next;
+    bool none = vrv_list_empty(&eng->env.flushable);
+    if (!none)
+        vrv_list_del(l);
+    vrv_unlock(&eng->env.lock);
+    if (none)
+        return any;
+    struct vrv_log *log = VRV_LIST_OF(l, struct vrv_log, flush_link);
+    int rc = vrv_log_flush(log, &e);
+    if (rc == VRV_E_NOSPACE) {
+        atomic_store(&eng->disk_full, true);
+        vrv_lock(&eng->env.lock);
+        if (vrv_list_empty(&log->flush_link))
+            vrv_list_push(&eng->env.flushable, &log->flush_link);
+        vrv_unlock(&eng->env.lock);
+        return any;
+    }
+    if (rc < 0)
+        vrv__engine_fail(eng, &e);
+    return true;
+}
+
+void
+vrv_engine_want_checkpoint(struct vrv_engine *eng)
+{
+    atomic_store(&eng->want_checkpoint, true);
+}
+
+uint64_t
+vrv_engine_checkpoints(struct vrv_engine *eng)
+{
+    return atomic_load(&eng->checkpoints);
+}
+
+int64_t
+vrv_engine_expire_step(struct vrv_engine *eng)
+{
+    return vrv_log_expire_waiters(&eng->env, eng->o.clock->mono_ns(eng->o.clock));
+}
+
+/* Appends stop while there is still room for what the WAL holds to become segments. */
+static void
+watch_space(struct vrv_engine *eng)
+{
+    uint64_t bytes;
+
+    if (vrv_vfs_free_bytes(eng->o.vfs, &bytes, NULL) == 0)
+        atomic_store(&eng->disk_full,
+            bytes < eng->o.disk_reserve_bytes + vrv_waldev_used(eng->dev));
+}
+
+/* The segments that retention or a deletion has left below the start. */
+static void
+bury_segs(struct vrv_engine *eng, struct vrv_log *log)
+{
+    struct vrv_seg *s;
+    struct vrv_err e = { 0 };
+
+    while ((s = vrv_log_take_dead(log)) != NULL) {
+        /* A reader that holds a reference keeps its open file; others find the next segment. */
+        if (vrv_seg_delete_files(&eng->files, &log->id, s->base, &e) == 0) {
+            VRV_PUSH_ROOM(eng->dead, eng->dead_n, eng->dead_cap);
+            eng->dead[eng->dead_n++] = (struct dead_seg){ log->id, s->base };
+        }
+        vrv_seg_unref(s);
+    }
+}
+
+static void
+tend_log(struct vrv_engine *eng, struct vrv_log *log, int64_t now_ms)
+{
+    struct vrv_err e = { 0 };
+
+    vrv_log_roll_if_old(log, now_ms);
+    int64_t start = vrv_log_retention_start(log, now_ms);
+    /* Refused, for want of room in the WAL say: the next time, then. */
+    if (start <= vrv_log_offsets(log).start || vrv_log_set_start(log, start, NULL, &e) == 0)
+        bury_segs(eng, log);
+}
+
+void
+vrv_engine_tend_step(struct vrv_engine *eng)
+{
+    int64_t now_ms = eng->o.clock->wall_ms(eng->o.clock);
+
+    VRV_CHECK(eng, ENGINE_MAGIC);
+    if (vrv_engine_error(eng, NULL) != 0)
+        return;
+    watch_space(eng);
+    for (size_t i = 0;; i++) {
+        vrv_lock(&eng->lock);
+        struct vrv_log *log = i < eng->logs.cap ? eng->logs.v[i] : NULL;
+        bool end = i >= eng->logs.cap;
+        vrv_unlock(&eng->lock);
+        if (end)
+            break;
+        if (log != NULL)
+            tend_log(eng, log, now_ms);
+    }
+    vrv__engine_bury(eng);
+}

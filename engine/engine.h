@@ -1,0 +1,100 @@
+/*
+ * The engine: all logs of one data directory, and what keeps them going.
+ *
+ *   <dir>/FORMAT        "varve data directory, format 1"
+ *   <dir>/LOCK          held while open
+ *   <dir>/meta/         the catalog: topics, partitions, epochs (metadata log)
+ *   <dir>/checkpoint/   what each log looked like at the last checkpoint (a metadata log, too)
+ *   <dir>/wal/          write-ahead log
+ *   <dir>/log/ab/<topic id>.<partition>/<base offset>.{log,index}
+ *
+ * All work in the background is a step that somebody calls: threads in production
+ * (varve.c), a test's scheduler by seed otherwise.  commit, flush and checkpoint steps may run at
+ * the same time as anything else, but flush, checkpoint and tend steps on one thread only (the
+ * flusher), and commit on one thread.
+ */
+#ifndef VRV_ENGINE_H
+#define VRV_ENGINE_H
+
+#include "engine/log/log.h"
+#include "engine/meta/catalog.h"
+
+struct vrv_engine;
+
+struct vrv_engine_opts {
+    struct vrv_vfs *vfs;        /* borrowed */
+    struct vrv_clock *clock;    /* borrowed */
+    uint64_t random;            /* unpredictable in production, a seed in tests */
+    size_t memory_bytes;        /* for record bytes; at least the WAL's size */
+    unsigned wal_files;
+    size_t wal_file_bytes;
+    size_t wal_fill_first;      /* zero-filled at creation, the rest by vrv_engine_prepare_step */
+    bool wal_direct;
+    size_t group_bytes;         /* largest group commit wished for; 0: as large as possible */
+    size_t flush_bytes;         /* write a log's segment when so much waits */
+    unsigned open_files_max;
+    int64_t checkpoint_ms;      /* at least so often while something changed */
+    uint64_t disk_reserve_bytes; /* with less free, appends are refused */
+    void (*flush_wanted)(void *ctx); /* wake the flusher; may be NULL */
+    void *ctx;
+};
+
+void vrv_engine_opts_default(struct vrv_engine_opts *o);
+
+/* What opening found. */
+struct vrv_recovery {
+    bool clean;              /* the last stop was clean */
+    uint64_t replayed;       /* entries taken from the WAL */
+    uint64_t replayed_bytes;
+    uint64_t cut_groups;     /* torn off the end of the WAL */
+    uint64_t rewritten;      /* groups written again since nothing proved them durable */
+    uint64_t meta_cut_bytes; /* torn off the metadata logs */
+    uint64_t logs;
+    uint64_t skipped_logs;   /* lossy ones that go on above their ceiling, in a new epoch */
+};
+
+/* Make or open a data directory and recover it.  Errors: LOCKED, VERSION, FOREIGN, CORRUPT,
+ * READONLY, NOSPACE, IO; nothing is changed by the first four. */
+int vrv_engine_open(struct vrv_engine **out, const struct vrv_engine_opts *o,
+    struct vrv_recovery *found, struct vrv_err *e) VRV_MUST_CHECK;
+/* Checkpoint and mark the stop as clean, by running the steps; then free.  The result says
+ * whether that worked; everything is freed anyway. */
+int vrv_engine_close(struct vrv_engine **eng, struct vrv_err *e);
+/* Free without a word to the disk, as a crash would. */
+void vrv_engine_abandon(struct vrv_engine **eng);
+
+struct vrv_catalog *vrv_engine_catalog(struct vrv_engine *eng);
+struct vrv_log_env *vrv_engine_env(struct vrv_engine *eng);
+
+/* NULL when there is no such partition.  Lives until the topic is deleted or the engine closed. */
+struct vrv_log *vrv_engine_log(struct vrv_engine *eng, const struct vrv_log_id *id);
+
+/* Durable when they return 0.  Configuration keys and values are Kafka's (topic_config.h). */
+int vrv_engine_create_topic(struct vrv_engine *eng, const char *name, int32_t partitions,
+    const struct vrv_config_kv *configs, size_t config_n, struct vrv_uuid *id, struct vrv_err *e)
+    VRV_MUST_CHECK;
+int vrv_engine_delete_topic(struct vrv_engine *eng, const char *name, struct vrv_err *e)
+    VRV_MUST_CHECK;
+
+/* Steps.  True when something was done and more may be to do at once. */
+bool vrv_engine_commit_step(struct vrv_engine *eng);
+bool vrv_engine_flush_step(struct vrv_engine *eng);
+/* One phase of a checkpoint; begins one when it is due. */
+bool vrv_engine_checkpoint_step(struct vrv_engine *eng);
+/* Fill the WAL with zeros, a bit further. */
+bool vrv_engine_prepare_step(struct vrv_engine *eng);
+/* What happens by time: rolls by age, retention, expiry of producers, interval syncs, free space.
+ * For every log: call it every second or so. */
+void vrv_engine_tend_step(struct vrv_engine *eng);
+/* Post waiters whose deadline has come; the next deadline. */
+int64_t vrv_engine_expire_step(struct vrv_engine *eng);
+
+/* Begin a checkpoint at the next step, whether due or not; how many have been completed. */
+void vrv_engine_want_checkpoint(struct vrv_engine *eng);
+uint64_t vrv_engine_checkpoints(struct vrv_engine *eng);
+/* 0, or why appends are refused for good. */
+int vrv_engine_error(struct vrv_engine *eng, struct vrv_err *e);
+/* May appends go on?  NOSPACE when the disk is too full. */
+int vrv_engine_may_append(struct vrv_engine *eng, struct vrv_err *e) VRV_MUST_CHECK;
+
+#endif

@@ -1,0 +1,98 @@
+/* Inside the engine: what engine.c (open, close, steps), recover.c and checkpoint.c share. */
+#ifndef VRV_ENGINE_INT_H
+#define VRV_ENGINE_INT_H
+
+#include "engine/contract/metastore.h"
+#include "engine/contract/waldev.h"
+#include "engine/engine.h"
+#include "engine/tail/fill.h"
+
+/* Logs by id: open addressing, a power of two long, at most half full. */
+struct log_table {
+    struct vrv_log **v;
+    size_t cap, n;
+};
+
+struct captured {
+    struct vrv_log *log;
+    uint8_t *state;
+    size_t n;
+};
+
+enum checkpoint_phase { CKPT_IDLE, CKPT_COMMITTED, CKPT_FLUSH, CKPT_DURABLE, CKPT_SYNC };
+
+struct checkpoint {
+    enum checkpoint_phase phase;
+    struct captured *v;
+    size_t n, cap;
+    uint64_t need_seq;     /* entries below must be committed, then durable, before going on */
+    uint64_t trim_slot, trim_seq;
+    size_t at;             /* FLUSH: the next log */
+    int64_t last_ms;       /* when the last one ended, monotonic */
+};
+
+/* A segment whose files are deleted, and whose record is to go with the next checkpoint. */
+struct dead_seg {
+    struct vrv_log_id log;
+    int64_t base;
+};
+
+struct vrv_engine {
+    uint32_t magic;
+    struct vrv_engine_opts o;
+    struct vrv_file *lock_file;
+    struct vrv_files files;
+    struct vrv_slab_pool pool;
+    struct vrv_log_env env;
+    struct vrv_waldev *dev;
+    struct vrv_metastore *meta, *states; /* catalog; checkpoints */
+    struct vrv_catalog *catalog;
+    uint64_t wal_id;
+    uint32_t session;
+
+    struct vrv_lock lock;                /* rank engine */
+    struct log_table logs;               /* guarded by lock */
+    struct vrv_log **retired;            /* deleted, not yet freed; guarded by lock */
+    size_t retired_n, retired_cap;
+
+    /* the flusher's */
+    struct checkpoint ckpt;
+    struct dead_seg *dead;
+    size_t dead_n, dead_cap;
+
+    _Atomic bool want_checkpoint;
+    _Atomic bool disk_full;
+    _Atomic uint64_t checkpoints;
+    struct vrv_err failure;              /* why the flusher stopped; guarded by lock */
+    _Atomic int status;
+};
+
+enum { ENGINE_MAGIC = 0x454e4756 };
+
+/* keys in the store of checkpoints */
+enum { KEY_MAX = 128 };
+void vrv__key_state(char out[KEY_MAX], const struct vrv_log_id *id);
+void vrv__key_open(char out[KEY_MAX], const struct vrv_log_id *id);
+void vrv__key_seal(char out[KEY_MAX], const struct vrv_log_id *id, int64_t base);
+
+/* One transaction, waited for. */
+int vrv__meta_commit(struct vrv_metastore *m, const struct vrv_meta_write *w, size_t n,
+    struct vrv_err *e);
+
+/* The flusher can't go on: appends are refused from now on, reads go on. */
+void vrv__engine_fail(struct vrv_engine *eng, const struct vrv_err *e);
+
+void vrv__table_put(struct log_table *t, struct vrv_log *log);
+struct vrv_log *vrv__table_get(const struct log_table *t, const struct vrv_log_id *id);
+void vrv__table_del(struct log_table *t, const struct vrv_log_id *id);
+
+int vrv__engine_recover(struct vrv_engine *eng, struct vrv_recovery *found, struct vrv_err *e);
+/* Make the logs of a topic, without any state. */
+int vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t,
+    struct vrv_err *e);
+int vrv__engine_mark(struct vrv_engine *eng, bool clean, struct vrv_err *e);
+int vrv__engine_mark_wal(struct vrv_engine *eng, uint64_t slot, uint64_t seq, struct vrv_err *e);
+/* Delete files of dead segments and of deleted topics. */
+void vrv__engine_bury(struct vrv_engine *eng);
+
+#endif

@@ -1,0 +1,501 @@
+/* Opening: from the stores of metadata and the WAL to logs that can serve. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/bytes.h"
+#include "engine/base/mem.h"
+#include "engine/engine_int.h"
+#include "engine/log/topic_config.h"
+#include "engine/wal/wal_file.h"
+
+/* ---- keys and values in the store of checkpoints ----
+ *
+ * state/<topic>/<partition>            the log's state            (log_state.c)
+ * open/<topic>/<partition>             its segments not sealed
+ * seal/<topic>/<partition>/<base>      a sealed segment
+ * session                              u32 session, u8 clean
+ * wal                                  u64 id, u32 files, u32 0, u64 file bytes, u64 trim slot,
+ *                                      u64 its first entry
+ */
+
+void
+vrv__key_state(char out[KEY_MAX], const struct vrv_log_id *id)
+{
+    char hex[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(&id->topic, hex);
+    (void)snprintf(out, KEY_MAX, "state/%s/%" PRId32, hex, id->partition);
+}
+
+void
+vrv__key_open(char out[KEY_MAX], const struct vrv_log_id *id)
+{
+    char hex[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(&id->topic, hex);
+    (void)snprintf(out, KEY_MAX, "open/%s/%" PRId32, hex, id->partition);
+}
+
+void
+vrv__key_seal(char out[KEY_MAX], const struct vrv_log_id *id, int64_t base)
+{
+    char hex[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(&id->topic, hex);
+    (void)snprintf(out, KEY_MAX, "seal/%s/%" PRId32 "/%020" PRId64, hex, id->partition, base);
+}
+
+/* "<hex>/<partition>" behind a key's first word, perhaps with more behind. */
+static bool
+parse_id(const char *at, struct vrv_log_id *id)
+{
+    char *end;
+
+    if (!vrv_uuid_parse(&id->topic, at) || at[VRV_UUID_TEXT] != '/')
+        return false;
+    long p = strtol(at + VRV_UUID_TEXT + 1, &end, 10);
+    id->partition = (int32_t)p;
+    return p >= 0 && p <= INT32_MAX && (*end == '\0' || *end == '/');
+}
+
+struct wait {
+    bool done;
+    int status;
+    struct vrv_err err;
+};
+
+static void
+txn_done(void *ctx, int status, uint64_t revision, const struct vrv_err *e)
+{
+    struct wait *w = ctx;
+
+    (void)revision;
+    w->done = true;
+    w->status = status;
+    if (status != 0 && e != NULL)
+        w->err = *e;
+}
+
+int
+vrv__meta_commit(struct vrv_metastore *m, const struct vrv_meta_write *writes, size_t n,
+    struct vrv_err *e)
+{
+    struct vrv_meta_txn t = { .write = writes, .write_n = n };
+    struct wait w = { .done = false };
+    int rc = 0;
+
+    vrv_meta_txn(m, &t, txn_done, &w);
+    while (!w.done && rc >= 0)
+        rc = vrv_meta_step(m, e);
+    if (rc < 0)
+        return rc;
+    if (w.status != 0 && e != NULL)
+        *e = w.err;
+    return w.status;
+}
+
+int
+vrv__engine_mark(struct vrv_engine *eng, bool clean, struct vrv_err *e)
+{
+    uint8_t v[8] = { 0 };
+    struct vrv_meta_write w = { "session", v, sizeof(v) };
+
+    vrv_put_le32(v, eng->session);
+    v[4] = clean;
+    return vrv__meta_commit(eng->states, &w, 1, e);
+}
+
+int
+vrv__engine_mark_wal(struct vrv_engine *eng, uint64_t slot, uint64_t seq, struct vrv_err *e)
+{
+    uint8_t v[40] = { 0 };
+    struct vrv_meta_write w = { "wal", v, sizeof(v) };
+
+    vrv_put_le64(v, eng->wal_id);
+    vrv_put_le32(v + 8, eng->o.wal_files);
+    vrv_put_le64(v + 16, eng->o.wal_file_bytes);
+    vrv_put_le64(v + 24, slot);
+    vrv_put_le64(v + 32, seq);
+    return vrv__meta_commit(eng->states, &w, 1, e);
+}
+
+/* ---- topics and their logs ---- */
+
+static int
+config_of(const struct vrv_topic_info *t, struct vrv_log_config **out, struct vrv_err *e)
+{
+    struct vrv_log_config c;
+    int rc = 0;
+
+    vrv_log_config_default(&c);
+    for (size_t i = 0; i < t->config_n && rc == 0; i++)
+        rc = vrv_topic_config_set(&c, t->configs[i].key, t->configs[i].value, e);
+    if (rc == 0)
+        *out = vrv_log_config_new(&c);
+    return rc < 0 ? vrv_err_prefix(e, rc, "topic %s", t->name) : 0;
+}
+
+int
+vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t, struct vrv_err *e)
+{
+    struct vrv_log_config *config = NULL;
+    int rc = config_of(t, &config, e);
+
+    if (rc < 0)
+        return rc;
+    for (int32_t p = 0; p < t->partitions; p++) {
+        struct vrv_log_id id = { t->id, p };
+
+        if (vrv__table_get(&eng->logs, &id) == NULL)
+            vrv__table_put(&eng->logs,
+                vrv_log_new(&eng->env, &id, config,
+                    vrv_catalog_epoch(eng->catalog, &t->id, p)));
+    }
+    vrv_log_config_unref(config);
+    return 0;
+}
+
+struct loading {
+    struct vrv_engine *eng;
+    struct vrv_err *e;
+    int rc;
+    bool done;
+    uint64_t trim_slot, trim_seq;
+    bool has_wal, clean;
+};
+
+static int
+add_topic(void *ctx, const struct vrv_topic_info *t)
+{
+    struct loading *l = ctx;
+
+    l->rc = vrv__engine_add_topic(l->eng, t, l->e);
+    return l->rc;
+}
+
+static void
+load_single(struct loading *l, const struct vrv_meta_kv *kv)
+{
+    struct vrv_engine *eng = l->eng;
+    const uint8_t *v = kv->value;
+
+    if (strcmp(kv->key, "session") == 0 && kv->value_len == 8) {
+        eng->session = vrv_get_le32(v);
+        l->clean = v[4] == 1;
+    } else if (strcmp(kv->key, "wal") == 0 && kv->value_len == 40) {
+        l->has_wal = true;
+        eng->wal_id = vrv_get_le64(v);
+        eng->o.wal_files = vrv_get_le32(v + 8);
+        eng->o.wal_file_bytes = vrv_get_le64(v + 16);
+        l->trim_slot = vrv_get_le64(v + 24);
+        l->trim_seq = vrv_get_le64(v + 32);
+    } else {
+        l->rc = vrv_err_set(l->e, VRV_E_CORRUPT, "checkpoint: key \"%.60s\" makes no sense",
+            kv->key);
+    }
+}
+
+/* Keys come in order: open, seal, session, state, wal.  A log's sealed segments must be there before
+ * its open ones, so each kind is read by a range of its own. */
+static void
+load_key(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
+    const struct vrv_err *err)
+{
+    struct loading *l = ctx;
+    struct vrv_log_id id;
+
+    (void)revision;
+    if (kv == NULL) {
+        l->done = true;
+        if (status != 0 && l->rc == 0) {
+            l->rc = status;
+            if (l->e != NULL && err != NULL)
+                *l->e = *err;
+        }
+        return;
+    }
+    if (l->rc < 0)
+        return;
+    const char *slash = strchr(kv->key, '/');
+    if (slash == NULL) {
+        load_single(l, kv);
+        return;
+    }
+    if (!parse_id(slash + 1, &id)) {
+        l->rc = vrv_err_set(l->e, VRV_E_CORRUPT, "checkpoint: key \"%.60s\" makes no sense",
+            kv->key);
+        return;
+    }
+    struct vrv_log *log = vrv__table_get(&l->eng->logs, &id);
+    if (log == NULL)
+        return; /* its topic was deleted */
+    if (kv->key[0] == 'o')
+        l->rc = vrv_log_restore_open(log, kv->value, kv->value_len, l->e);
+    else if (kv->key[1] == 'e')
+        l->rc = vrv_log_restore_sealed(log, kv->value, kv->value_len, l->e);
+    else
+        l->rc = vrv_log_restore_state(log, kv->value, kv->value_len, l->e);
+    if (l->rc < 0)
+        (void)vrv_err_prefix(l->e, l->rc, "checkpoint, %.60s", kv->key);
+}
+
+static int
+load_range(struct loading *l, const char *prefix)
+{
+    int rc = 0;
+
+    l->done = false;
+    vrv_meta_range(l->eng->states, prefix, load_key, l);
+    while (!l->done && rc >= 0)
+        rc = vrv_meta_step(l->eng->states, l->e);
+    return rc < 0 ? rc : l->rc;
+}
+
+/* ---- the WAL ---- */
+
+struct replay {
+    struct vrv_engine *eng;
+    struct vrv_entry *first, *last; /* kept ones, for the journal */
+    struct vrv_recovery *found;
+    struct vrv_fill fill;
+};
+
+static int
+replay_item(struct replay *r, const struct vrv_wal_item *it, const uint8_t *bytes, uint64_t seq,
+    struct vrv_err *e)
+{
+    struct vrv_log_id id = { it->topic, it->partition };
+    struct vrv_log *log = vrv__table_get(&r->eng->logs, &id);
+
+    if (log == NULL || seq < log->state_seq)
+        return 0; /* deleted since, or in the checkpoint */
+    struct vrv_entry *en = vrv_entry_new();
+    en->owner = log;
+    en->item = *it;
+    en->seq = seq;
+    if (it->size > 0) {
+        uint8_t *copy = vrv_fill_take(&r->fill, &r->eng->pool, it->size, true, &en->slab);
+
+        memcpy(copy, bytes, it->size);
+        en->bytes = copy;
+    }
+    int rc = vrv_log_replay(log, en, e);
+    r->found->replayed++;
+    r->found->replayed_bytes += it->size;
+    if (rc <= 0) {
+        vrv_entry_free(en);
+        return rc;
+    }
+    if (r->last != NULL)
+        r->last->next = en;
+    else
+        r->first = en;
+    r->last = en;
+    return 0;
+}
+
+static int
+replay_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+{
+    struct replay *r = ctx;
+    struct vrv_wal_head h;
+    size_t at = VRV_WAL_GROUP_HEADER;
+    int rc = 0;
+
+    if (!vrv_wal_head_read(&h, bytes))
+        return vrv_err_set(e, VRV_E_CORRUPT, "a group's header changed while it was read");
+    for (uint32_t i = 0; i < h.count && rc == 0; i++) {
+        struct vrv_wal_item it;
+
+        if (!vrv_wal_item_read(&it, bytes + at, n - at))
+            return vrv_err_set(e, VRV_E_CORRUPT,
+                "write-ahead log, entry %" PRIu64 ": not an entry, though the checksum holds",
+                h.first_seq + i);
+        rc = replay_item(r, &it, bytes + at + VRV_WAL_ENTRY_HEADER, h.first_seq + i, e);
+        at += VRV_WAL_ENTRY_HEADER + it.size;
+    }
+    return rc;
+}
+
+static void
+adopt(struct vrv_engine *eng, struct replay *r)
+{
+    struct vrv_entry *next;
+
+    for (struct vrv_entry *en = r->first; en != NULL; en = next) {
+        next = en->next;
+        vrv_journal_adopt(eng->env.journal, en);
+    }
+}
+
+static void
+committed(void *ctx, struct vrv_entry *first, struct vrv_entry *last);
+
+static void
+failed(void *ctx, struct vrv_entry *first, struct vrv_entry *last);
+
+static const struct vrv_journal_ops journal_ops = { committed, failed };
+
+static int
+open_wal(struct vrv_engine *eng, struct loading *l, struct vrv_recovery *found, struct vrv_err *e)
+{
+    struct vrv_wal_file_opts o = { .dir = "wal", .wal_id = eng->wal_id,
+        .files = eng->o.wal_files, .file_bytes = eng->o.wal_file_bytes,
+        .direct = eng->o.wal_direct, .create = !l->has_wal,
+        .fill_first = eng->o.wal_fill_first };
+    struct replay r = { .eng = eng, .found = found };
+    struct vrv_wal_found wf;
+    int rc = vrv_wal_file_open(&eng->dev, eng->o.vfs, &o, l->trim_slot, l->trim_slot,
+        l->trim_seq, replay_group, &r, &wf, e);
+
+    vrv_fill_fini(&r.fill);
+    if (rc < 0) { /* the rings point to them, but nobody will look */
+        for (struct vrv_entry *en = r.first, *next; en != NULL; en = next) {
+            next = en->next;
+            vrv_entry_free(en);
+        }
+        return rc;
+    }
+    found->cut_groups = wf.cut_groups;
+    found->rewritten = wf.rewritten;
+    struct vrv_journal_opts jo = { .dev = eng->dev, .ops = &journal_ops, .ctx = eng,
+        .wal_id = eng->wal_id, .session = eng->session, .slot = wf.next_slot,
+        .seq = wf.next_seq, .group_bytes = eng->o.group_bytes };
+    rc = vrv_journal_new(&eng->env.journal, &jo);
+    adopt(eng, &r);
+    return rc;
+}
+
+/* Completions of one group: posted once per queue, as a chain. */
+struct chain {
+    struct vrv_done *first, *last;
+};
+
+static void
+chain_post(struct chain *c)
+{
+    if (c->first != NULL)
+        vrv_cq_post(c->first->cq, c->first, c->last);
+    c->first = c->last = NULL;
+}
+
+static void
+chain_add(struct chain *c, struct vrv_ticket *t)
+{
+    if (c->first != NULL && c->first->cq != t->done.cq)
+        chain_post(c);
+    if (c->first == NULL)
+        c->first = &t->done;
+    else
+        c->last->next = &t->done;
+    c->last = &t->done;
+}
+
+/* Tickets are collected before their log is told, since it may let go of the entries then, and
+ * posted after, so that who is told of an append can read it. */
+static void
+committed(void *ctx, struct vrv_entry *first, struct vrv_entry *last)
+{
+    struct chain c = { NULL, NULL };
+
+    (void)ctx;
+    for (struct vrv_entry *en = first; en != NULL;) {
+        struct vrv_entry *run = en;
+        struct vrv_log *log = en->owner;
+
+        for (;; en = en->next) {
+            if (en->ticket != NULL)
+                chain_add(&c, en->ticket);
+            if (en == last || en->next->owner != log)
+                break;
+        }
+        struct vrv_entry *next = en == last ? NULL : en->next;
+        vrv_log_committed(log, run, en);
+        en = next;
+    }
+    chain_post(&c);
+}
+
+static void
+failed(void *ctx, struct vrv_entry *first, struct vrv_entry *last)
+{
+    struct chain c = { NULL, NULL };
+
+    (void)ctx;
+    for (struct vrv_entry *en = first;; en = en->next) {
+        if (en->ticket != NULL)
+            chain_add(&c, en->ticket);
+        if (en == last)
+            break;
+    }
+    chain_post(&c);
+}
+
+/* ---- after the replay ---- */
+
+/* A lossy log that skipped to its ceiling begins a new epoch there: one that this metastore gives. */
+static int
+new_epoch(struct vrv_engine *eng, struct vrv_log *log, struct vrv_err *e)
+{
+    int32_t epoch;
+    int rc = vrv_catalog_bump(eng->catalog, &log->id.topic, &log->id.partition, 1, &epoch, e);
+
+    if (rc == 0)
+        vrv_log_set_epoch(log, epoch);
+    return rc;
+}
+
+static int
+check_logs(struct vrv_engine *eng, bool clean, struct vrv_recovery *found, struct vrv_err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < eng->logs.cap && rc == 0; i++) {
+        struct vrv_log *log = eng->logs.v[i];
+        bool skipped;
+
+        if (log == NULL)
+            continue;
+        found->logs++;
+        rc = vrv_log_recovered(log, !clean, &skipped, e);
+        if (rc < 0) {
+            char hex[VRV_UUID_TEXT + 1];
+
+            vrv_uuid_text(&log->id.topic, hex);
+            rc = vrv_err_prefix(e, rc, "topic %s, partition %" PRId32, hex, log->id.partition);
+        } else if (skipped) {
+            found->skipped_logs++;
+            rc = new_epoch(eng, log, e);
+        }
+    }
+    return rc;
+}
+
+int
+vrv__engine_recover(struct vrv_engine *eng, struct vrv_recovery *found, struct vrv_err *e)
+{
+    struct loading l = { .eng = eng, .e = e, .trim_slot = 1, .trim_seq = 1 };
+    static const char *const ranges[] = { "session", "wal", "seal/", "open/", "state/" };
+
+    if (vrv_catalog_each(eng->catalog, add_topic, &l) != 0)
+        return l.rc;
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        int rc = load_range(&l, ranges[i]);
+        if (rc < 0)
+            return rc;
+    }
+    found->clean = l.clean;
+    eng->session++;
+    int rc = open_wal(eng, &l, found, e);
+    /* Kept only now: until the WAL is whole, nothing says that it exists. */
+    if (rc == 0 && !l.has_wal)
+        rc = vrv__engine_mark_wal(eng, 1, 1, e);
+    if (rc == 0)
+        rc = vrv__engine_mark(eng, false, e);
+    if (rc == 0)
+        rc = check_logs(eng, l.clean || !l.has_wal, found, e);
+    return rc;
+}

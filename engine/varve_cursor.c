@@ -1,0 +1,188 @@
+/* The public face: reading. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "engine/batch/record.h"
+#include "engine/varve_int.h"
+
+enum { READ_BYTES = 256 * 1024 };
+
+struct varve_cursor {
+    struct varve_log *log;
+    int64_t next;            /* offset of the next record */
+    struct vrv_read read;    /* what was read last: all its slices are memory */
+    uint32_t slice;          /* where we are in it */
+    size_t at;
+    struct vrv_record_iter it;
+    bool in_batch;
+    struct vrv_cq cq;        /* for waiting */
+};
+
+int
+varve_cursor_open(struct varve_cursor **out, struct varve_log *log, int64_t offset,
+    struct varve_error *e)
+{
+    struct varve_cursor *c = VRV_NEW(struct varve_cursor);
+
+    c->log = log;
+    c->next = offset;
+    if (vrv_cq_init(&c->cq, 0) < 0) {
+        int rc = vrv_err_sys(vrv__err(e), "no completion queue");
+
+        free(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+static void
+end_batch(struct varve_cursor *c)
+{
+    if (c->in_batch)
+        vrv_record_iter_fini(&c->it);
+    c->in_batch = false;
+}
+
+void
+varve_cursor_close(struct varve_cursor **cp)
+{
+    struct varve_cursor *c = *cp;
+
+    if (c == NULL)
+        return;
+    end_batch(c);
+    vrv_read_fini(&c->read);
+    vrv_cq_fini(&c->cq);
+    free(c);
+    *cp = NULL;
+}
+
+/* Until a batch is there, or the time is over. */
+static void
+wait_for_batch(struct varve_cursor *c, int64_t wait_ms)
+{
+    struct vrv_clock *clock = vrv_clock_real();
+    struct vrv_waiter w = { .done = { .cq = &c->cq } };
+    int64_t deadline = wait_ms < 0 || wait_ms > INT64_MAX / 2000000
+        ? INT64_MAX
+        : clock->mono_ns(clock) + wait_ms * 1000000;
+
+    vrv_log_wait(c->log->log, &w, c->next, 1, deadline);
+    (void)vrv_cq_take(&c->cq, -1);
+}
+
+/* Read on from c->next, into memory.  1; 0: nothing is there. */
+static int
+read_on(struct varve_cursor *c, size_t max, struct vrv_err *e)
+{
+    end_batch(c);
+    vrv_read_fini(&c->read);
+    c->read = (struct vrv_read){ .offset = c->next, .max_bytes = max, .whole_first = true };
+    c->slice = 0;
+    c->at = 0;
+    int rc = vrv_read(c->log->log, &c->read, e);
+    for (uint32_t i = 0; i < c->read.slice_n && rc == 0; i++)
+        rc = vrv_slice_load(&c->read.slice[i], vrv_engine_env(c->log->v->engine)->pool, e);
+    if (rc < 0) {
+        vrv_read_fini(&c->read);
+        return rc;
+    }
+    return c->read.slice_n > 0;
+}
+
+static int
+fetch(struct varve_cursor *c, size_t max, int64_t wait_ms, struct vrv_err *e)
+{
+    int rc = read_on(c, max, e);
+
+    if (rc == 0 && wait_ms != 0) {
+        wait_for_batch(c, wait_ms);
+        rc = read_on(c, max, e);
+    }
+    return rc;
+}
+
+/* Step to the next whole batch of what was read.  1; 0: there is none. */
+static int
+next_batch(struct varve_cursor *c, struct vrv_batch *b, const uint8_t **p, struct vrv_err *e)
+{
+    while (c->slice < c->read.slice_n) {
+        const struct vrv_slice *s = &c->read.slice[c->slice];
+
+        *p = s->bytes + c->at;
+        if (c->at < s->n && vrv_batch_read(b, *p, s->n - c->at, NULL) == 0) {
+            c->at += b->size;
+            int rc = vrv_batch_check_crc(*p, b, e);
+            return rc < 0 ? VRV_E_CORRUPT : 1;
+        }
+        c->slice++; /* the rest is a batch cut short: it will be read again */
+        c->at = 0;
+    }
+    return 0;
+}
+
+int
+varve_cursor_next(struct varve_cursor *c, struct varve_record *r, int64_t wait_ms,
+    struct varve_error *e)
+{
+    struct vrv_batch b;
+    struct vrv_record rec;
+    const uint8_t *p;
+    int rc;
+
+    for (bool fetched = false;;) {
+        while (c->in_batch) {
+            rc = vrv_record_next(&c->it, &rec, vrv__err(e));
+            if (rc < 0)
+                return rc;
+            if (rc == 0) {
+                c->next = vrv_batch_last_offset(&c->it.batch) + 1;
+                end_batch(c);
+            } else if (rec.offset >= c->next) {
+                c->next = rec.offset + 1;
+                *r = (struct varve_record){ .offset = rec.offset, .timestamp = rec.timestamp,
+                    .key = rec.key, .key_len = rec.key != NULL ? (size_t)rec.key_len : 0,
+                    .value = rec.value, .value_len = rec.value ? (size_t)rec.value_len : 0 };
+                return 1;
+            }
+        }
+        rc = next_batch(c, &b, &p, vrv__err(e));
+        if (rc == 0) {
+            rc = fetch(c, READ_BYTES, fetched ? 0 : wait_ms, vrv__err(e));
+            fetched = true;
+            if (rc <= 0)
+                return rc;
+            continue;
+        }
+        if (rc > 0 && (b.attrs & VRV_ATTR_CONTROL)) {
+            c->next = vrv_batch_last_offset(&b) + 1; /* markers are not records */
+            continue;
+        }
+        if (rc > 0)
+            rc = vrv_record_iter_init(&c->it, p, &b, vrv__err(e));
+        if (rc < 0)
+            return rc;
+        c->in_batch = true;
+    }
+}
+
+int
+varve_cursor_batches(struct varve_cursor *c, size_t max, const void **bytes, size_t *n,
+    int64_t wait_ms, struct varve_error *e)
+{
+    struct vrv_batch b;
+    const uint8_t *p;
+    int rc = fetch(c, max, wait_ms, vrv__err(e));
+
+    if (rc <= 0)
+        return rc;
+    *bytes = c->read.slice[0].bytes;
+    *n = 0;
+    while (c->slice == 0 && (rc = next_batch(c, &b, &p, vrv__err(e))) > 0 && c->slice == 0) {
+        *n = c->at;
+        c->next = vrv_batch_last_offset(&b) + 1;
+    }
+    return rc < 0 ? rc : *n > 0;
+}

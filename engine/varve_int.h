@@ -1,0 +1,39 @@
+/* Inside the public face: varve.c (opening, threads, topics), varve_append.c, varve_cursor.c. */
+#ifndef VARVE_INT_H
+#define VARVE_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/engine.h"
+#include "engine/reader/reader.h"
+#include "engine/tail/fill.h"
+#include "engine/varve.h"
+
+enum { VARVE_THREADS = 3 };
+
+struct varve_log {
+    struct varve *v;
+    struct vrv_log *log;
+};
+
+struct varve {
+    struct vrv_vfs *vfs;
+    struct vrv_engine *engine;
+    pthread_t thread[VARVE_THREADS];
+    int thread_n;
+    _Atomic bool stop;
+    struct vrv_lock wake; /* a leaf */
+    pthread_cond_t work;  /* for the flusher */
+    pthread_cond_t space; /* for appends that wait for room */
+    bool flush_wanted;
+    struct vrv_lock lock; /* rank varve */
+    struct varve_log **handles;
+    size_t handle_n, handle_cap;
+    struct vrv_lock fill_lock; /* rank fill */
+    struct vrv_fill fill;      /* appended bytes are copied here */
+};
+
+struct vrv_err *vrv__err(struct varve_error *e);
+
+#endif
