@@ -215,7 +215,8 @@ watch_fn(void *ctx, const struct vrv_meta_kv *kv, uint64_t revision)
     size_t n = strlen(s->text);
 
     (void)snprintf(s->text + n, sizeof(s->text) - n, "%s@%d%s%.*s ", kv->key, (int)revision,
-        kv->value != NULL ? "=" : "!", (int)kv->value_len, kv->value ? (const char *)kv->value : "");
+        kv->value != NULL ? "=" : "!", (int)kv->value_len,
+        kv->value != NULL ? (const char *)kv->value : "");
 }
 
 static void

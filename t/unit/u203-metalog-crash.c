@@ -94,8 +94,8 @@ struct run {
     bool big; /* values so large that files are replaced */
     struct simdisk *disk;
     struct vrv_metastore *store;
-    struct model sure;                 /* after all that was answered */
-    struct model maybe[BATCH_MAX + 1]; /* with more and more of the batch whose outcome is unknown */
+    struct model sure;             /* after all that was answered */
+    struct model maybe[BATCH_MAX]; /* with more and more of a batch of unknown outcome */
     int maybes;
     const char *wrong; /* what did not hold */
     int rounds, unknown, refused;

@@ -1,0 +1,3 @@
+# Manual pages (mdoc), one per line.
+dist_man_MANS += \
+	$(NULL)

@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# From a fresh checkout on Debian 12 to a running varve, or to its tests:
+#   ./quickstart.sh                     installs what is missing, builds in ./build, runs a demo
+#   ./quickstart.sh test [--no-peers]   the same, with the tests; without peers their tests skip
+#   ./quickstart.sh packages GROUP...   only installs Debian packages: base peers ci fresh
+# Whatever is there already is left as it is.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")"
+
+declare -A group_packages=(
+  [base]="gcc make libc6-dev autoconf automake libtool pkg-config perl zlib1g-dev libzstd-dev
+    liblz4-dev libsnappy-dev liburing-dev libisal-dev"
+  [peers]="maven default-jre-headless ca-certificates"
+  [ci]="clang libclang-rt-dev gcc-aarch64-linux-gnu git shellcheck xz-utils"
+  [fresh]="debootstrap git"
+)
+
+say() { printf '\n== %s\n' "$*"; }
+die() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+
+# The packages of some groups that are not installed, one per line.
+missing() {
+  local group p
+  for group; do
+    for p in ${group_packages[$group]}; do
+      # "ok installed"; a package that is only known, or was removed, says something else
+      [[ $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) == *' ok installed' ]] || echo "$p"
+    done
+  done
+}
+
+packages() {
+  local group want
+  for group; do
+    [ -n "${group_packages[$group]:-}" ] || die "no package group \"$group\": base peers ci fresh"
+  done
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "This is not a Debian system. varve needs, by the names that Debian 12 gives them:"
+    for group; do
+      # shellcheck disable=SC2086  # one space between words
+      echo "  "${group_packages[$group]}
+    done
+    die "Install them, then: autoreconf -fi && mkdir -p build && cd build && ../configure && make check"
+  fi
+  mapfile -t want < <(missing "$@")
+  [ ${#want[@]} -gt 0 ] || return 0
+
+  local sudo=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || die "As root, please: apt-get install ${want[*]}"
+    sudo=(sudo)
+  fi
+  say "Debian packages: ${want[*]}"
+  quietly "apt-get update" "${sudo[@]}" apt-get -q update
+  quietly "apt-get install" "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y --no-install-recommends install "${want[@]}"
+}
+
+# quietly WHAT COMMAND...   its output is shown only when it fails
+quietly() {
+  local what=$1 start=$SECONDS log
+  shift
+  log=$(mktemp)
+  if "$@" >"$log" 2>&1 </dev/null; then
+    echo "$what: done, $((SECONDS - start)) s"
+    rm -f "$log"
+  else
+    tail -n 60 "$log" >&2
+    rm -f "$log"
+    die "$what failed: $*"
+  fi
+}
+
+build() {
+  say "Build in ./build"
+  if [ ! -e configure ] || [ ! -e Makefile.in ] || [ configure.ac -nt configure ]; then
+    quietly autoreconf autoreconf -fi
+  fi
+  mkdir -p build
+  [ -e build/Makefile ] || (cd build && quietly configure ../configure)
+  quietly make make -C build -j"$(nproc)"
+}
+
+# The main job: what varve can do today, in a few seconds.
+run_demo() {
+  say "Demo"
+  local dir
+  dir=$(mktemp -d)
+  build/t/demo "$dir/data"
+  rm -rf "$dir"
+  cat <<'TEXT'
+
+What to try next:
+  man/example.c                    a program of 60 lines that uses the library
+  build/server/tool/varve help     look into a data directory
+  ./quickstart.sh test             the tests
+TEXT
+}
+
+case ${1:-run} in
+run)
+  packages base
+  build
+  run_demo
+  ;;
+test)
+  case ${2:-} in
+  "")
+    packages base peers
+    say "Peers"
+    t/peers/install.sh
+    echo "peers: in place"
+    ;;
+  --no-peers) packages base ;;
+  *) die "usage: ./quickstart.sh test [--no-peers]" ;;
+  esac
+  build
+  say "Tests"
+  make -s -C build -j"$(nproc)" check
+  ;;
+packages)
+  shift
+  packages "$@"
+  ;;
+*)
+  sed -n '2,6s/^# \{0,1\}//p' "$0"
+  [[ $1 == -h || $1 == --help ]]
+  ;;
+esac

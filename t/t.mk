@@ -1,0 +1,188 @@
+# Tests: what is below runs in the order of the names.  See t/README.md.
+# Numbers climb the rooms, so the first red line is nearest to the cause.
+
+# What test programs share: linked into each of them.
+check_LIBRARIES += libtap.a
+libtap_a_SOURCES = \
+	t/lib/crashsim.c \
+	t/lib/crashsim.h \
+	t/lib/fakemeta.c \
+	t/lib/fakemeta.h \
+	t/lib/golden.h \
+	t/lib/metatest.c \
+	t/lib/metatest.h \
+	t/lib/simclock.c \
+	t/lib/simclock.h \
+	t/lib/simcrash.c \
+	t/lib/simdisk.c \
+	t/lib/simdisk.h \
+	t/lib/simfile.c \
+	t/lib/simgate.c \
+	t/lib/simimage.c \
+	t/lib/simimage.h \
+	t/lib/simstate.c \
+	t/lib/simtree.c \
+	t/lib/simtree.h \
+	t/lib/tap.c \
+	t/lib/tap.h \
+	$(NULL)
+
+# ---- unit programs: t/unit/uNNN-<file>.c, TAP on stdout; linked with libtap.a and the engine
+check_PROGRAMS += t/unit/u010-base
+t_unit_u010_base_SOURCES = t/unit/u010-base.c
+
+check_PROGRAMS += t/unit/u015-omap
+t_unit_u015_omap_SOURCES = t/unit/u015-omap.c
+
+check_PROGRAMS += t/unit/u020-crc32c
+t_unit_u020_crc32c_SOURCES = t/unit/u020-crc32c.c
+
+check_PROGRAMS += t/unit/u030-vfs
+t_unit_u030_vfs_SOURCES = t/unit/u030-vfs.c
+
+check_PROGRAMS += t/unit/u031-simdisk
+t_unit_u031_simdisk_SOURCES = t/unit/u031-simdisk.c
+
+check_PROGRAMS += t/unit/u032-simcrash
+t_unit_u032_simcrash_SOURCES = t/unit/u032-simcrash.c
+
+check_PROGRAMS += t/unit/u100-batch
+t_unit_u100_batch_SOURCES = t/unit/u100-batch.c
+
+check_PROGRAMS += t/unit/u101-record
+t_unit_u101_record_SOURCES = t/unit/u101-record.c
+
+check_PROGRAMS += t/unit/u102-compress
+t_unit_u102_compress_SOURCES = t/unit/u102-compress.c
+
+check_PROGRAMS += t/unit/u103-build
+t_unit_u103_build_SOURCES = t/unit/u103-build.c
+
+check_PROGRAMS += t/unit/u200-metalog
+t_unit_u200_metalog_SOURCES = t/unit/u200-metalog.c
+
+check_PROGRAMS += t/unit/u201-catalog
+t_unit_u201_catalog_SOURCES = t/unit/u201-catalog.c
+
+check_PROGRAMS += t/unit/u202-metalog-files
+t_unit_u202_metalog_files_SOURCES = t/unit/u202-metalog-files.c
+
+check_PROGRAMS += t/unit/u203-metalog-crash
+t_unit_u203_metalog_crash_SOURCES = t/unit/u203-metalog-crash.c
+
+check_PROGRAMS += t/unit/u204-catalog-world
+t_unit_u204_catalog_world_SOURCES = t/unit/u204-catalog-world.c
+
+check_PROGRAMS += t/unit/u210-index
+t_unit_u210_index_SOURCES = t/unit/u210-index.c
+
+check_PROGRAMS += t/unit/u211-seg
+t_unit_u211_seg_SOURCES = t/unit/u211-seg.c
+
+check_PROGRAMS += t/unit/u300-producers
+t_unit_u300_producers_SOURCES = t/unit/u300-producers.c
+
+check_PROGRAMS += t/unit/u301-epochs
+t_unit_u301_epochs_SOURCES = t/unit/u301-epochs.c
+
+check_PROGRAMS += t/unit/u500-crash
+t_unit_u500_crash_SOURCES = t/unit/u500-crash.c
+
+check_PROGRAMS += t/unit/u510-kill
+t_unit_u510_kill_SOURCES = t/unit/u510-kill.c
+
+# The main job, for quickstart.sh, and the program that varve(3) shows.
+noinst_PROGRAMS += t/demo man/example
+t_demo_SOURCES = t/demo.c
+t_demo_LDADD = libvarve.la
+man_example_SOURCES = man/example.c
+man_example_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/engine
+man_example_LDADD = libvarve.la
+
+# ---- fuzz targets: t/fuzz/fuzz_<what>.c with LLVMFuzzerTestOneInput(), corpus in
+# t/fuzz/corpus/<what>/.  A fuzzer with --enable-fuzzing, else a program that replays files.
+#   FUZZERS += t/fuzz/fuzz_x
+#   t_fuzz_fuzz_x_SOURCES = t/fuzz/fuzz_x.c
+#   t_fuzz_fuzz_x_LDADD = $(FUZZ_LIBS)
+FUZZERS = \
+	t/fuzz/fuzz_batch \
+	t/fuzz/fuzz_decompress \
+	t/fuzz/fuzz_index \
+	t/fuzz/fuzz_metalog \
+	$(NULL)
+t_fuzz_fuzz_batch_SOURCES = t/fuzz/fuzz_batch.c t/fuzz/peak.h
+t_fuzz_fuzz_batch_LDADD = $(FUZZ_LIBS)
+t_fuzz_fuzz_decompress_SOURCES = t/fuzz/fuzz_decompress.c t/fuzz/peak.h
+t_fuzz_fuzz_decompress_LDADD = $(FUZZ_LIBS)
+t_fuzz_fuzz_index_SOURCES = t/fuzz/fuzz_index.c
+t_fuzz_fuzz_index_LDADD = $(FUZZ_LIBS)
+t_fuzz_fuzz_metalog_SOURCES = t/fuzz/fuzz_metalog.c
+t_fuzz_fuzz_metalog_LDADD = $(FUZZ_LIBS)
+check_PROGRAMS += $(FUZZERS)
+if FUZZING
+FUZZ_LIBS = @FUZZ_ENGINE@ $(LDADD)
+else
+check_LIBRARIES += libreplay.a
+FUZZ_LIBS = libreplay.a $(LDADD)
+endif
+libreplay_a_SOURCES = t/fuzz/replay.c
+
+# ---- scripts: t/NNN-<what>.t, executable, TAP on stdout
+dist_check_SCRIPTS += \
+	t/000-layers.t \
+	t/001-headers.t \
+	t/002-symbols.t \
+	t/050-corpus.t \
+	$(NULL)
+
+# ---- the long tests, run by `make check-long` beside the others
+LONG_TESTS = \
+	$(NULL)
+dist_check_SCRIPTS += $(LONG_TESTS)
+
+# ---- tests with threads, for `make check-tsan`: names as on the list that prove gets
+TSAN_TESTS = \
+	t/unit/u010-base \
+	t/unit/u030-vfs \
+	t/unit/u031-simdisk \
+	t/unit/u204-catalog-world \
+	t/unit/u510-kill \
+	$(NULL)
+
+# ---- programs that look at VARVE_SAMPLE and VARVE_SEED, for `make check-sample`
+SAMPLE_TESTS = \
+	$(NULL)
+
+EXTRA_DIST += \
+	t/README.md \
+	t/layers.txt \
+	t/run.sh \
+	t/fresh.sh \
+	t/peers \
+	t/data \
+	t/fuzz/corpus \
+	$(NULL)
+
+# Helper programs that scripts start are check_PROGRAMS too, but not below t/unit/.
+SCRIPT_TESTS = $(filter-out $(LONG_TESTS),$(dist_check_SCRIPTS))
+UNIT_TESTS = $(sort $(filter t/unit/%,$(check_PROGRAMS:$(EXEEXT)=)))
+RUN_TESTS = srcdir='$(abs_srcdir)' builddir='$(abs_builddir)' CC='$(CC)' NM='$(NM)' \
+	PROVE='$(PROVE)' FUZZERS='$(FUZZERS)' T='$(T)' $(SHELL) $(srcdir)/t/run.sh
+
+check-local:
+	@$(RUN_TESTS) $(SCRIPT_TESTS) $(UNIT_TESTS)
+
+check-build: $(check_LIBRARIES) $(check_PROGRAMS) all-am
+
+check-long: check-build
+	@VARVE_LONG=1 $(RUN_TESTS) $(SCRIPT_TESTS) $(UNIT_TESTS) $(LONG_TESTS)
+
+# TSan can't place its shadow under a kernel that spreads addresses as far as newer ones do.
+check-tsan: check-build
+	@noaslr=; setarch -R true 2>/dev/null && noaslr='setarch -R'; \
+	$$noaslr env $(RUN_TESTS) $(TSAN_TESTS)
+
+check-sample: check-build
+	@VARVE_SAMPLE=1 $(RUN_TESTS) $(SAMPLE_TESTS)
+
+.PHONY: check-build check-long check-tsan check-sample
