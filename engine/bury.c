@@ -37,7 +37,7 @@ free_logs(struct vrv_engine *eng, const struct vrv_uuid *id)
         bool ours = vrv_uuid_eq(&log->id.topic, id);
 
         if (ours && drained(eng, log)) {
-            vrv_log_free(&log);
+            vrv_log_unref(&log);
             continue;
         }
         all &= !ours;
@@ -209,6 +209,9 @@ vrv__engine_bury(struct vrv_engine *eng)
     if (eng->ckpt.phase != CKPT_IDLE)
         return; /* it may hold on to one of the logs */
     (void)vrv_catalog_each_gone(eng->catalog, add_gone, &g);
+    /* A deletion that the catalog knows already may not have retired its logs yet. */
+    if (atomic_load(&eng->deleting) > 0)
+        g.n = 0;
     for (size_t i = 0; i < g.n; i++) {
         /* An error is met again at the next tending, or by whoever writes next. */
         if (free_logs(eng, &g.v[i]))

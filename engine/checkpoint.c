@@ -74,7 +74,9 @@ flush_next(struct vrv_engine *eng)
     if (c->at == c->n) {
         struct vrv_journal_state st = vrv_journal_state(eng->env.journal);
 
-        c->need_seq = st.committed_seq;
+        /* Owners may know of entries that committed_seq doesn't count yet. */
+        c->need_seq = st.committed_seq > eng->env.flushed_seq ? st.committed_seq
+                                                              : eng->env.flushed_seq;
         c->phase = CKPT_DURABLE;
         return true;
     }
@@ -256,20 +258,27 @@ keep_all(struct vrv_engine *eng, struct vrv_err *e)
     return rc;
 }
 
-static void
+/* False: the disk is too full to keep the states; try again, all of it can be done twice.  A sync that
+ * fails, for want of room or not, stops the engine (L4). */
+static bool
 finish(struct vrv_engine *eng)
 {
     struct vrv_err e = { 0 };
     int rc = sync_segments(eng, &e);
 
-    if (rc == 0)
-        rc = keep_all(eng, &e);
-    if (rc < 0)
+    if (rc < 0) {
         vrv__engine_fail(eng, &e);
-    else
+    } else if ((rc = keep_all(eng, &e)) == VRV_E_NOSPACE) {
+        atomic_store(&eng->disk_full, true);
+        return false;
+    } else if (rc < 0) {
+        vrv__engine_fail(eng, &e);
+    } else {
         (void)atomic_fetch_add(&eng->checkpoints, 1);
+    }
     eng->ckpt.last_ms = eng->o.clock->mono_ns(eng->o.clock) / 1000000;
     forget(&eng->ckpt);
+    return true;
 }
 
 static bool
@@ -318,8 +327,7 @@ vrv_engine_checkpoint_step(struct vrv_engine *eng)
         c->phase = CKPT_SYNC;
         return true;
     case CKPT_SYNC:
-        finish(eng);
-        return true;
+        return finish(eng);
     }
     return false;
 }

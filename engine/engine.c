@@ -101,10 +101,12 @@ static int
 root_entry(void *ctx, const char *name, bool is_dir)
 {
     static const char *const dirs[] = { "meta", "checkpoint", "wal", "log" };
+    static const char *const files[] = { "FORMAT", "FORMAT.tmp", "LOCK" };
     struct vrv_err *e = ctx;
 
-    if (!is_dir && (strcmp(name, "FORMAT") == 0 || strcmp(name, "LOCK") == 0))
-        return 0;
+    for (size_t i = 0; i < 3 && !is_dir; i++)
+        if (strcmp(name, files[i]) == 0)
+            return 0;
     for (size_t i = 0; i < 4 && is_dir; i++)
         if (strcmp(name, dirs[i]) == 0)
             return 0;
@@ -140,14 +142,19 @@ static int
 write_format(struct vrv_engine *eng, struct vrv_err *e)
 {
     struct vrv_file *f = NULL;
-    int rc = vrv_vfs_open(eng->o.vfs, "FORMAT", VRV_OPEN_WRITE | VRV_OPEN_CREATE, &f, e);
+    int rc = vrv_vfs_open(eng->o.vfs, "FORMAT.tmp", VRV_OPEN_WRITE | VRV_OPEN_CREATE, &f, e);
 
     if (rc < 0)
         return rc;
-    rc = vrv_file_pwrite(f, format_text, sizeof(format_text) - 1, 0, e);
+    /* Whole under its name, or not there: a torn one would look foreign. */
+    rc = vrv_file_truncate(f, 0, e);
+    if (rc == 0)
+        rc = vrv_file_pwrite(f, format_text, sizeof(format_text) - 1, 0, e);
     if (rc == 0)
         rc = vrv_file_sync(f, e);
     vrv_file_close(&f);
+    if (rc == 0)
+        rc = vrv_vfs_rename(eng->o.vfs, "FORMAT.tmp", "FORMAT", e);
     return rc == 0 ? vrv_vfs_sync_dir(eng->o.vfs, "", e) : rc;
 }
 
@@ -189,8 +196,11 @@ static int
 open_stores(struct vrv_engine *eng, struct vrv_recovery *found, struct vrv_err *e)
 {
     uint64_t cut = 0;
-    int rc = vrv_metalog_open(&eng->meta, eng->o.vfs, "meta", &cut, e);
+    int rc = 0;
 
+    eng->meta = eng->o.meta;
+    if (eng->meta == NULL)
+        rc = vrv_metalog_open(&eng->meta, eng->o.vfs, "meta", &cut, e);
     found->meta_cut_bytes = cut;
     if (rc == 0)
         rc = vrv_metalog_open(&eng->states, eng->o.vfs, "checkpoint", &cut, e);
@@ -215,7 +225,7 @@ engine_new(const struct vrv_engine_opts *o)
     vrv_slab_pool_init(&eng->pool, o->memory_bytes);
     eng->env = (struct vrv_log_env){ .clock = o->clock, .files = &eng->files,
         .pool = &eng->pool, .flush_bytes = o->flush_bytes, .seed = 0,
-        .flush_wanted = o->flush_wanted, .ctx = o->ctx };
+        .flush_wanted = o->flush_wanted, .ctx = o->ctx, .sync_due_ns = INT64_MAX };
     vrv_lock_init(&eng->env.lock, VRV_LOCK_lists);
     vrv_list_init(&eng->env.touched);
     vrv_list_init(&eng->env.flushable);
@@ -258,16 +268,17 @@ vrv_engine_abandon(struct vrv_engine **engp)
     free(eng->dead);
     vrv_journal_free(&eng->env.journal);
     for (size_t i = 0; i < eng->logs.cap; i++)
-        vrv_log_free(&eng->logs.v[i]);
+        vrv_log_unref(&eng->logs.v[i]);
     free(eng->logs.v);
     for (size_t i = 0; i < eng->retired_n; i++)
-        vrv_log_free(&eng->retired[i]);
+        vrv_log_unref(&eng->retired[i]);
     free(eng->retired);
     free(eng->env.heap);
     vrv_waldev_close(&eng->dev);
     vrv_catalog_close(&eng->catalog);
     vrv_meta_close(&eng->states);
-    vrv_meta_close(&eng->meta);
+    if (eng->o.meta == NULL)
+        vrv_meta_close(&eng->meta);
     vrv_slab_pool_fini(&eng->pool);
     vrv_files_fini(&eng->files);
     vrv_file_close(&eng->lock_file);
@@ -323,6 +334,17 @@ vrv_engine_log(struct vrv_engine *eng, const struct vrv_log_id *id)
     return log;
 }
 
+struct vrv_log *
+vrv_engine_log_ref(struct vrv_engine *eng, const struct vrv_log_id *id)
+{
+    vrv_lock(&eng->lock);
+    struct vrv_log *log = vrv__table_get(&eng->logs, id);
+    if (log != NULL)
+        vrv_log_ref(log);
+    vrv_unlock(&eng->lock);
+    return log;
+}
+
 /* ---- topics ---- */
 
 int
@@ -358,6 +380,7 @@ vrv_engine_delete_topic(struct vrv_engine *eng, const char *name, struct vrv_err
 
     if (rc < 0)
         return rc;
+    (void)atomic_fetch_add(&eng->deleting, 1);
     rc = vrv_catalog_delete(eng->catalog, name, e);
     for (int32_t p = 0; p < t.partitions && rc == 0; p++) {
         struct vrv_log_id id = { t.id, p };
@@ -373,6 +396,7 @@ vrv_engine_delete_topic(struct vrv_engine *eng, const char *name, struct vrv_err
         if (log != NULL)
             vrv_log_retire(log);
     }
+    (void)atomic_fetch_sub(&eng->deleting, 1);
     vrv_topic_info_fini(&t);
     return rc;
 }
@@ -461,6 +485,9 @@ vrv_engine_flush_step(struct vrv_engine *eng)
     VRV_CHECK(eng, ENGINE_MAGIC);
     if (atomic_load(&eng->status) != 0)
         return false;
+    /* What a checkpoint is about to keep must not grow beyond what it has waited for. */
+    if (eng->ckpt.phase == CKPT_DURABLE || eng->ckpt.phase == CKPT_SYNC)
+        return false;
     bool any = evict(eng);
     vrv_lock(&eng->env.lock);
     struct vrv_list *l = eng->env.flushable.next;
@@ -500,7 +527,15 @@ vrv_engine_checkpoints(struct vrv_engine *eng)
 int64_t
 vrv_engine_expire_step(struct vrv_engine *eng)
 {
-    return vrv_log_expire_waiters(&eng->env, eng->o.clock->mono_ns(eng->o.clock));
+    int64_t now = eng->o.clock->mono_ns(eng->o.clock);
+    int64_t next = vrv_log_expire_waiters(&eng->env, now);
+    int64_t due = atomic_load(&eng->env.sync_due_ns);
+
+    if (due <= now && atomic_compare_exchange_strong(&eng->env.sync_due_ns, &due, INT64_MAX)) {
+        vrv_journal_want_sync(eng->env.journal);
+        due = INT64_MAX;
+    }
+    return due < next ? due : next;
 }
 
 /* Appends stop while there is still room for what the WAL holds to become segments. */

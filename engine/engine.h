@@ -35,6 +35,8 @@ struct vrv_engine_opts {
     unsigned open_files_max;
     int64_t checkpoint_ms;      /* at least so often while something changed */
     uint64_t disk_reserve_bytes; /* with less free, appends are refused */
+    struct vrv_metastore *meta;  /* borrowed, for topics and epochs; NULL: this directory's own */
+    struct vrv_wal_opener *wal;  /* borrowed; NULL: files in this directory */
     void (*flush_wanted)(void *ctx); /* wake the flusher; may be NULL */
     void *ctx;
 };
@@ -69,11 +71,21 @@ struct vrv_log_env *vrv_engine_env(struct vrv_engine *eng);
 /* NULL when there is no such partition.  Lives until the topic is deleted or the engine closed. */
 struct vrv_log *vrv_engine_log(struct vrv_engine *eng, const struct vrv_log_id *id);
 
+/* The same with a reference, to be given back with vrv_log_unref before the engine is closed: when the
+ * topic is deleted meanwhile, its calls fail with NOTFOUND. */
+struct vrv_log *vrv_engine_log_ref(struct vrv_engine *eng, const struct vrv_log_id *id);
+
 /* Durable when they return 0.  Configuration keys and values are Kafka's (topic_config.h). */
 int vrv_engine_create_topic(struct vrv_engine *eng, const char *name, int32_t partitions,
     const struct vrv_config_kv *configs, size_t config_n, struct vrv_uuid *id, struct vrv_err *e)
     VRV_MUST_CHECK;
 int vrv_engine_delete_topic(struct vrv_engine *eng, const char *name, struct vrv_err *e)
+    VRV_MUST_CHECK;
+
+/* Take over: apply one group of another session's WAL to the partitions that this engine has (others'
+ * entries are passed over).  Those partitions must be idle here, and groups come in order.
+ * CORRUPT when the group doesn't follow what is there. */
+int vrv_engine_replay(struct vrv_engine *eng, const uint8_t *group, size_t n, struct vrv_err *e)
     VRV_MUST_CHECK;
 
 /* Steps.  True when something was done and more may be to do at once. */
@@ -86,7 +98,8 @@ bool vrv_engine_prepare_step(struct vrv_engine *eng);
 /* What happens by time: rolls by age, retention, expiry of producers, interval syncs, free space.
  * For every log: call it every second or so. */
 void vrv_engine_tend_step(struct vrv_engine *eng);
-/* Post waiters whose deadline has come; the next deadline. */
+/* Post waiters whose deadline has come, and ask for the sync that flush.ms wants; when to look
+ * again (monotonic ns). */
 int64_t vrv_engine_expire_step(struct vrv_engine *eng);
 
 /* Begin a checkpoint at the next step, whether due or not; how many have been completed. */

@@ -53,7 +53,9 @@ struct vrv_engine {
     struct vrv_lock lock;                /* rank engine */
     struct log_table logs;               /* guarded by lock */
     struct vrv_log **retired;            /* deleted, not yet freed; guarded by lock */
-    size_t retired_n, retired_cap;
+    _Atomic size_t retired_n;
+    size_t retired_cap;
+    _Atomic int deleting;                /* topic deletions under way */
 
     /* the flusher's */
     struct checkpoint ckpt;

@@ -258,9 +258,10 @@ load_range(struct loading *l, const char *prefix)
 
 struct replay {
     struct vrv_engine *eng;
+    bool live; /* another session's, into an engine that runs */
     struct vrv_entry *first, *last; /* kept ones, for the journal */
-    struct vrv_recovery *found;
     struct vrv_fill fill;
+    uint64_t replayed, replayed_bytes;
 };
 
 static int
@@ -282,9 +283,11 @@ replay_item(struct replay *r, const struct vrv_wal_item *it, const uint8_t *byte
         memcpy(copy, bytes, it->size);
         en->bytes = copy;
     }
-    int rc = vrv_log_replay(log, en, e);
-    r->found->replayed++;
-    r->found->replayed_bytes += it->size;
+    int rc = vrv_log_replay(log, en, r->live ? 0 : seq + 1, e);
+    if (r->live)
+        en->seq = 0; /* its number was of another order */
+    r->replayed++;
+    r->replayed_bytes += it->size;
     if (rc <= 0) {
         vrv_entry_free(en);
         return rc;
@@ -321,17 +324,6 @@ replay_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
 }
 
 static void
-adopt(struct vrv_engine *eng, struct replay *r)
-{
-    struct vrv_entry *next;
-
-    for (struct vrv_entry *en = r->first; en != NULL; en = next) {
-        next = en->next;
-        vrv_journal_adopt(eng->env.journal, en);
-    }
-}
-
-static void
 committed(void *ctx, struct vrv_entry *first, struct vrv_entry *last);
 
 static void
@@ -339,33 +331,65 @@ failed(void *ctx, struct vrv_entry *first, struct vrv_entry *last);
 
 static const struct vrv_journal_ops journal_ops = { committed, failed };
 
+static void
+drop_replayed(struct replay *r)
+{
+    for (struct vrv_entry *en = r->first, *next; en != NULL; en = next) {
+        next = en->next;
+        vrv_entry_free(en);
+    }
+}
+
 static int
-open_wal(struct vrv_engine *eng, struct loading *l, struct vrv_recovery *found, struct vrv_err *e)
+open_device(struct vrv_engine *eng, struct loading *l, struct replay *r, struct vrv_wal_found *wf,
+    struct vrv_err *e)
 {
     struct vrv_wal_file_opts o = { .dir = "wal", .wal_id = eng->wal_id,
         .files = eng->o.wal_files, .file_bytes = eng->o.wal_file_bytes,
         .direct = eng->o.wal_direct, .create = !l->has_wal,
         .fill_first = eng->o.wal_fill_first };
-    struct replay r = { .eng = eng, .found = found };
-    struct vrv_wal_found wf;
-    int rc = vrv_wal_file_open(&eng->dev, eng->o.vfs, &o, l->trim_slot, l->trim_slot,
-        l->trim_seq, replay_group, &r, &wf, e);
+
+    if (eng->o.wal != NULL)
+        return eng->o.wal->open(eng->o.wal, eng->session, l->trim_slot, l->trim_seq, replay_group, r,
+            wf, &eng->dev, e);
+    return vrv_wal_file_open(&eng->dev, eng->o.vfs, &o, l->trim_slot, l->trim_slot, l->trim_seq,
+        replay_group, r, wf, e);
+}
+
+static int
+open_wal(struct vrv_engine *eng, struct loading *l, struct vrv_recovery *found, struct vrv_err *e)
+{
+    struct replay r = { .eng = eng };
+    struct vrv_wal_found wf = { 0 };
+    int rc = open_device(eng, l, &r, &wf, e);
 
     vrv_fill_fini(&r.fill);
     if (rc < 0) { /* the rings point to them, but nobody will look */
-        for (struct vrv_entry *en = r.first, *next; en != NULL; en = next) {
-            next = en->next;
-            vrv_entry_free(en);
-        }
+        drop_replayed(&r);
         return rc;
     }
+    found->replayed = r.replayed;
+    found->replayed_bytes = r.replayed_bytes;
     found->cut_groups = wf.cut_groups;
     found->rewritten = wf.rewritten;
     struct vrv_journal_opts jo = { .dev = eng->dev, .ops = &journal_ops, .ctx = eng,
         .wal_id = eng->wal_id, .session = eng->session, .slot = wf.next_slot,
         .seq = wf.next_seq, .group_bytes = eng->o.group_bytes };
     rc = vrv_journal_new(&eng->env.journal, &jo);
-    adopt(eng, &r);
+    if (r.first != NULL)
+        vrv_journal_adopt(eng->env.journal, r.first, r.last);
+    return rc;
+}
+
+int
+vrv_engine_replay(struct vrv_engine *eng, const uint8_t *group, size_t n, struct vrv_err *e)
+{
+    struct replay r = { .eng = eng, .live = true };
+    int rc = replay_group(&r, group, n, e);
+
+    vrv_fill_fini(&r.fill);
+    if (r.first != NULL) /* also after an error: their logs hold them */
+        vrv_journal_adopt(eng->env.journal, r.first, r.last);
     return rc;
 }
 
@@ -413,7 +437,10 @@ committed(void *ctx, struct vrv_entry *first, struct vrv_entry *last)
                 break;
         }
         struct vrv_entry *next = en == last ? NULL : en->next;
+        /* Once it has heard, nothing else may keep a deleted log alive. */
+        vrv_log_ref(log);
         vrv_log_committed(log, run, en);
+        vrv_log_unref(&log);
         en = next;
     }
     chain_post(&c);

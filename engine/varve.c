@@ -211,8 +211,6 @@ static void
 free_rest(struct varve *v)
 {
     vrv_vfs_close(&v->vfs);
-    for (size_t i = 0; i < v->handle_n; i++)
-        free(v->handles[i]);
     free(v->handles);
     (void)pthread_cond_destroy(&v->space);
     (void)pthread_cond_destroy(&v->work);
@@ -270,6 +268,10 @@ varve_close(struct varve **vp, struct varve_error *e)
         return 0;
     stop_threads(v);
     vrv_fill_fini(&v->fill);
+    for (size_t i = 0; i < v->handle_n; i++) {
+        vrv_log_unref(&v->handles[i]->log);
+        free(v->handles[i]);
+    }
     int rc = vrv_engine_close(&v->engine, vrv__err(e));
     free_rest(v);
     *vp = NULL;
@@ -325,24 +327,22 @@ varve_topic_each(struct varve *v, varve_topic_fn *fn, void *ctx)
     return vrv_catalog_each(vrv_engine_catalog(v->engine), each_topic, &each);
 }
 
-/* Handles are few and live as long as v: one per partition that was asked for. */
+/* Handles live as long as v, one per partition that was asked for.  Takes over the reference. */
 static struct varve_log *
 handle_for(struct varve *v, struct vrv_log *log)
 {
-    struct varve_log *h = NULL;
-
     vrv_lock(&v->lock);
-    for (size_t i = 0; i < v->handle_n && h == NULL; i++)
-        if (v->handles[i]->log == log)
-            h = v->handles[i];
+    struct varve_log *h = log->face;
     if (h == NULL) {
         h = VRV_NEW(struct varve_log);
         h->v = v;
-        h->log = log;
+        h->log = vrv_log_ref(log);
+        log->face = h;
         VRV_PUSH_ROOM(v->handles, v->handle_n, v->handle_cap);
         v->handles[v->handle_n++] = h;
     }
     vrv_unlock(&v->lock);
+    vrv_log_unref(&log);
     return h;
 }
 
@@ -356,7 +356,7 @@ varve_partition(struct varve *v, const char *topic, int32_t partition, struct va
         return NULL;
     struct vrv_log_id id = { t.id, partition };
     if (partition >= 0 && partition < t.partitions)
-        log = vrv_engine_log(v->engine, &id);
+        log = vrv_engine_log_ref(v->engine, &id);
     if (log == NULL)
         (void)vrv_err_set(vrv__err(e), VRV_E_NOTFOUND,
             "topic %s has partitions 0 to %d, there is no %d", topic, (int)t.partitions - 1,

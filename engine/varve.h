@@ -105,7 +105,8 @@ int varve_topic_delete(struct varve *v, const char *name, struct varve_error *e)
 typedef int varve_topic_fn(void *ctx, const char *name, int32_t partitions);
 int varve_topic_each(struct varve *v, varve_topic_fn *fn, void *ctx);
 
-/* One partition.  Borrowed: valid until its topic is deleted or v is closed. */
+/* One partition.  Borrowed: valid until v is closed; when its topic is deleted, calls fail with
+ * NOTFOUND. */
 struct varve_log *varve_partition(struct varve *v, const char *topic, int32_t partition,
     struct varve_error *e);
 

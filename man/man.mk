@@ -1,3 +1,4 @@
 # Manual pages (mdoc), one per line.
 dist_man_MANS += \
+	man/varve.3 \
 	$(NULL)

@@ -31,6 +31,16 @@ struct vrv_wal_group {
 /* A group that recovery found.  Returning not zero stops the replay with that error. */
 typedef int vrv_wal_replay_fn(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e);
 
+/* What recovery found. */
+struct vrv_wal_found {
+    uint64_t next_slot;  /* the slot after the last kept group */
+    uint64_t next_seq;   /* and its first entry's number */
+    uint64_t groups;     /* replayed */
+    uint64_t cut_groups; /* found beyond the end, dropped */
+    uint64_t rewritten;  /* kept, but not known durable: written and synced again */
+    uint64_t bytes;      /* read for the replay */
+};
+
 struct vrv_waldev_ops {
     bool (*reserve)(struct vrv_waldev *d, size_t bytes);
     void (*release)(struct vrv_waldev *d, size_t bytes);
@@ -66,5 +76,13 @@ bool vrv_waldev_prepare(struct vrv_waldev *d);
 /* Bytes of live groups. */
 size_t vrv_waldev_used(struct vrv_waldev *d);
 void vrv_waldev_close(struct vrv_waldev **d);
+
+/* Another kind of WAL than files on this machine: opens it for a new session and replays slots from
+ * `trim` on, whose first entry has number next_seq.  The device is the caller's to close. */
+struct vrv_wal_opener {
+    int (*open)(struct vrv_wal_opener *o, uint32_t session, uint64_t trim, uint64_t next_seq,
+        vrv_wal_replay_fn *fn, void *ctx, struct vrv_wal_found *found, struct vrv_waldev **dev,
+        struct vrv_err *e);
+};
 
 #endif

@@ -19,6 +19,7 @@ struct vrv_log_env {
     struct vrv_slab_pool *pool;
     struct vrv_journal *journal;
     size_t flush_bytes;        /* a log with so much unwritten is written at once */
+    uint64_t flushed_seq;      /* entries written to segments are below it; the flusher's */
     uint64_t seed;             /* spreads the age at which segments roll */
 
     struct vrv_lock lock;      /* rank lists; guards what follows */
@@ -28,6 +29,10 @@ struct vrv_log_env {
     uint32_t heap_n, heap_cap;
     void (*flush_wanted)(void *ctx); /* called when the second list gets its first member */
     void *ctx;
+
+    /* When records of flush.policy=interval must be on stable storage: monotonic ns, or
+     * INT64_MAX. */
+    _Atomic int64_t sync_due_ns;
 
     _Atomic uint64_t appended_bytes, appended_batches;
 };

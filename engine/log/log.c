@@ -46,6 +46,7 @@ vrv_log_new(struct vrv_log_env *env, const struct vrv_log_id *id, struct vrv_log
     struct vrv_log *log = VRV_NEW(struct vrv_log);
 
     log->magic = VRV_LOG_MAGIC;
+    atomic_init(&log->refs, 1);
     vrv_lock_init(&log->lock, VRV_LOCK_log);
     log->env = env;
     log->id = *id;
@@ -57,12 +58,21 @@ vrv_log_new(struct vrv_log_env *env, const struct vrv_log_id *id, struct vrv_log
     return log;
 }
 
+struct vrv_log *
+vrv_log_ref(struct vrv_log *log)
+{
+    VRV_CHECK(log, VRV_LOG_MAGIC);
+    (void)atomic_fetch_add_explicit(&log->refs, 1, memory_order_relaxed);
+    return log;
+}
+
 void
-vrv_log_free(struct vrv_log **logp)
+vrv_log_unref(struct vrv_log **logp)
 {
     struct vrv_log *log = *logp;
 
-    if (log == NULL)
+    *logp = NULL;
+    if (log == NULL || atomic_fetch_sub_explicit(&log->refs, 1, memory_order_acq_rel) != 1)
         return;
     VRV_CHECK(log, VRV_LOG_MAGIC);
     vrv_lock(&log->env->lock);
@@ -78,7 +88,6 @@ vrv_log_free(struct vrv_log **logp)
     vrv_log_config_unref(log->config);
     vrv_lock_fini(&log->lock);
     free(log);
-    *logp = NULL;
 }
 
 void

@@ -61,6 +61,7 @@ struct vrv_ring {
 
 struct vrv_log {
     uint32_t magic;
+    _Atomic uint32_t refs;
     struct vrv_lock lock;
     struct vrv_log_env *env;
     struct vrv_log_id id;
@@ -69,7 +70,7 @@ struct vrv_log {
     int64_t start_next;        /* where the start will be once what is in the journal is committed */
     int64_t ceiling;           /* lossy policies: offsets below it may be given out (L1) */
     int32_t epoch;             /* of the metastore; stamped on batches */
-    bool gone;                 /* deleted, or not ours any more */
+    _Atomic bool gone;         /* deleted, or not ours any more */
     struct vrv_epochs epochs;
     struct vrv_producers *producers;
     struct vrv_seg **segs;     /* ascending; the last may be open */
@@ -84,14 +85,16 @@ struct vrv_log {
     struct vrv_waiter *waiters;
     struct vrv_list touched_link, flush_link; /* guarded by env->lock */
     bool touched;              /* guarded by lock: is it in env->touched? */
+    void *face;                /* the library's handle for it; the library's business */
     bool seals_pending;        /* a closed segment waits for its footer */
 };
 
 /* A log that never held anything, starting at offset 0. */
 struct vrv_log *vrv_log_new(struct vrv_log_env *env, const struct vrv_log_id *id,
     struct vrv_log_config *config, int32_t epoch);
-/* Nothing of it may be in the journal. */
-void vrv_log_free(struct vrv_log **log);
+struct vrv_log *vrv_log_ref(struct vrv_log *log);
+/* The last one frees it; nothing of it may be in the journal then.  NULL is fine; clears it. */
+void vrv_log_unref(struct vrv_log **log);
 void vrv_log_set_config(struct vrv_log *log, struct vrv_log_config *config);
 /* A new epoch from the metastore; what is appended from now on carries it. */
 void vrv_log_set_epoch(struct vrv_log *log, int32_t epoch);
@@ -199,9 +202,11 @@ int vrv_log_restore_open(struct vrv_log *log, const uint8_t *in, size_t n, struc
     VRV_MUST_CHECK;
 int vrv_log_restore_state(struct vrv_log *log, const uint8_t *in, size_t n, struct vrv_err *e)
     VRV_MUST_CHECK;
-/* An entry that the WAL had: item, slab, bytes and seq are set.  1: the log keeps it, adopt it;
- * 0: it holds nothing new.  CORRUPT when it doesn't follow. */
-int vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, struct vrv_err *e) VRV_MUST_CHECK;
+/* An entry that the WAL had: item, slab, bytes and seq are set.  seq_end: where that leaves the log in
+ * this session's own order.  1: the log keeps it, adopt it; 0: it holds nothing new.
+ * CORRUPT when it doesn't follow. */
+int vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, uint64_t seq_end, struct vrv_err *e)
+    VRV_MUST_CHECK;
 /* All is replayed: check that the log is whole.  lossy_stop: the last stop was not clean, so a log
  * with a lossy policy goes on above its ceiling.  True in *skipped when it did. */
 int vrv_log_recovered(struct vrv_log *log, bool lossy_stop, bool *skipped, struct vrv_err *e)

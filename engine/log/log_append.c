@@ -140,6 +140,18 @@ vrv__log_place(struct vrv_log *log, struct vrv_entry *en, bool roll)
     s->last_ms = en->item.time_ms;
 }
 
+/* flush.ms: whoever runs the commits looks at the earliest such time. */
+static void
+sync_due(struct vrv_log_env *env, int64_t flush_ms)
+{
+    int64_t now = env->clock->mono_ns(env->clock);
+    int64_t due = flush_ms < (INT64_MAX - now) / 1000000 ? now + flush_ms * 1000000 : INT64_MAX;
+    int64_t before = atomic_load(&env->sync_due_ns);
+
+    while (due < before && !atomic_compare_exchange_weak(&env->sync_due_ns, &before, due))
+        ;
+}
+
 /* A lossy log gives out only offsets that a durable record has promised: after a crash it goes on
  * above them (L1). */
 static void
@@ -157,6 +169,8 @@ lossy_rules(struct vrv_log *log, struct vrv_entry *en, int32_t count)
     }
     if (en->sync)
         log->unsynced = 0;
+    else if (c->policy == VRV_FLUSH_INTERVAL)
+        sync_due(log->env, c->flush_ms);
 }
 
 static void

@@ -44,6 +44,8 @@ mark_flushed(struct vrv_log *log, int n)
         struct vrv_entry *en = vrv_ring_at(&log->ring, log->ring.flushed++);
 
         log->unflushed -= en->item.size;
+        if (en->seq >= log->env->flushed_seq)
+            log->env->flushed_seq = en->seq + 1;
         atomic_store(&en->flushed, true);
     }
 }

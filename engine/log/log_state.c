@@ -303,13 +303,14 @@ replay_batch(struct vrv_log *log, struct vrv_entry *en, struct vrv_err *e)
 }
 
 int
-vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, struct vrv_err *e)
+vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, uint64_t seq_end, struct vrv_err *e)
 {
     int rc = 0;
 
     vrv_lock(&log->lock);
     if (en->seq >= log->state_seq) {
-        log->seq_end = en->seq + 1;
+        if (seq_end > log->seq_end)
+            log->seq_end = seq_end;
         vrv__log_touch(log);
         if (en->item.type == VRV_WAL_BATCH) {
             rc = replay_batch(log, en, e);

@@ -14,8 +14,9 @@
 #include "engine/contract/metastore.h"
 #include "engine/os/vfs.h"
 
-/* Opens (or makes) the log in directory `dir` of v, and recovers it: a torn last frame is cut and
- * *cut_bytes says how much, damage before a later valid frame is CORRUPT, a newer format VERSION. */
+/* Opens (or makes) the log in directory `dir` of v, and recovers it: a torn last batch is cut and
+ * *cut_bytes says how much, damage of what a later batch proves to have been durable is CORRUPT, a
+ * newer format VERSION, a file that isn't the log's FOREIGN. */
 int vrv_metalog_open(struct vrv_metastore **out, struct vrv_vfs *v, const char *dir,
     uint64_t *cut_bytes, struct vrv_err *e) VRV_MUST_CHECK;
 

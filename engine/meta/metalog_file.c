@@ -34,7 +34,8 @@ vrv_metalog_stop(struct vrv_metalog *l, struct vrv_err *e)
 }
 
 /* A write that failed may have left a part of itself, even whole frames.  Those must not come
- * back to life in a crash, so "not done" may be answered only when the old size is durable again. */
+ * back to life in a crash, so "not done" may only be answered when the old size is durable
+ * again. */
 static int
 take_back(struct vrv_metalog *l, int rc, struct vrv_err *e)
 {

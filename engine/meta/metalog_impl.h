@@ -38,8 +38,8 @@ void vrv_metalog_set_rotate(struct vrv_metalog *l, uint64_t snapshot_size);
  * before it; returns STOPPED. */
 int vrv_metalog_stop(struct vrv_metalog *l, struct vrv_err *e);
 
-/* Write and sync; e is not NULL.  0; STOPPED: the bytes may be durable or not; else they are not, and the file is
- * as before. */
+/* Write and sync; e is not NULL.  0; STOPPED: the bytes may be durable or not; else they are not,
+ * and the file is as before. */
 int vrv_metalog_append(struct vrv_metalog *l, const struct vrv_metabuf *b, struct vrv_err *e)
     VRV_MUST_CHECK;
 

@@ -158,7 +158,7 @@ vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e)
             return rc;
         rc = read_segment(seg, &v, r, e);
         /* "Not here" continues behind what this segment held (L3). */
-        from = seg->flushed_next > from ? seg->flushed_next : seg->next;
+        from = v.flushed_next > from ? v.flushed_next : v.next;
         vrv_seg_unref(seg);
         if (rc != 0)
             return rc < 0 ? rc : 0;

@@ -326,7 +326,8 @@ vrv_seg_sync_done(struct vrv_seg *s)
 struct vrv_seg_view
 vrv_seg_view(const struct vrv_seg *s)
 {
-    return (struct vrv_seg_view){ .flushed = s->flushed, .index_n = s->index_n };
+    return (struct vrv_seg_view){ .flushed = s->flushed, .index_n = s->index_n,
+        .flushed_next = s->flushed_next, .next = s->next };
 }
 
 int

@@ -98,6 +98,7 @@ void vrv_seg_sync_done(struct vrv_seg *s);
 struct vrv_seg_view {
     uint64_t flushed; /* copies, taken under the log's lock */
     uint32_t index_n;
+    int64_t flushed_next, next;
 };
 struct vrv_seg_view vrv_seg_view(const struct vrv_seg *s);
 

@@ -172,16 +172,13 @@ vrv_journal_push(struct vrv_journal *j, struct vrv_entry *first, struct vrv_entr
 }
 
 void
-vrv_journal_adopt(struct vrv_journal *j, struct vrv_entry *en)
+vrv_journal_adopt(struct vrv_journal *j, struct vrv_entry *first, struct vrv_entry *last)
 {
     vrv_lock(&j->lock);
-    VRV_ASSERT(j->queued == NULL);
-    en->next = NULL;
-    if (j->tail != NULL)
-        j->tail->next = en;
-    else
-        j->head = en;
-    j->tail = en;
+    last->next = j->head;
+    j->head = first;
+    if (j->tail == NULL)
+        j->tail = last;
     vrv_unlock(&j->lock);
 }
 
@@ -286,6 +283,7 @@ release_surplus(struct vrv_journal *j, const struct flight *f)
 
     for (struct vrv_entry *en = f->first;; en = en->next) {
         claimed += en->claim;
+        en->claim = 0;
         if (en == f->last)
             break;
     }
@@ -370,17 +368,20 @@ refuse_queued(struct vrv_journal *j)
     vrv_lock(&j->lock);
     struct vrv_entry *first = j->status != 0 ? j->queued : NULL, *last = j->tail;
     int status = j->status;
+    size_t claimed = 0; /* by what was never submitted */
     if (first != NULL)
         j->queued = NULL;
     vrv_unlock(&j->lock);
     if (first == NULL)
         return false;
     for (struct vrv_entry *en = first;; en = en->next) {
+        claimed += en->claim;
         if (en->ticket != NULL)
             en->ticket->status = status;
         if (en == last)
             break;
     }
+    vrv_waldev_release(j->dev, claimed);
     j->ops->failed(j->ctx, first, last);
     return true;
 }
@@ -450,6 +451,16 @@ vrv_journal_commit_step(struct vrv_journal *j)
     return any;
 }
 
+/* With the window full, only a group that gets done helps, which wakes. */
+static bool
+has_work(const struct vrv_journal *j)
+{
+    if (j->status != 0)
+        return j->queued != NULL;
+    return (j->queued != NULL || j->want_sync) &&
+        !j->flights[j->launched % j->dev->window].busy;
+}
+
 void
 vrv_journal_wait(struct vrv_journal *j, int64_t wait_ms)
 {
@@ -457,8 +468,7 @@ vrv_journal_wait(struct vrv_journal *j, int64_t wait_ms)
 
     vrv_deadline(&until, wait_ms);
     vrv_lock(&j->lock);
-    while (!j->woken && j->queued == NULL && (!j->want_sync || j->status != 0) &&
-        vrv_cond_wait_until(&j->work, &j->lock, &until))
+    while (!j->woken && !has_work(j) && vrv_cond_wait_until(&j->work, &j->lock, &until))
         ;
     j->woken = false;
     vrv_unlock(&j->lock);

@@ -94,8 +94,9 @@ void vrv_journal_release(struct vrv_journal *j, size_t claim);
  * failed callback is called, now or by the next commit step. */
 void vrv_journal_push(struct vrv_journal *j, struct vrv_entry *first, struct vrv_entry *last,
     size_t claim);
-/* At recovery: an entry that the WAL has already. */
-void vrv_journal_adopt(struct vrv_journal *j, struct vrv_entry *en);
+/* A chain of entries that a WAL has already, this one's at recovery or another session's at a
+ * takeover.  They come before all others: their logs have nothing else in the journal. */
+void vrv_journal_adopt(struct vrv_journal *j, struct vrv_entry *first, struct vrv_entry *last);
 
 /* Group commit, one step: hand what is queued to the device if it has room for one more group, and
  * complete what is done.  True when it did something. */

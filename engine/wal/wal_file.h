@@ -29,16 +29,6 @@ struct vrv_wal_file_opts {
     size_t fill_first;    /* when creating: fill so much at once, the rest by _prepare */
 };
 
-/* What recovery found. */
-struct vrv_wal_found {
-    uint64_t next_slot;    /* the slot after the last kept group */
-    uint64_t next_seq;     /* and its first entry's number */
-    uint64_t groups;       /* replayed */
-    uint64_t cut_groups;   /* found beyond the end, dropped */
-    uint64_t rewritten;    /* kept, but not known durable: written and synced again */
-    uint64_t bytes;        /* read for the replay */
-};
-
 /* Open and recover: replays slots from `trim` on (each once, in order), rewrites the part of the
  * tail that isn't known to be durable.  durable_slot, durable_seq: what the checkpoint knows.
  * session is the one that is about to begin.

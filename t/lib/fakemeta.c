@@ -210,8 +210,8 @@ push(struct fakemeta *f, struct vrv_metacall *c)
     p->never = p->unknown && c->is_txn && chance(f, 50);
     p->apply_at = f->now + 1 + vrv_rand_below(&f->rand, f->o.delay_max + 1);
     p->answer_at = p->apply_at + vrv_rand_below(&f->rand, f->o.delay_max + 1);
-    if (p->unknown && c->is_txn && chance(f, 40))
-        p->answer_at = f->now + 1 + vrv_rand_below(&f->rand, f->o.delay_max + 1);
+    if (p->unknown && c->is_txn && f->o.late_max > 0 && chance(f, 40))
+        p->apply_at = p->answer_at + 1 + vrv_rand_below(&f->rand, f->o.late_max);
     vrv_list_push(&f->pending, &p->link);
 }
 

@@ -16,6 +16,7 @@ struct fakemeta_opts {
     uint64_t seed;
     unsigned delay_max;       /* steps, each to the effect and to the answer */
     unsigned unknown_percent; /* of transactions and ranges */
+    unsigned late_max;        /* steps that a transaction may take effect after its UNKNOWN */
     unsigned rewind_percent;  /* chance per step that a watch starts over from somewhere before */
 };
 

@@ -361,6 +361,23 @@ test_close(void)
     end();
 }
 
+/* Once on the real file system: all other tests run on the simulated disk. */
+static void
+test_posix(void)
+{
+    struct vrv_vfs *v = NULL;
+
+    IS(vrv_vfs_posix(tap_dir(), false, &v, NULL), 0, "a real directory");
+    IS(vrv_metalog_open(&m, v, "a/meta", NULL, NULL), VRV_E_NOTFOUND, "without the parent: none");
+    IS(vrv_metalog_open(&m, v, "meta", NULL, NULL), 0, "a new log");
+    IS(metatest_put(m, "k", "v"), 0, "takes a key");
+    vrv_meta_close(&m);
+    IS(vrv_metalog_open(&m, v, "meta", NULL, NULL), 0, "and opens again");
+    dump_is("", "k@1=v\n#1\n", "with that key");
+    vrv_meta_close(&m);
+    vrv_vfs_close(&v);
+}
+
 int
 main(void)
 {
@@ -373,5 +390,6 @@ main(void)
     test_rotation();
     test_no_room_to_rotate();
     test_close();
+    test_posix();
     return tap_done();
 }

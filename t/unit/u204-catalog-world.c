@@ -158,6 +158,27 @@ test_foreign_changes(uint64_t seed)
     end_store();
 }
 
+/* A transaction that is done long after it was answered with UNKNOWN must not take an epoch back. */
+static void
+test_late_bumps(void)
+{
+    struct vrv_uuid one = uid(1);
+    int32_t part = 0, epoch = 0;
+    bool rose = true;
+
+    store = fakemeta_new(&(struct fakemeta_opts){.seed = 5, .unknown_percent = 40,
+        .late_max = 60});
+    IS(vrv_catalog_open(&cat, store, NULL), 0, "a store that does things late");
+    IS(make(1, "t", 1), 0, "a topic");
+    for (int i = 0; i < 500; i++) {
+        int32_t last = epoch;
+
+        rose = vrv_catalog_bump(cat, &one, &part, 1, &epoch, NULL) == 0 && epoch > last && rose;
+    }
+    OK(rose, "no epoch is given twice");
+    end_store();
+}
+
 static void
 test_foreign_race(void)
 {
@@ -395,6 +416,7 @@ main(void)
     for (uint64_t seed = 1; seed <= 10; seed++)
         test_foreign_changes(seed);
     test_foreign_race();
+    test_late_bumps();
     test_threads();
     test_bad_values();
     test_bad_news();

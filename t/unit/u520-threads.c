@@ -1,0 +1,254 @@
+/* Everything at once, through the public face: writers, readers that tail and that catch up, deletions,
+ * topics that come and go, a WAL so small that checkpoints never stop.  For the thread sanitizer. */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/batch/build.h"
+#include "engine/varve.h"
+#include "t/lib/tap.h"
+
+enum { PARTS = 3, RECORDS = 3000, ASYNC_IN_FLIGHT = 32 };
+
+struct world {
+    struct varve *v;
+    struct varve_log *log[PARTS];
+    _Atomic int64_t written[PARTS];
+    _Atomic bool done;
+    _Atomic int bad;
+};
+
+static void
+wrong(struct world *w, const char *what, const struct varve_error *e)
+{
+    if (atomic_fetch_add(&w->bad, 1) < 5)
+        tap_note("%s: %s", what, e != NULL ? e->message : "");
+}
+
+struct job {
+    struct world *w;
+    int part;
+};
+
+static void
+value_of(char *out, size_t n, int part, int64_t i)
+{
+    (void)snprintf(out, n, "%d/%" PRId64, part, i);
+}
+
+/* Blocking appends, one to three records each. */
+static void *
+write_records(void *ctx)
+{
+    struct job *j = ctx;
+    struct varve_error e = { 0 };
+    char text[3][32];
+    struct varve_record r[3];
+
+    for (int64_t n = 0; n < RECORDS;) {
+        int count = 1 + (int)(n % 3);
+        int64_t offset;
+
+        for (int i = 0; i < count; i++) {
+            value_of(text[i], sizeof(text[i]), j->part, n + i);
+            r[i] = (struct varve_record){ .timestamp = -1, .value = text[i],
+                .value_len = strlen(text[i]) };
+        }
+        if (varve_append(j->w->log[j->part], r, (size_t)count, &offset, &e) < 0 || offset != n) {
+            wrong(j->w, "append", &e);
+            break;
+        }
+        n += count;
+        atomic_store(&j->w->written[j->part], n);
+    }
+    return NULL;
+}
+
+/* Asynchronous ones, many in flight; completions come in order. */
+static void *
+write_async(void *ctx)
+{
+    struct job *j = ctx;
+    struct varve_error e = { 0 };
+    struct varve_queue *q = NULL;
+    struct varve_completion c;
+    int64_t sent = 0, got = 0;
+
+    if (varve_queue_open(&q, &e) < 0) {
+        wrong(j->w, "queue", &e);
+        return NULL;
+    }
+    while (got < RECORDS && atomic_load(&j->w->bad) == 0) {
+        while (sent < RECORDS && sent - got < ASYNC_IN_FLIGHT) {
+            struct vrv_batch_builder b;
+            const uint8_t *p;
+            char text[32];
+            size_t n;
+
+            value_of(text, sizeof(text), j->part, sent);
+            vrv_batch_builder_init(&b);
+            vrv_batch_builder_add(&b, (int64_t)time(NULL) * 1000, NULL, -1, text, (int32_t)strlen(text), NULL, 0);
+            int rc = vrv_batch_builder_finish(&b, VRV_CODEC_NONE, &p, &n, NULL);
+            if (rc == 0)
+                rc = varve_append_async(j->w->log[j->part], p, n, q, (void *)(uintptr_t)sent, &e);
+            vrv_batch_builder_fini(&b);
+            if (rc == VARVE_E_AGAIN)
+                break;
+            if (rc < 0)
+                wrong(j->w, "async append", &e);
+            sent++;
+        }
+        if (!varve_queue_take(q, &c, 50))
+            continue;
+        if (c.status != 0 || c.offset != got || (int64_t)(uintptr_t)c.tag != got)
+            wrong(j->w, "completion out of order", NULL);
+        atomic_store(&j->w->written[j->part], ++got);
+    }
+    varve_queue_close(&q);
+    return NULL;
+}
+
+/* Follows a partition from its beginning to its end: every record, once, in order. */
+static void *
+tail_records(void *ctx)
+{
+    struct job *j = ctx;
+    struct varve_error e = { 0 };
+    struct varve_cursor *c = NULL;
+    struct varve_record r;
+    char want[32];
+    int64_t n = 0;
+
+    if (varve_cursor_open(&c, j->w->log[j->part], 0, &e) < 0)
+        wrong(j->w, "cursor", &e);
+    while (n < RECORDS && atomic_load(&j->w->bad) == 0) {
+        int rc = varve_cursor_next(c, &r, 20, &e);
+        if (rc < 0) {
+            wrong(j->w, "tail", &e);
+        } else if (rc > 0) {
+            value_of(want, sizeof(want), j->part, n);
+            if (r.offset != n || r.value_len != strlen(want) ||
+                memcmp(r.value, want, r.value_len) != 0)
+                wrong(j->w, "a record is not what was appended", NULL);
+            n++;
+        }
+    }
+    varve_cursor_close(&c);
+    return NULL;
+}
+
+/* Reads what is there from some place on, again and again. */
+static void *
+catch_up(void *ctx)
+{
+    struct job *j = ctx;
+    struct varve_error e = { 0 };
+
+    for (int64_t from = 0; !atomic_load(&j->w->done); from += 37) {
+        struct varve_cursor *c = NULL;
+        struct varve_offsets o;
+        const void *bytes;
+        size_t n;
+
+        varve_offsets_get(j->w->log[j->part], &o);
+        int rc = varve_cursor_open(&c, j->w->log[j->part], from % (o.next + 1), &e);
+        while (rc >= 0 && (rc = varve_cursor_batches(c, 5000, &bytes, &n, 0, &e)) > 0)
+            ;
+        if (rc < 0)
+            wrong(j->w, "catch up", &e);
+        varve_cursor_close(&c);
+    }
+    return NULL;
+}
+
+/* Topics that come, get records, and go. */
+static void *
+churn(void *ctx)
+{
+    struct job *j = ctx;
+    struct varve_error e = { 0 };
+
+    for (int i = 0; !atomic_load(&j->w->done); i++) {
+        const struct varve_record r = { .timestamp = -1, .value = "x", .value_len = 1 };
+        char name[32];
+
+        (void)snprintf(name, sizeof(name), "churn-%d", i);
+        int rc = varve_topic_create(j->w->v, name, 2, NULL, 0, &e);
+        struct varve_log *log = rc == 0 ? varve_partition(j->w->v, name, 1, &e) : NULL;
+        for (int k = 0; k < 5 && log != NULL && rc == 0; k++)
+            rc = varve_append(log, &r, 1, NULL, &e);
+        if (log != NULL)
+            varve_roll(log);
+        if (rc == 0)
+            rc = varve_delete_records(log, 3, &e);
+        if (rc == 0)
+            rc = varve_topic_delete(j->w->v, name, &e);
+        if (rc < 0)
+            wrong(j->w, name, &e);
+    }
+    return NULL;
+}
+
+static void
+run_all(struct world *w)
+{
+    static void *(*const writers[PARTS])(void *) = { write_records, write_async, write_async };
+    pthread_t t[4 * PARTS];
+    struct job j[PARTS];
+    int n = 0, first_done;
+
+    for (int p = 0; p < PARTS; p++)
+        j[p] = (struct job){ w, p };
+    for (int p = 0; p < PARTS; p++) {
+        (void)pthread_create(&t[n++], NULL, writers[p], &j[p]);
+        (void)pthread_create(&t[n++], NULL, tail_records, &j[p]);
+    }
+    first_done = n;
+    (void)pthread_create(&t[n++], NULL, catch_up, &j[0]);
+    (void)pthread_create(&t[n++], NULL, catch_up, &j[1]);
+    (void)pthread_create(&t[n++], NULL, churn, &j[0]);
+    for (int i = 0; i < first_done; i++)
+        (void)pthread_join(t[i], NULL);
+    atomic_store(&w->done, true);
+    for (int i = first_done; i < n; i++)
+        (void)pthread_join(t[i], NULL);
+}
+
+int
+main(void)
+{
+    static struct world w;
+    const struct varve_config config[] = { { "segment.bytes", "20000" } };
+    struct varve_error e = { 0 };
+    struct varve_options o;
+    struct varve_found found;
+    const char *dir = tap_dir();
+
+    varve_options_init(&o);
+    o.wal_bytes = 4 << 20;
+    o.memory_bytes = 8 << 20;
+    o.checkpoint_ms = 5;
+    o.disk_reserve_bytes = 0;
+    o.open_files = 4;
+    OK(varve_open(&w.v, dir, &o, NULL, &e) == 0, "open");
+    OK(varve_topic_create(w.v, "t", PARTS, config, 1, &e) == 0, "create a topic");
+    for (int p = 0; p < PARTS; p++)
+        w.log[p] = varve_partition(w.v, "t", p, &e);
+    run_all(&w);
+    IS(atomic_load(&w.bad), 0, "writers, readers and churn got what they should");
+    OK(varve_close(&w.v, &e) == 0, "close");
+    OK(varve_open(&w.v, dir, &o, &found, &e) == 0, "open again");
+    OK(found.clean && found.replayed == 0, "the stop was clean, nothing was replayed");
+    for (int p = 0; p < PARTS; p++) {
+        struct varve_offsets off;
+
+        varve_offsets_get(varve_partition(w.v, "t", p, &e), &off);
+        IS(off.next, RECORDS, "partition %d has all its records", p);
+    }
+    OK(varve_close(&w.v, &e) == 0, "close");
+    return tap_done();
+}
