@@ -148,40 +148,89 @@ sync_segments(struct vrv_engine *eng, struct vrv_err *e)
     return set.n > 0 ? sync_few(eng, &set, e) : 0;
 }
 
-/* ---- keeping the states ---- */
+/* ---- keeping the states ----
+ *
+ * One transaction per log (more where many of its segments were sealed), many of them in flight: the
+ * store puts what is waiting on the disk with one sync.
+ */
 
-/* The writes of one log, or of the dead segments: each at most VRV_META_OPS_MAX. */
-struct writes {
+enum { IN_FLIGHT_MAX = 1024 };
+
+struct keeping {
+    struct vrv_engine *eng;
+    size_t waiting;
+    int status;
+    struct vrv_err err;
+    struct vrv_seg **segs; /* sealed by what is in flight */
+    size_t seg_n, seg_cap;
+    /* the transaction that is being made */
     struct vrv_meta_write w[VRV_META_OPS_MAX];
     char key[VRV_META_OPS_MAX][KEY_MAX];
     uint8_t seal[VRV_META_OPS_MAX][VRV_SEG_RECORD];
-    struct vrv_seg *segs[VRV_META_OPS_MAX];
-    size_t n, seg_n;
+    size_t n;
 };
 
-static int
-keep(struct vrv_engine *eng, struct writes *ws, struct vrv_err *e)
+static void
+kept(void *ctx, int status, uint64_t revision, const struct vrv_err *e)
 {
-    int rc = ws->n > 0 ? vrv__meta_commit(eng->states, ws->w, ws->n, e) : 0;
+    struct keeping *k = ctx;
 
-    for (size_t i = 0; i < ws->seg_n && rc == 0; i++) {
-        rc = vrv_seg_make_readonly(ws->segs[i], e);
-        if (rc == 0)
-            ws->segs[i]->state = VRV_SEG_SEALED;
+    (void)revision;
+    k->waiting--;
+    if (status != 0 && k->status == 0) {
+        k->status = status;
+        if (e != NULL)
+            k->err = *e;
     }
-    ws->n = ws->seg_n = 0;
-    return rc;
 }
 
-/* The oldest footed segment of the log that is not in ws yet. */
+/* Wait for all that is in flight. */
+static int
+settle(struct keeping *k, struct vrv_err *e)
+{
+    int rc = 0;
+
+    while (k->waiting > 0) { /* a store that has stopped answers, too */
+        int step = vrv_meta_step(k->eng->states, e);
+
+        rc = step < 0 ? step : rc;
+    }
+    if (rc >= 0 && k->status != 0) {
+        rc = k->status;
+        if (e != NULL)
+            *e = k->err;
+    }
+    for (size_t i = 0; i < k->seg_n && rc >= 0; i++) {
+        rc = vrv_seg_make_readonly(k->segs[i], e);
+        if (rc == 0)
+            k->segs[i]->state = VRV_SEG_SEALED;
+    }
+    k->seg_n = 0;
+    return rc < 0 ? rc : 0;
+}
+
+static int
+send(struct keeping *k, struct vrv_err *e)
+{
+    struct vrv_meta_txn t = { .write = k->w, .write_n = k->n };
+
+    if (k->n > 0) {
+        k->waiting++;
+        vrv_meta_txn(k->eng->states, &t, kept, k);
+    }
+    k->n = 0;
+    return k->waiting < IN_FLIGHT_MAX ? 0 : settle(k, e);
+}
+
+/* A log's segments from `from` on that have their footer, oldest first. */
 static struct vrv_seg *
-next_footed(struct vrv_log *log, const struct writes *ws)
+next_footed(struct vrv_log *log, int64_t from)
 {
     struct vrv_seg *found = NULL;
 
     vrv_lock(&log->lock);
     for (uint32_t i = log->seg_n; i-- > 0 && log->segs[i]->state != VRV_SEG_SEALED;) {
-        if (ws->seg_n > 0 && log->segs[i]->base <= ws->segs[ws->seg_n - 1]->base)
+        if (log->segs[i]->base < from)
             break;
         if (log->segs[i]->state == VRV_SEG_FOOTED)
             found = log->segs[i];
@@ -191,68 +240,74 @@ next_footed(struct vrv_log *log, const struct writes *ws)
 }
 
 static int
-keep_log(struct vrv_engine *eng, struct captured *c, struct writes *ws, struct vrv_err *e)
+keep_log(struct keeping *k, struct captured *c, struct vrv_err *e)
 {
     struct vrv_seg *s;
     uint8_t *open;
     size_t open_n;
+    int64_t from = 0;
     int rc = 0;
 
-    while (rc == 0 && (s = next_footed(c->log, ws)) != NULL) {
-        vrv__key_seal(ws->key[ws->n], &c->log->id, s->base);
-        vrv_seg_record(s, ws->seal[ws->n]);
-        ws->w[ws->n] = (struct vrv_meta_write){ ws->key[ws->n], ws->seal[ws->n], VRV_SEG_RECORD };
-        ws->segs[ws->seg_n++] = s;
-        if (++ws->n == VRV_META_OPS_MAX - 2)
-            rc = keep(eng, ws, e);
+    while (rc == 0 && (s = next_footed(c->log, from)) != NULL) {
+        from = s->base + 1;
+        vrv__key_seal(k->key[k->n], &c->log->id, s->base);
+        vrv_seg_record(s, k->seal[k->n]);
+        k->w[k->n] = (struct vrv_meta_write){ k->key[k->n], k->seal[k->n], VRV_SEG_RECORD };
+        VRV_PUSH_ROOM(k->segs, k->seg_n, k->seg_cap);
+        k->segs[k->seg_n++] = s;
+        if (++k->n == VRV_META_OPS_MAX - 2)
+            rc = send(k, e);
     }
     if (rc < 0)
         return rc;
     vrv_log_capture_open(c->log, &open, &open_n);
-    vrv__key_open(ws->key[ws->n], &c->log->id);
-    ws->w[ws->n] = (struct vrv_meta_write){ ws->key[ws->n], open_n > 0 ? open : NULL, open_n };
-    ws->n++;
-    vrv__key_state(ws->key[ws->n], &c->log->id);
-    ws->w[ws->n] = (struct vrv_meta_write){ ws->key[ws->n], c->state, c->n };
-    ws->n++;
-    rc = keep(eng, ws, e);
+    vrv__key_open(k->key[k->n], &c->log->id);
+    k->w[k->n] = (struct vrv_meta_write){ k->key[k->n], open_n > 0 ? open : NULL, open_n };
+    k->n++;
+    vrv__key_state(k->key[k->n], &c->log->id);
+    k->w[k->n] = (struct vrv_meta_write){ k->key[k->n], c->state, c->n };
+    k->n++;
+    rc = send(k, e);
     free(open);
     return rc;
 }
 
 static int
-keep_dead(struct vrv_engine *eng, struct writes *ws, struct vrv_err *e)
+keep_dead(struct keeping *k, struct vrv_err *e)
 {
     int rc = 0;
 
-    for (size_t i = 0; i < eng->dead_n && rc == 0; i++) {
-        vrv__key_seal(ws->key[ws->n], &eng->dead[i].log, eng->dead[i].base);
-        ws->w[ws->n] = (struct vrv_meta_write){ .key = ws->key[ws->n] };
-        if (++ws->n == VRV_META_OPS_MAX)
-            rc = keep(eng, ws, e);
+    for (size_t i = 0; i < k->eng->dead_n && rc == 0; i++) {
+        vrv__key_seal(k->key[k->n], &k->eng->dead[i].log, k->eng->dead[i].base);
+        k->w[k->n] = (struct vrv_meta_write){ .key = k->key[k->n] };
+        if (++k->n == VRV_META_OPS_MAX)
+            rc = send(k, e);
     }
-    if (rc == 0)
-        rc = keep(eng, ws, e);
-    if (rc == 0)
-        eng->dead_n = 0;
-    return rc;
+    return rc == 0 ? send(k, e) : rc;
 }
 
 static int
 keep_all(struct vrv_engine *eng, struct vrv_err *e)
 {
     struct checkpoint *c = &eng->ckpt;
-    struct writes *ws = VRV_NEW(struct writes);
+    struct keeping *k = VRV_NEW(struct keeping);
     int rc = 0;
 
+    k->eng = eng;
     for (size_t i = 0; i < c->n && rc == 0; i++)
         if (!c->v[i].log->gone)
-            rc = keep_log(eng, &c->v[i], ws, e);
+            rc = keep_log(k, &c->v[i], e);
     if (rc == 0)
-        rc = keep_dead(eng, ws, e);
-    free(ws);
-    if (rc == 0)
+        rc = keep_dead(k, e);
+    /* Also after an error: the store must not call back into what is freed. */
+    int rest = settle(k, rc == 0 ? e : NULL);
+    rc = rc == 0 ? rest : rc;
+    free(k->segs);
+    free(k);
+    if (rc == 0) {
+        eng->dead_n = 0;
         rc = vrv__engine_mark_wal(eng, c->trim_slot, c->trim_seq, e);
+    }
     if (rc == 0)
         rc = vrv_waldev_trim(eng->dev, c->trim_slot, e);
     return rc;
@@ -286,7 +341,11 @@ due(struct vrv_engine *eng)
 {
     if (atomic_exchange(&eng->want_checkpoint, false))
         return true;
-    if (vrv_waldev_used(eng->dev) > eng->dev->capacity / 2)
+    size_t used = vrv_waldev_used(eng->dev);
+    if (used > eng->dev->capacity / 2)
+        return true;
+    /* A full disk may have kept the WAL smaller than it should be. */
+    if (atomic_exchange(&eng->env.wal_full, false) && used > 0)
         return true;
     vrv_lock(&eng->env.lock);
     bool touched = !vrv_list_empty(&eng->env.touched);

@@ -172,6 +172,35 @@ make_dirs(struct vrv_engine *eng, struct vrv_err *e)
     return vrv_vfs_sync_dir(eng->o.vfs, "", e);
 }
 
+static int
+find_meta(void *ctx, const char *name, bool is_dir)
+{
+    const char *dot = strrchr(name, '.');
+
+    *(bool *)ctx |= !is_dir && dot != NULL && strcmp(dot, ".meta") == 0;
+    return 0;
+}
+
+/* A directory that was used has both metadata logs: an empty one in place of what is missing would
+ * mean that there never was anything, and the WAL would be trimmed. */
+static int
+check_whole(struct vrv_engine *eng, struct vrv_err *e)
+{
+    static const char *const dirs[] = { "meta", "checkpoint" };
+
+    for (size_t i = eng->o.meta != NULL ? 1 : 0; i < 2; i++) {
+        bool found = false;
+        int rc = vrv_vfs_list(eng->o.vfs, dirs[i], find_meta, &found, e);
+
+        if (rc < 0 && rc != VRV_E_NOTFOUND)
+            return rc;
+        if (!found)
+            return vrv_err_set(e, VRV_E_FOREIGN,
+                "the metadata log in %s/ is missing: it says what the rest is", dirs[i]);
+    }
+    return 0;
+}
+
 /* FORMAT comes last: a directory without it, but with nothing foreign in it, was never used. */
 static int
 open_directory(struct vrv_engine *eng, bool *is_new, struct vrv_err *e)
@@ -187,8 +216,8 @@ open_directory(struct vrv_engine *eng, bool *is_new, struct vrv_err *e)
     rc = check_format(eng, is_new, e);
     if (rc == 0)
         rc = vrv_vfs_lock(eng->o.vfs, "LOCK", &eng->lock_file, e);
-    if (rc == 0 && *is_new)
-        rc = make_dirs(eng, e);
+    if (rc == 0)
+        rc = *is_new ? make_dirs(eng, e) : check_whole(eng, e);
     return rc;
 }
 

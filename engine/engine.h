@@ -83,7 +83,9 @@ int vrv_engine_delete_topic(struct vrv_engine *eng, const char *name, struct vrv
     VRV_MUST_CHECK;
 
 /* Take over: apply one group of another session's WAL to the partitions that this engine has (others'
- * entries are passed over).  Those partitions must be idle here, and groups come in order.
+ * entries are passed over).  Those partitions must be idle here, groups come in order, and a
+ * checkpoint must be completed before these partitions take appends: nothing of what was replayed
+ * is in this engine's own WAL.
  * CORRUPT when the group doesn't follow what is there. */
 int vrv_engine_replay(struct vrv_engine *eng, const uint8_t *group, size_t n, struct vrv_err *e)
     VRV_MUST_CHECK;

@@ -269,10 +269,11 @@ replay_item(struct replay *r, const struct vrv_wal_item *it, const uint8_t *byte
     struct vrv_err *e)
 {
     struct vrv_log_id id = { it->topic, it->partition };
-    struct vrv_log *log = vrv__table_get(&r->eng->logs, &id);
+    struct vrv_log *log = vrv_engine_log(r->eng, &id);
 
-    if (log == NULL || seq < log->state_seq)
-        return 0; /* deleted since, or in the checkpoint */
+    /* Deleted since, or in the checkpoint; another session's numbers say nothing here. */
+    if (log == NULL || (!r->live && seq < log->state_seq))
+        return 0;
     struct vrv_entry *en = vrv_entry_new();
     en->owner = log;
     en->item = *it;

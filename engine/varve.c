@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
@@ -36,6 +37,17 @@ varve_version(void)
     return PACKAGE_VERSION;
 }
 
+/* The other half of the descriptors is the program's. */
+static unsigned
+half_of_limit(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur > 1 << 16)
+        return 1 << 15;
+    return r.rlim_cur < 32 ? 16 : (unsigned)r.rlim_cur / 2;
+}
+
 void
 varve_options_init(struct varve_options *o)
 {
@@ -43,7 +55,7 @@ varve_options_init(struct varve_options *o)
 
     vrv_engine_opts_default(&d);
     *o = (struct varve_options){ .memory_bytes = d.memory_bytes,
-        .wal_bytes = d.wal_files * d.wal_file_bytes, .open_files = d.open_files_max,
+        .wal_bytes = d.wal_files * d.wal_file_bytes, .open_files = half_of_limit(),
         .checkpoint_ms = d.checkpoint_ms, .disk_reserve_bytes = d.disk_reserve_bytes };
 }
 

@@ -69,7 +69,7 @@ const char *varve_version(void);
 struct varve_options {
     size_t memory_bytes;         /* bound on memory for records (default 512 MiB) */
     size_t wal_bytes;            /* size of the write-ahead log; only when it is made (384 MiB) */
-    unsigned open_files;         /* at most so many data files open (512) */
+    unsigned open_files;         /* at most so many data files open (half of ulimit -n) */
     int64_t checkpoint_ms;       /* at least one checkpoint in this time under load (30 s) */
     uint64_t disk_reserve_bytes; /* refuse appends when less is free (256 MiB) */
     bool buffered_wal;           /* don't try O_DIRECT */

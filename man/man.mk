@@ -1,4 +1,5 @@
 # Manual pages (mdoc), one per line.
 dist_man_MANS += \
 	man/varve.3 \
+	man/varve.1 \
 	$(NULL)

@@ -203,7 +203,7 @@ int vrv_log_restore_open(struct vrv_log *log, const uint8_t *in, size_t n, struc
 int vrv_log_restore_state(struct vrv_log *log, const uint8_t *in, size_t n, struct vrv_err *e)
     VRV_MUST_CHECK;
 /* An entry that the WAL had: item, slab, bytes and seq are set.  seq_end: where that leaves the log in
- * this session's own order.  1: the log keeps it, adopt it; 0: it holds nothing new.
+ * this session's own order, 0 when it is another session's entry.  1: the log keeps it, adopt it; 0: it holds nothing new.
  * CORRUPT when it doesn't follow. */
 int vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, uint64_t seq_end, struct vrv_err *e)
     VRV_MUST_CHECK;

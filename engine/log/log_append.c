@@ -25,7 +25,7 @@ rules_of(const struct vrv_log *log, const struct vrv_log_config *c, bool interna
     int64_t now = log->env->clock->wall_ms(log->env->clock);
     if (c->ts_before_max_ms != INT64_MAX)
         r->ts_min = now - c->ts_before_max_ms;
-    if (c->ts_after_max_ms != INT64_MAX)
+    if (c->ts_after_max_ms < INT64_MAX - now)
         r->ts_max = now + c->ts_after_max_ms;
 }
 
@@ -100,8 +100,8 @@ open_seg_is_old(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_
      * that a restart changes nothing. */
     uint64_t h = (log->env->seed ^ log->id.topic.b[0] ^ (uint64_t)log->id.partition * 2654435761u) *
                  0x9e3779b97f4a7c15u;
-    int64_t jitter =
-        c->segment_jitter_ms > 0 ? (int64_t)((h >> 16) % (uint64_t)c->segment_jitter_ms) : 0;
+    int64_t most = c->segment_jitter_ms < c->segment_ms ? c->segment_jitter_ms : c->segment_ms;
+    int64_t jitter = most > 0 ? (int64_t)((h >> 16) % (uint64_t)most) : 0;
     return now_ms - s->created_ms >= c->segment_ms - jitter;
 }
 
@@ -328,6 +328,8 @@ vrv_log_append(
     struct vrv_journal *j = parts[0].log->env->journal;
     if (rc == 0)
         rc = vrv_journal_reserve(j, bytes, n, &claim, e);
+    if (rc == VRV_E_AGAIN)
+        atomic_store(&parts[0].log->env->wal_full, true);
     if (rc == 0) {
         for (size_t i = 0; i < n; i++)
             ps[i].en = vrv_entry_new();
@@ -373,16 +375,16 @@ vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t, str
             .partition = log->id.partition,
             .arg = offset};
         en->sync = true;
+        if (offset > log->start_next)
+            log->start_next = offset;
         if (t != NULL) {
             *t = (struct vrv_ticket){.done = t->done,
                 .base_offset = offset,
                 .last_offset = offset,
                 .append_ms = -1,
-                .start = offset};
+                .start = log->start_next};
             en->ticket = t;
         }
-        if (offset > log->start_next)
-            log->start_next = offset;
         vrv__log_touch(log);
         vrv_journal_push(j, en, en, claim);
         log->seq_end = en->seq + 1;

@@ -173,9 +173,10 @@ vrv_log_retention_start(struct vrv_log *log, int64_t now_ms)
 
         if (s->state != VRV_SEG_SEALED)
             break;
-        /* A client's clock may be ahead: the time of append bounds the record's time (L13). */
-        int64_t newest = s->max_ts < s->last_ms ? s->max_ts : s->last_ms;
-        bool old = c->retention_ms >= 0 && newest >= 0 && now_ms - newest > c->retention_ms;
+        /* A client's clock may be ahead: the time of append bounds the record's time (L13).  Records
+         * may have no time at all. */
+        int64_t newest = s->max_ts >= 0 && s->max_ts < s->last_ms ? s->max_ts : s->last_ms;
+        bool old = c->retention_ms >= 0 && now_ms - newest > c->retention_ms;
         bool big = c->retention_bytes >= 0 && total - s->size >= (uint64_t)c->retention_bytes;
         if (!old && !big)
             break;

@@ -308,7 +308,7 @@ vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, uint64_t seq_end, stru
     int rc = 0;
 
     vrv_lock(&log->lock);
-    if (en->seq >= log->state_seq) {
+    if (seq_end == 0 || en->seq >= log->state_seq) {
         if (seq_end > log->seq_end)
             log->seq_end = seq_end;
         vrv__log_touch(log);

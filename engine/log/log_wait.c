@@ -82,35 +82,6 @@ unlink_waiter(struct vrv_log *log, struct vrv_waiter *w)
     w->next = NULL;
 }
 
-struct vrv_waiter *
-vrv__log_take_ready(struct vrv_log *log, uint64_t bytes)
-{
-    struct vrv_waiter *chain = NULL, *next;
-
-    for (struct vrv_waiter *w = log->waiters; w != NULL; w = next) {
-        next = w->next;
-        w->have += bytes;
-        if (w->have < w->min_bytes)
-            continue;
-        unlink_waiter(log, w);
-        w->status = 0;
-        w->next = chain;
-        chain = w;
-    }
-    return chain;
-}
-
-void
-vrv__waiters_post(struct vrv_waiter *chain)
-{
-    while (chain != NULL) {
-        struct vrv_waiter *next = chain->next;
-
-        vrv_cq_post(chain->done.cq, &chain->done, &chain->done);
-        chain = next;
-    }
-}
-
 /* Committed bytes at and after offset, counted in memory; what lies only in segments is older
  * than that, and counts as enough. */
 static uint64_t
@@ -131,6 +102,36 @@ bytes_from(const struct vrv_log *log, int64_t offset)
         n += en->item.size;
     }
     return n;
+}
+
+struct vrv_waiter *
+vrv__log_take_ready(struct vrv_log *log, uint64_t bytes)
+{
+    struct vrv_waiter *chain = NULL, *next;
+
+    for (struct vrv_waiter *w = log->waiters; w != NULL; w = next) {
+        next = w->next;
+        /* One that waits ahead of what was committed counts from its own offset. */
+        w->have = w->have > 0 ? w->have + bytes : bytes_from(log, w->offset);
+        if (w->have < w->min_bytes)
+            continue;
+        unlink_waiter(log, w);
+        w->status = 0;
+        w->next = chain;
+        chain = w;
+    }
+    return chain;
+}
+
+void
+vrv__waiters_post(struct vrv_waiter *chain)
+{
+    while (chain != NULL) {
+        struct vrv_waiter *next = chain->next;
+
+        vrv_cq_post(chain->done.cq, &chain->done, &chain->done);
+        chain = next;
+    }
 }
 
 void

@@ -9,6 +9,8 @@
 #include "engine/base/mem.h"
 #include "engine/seg/seg_int.h"
 
+enum { WRITE_BEHIND_MIN = 128 * 1024 };
+
 void
 vrv_log_dir(const struct vrv_log_id *id, char out[VRV_PATH_MAX])
 {
@@ -246,8 +248,9 @@ vrv_seg_write(struct vrv_seg *s, const struct iovec *batches, int n, uint32_t in
         rc = vrv_index_write(index, s->index_n, v, vn, e);
         w.index_n += vn;
     }
-    /* Let the disk begin now, so that the checkpoint's sync finds little left to do. */
-    if (rc == 0)
+    /* Let the disk begin now, so that the checkpoint's sync finds little left to do; many small
+     * pieces it is better given together. */
+    if (rc == 0 && w.flushed - s->flushed >= WRITE_BEHIND_MIN)
         vrv_file_write_behind(data, s->flushed, w.flushed - s->flushed);
     free(v);
     close_after_write(s);

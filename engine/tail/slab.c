@@ -1,11 +1,12 @@
 #include "engine/tail/slab.h"
 
+#include <stdbool.h>
 #include <sys/mman.h>
 
 #include "engine/base/assert.h"
 
 /* The header takes a cache line of its own: reference counts and record bytes don't share one. */
-enum { HEADER = 64, FREE_MAX = 32 * 1024 * 1024 };
+enum { HEADER = 64 };
 
 _Static_assert(sizeof(struct vrv_slab) <= HEADER, "the bytes begin behind the header");
 
@@ -15,24 +16,33 @@ vrv_slab_pool_init(struct vrv_slab_pool *pool, size_t budget)
     vrv_lock_init(&pool->lock, VRV_LOCK_slabs);
     pool->budget = budget;
     atomic_init(&pool->used, 0);
-    pool->free = NULL;
+    for (int i = 0; i < VRV_SLAB_CLASSES; i++)
+        pool->free[i] = NULL;
     pool->free_bytes = 0;
-    pool->free_max = budget / 2 < FREE_MAX ? budget / 2 : FREE_MAX;
+    pool->free_max = budget / 4;
+}
+
+/* Takes one class of free slabs off the pool. */
+static struct vrv_slab *
+drain(struct vrv_slab_pool *pool, int class)
+{
+    vrv_lock(&pool->lock);
+    struct vrv_slab *all = pool->free[class];
+    pool->free[class] = NULL;
+    for (const struct vrv_slab *s = all; s != NULL; s = s->next_free)
+        pool->free_bytes -= s->counted;
+    vrv_unlock(&pool->lock);
+    return all;
 }
 
 void
 vrv_slab_pool_shrink(struct vrv_slab_pool *pool)
 {
-    vrv_lock(&pool->lock);
-    struct vrv_slab *s = pool->free;
-    pool->free = NULL;
-    pool->free_bytes = 0;
-    vrv_unlock(&pool->lock);
-    while (s != NULL) {
-        struct vrv_slab *next = s->next_free;
-
-        (void)munmap(s, s->counted);
-        s = next;
+    for (int i = 0; i < VRV_SLAB_CLASSES; i++) {
+        for (struct vrv_slab *s = drain(pool, i), *next; s != NULL; s = next) {
+            next = s->next_free;
+            (void)munmap(s, s->counted);
+        }
     }
 }
 
@@ -47,28 +57,57 @@ vrv_slab_pool_fini(struct vrv_slab_pool *pool)
 static size_t
 counted_size(size_t n)
 {
-    size_t whole = n + HEADER;
+    return (n + HEADER + VRV_SLAB_BYTES - 1) / VRV_SLAB_BYTES * VRV_SLAB_BYTES;
+}
 
-    return whole <= VRV_SLAB_BYTES ? VRV_SLAB_BYTES : (whole + 4095) & ~(size_t)4095;
+/* Its place in the free lists; VRV_SLAB_CLASSES or more: not kept. */
+static size_t
+class_of(size_t counted)
+{
+    return counted / VRV_SLAB_BYTES - 1;
 }
 
 static struct vrv_slab *
-take_free(struct vrv_slab_pool *pool)
+take_free(struct vrv_slab_pool *pool, size_t counted)
 {
+    size_t class = class_of(counted);
+
+    if (class >= VRV_SLAB_CLASSES)
+        return NULL;
     vrv_lock(&pool->lock);
-    struct vrv_slab *s = pool->free;
+    struct vrv_slab *s = pool->free[class];
     if (s != NULL) {
-        pool->free = s->next_free;
+        pool->free[class] = s->next_free;
         pool->free_bytes -= s->counted;
     }
+    bool crowded = s == NULL && atomic_load(&pool->used) + pool->free_bytes > pool->budget;
     vrv_unlock(&pool->lock);
+    if (crowded) /* slabs of other sizes must not keep us above the budget */
+        vrv_slab_pool_shrink(pool);
     return s;
+}
+
+/* True: it is kept for reuse. */
+static bool
+give_free(struct vrv_slab_pool *pool, struct vrv_slab *s)
+{
+    size_t class = class_of(s->counted);
+
+    vrv_lock(&pool->lock);
+    bool keep = class < VRV_SLAB_CLASSES && pool->free_bytes + s->counted <= pool->free_max;
+    if (keep) {
+        s->next_free = pool->free[class];
+        pool->free[class] = s;
+        pool->free_bytes += s->counted;
+    }
+    vrv_unlock(&pool->lock);
+    return keep;
 }
 
 static struct vrv_slab *
 slab_new(struct vrv_slab_pool *pool, size_t counted)
 {
-    struct vrv_slab *s = counted == VRV_SLAB_BYTES ? take_free(pool) : NULL;
+    struct vrv_slab *s = take_free(pool, counted);
 
     if (s == NULL) {
         /* Mapped, not malloc'd: what is given back leaves the process at once. */
@@ -126,16 +165,6 @@ vrv_slab_unref(struct vrv_slab *s)
     struct vrv_slab_pool *pool = s->pool;
 
     (void)atomic_fetch_sub(&pool->used, s->counted);
-    if (s->counted == VRV_SLAB_BYTES) {
-        vrv_lock(&pool->lock);
-        if (pool->free_bytes + s->counted <= pool->free_max) {
-            s->next_free = pool->free;
-            pool->free = s;
-            pool->free_bytes += s->counted;
-            s = NULL;
-        }
-        vrv_unlock(&pool->lock);
-    }
-    if (s != NULL)
+    if (!give_free(pool, s))
         (void)munmap(s, s->counted);
 }

@@ -17,13 +17,15 @@
 #include "engine/base/list.h"
 #include "engine/os/lock.h"
 
-enum { VRV_SLAB_BYTES = 256 * 1024 }; /* a standard slab, its header included */
+/* A standard slab, its header included; larger ones are multiples of it, and kept for reuse up to
+ * VRV_SLAB_CLASSES of them. */
+enum { VRV_SLAB_BYTES = 256 * 1024, VRV_SLAB_CLASSES = 16 };
 
 struct vrv_slab_pool {
     struct vrv_lock lock;
     size_t budget;                    /* fixed */
     _Atomic size_t used;              /* bytes of slabs with references */
-    struct vrv_slab *free VRV_GUARDED_BY(lock); /* standard slabs kept for reuse */
+    struct vrv_slab *free[VRV_SLAB_CLASSES] VRV_GUARDED_BY(lock); /* for reuse, by size */
     size_t free_bytes VRV_GUARDED_BY(lock);
     size_t free_max;                  /* keep at most so many bytes of them */
 };

@@ -50,8 +50,7 @@ reserve(struct vrv_waldev *d, size_t bytes)
 
         if (rf->last_slot != 0)
             break;
-        if (usable(w, rf))
-            room += sure_room(w, rf, WAL_FILE_HEADER);
+        room += sure_room(w, rf, WAL_FILE_HEADER); /* 0 when it isn't usable */
     }
     bool ok = w->reserved + bytes <= room;
     if (ok)

@@ -262,14 +262,16 @@ replay_one(struct scan *s, const struct found_group *g, vrv_wal_replay_fn *fn, v
     return rc;
 }
 
-/* Overwrite the first block of a group that was cut. */
+/* Overwrite a group that was cut: all of a sound one, lest what a producer put into it is taken for
+ * groups next time; of a damaged one no more than its header, since its length may be wrong. */
 static int
 wipe(struct scan *s, const struct found_group *g, struct vrv_err *e)
 {
-    uint8_t *zero = aligned_buffer(BLOCK);
+    size_t n = g->ok ? g->n : BLOCK;
+    uint8_t *zero = aligned_buffer(n);
 
-    memset(zero, 0, BLOCK);
-    int rc = vrv_file_pwrite(s->w->ring[g->file].f, zero, BLOCK, g->pos, e);
+    memset(zero, 0, n);
+    int rc = vrv_file_pwrite(s->w->ring[g->file].f, zero, n, g->pos, e);
     s->w->ring[g->file].dirty = true;
     free(zero);
     return rc;

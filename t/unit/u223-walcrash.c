@@ -147,7 +147,7 @@ count_of(uint64_t usual, uint64_t many)
 static void
 test_crashes(void)
 {
-    uint64_t seeds = count_of(400, 20000);
+    uint64_t seeds = count_of(150, 20000);
 
     for (int p = 0; p < SIM_POLICY_COUNT; p++) {
         uint64_t bad = 0;
@@ -325,7 +325,7 @@ test_flips(void)
 
         group += flip_all(&r, "wal/000001.wal", pos, 64, slot);
         for (size_t i = 0; i < n; i += 64)
-            payload += !flip(&r, "wal/000001.wal", pos + 64 + i, (uint8_t)(1 << (i / 64 % 8)), slot);
+            payload += !flip(&r, "wal/000001.wal", pos + 64 + i, (uint8_t)(1 << i / 64 % 8), slot);
         payload += !flip(&r, "wal/000001.wal", pos + 64 + n - 1, 0x80, slot);
         pos += (64 + n + BLOCK - 1) / BLOCK * BLOCK;
     }
