@@ -274,7 +274,7 @@ vrv_engine_open(struct vrv_engine **out, const struct vrv_engine_opts *o,
     if (rc == 0)
         rc = open_stores(eng, found, e);
     if (rc == 0)
-        rc = vrv__engine_recover(eng, found, e);
+        rc = vrv__engine_recover(eng, is_new, found, e);
     if (rc == 0 && is_new)
         rc = write_format(eng, e);
     if (rc < 0)

@@ -88,7 +88,8 @@ void vrv__table_put(struct log_table *t, struct vrv_log *log);
 struct vrv_log *vrv__table_get(const struct log_table *t, const struct vrv_log_id *id);
 void vrv__table_del(struct log_table *t, const struct vrv_log_id *id);
 
-int vrv__engine_recover(struct vrv_engine *eng, struct vrv_recovery *found, struct vrv_err *e);
+int vrv__engine_recover(struct vrv_engine *eng, bool is_new, struct vrv_recovery *found,
+    struct vrv_err *e);
 /* Make the logs of a topic, without any state. */
 int vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t,
     struct vrv_err *e);

@@ -503,7 +503,8 @@ check_logs(struct vrv_engine *eng, bool clean, struct vrv_recovery *found, struc
 }
 
 int
-vrv__engine_recover(struct vrv_engine *eng, struct vrv_recovery *found, struct vrv_err *e)
+vrv__engine_recover(struct vrv_engine *eng, bool is_new, struct vrv_recovery *found,
+    struct vrv_err *e)
 {
     struct loading l = { .eng = eng, .e = e, .trim_slot = 1, .trim_seq = 1 };
     static const char *const ranges[] = { "session", "wal", "seal/", "open/", "state/" };
@@ -515,6 +516,9 @@ vrv__engine_recover(struct vrv_engine *eng, struct vrv_recovery *found, struct v
         if (rc < 0)
             return rc;
     }
+    if (!l.has_wal && !is_new)
+        return vrv_err_set(e, VRV_E_CORRUPT,
+            "checkpoint/ does not know the write-ahead log any more: its end is missing");
     found->clean = l.clean;
     eng->session++;
     int rc = open_wal(eng, &l, found, e);

@@ -385,16 +385,34 @@ struct sought {
     int64_t key;
 };
 
+/* Offsets lie outside a batch's checksum: hold them against what is known of the segment. */
+static int
+check_offsets(const struct vrv_seg *s, const struct vrv_seg_view *v, const struct vrv_batch *b,
+    uint64_t pos, int64_t least, struct vrv_err *e)
+{
+    if (b->base_offset >= least && vrv_batch_last_offset(b) < v->flushed_next &&
+        (pos > 0 || b->base_offset == s->base))
+        return 0;
+    return vrv_err_set(e, VRV_E_CORRUPT,
+        "segment %" PRId64 ": the batch at byte %" PRIu64 " says offset %" PRId64
+        ", expected %" PRId64 " or more, below %" PRId64, s->base, pos, b->base_offset, least,
+        v->flushed_next);
+}
+
 /* Walk headers until one is it.  1; 0: the index named a batch that isn't there. */
 static int
 walk(struct vrv_seg *s, const struct vrv_seg_view *v, const struct sought *q,
     const struct vrv_index_entry *from, unsigned flags, struct vrv_seg_place *out,
     struct vrv_err *e)
 {
+    int64_t least = s->base;
     struct vrv_batch b;
 
     for (uint64_t pos = from != NULL ? from->pos : 0;; pos += b.size) {
         int rc = header_at(s, pos, v->flushed, flags, &b, e);
+
+        if (rc > 0 && (rc = check_offsets(s, v, &b, pos, least, e)) == 0)
+            rc = 1;
 
         if (from != NULL && (rc == VRV_E_CORRUPT || (rc > 0 && b.base_offset != from->offset)))
             return 0;
@@ -404,6 +422,7 @@ walk(struct vrv_seg *s, const struct vrv_seg_view *v, const struct sought *q,
         *out = (struct vrv_seg_place){ .pos = pos };
         if (rc == 0)
             return 1;
+        least = vrv_batch_last_offset(&b) + 1;
         if ((q->by_time ? b.max_ts : vrv_batch_last_offset(&b)) >= q->key) {
             out->size = b.size;
             out->base = b.base_offset;
