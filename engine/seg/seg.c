@@ -385,18 +385,31 @@ struct sought {
     int64_t key;
 };
 
-/* Offsets lie outside a batch's checksum: hold them against what is known of the segment. */
+/* Offsets lie outside a batch's checksum: hold them against what comes before and behind.  Where
+ * nothing was ever taken out of a segment, that finds every wrong one. */
 static int
-check_offsets(const struct vrv_seg *s, const struct vrv_seg_view *v, const struct vrv_batch *b,
-    uint64_t pos, int64_t least, struct vrv_err *e)
+check_offsets(const struct vrv_seg *s, const struct vrv_batch *b, uint64_t pos, int64_t least,
+    int64_t most, struct vrv_err *e)
 {
-    if (b->base_offset >= least && vrv_batch_last_offset(b) < v->flushed_next &&
-        (pos > 0 || b->base_offset == s->base))
-        return 0;
+    if (b->base_offset >= least && vrv_batch_last_offset(b) < most)
+        return 1;
     return vrv_err_set(e, VRV_E_CORRUPT,
-        "segment %" PRId64 ": the batch at byte %" PRIu64 " says offset %" PRId64
-        ", expected %" PRId64 " or more, below %" PRId64, s->base, pos, b->base_offset, least,
-        v->flushed_next);
+        "segment %" PRId64 ": the batch at byte %" PRIu64 " says offset %" PRId64 " to %" PRId64
+        ", expected %" PRId64 " or more, below %" PRId64, s->base, pos, b->base_offset,
+        vrv_batch_last_offset(b), least, most);
+}
+
+/* The batch that was looked for: is the one behind it behind it? */
+static int
+check_found(struct vrv_seg *s, const struct vrv_seg_view *v, const struct vrv_batch *b,
+    uint64_t pos, unsigned flags, struct vrv_err *e)
+{
+    struct vrv_batch next;
+    int rc = header_at(s, pos + b->size, v->flushed, flags, &next, e);
+
+    return rc > 0 ? check_offsets(s, b, pos, b->base_offset, next.base_offset, e)
+                  : rc < 0 && rc != VRV_E_CORRUPT ? rc
+                                                  : 1;
 }
 
 /* Walk headers until one is it.  1; 0: the index named a batch that isn't there. */
@@ -411,8 +424,8 @@ walk(struct vrv_seg *s, const struct vrv_seg_view *v, const struct sought *q,
     for (uint64_t pos = from != NULL ? from->pos : 0;; pos += b.size) {
         int rc = header_at(s, pos, v->flushed, flags, &b, e);
 
-        if (rc > 0 && (rc = check_offsets(s, v, &b, pos, least, e)) == 0)
-            rc = 1;
+        if (rc > 0)
+            rc = check_offsets(s, &b, pos, least, v->flushed_next, e);
 
         if (from != NULL && (rc == VRV_E_CORRUPT || (rc > 0 && b.base_offset != from->offset)))
             return 0;
@@ -426,7 +439,7 @@ walk(struct vrv_seg *s, const struct vrv_seg_view *v, const struct sought *q,
         if ((q->by_time ? b.max_ts : vrv_batch_last_offset(&b)) >= q->key) {
             out->size = b.size;
             out->base = b.base_offset;
-            return 1;
+            return check_found(s, v, &b, pos, flags, e);
         }
     }
 }

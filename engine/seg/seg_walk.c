@@ -19,6 +19,7 @@ void
 vrv_seg_walk_init(struct vrv_seg_walk *w, struct vrv_seg *s, uint64_t size)
 {
     *w = (struct vrv_seg_walk){ .s = s, .size = size, .next = s->base,
+        .end = s->flushed_next > s->base ? s->flushed_next : INT64_MAX,
         .buf = vrv_mem_zero(PIECE) };
 }
 
@@ -77,14 +78,39 @@ window(struct vrv_seg_walk *w, uint64_t pos, size_t need, size_t *n, int *rc, st
 
 /* What a header must fulfil besides being one. */
 static int
-check_header(const struct vrv_batch *b, int64_t next, struct vrv_err *why)
+check_header(const struct vrv_seg_walk *w, const struct vrv_batch *b, struct vrv_err *why)
 {
-    if (b->base_offset < next)
+    if (b->base_offset < w->next)
         return vrv_err_set(why, VRV_E_CORRUPT, "a batch of offset %" PRId64 " can't follow",
             b->base_offset);
-    if (vrv_batch_last_offset(b) == INT64_MAX)
-        return vrv_err_set(why, VRV_E_CORRUPT, "no offset can follow the batch");
+    if (vrv_batch_last_offset(b) >= w->end)
+        return vrv_err_set(why, VRV_E_CORRUPT, "a batch of offset %" PRId64
+            " doesn't belong in the segment, which ends at %" PRId64, b->base_offset, w->end);
     return 0;
+}
+
+/* The checksum of a batch doesn't cover its offset.  One that is too high would make all batches
+ * behind it look wrong: where a hole is, the next batch is asked which of the two it is. */
+static int
+check_hole(struct vrv_seg_walk *w, const struct vrv_batch *b, struct vrv_err *why,
+    struct vrv_err *e)
+{
+    uint64_t pos = w->pos + b->size;
+    struct vrv_batch next;
+    size_t n;
+    int rc;
+
+    if (b->base_offset == w->next || pos + VRV_BATCH_HEADER > w->size)
+        return 0;
+    const uint8_t *p = window(w, pos, VRV_BATCH_HEADER, &n, &rc, e);
+    if (p == NULL)
+        return rc == VRV_E_CORRUPT ? 0 : rc;
+    if (vrv_batch_read(&next, p, w->size - pos, NULL) < 0 || next.base_offset < w->next ||
+        next.base_offset > vrv_batch_last_offset(b))
+        return 0;
+    return vrv_err_set(why, VRV_E_CORRUPT,
+        "a batch of offset %" PRId64 ", with one of offset %" PRId64 " behind it", b->base_offset,
+        next.base_offset);
 }
 
 /* Checksums of the batch at pos: its own in *own, and the file's taken on over it.  The batch
@@ -135,9 +161,11 @@ vrv_seg_walk_next(struct vrv_seg_walk *w, struct vrv_batch *b, struct vrv_err *e
     else
         rc = vrv_batch_read(b, p, left, &why);
     if (rc == 0)
-        rc = check_header(b, w->next, &why);
+        rc = check_header(w, b, &why);
+    if (rc == 0)
+        rc = check_hole(w, b, &why, e);
     if (rc < 0)
-        return damaged(w, w->pos, &why, e);
+        return why.code != 0 ? damaged(w, w->pos, &why, e) : rc;
     rc = sum(w, w->pos, b->size, &own, &all, e);
     if (rc < 0)
         return rc;
@@ -160,7 +188,7 @@ may_begin(const struct vrv_seg_walk *w, uint64_t pos, const uint8_t *p, int64_t 
     int64_t offset = (int64_t)vrv_get_be64(p);
 
     return p[AT_MAGIC] == 2 && offset >= w->next && offset < end &&
-        vrv_batch_read(&b, p, w->size - pos, NULL) == 0 && check_header(&b, w->next, NULL) == 0 &&
+        vrv_batch_read(&b, p, w->size - pos, NULL) == 0 && check_header(w, &b, NULL) == 0 &&
         vrv_batch_last_offset(&b) < end;
 }
 

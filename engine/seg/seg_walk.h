@@ -15,7 +15,8 @@ struct vrv_seg_walk {
     struct vrv_seg *s;
     uint64_t size;  /* bytes that are to be looked at */
     uint64_t pos;   /* of the next batch, or of the damage */
-    int64_t next;   /* its offset is at least this */
+    int64_t next;   /* its offset is at least this, */
+    int64_t end;    /* and its last one below this: what the segment says, INT64_MAX if nothing */
     uint32_t crc;   /* CRC-32C of all bytes before pos; of no use behind a damage */
     /* the piece in memory */
     uint8_t *buf;
