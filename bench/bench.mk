@@ -1,8 +1,20 @@
 # Benchmarks: built by `make check` so that they can't rot, run by hand or by `make bench`.
-BENCHES = \
+check_PROGRAMS += bench/b_engine
+bench_b_engine_SOURCES = \
+	bench/append.c \
+	bench/b_engine.c \
+	bench/bench.h \
+	bench/device.c \
+	bench/hist.h \
+	bench/latency.c \
+	bench/load.c \
+	bench/read.c \
+	bench/rest.c \
+	bench/settle.c \
+	bench/util.c \
 	$(NULL)
-check_PROGRAMS += $(BENCHES)
+EXTRA_DIST += bench/README.md bench/run.sh
 
-bench: $(BENCHES)
-	@for b in $(BENCHES); do echo "== $$b"; ./$$b || exit 1; done
+bench: bench/b_engine
+	@$(SHELL) $(srcdir)/bench/run.sh $(BENCH)
 .PHONY: bench

@@ -585,6 +585,7 @@ bury_segs(struct vrv_engine *eng, struct vrv_log *log)
     struct vrv_seg *s;
     struct vrv_err e = { 0 };
 
+    size_t before = eng->dead_n;
     while ((s = vrv_log_take_dead(log)) != NULL) {
         /* A reader that holds a reference keeps its open file; others find the next segment. */
         if (vrv_seg_delete_files(&eng->files, &log->id, s->base, &e) == 0) {
@@ -593,6 +594,13 @@ bury_segs(struct vrv_engine *eng, struct vrv_log *log)
         }
         vrv_seg_unref(s);
     }
+    if (eng->dead_n == before)
+        return;
+    /* Gone for good before the checkpoint forgets that they were. */
+    char dir[VRV_PATH_MAX];
+    vrv_log_dir(&log->id, dir);
+    if (vrv_vfs_sync_dir(eng->o.vfs, dir, &e) < 0)
+        vrv__engine_fail(eng, &e);
 }
 
 static void

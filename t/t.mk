@@ -4,13 +4,19 @@
 # What test programs share: linked into each of them.
 check_LIBRARIES += libtap.a
 libtap_a_SOURCES = \
+	t/lib/crashmodel.c \
 	t/lib/crashsim.c \
 	t/lib/crashsim.h \
+	t/lib/crashsim_int.h \
 	t/lib/fakemeta.c \
 	t/lib/fakemeta.h \
 	t/lib/golden.h \
+	t/lib/jrig.c \
+	t/lib/jrig.h \
 	t/lib/metatest.c \
 	t/lib/metatest.h \
+	t/lib/rig.c \
+	t/lib/rig.h \
 	t/lib/simclock.c \
 	t/lib/simclock.h \
 	t/lib/simcrash.c \
@@ -23,8 +29,12 @@ libtap_a_SOURCES = \
 	t/lib/simstate.c \
 	t/lib/simtree.c \
 	t/lib/simtree.h \
+	t/lib/slotwal.c \
+	t/lib/slotwal.h \
 	t/lib/tap.c \
 	t/lib/tap.h \
+	t/lib/walrig.c \
+	t/lib/walrig.h \
 	$(NULL)
 
 # ---- unit programs: t/unit/uNNN-<file>.c, TAP on stdout; linked with libtap.a and the engine
@@ -73,8 +83,23 @@ t_unit_u203_metalog_crash_SOURCES = t/unit/u203-metalog-crash.c
 check_PROGRAMS += t/unit/u204-catalog-world
 t_unit_u204_catalog_world_SOURCES = t/unit/u204-catalog-world.c
 
+check_PROGRAMS += t/unit/u150-slab
+t_unit_u150_slab_SOURCES = t/unit/u150-slab.c
+
 check_PROGRAMS += t/unit/u210-index
 t_unit_u210_index_SOURCES = t/unit/u210-index.c
+
+check_PROGRAMS += t/unit/u220-walfile
+t_unit_u220_walfile_SOURCES = t/unit/u220-walfile.c
+
+check_PROGRAMS += t/unit/u221-journal
+t_unit_u221_journal_SOURCES = t/unit/u221-journal.c
+
+check_PROGRAMS += t/unit/u222-slotwal
+t_unit_u222_slotwal_SOURCES = t/unit/u222-slotwal.c
+
+check_PROGRAMS += t/unit/u223-walcrash
+t_unit_u223_walcrash_SOURCES = t/unit/u223-walcrash.c
 
 check_PROGRAMS += t/unit/u211-seg
 t_unit_u211_seg_SOURCES = t/unit/u211-seg.c
@@ -85,11 +110,53 @@ t_unit_u300_producers_SOURCES = t/unit/u300-producers.c
 check_PROGRAMS += t/unit/u301-epochs
 t_unit_u301_epochs_SOURCES = t/unit/u301-epochs.c
 
+check_PROGRAMS += t/unit/u400-topics
+t_unit_u400_topics_SOURCES = t/unit/u400-topics.c
+
+check_PROGRAMS += t/unit/u401-append
+t_unit_u401_append_SOURCES = t/unit/u401-append.c
+
+check_PROGRAMS += t/unit/u402-start
+t_unit_u402_start_SOURCES = t/unit/u402-start.c
+
+check_PROGRAMS += t/unit/u403-wait
+t_unit_u403_wait_SOURCES = t/unit/u403-wait.c
+
+check_PROGRAMS += t/unit/u404-flush
+t_unit_u404_flush_SOURCES = t/unit/u404-flush.c
+
+check_PROGRAMS += t/unit/u405-open
+t_unit_u405_open_SOURCES = t/unit/u405-open.c
+
+check_PROGRAMS += t/unit/u406-many
+t_unit_u406_many_SOURCES = t/unit/u406-many.c
+
+check_PROGRAMS += t/unit/u407-full
+t_unit_u407_full_SOURCES = t/unit/u407-full.c
+
+check_PROGRAMS += t/unit/u410-reader
+t_unit_u410_reader_SOURCES = t/unit/u410-reader.c
+
+check_PROGRAMS += t/unit/u430-slotwal
+t_unit_u430_slotwal_SOURCES = t/unit/u430-slotwal.c
+
+check_PROGRAMS += t/unit/u431-fakemeta
+t_unit_u431_fakemeta_SOURCES = t/unit/u431-fakemeta.c
+
 check_PROGRAMS += t/unit/u500-crash
 t_unit_u500_crash_SOURCES = t/unit/u500-crash.c
 
+check_PROGRAMS += t/unit/u501-faults
+t_unit_u501_faults_SOURCES = t/unit/u501-faults.c
+
+check_PROGRAMS += t/unit/u502-bitrot
+t_unit_u502_bitrot_SOURCES = t/unit/u502-bitrot.c
+
 check_PROGRAMS += t/unit/u510-kill
 t_unit_u510_kill_SOURCES = t/unit/u510-kill.c
+
+check_PROGRAMS += t/unit/u520-threads
+t_unit_u520_threads_SOURCES = t/unit/u520-threads.c
 
 # The main job, for quickstart.sh, and the program that varve(3) shows.
 noinst_PROGRAMS += t/demo man/example
@@ -98,6 +165,14 @@ t_demo_LDADD = libvarve.la
 man_example_SOURCES = man/example.c
 man_example_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/engine
 man_example_LDADD = libvarve.la
+
+# Makes data directories for t/600-tool.t.
+check_PROGRAMS += t/mkdata
+t_mkdata_SOURCES = t/lib/mkdata.c
+
+# The same for t/700-kafka-dump.t.
+check_PROGRAMS += t/mkkafka
+t_mkkafka_SOURCES = t/lib/mkkafka.c
 
 # ---- fuzz targets: t/fuzz/fuzz_<what>.c with LLVMFuzzerTestOneInput(), corpus in
 # t/fuzz/corpus/<what>/.  A fuzzer with --enable-fuzzing, else a program that replays files.
@@ -108,6 +183,7 @@ FUZZERS = \
 	t/fuzz/fuzz_batch \
 	t/fuzz/fuzz_decompress \
 	t/fuzz/fuzz_index \
+	t/fuzz/fuzz_wal \
 	t/fuzz/fuzz_metalog \
 	$(NULL)
 t_fuzz_fuzz_batch_SOURCES = t/fuzz/fuzz_batch.c t/fuzz/peak.h
@@ -116,6 +192,8 @@ t_fuzz_fuzz_decompress_SOURCES = t/fuzz/fuzz_decompress.c t/fuzz/peak.h
 t_fuzz_fuzz_decompress_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_index_SOURCES = t/fuzz/fuzz_index.c
 t_fuzz_fuzz_index_LDADD = $(FUZZ_LIBS)
+t_fuzz_fuzz_wal_SOURCES = t/fuzz/fuzz_wal.c t/fuzz/peak.h
+t_fuzz_fuzz_wal_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_metalog_SOURCES = t/fuzz/fuzz_metalog.c
 t_fuzz_fuzz_metalog_LDADD = $(FUZZ_LIBS)
 check_PROGRAMS += $(FUZZERS)
@@ -133,10 +211,13 @@ dist_check_SCRIPTS += \
 	t/001-headers.t \
 	t/002-symbols.t \
 	t/050-corpus.t \
+	t/600-tool.t \
+	t/700-kafka-dump.t \
 	$(NULL)
 
 # ---- the long tests, run by `make check-long` beside the others
 LONG_TESTS = \
+	t/long/800-mutants.t \
 	$(NULL)
 dist_check_SCRIPTS += $(LONG_TESTS)
 
@@ -145,12 +226,17 @@ TSAN_TESTS = \
 	t/unit/u010-base \
 	t/unit/u030-vfs \
 	t/unit/u031-simdisk \
+	t/unit/u150-slab \
+	t/unit/u221-journal \
 	t/unit/u204-catalog-world \
-	t/unit/u510-kill \
+	t/unit/u520-threads \
 	$(NULL)
 
 # ---- programs that look at VARVE_SAMPLE and VARVE_SEED, for `make check-sample`
 SAMPLE_TESTS = \
+	t/unit/u501-faults \
+	t/unit/u502-bitrot \
+	t/long/800-mutants.t \
 	$(NULL)
 
 EXTRA_DIST += \
@@ -161,6 +247,7 @@ EXTRA_DIST += \
 	t/peers \
 	t/data \
 	t/fuzz/corpus \
+	t/mutants \
 	$(NULL)
 
 # Helper programs that scripts start are check_PROGRAMS too, but not below t/unit/.

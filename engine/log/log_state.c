@@ -239,6 +239,11 @@ replay_place(struct vrv_log *log, struct vrv_entry *en, struct vrv_err *e)
         log->replay_pos = 0;
     }
     s = seg_with_base(log, log->replay_base);
+    if (s == NULL && log->seg_n > 0 && log->segs[log->seg_n - 1]->next > en->base)
+        return vrv_err_set(e, VRV_E_CORRUPT,
+            "the batch at offset %" PRId64 " begins a segment, but segment %" PRId64
+            " reaches up to %" PRId64, en->base, log->segs[log->seg_n - 1]->base,
+            log->segs[log->seg_n - 1]->next);
     if (s == NULL) {
         vrv__log_close_open_seg(log);
         s = vrv_seg_new(log->env->files, &log->id, en->base, en->item.time_ms);

@@ -43,16 +43,23 @@ int
 vrv_files_get(struct vrv_files *fs, struct vrv_file_slot *slot, const char *path, unsigned flags,
     struct vrv_file **f, struct vrv_err *e)
 {
+    bool reader = (flags & VRV_FILES_READER) != 0;
     int rc = 0;
 
+    flags &= ~(unsigned)VRV_FILES_READER;
     vrv_lock(&fs->lock);
-    if (slot->f != NULL && (flags & VRV_OPEN_WRITE) && !(slot->flags & VRV_OPEN_WRITE)) {
+    if (!reader && slot->f != NULL && (flags & VRV_OPEN_WRITE) &&
+        !(slot->flags & VRV_OPEN_WRITE)) {
         VRV_ASSERT(slot->users == 0);
         slot_close(fs, slot);
     }
     if (slot->f == NULL) {
         make_room(fs);
         rc = vrv_vfs_open(fs->vfs, path, flags, &slot->f, e);
+        if (rc == VRV_E_READONLY && reader) { /* sealed since the caller looked */
+            flags = 0;
+            rc = vrv_vfs_open(fs->vfs, path, flags, &slot->f, e);
+        }
         if (rc == 0) {
             slot->flags = flags;
             fs->open++;

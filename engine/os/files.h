@@ -20,6 +20,10 @@ struct vrv_files {
     struct vrv_list idle VRV_GUARDED_BY(lock); /* open, not in use; least recently used first */
 };
 
+/* With flags: reading is all that the caller needs.  It takes an open file as it is; WRITE is a wish
+ * for the sake of a writer who comes later. */
+enum { VRV_FILES_READER = 1 << 16 };
+
 /* All zero is an empty slot. */
 struct vrv_file_slot {
     struct vrv_list link;

@@ -131,7 +131,8 @@ next_source(struct vrv_log *log, int64_t from, struct vrv_read *r, struct vrv_se
         bool memory = ring->first < ring->committed && from >= vrv_ring_at(ring, ring->first)->base;
         uint32_t at = vrv_log_seg_for(log, from);
 
-        if (memory || at == log->seg_n || log->segs[at]->flushed == 0) {
+        /* What no file holds yet is in memory, also behind a hole. */
+        if (memory || at == log->seg_n || log->segs[at]->flushed_next <= from) {
             read_memory(log, r);
         } else {
             *seg = vrv_seg_ref(log->segs[at]);
@@ -158,7 +159,7 @@ vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e)
             return rc;
         rc = read_segment(seg, &v, r, e);
         /* "Not here" continues behind what this segment held (L3). */
-        from = v.flushed_next > from ? v.flushed_next : v.next;
+        from = v.next > from ? v.next : from + 1;
         vrv_seg_unref(seg);
         if (rc != 0)
             return rc < 0 ? rc : 0;

@@ -87,7 +87,8 @@ vrv_seg_unref(struct vrv_seg *s)
 static unsigned
 read_flags(const struct vrv_seg *s)
 {
-    return atomic_load(&s->state) == VRV_SEG_SEALED ? 0 : VRV_OPEN_WRITE;
+    return VRV_FILES_READER |
+        (atomic_load(&s->state) == VRV_SEG_SEALED ? 0u : (unsigned)VRV_OPEN_WRITE);
 }
 
 static int

@@ -3,9 +3,11 @@
  * must be there.
  *
  * One seed is one run: appends (also atomic ones over several logs, idempotent ones and repetitions),
- * rolls, delete-records, time passing, and the engine's steps in any order.  The power fails
- * at a random operation; the engine is thrown away, the disk decides what it kept, and after
- * recovery the model is held against what can be read:
+ * rolls, delete-records, retention, topics that come and go, readers that wait, time passing, a
+ * disk that fills up, and the engine's steps in any order; how often each happens, and the
+ * settings of engine and topics, are drawn per run.  The power fails at a random operation, or only
+ * the process dies; the engine is thrown away, the disk decides what it kept, and after recovery
+ * the model is held against what can be read:
  *
  *   - what was acknowledged under `sync` is there, at its offset, byte for byte;
  *   - nothing is there that wasn't appended, and no offset changed its meaning;
@@ -13,7 +15,10 @@
  *   - atomic appends are there as a whole or not at all;
  *   - an acknowledged delete-records stays;
  *   - a repetition of an acknowledged batch gets the same offset;
- *   - recovering twice gives the same.
+ *   - recovering twice gives the same;
+ *   - a deleted topic stays deleted, a sealed segment is what was sealed, to the byte;
+ *   - while it runs: no read passes over what was acknowledged, look-ups by time find the record,
+ *     waiting readers are woken, and at rest an append is taken.
  *
  * A broken promise is printed with the seed, and counted.
  */
@@ -36,11 +41,13 @@ struct crashsim_opts {
     uint64_t fail_at;
     enum sim_fault fault;
     bool sticky;
+    bool warm;              /* counted not from the first start, but from one after a crash */
 };
 
 struct crashsim_result {
     int broken;             /* promises */
     uint64_t ops;           /* disk operations */
+    uint64_t fault_ops;     /* those of them that fail_at counts */
     uint64_t appended, acked, recovered, crashes, checkpoints, sealed, failed_stop;
     bool fault_hit;
 };

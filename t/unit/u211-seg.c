@@ -1,5 +1,5 @@
-/* One segment: writing, sealing, finding by offset and time against a walk over all batches, indexes
- * made anew, and what flipped bits do. */
+/* One segment: writing, sealing, finding by offset and time against a walk over all batches,
+ * indexes made anew, and what flipped bits do. */
 #include "engine/seg/seg.h"
 
 #include <inttypes.h>
@@ -268,18 +268,24 @@ ask(struct vrv_seg *s, size_t written, bool by_time, int64_t key, struct vrv_err
 
 /* How many of many questions get a wrong answer or none. */
 static int
-wrong_answers(struct vrv_seg *s, size_t written)
+wrong_of_each(struct vrv_seg *s, size_t written, int64_t step)
 {
     struct vrv_err e = { 0 };
     int wrong = 0;
 
-    for (int64_t o = BASE - 2; o < s->next + 3; o++)
+    for (int64_t o = BASE - 2; o < s->next + 3; o += step)
         wrong += ask(s, written, false, o, &e) != 0;
-    for (int64_t ts = 9600; ts < 15000; ts += 7)
+    for (int64_t ts = 9600; ts < 15000; ts += 7 * step)
         wrong += ask(s, written, true, ts, &e) != 0;
     if (wrong > 0)
         tap_note("last error: %s", e.msg);
     return wrong;
+}
+
+static int
+wrong_answers(struct vrv_seg *s, size_t written)
+{
+    return wrong_of_each(s, written, 1);
 }
 
 static void
@@ -368,6 +374,7 @@ test_large_batch(void)
     vrv_batch_stamp(all[1].bytes, vrv_batch_last_offset(&all[0].b) + 1, 3);
     need(vrv_batch_read(&all[1].b, all[1].bytes, all[1].n, &e), &e);
     vrv_batch_stamp(all[2].bytes, all[1].b.base_offset + 10, 3);
+    need(vrv_batch_read(&all[2].b, all[2].bytes, all[2].n, &e), &e);
     struct vrv_seg *s = seg_new();
     write_some(s, 0, 3, 4096);
     IS(vrv_seg_check(s, s->flushed, &seal, &e), 0, "a batch larger than a piece is checked whole");
@@ -420,8 +427,7 @@ test_data_flips(void)
                     break;
             }
             vrv_seg_walk_fini(&k);
-            /* A base offset that rose makes the batches behind it look wrong, not itself. */
-            lost += n < 59 && at > 7;
+            lost += n < 59;
         }
         flip("log", all[30].pos + at, mask);
     }
@@ -471,7 +477,7 @@ test_sealed_damage(void)
         struct vrv_seg *r = reopened(s);
 
         flip("index", at, (uint8_t)(1 << (at % 8)));
-        wrong += wrong_answers(r, 200) > 0;
+        wrong += wrong_of_each(r, 200, 31) > 0;
         kept += !same_file("index", was, n);
         vrv_seg_unref(r);
     }

@@ -1,0 +1,254 @@
+/* The limits: what this machine does when nothing but the unavoidable is asked of it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+#include "engine/base/crc32c.h"
+
+enum { RING = 256 << 20, BEHIND = 1 << 20 };
+
+static int
+open_file(const struct opts *o, const char *name, int flags)
+{
+    char path[4096];
+
+    (void)mkdir(o->dir, 0777);
+    (void)snprintf(path, sizeof(path), "%s/%s", o->dir, name);
+    int fd = open(path, flags | O_CREAT | O_WRONLY | O_CLOEXEC, 0666);
+    if (fd < 0)
+        die("open %s: %s", path, strerror(errno));
+    return fd;
+}
+
+static void
+write_at(int fd, const void *p, size_t n, uint64_t pos)
+{
+    if (pwrite(fd, p, n, (off_t)pos) != (ssize_t)n)
+        die("write: %s", strerror(errno));
+}
+
+/* A zero-filled file past the page cache: what a write-ahead log can be at best. */
+static int
+open_ring(const struct opts *o, size_t bytes)
+{
+    int fd = open_file(o, "ring", O_DIRECT);
+    char *zero = aligned(BEHIND);
+
+    for (size_t at = 0; at < bytes; at += BEHIND)
+        write_at(fd, zero, BEHIND, at);
+    if (fsync(fd) < 0)
+        die("sync: %s", strerror(errno));
+    free(zero);
+    return fd;
+}
+
+static size_t
+round_group(size_t n)
+{
+    return n == 0 ? 4096 : (n + 4095) & ~(size_t)4095;
+}
+
+struct stream {
+    const struct opts *o;
+    int fd;
+    double seconds, cpu;
+};
+
+/* Groups one after another, each on stable storage before the next. */
+static void *
+wal_stream(void *ctx)
+{
+    struct stream *s = ctx;
+    size_t group = round_group(s->o->group), at = 0;
+    bool sync = strcmp(s->o->policy, "sync") == 0;
+    char *buf = aligned(group);
+    int64_t t0 = now_ns();
+    double c0 = cpu_thread();
+
+    fill_random(buf, group, 1);
+    for (size_t i = 0; i < s->o->groups; i++) {
+        write_at(s->fd, buf, group, at);
+        if (sync && fdatasync(s->fd) < 0)
+            die("sync: %s", strerror(errno));
+        at = at + 2 * group <= RING ? at + group : 0;
+    }
+    s->seconds = (double)(now_ns() - t0) / 1e9;
+    s->cpu = cpu_thread() - c0;
+    free(buf);
+    return NULL;
+}
+
+/* The same bytes to a plain file, transfers begun behind. */
+static void *
+plain_stream(void *ctx)
+{
+    struct stream *s = ctx;
+    /* The engine gathers small batches into one write, so may this. */
+    size_t chunk = s->o->chunk < 16384 ? 16384 : s->o->chunk, begun = 0;
+    char *buf = aligned(chunk);
+    int64_t t0 = now_ns();
+    double c0 = cpu_thread();
+
+    fill_random(buf, chunk, 2);
+    for (size_t at = 0; at < s->o->bytes; at += chunk) {
+        write_at(s->fd, buf, chunk, at);
+        if (at + chunk - begun >= BEHIND) {
+            (void)sync_file_range(s->fd, (off_t)begun, (off_t)(at + chunk - begun),
+                SYNC_FILE_RANGE_WRITE);
+            begun = at + chunk;
+        }
+    }
+    s->seconds = (double)(now_ns() - t0) / 1e9;
+    s->cpu = cpu_thread() - c0;
+    free(buf);
+    return NULL;
+}
+
+void
+run_append_limit(const struct opts *o)
+{
+    struct stream wal = { .o = o, .fd = open_ring(o, RING) };
+    struct stream plain = { .o = o, .fd = open_file(o, "plain", O_TRUNC) };
+    pthread_t t;
+    int64_t t0 = now_ns();
+
+    if (pthread_create(&t, NULL, wal_stream, &wal) != 0)
+        die("no thread");
+    (void)plain_stream(&plain);
+    (void)pthread_join(t, NULL);
+    double seconds = (double)(now_ns() - t0) / 1e9, bytes = (double)o->bytes;
+    out(o, "limit", bytes / 1e6 / seconds, "MB/s");
+    out(o, "limit_wal", bytes / 1e6 / wal.seconds, "MB/s");
+    out(o, "limit_plain", bytes / 1e6 / plain.seconds, "MB/s");
+    out(o, "limit_cpu", (wal.cpu + plain.cpu) / bytes * 1e9, "s/GB");
+    (void)close(wal.fd);
+    (void)close(plain.fd);
+    dir_remove(o->dir);
+}
+
+/* ---- the floor: each unavoidable step alone ---- */
+
+struct floor_ctx {
+    int fd;
+    size_t n;
+    uint8_t *from, *to;
+    uint64_t at;
+    uint32_t crc;
+};
+
+static void
+step_memcpy(struct floor_ctx *f)
+{
+    memcpy(f->to, f->from, f->n);
+    __asm__ volatile("" : : "r"(f->to) : "memory");
+}
+
+static void
+step_crc(struct floor_ctx *f)
+{
+    f->crc = vrv_crc32c(f->crc, f->from, f->n);
+}
+
+static void
+step_ring(struct floor_ctx *f)
+{
+    write_at(f->fd, f->from, f->n, f->at);
+    f->at = f->at + 2 * f->n <= RING ? f->at + f->n : 0;
+}
+
+/* To a file that grows: its pages are new.  Now and then it begins anew, which is paid for too. */
+static void
+step_grow(struct floor_ctx *f)
+{
+    write_at(f->fd, f->from, f->n, f->at);
+    f->at += f->n;
+    if (f->at >= 2 * (uint64_t)RING) {
+        if (ftruncate(f->fd, 0) < 0)
+            die("truncate: %s", strerror(errno));
+        f->at = 0;
+    }
+}
+
+/* CPU seconds per GB of one step, over a working set larger than the caches. */
+static void
+floor_step(const struct opts *o, const char *metric, void (*step)(struct floor_ctx *), int fd,
+    size_t n)
+{
+    enum { SET = 64 << 20 };
+    uint8_t *from = aligned(SET + n), *to = aligned(SET + n);
+    struct floor_ctx f = { .fd = fd, .n = n };
+    size_t bytes = 0;
+
+    fill_random(from, SET + n, 3);
+    memset(to, 1, SET + n);
+    double c0 = cpu_thread();
+    int64_t t0 = now_ns();
+    while ((double)(now_ns() - t0) / 1e9 < o->seconds / 4) {
+        f.from = from + bytes / 4096 * 4096 % SET;
+        f.to = to + bytes % SET;
+        step(&f);
+        bytes += n;
+    }
+    out(o, metric, (cpu_thread() - c0) / (double)bytes * 1e9, "s/GB");
+    free(from);
+    free(to);
+}
+
+void
+run_floor(const struct opts *o)
+{
+    size_t n = o->batch > 0 ? o->batch : 16384;
+    int ring = open_ring(o, RING), plain = open_file(o, "plain", O_TRUNC);
+
+    floor_step(o, "memcpy", step_memcpy, -1, n);
+    floor_step(o, "crc", step_crc, -1, n);
+    floor_step(o, "wal_write", step_ring, ring, o->group > 0 ? round_group(o->group) : 1 << 20);
+    floor_step(o, "segment_write", step_grow, plain, n < 65536 ? 65536 : n);
+    (void)close(ring);
+    (void)close(plain);
+    dir_remove(o->dir);
+}
+
+/* ---- open loop ---- */
+
+void
+run_latency_limit(const struct opts *o)
+{
+    int fd = open_ring(o, RING);
+    size_t group = round_group(o->group), at = 0;
+    struct hist *h = aligned(sizeof(*h)), *sync = aligned(sizeof(*sync));
+    char *buf = aligned(group);
+
+    fill_random(buf, group, 4);
+    pin_to(o, 0);
+    int64_t t0 = now_ns() + 1000000;
+    for (uint64_t i = 0;; i++) {
+        int64_t due = t0 + (int64_t)((double)i * 1e9 / o->rate);
+
+        if ((double)(due - t0) / 1e9 > o->seconds)
+            break;
+        if (now_ns() < due)
+            sleep_until(due);
+        int64_t begun = now_ns();
+        write_at(fd, buf, group, at);
+        if (fdatasync(fd) < 0)
+            die("sync: %s", strerror(errno));
+        int64_t end = now_ns();
+        hist_add(h, end - due);
+        hist_add(sync, end - begun);
+        at = at + 2 * group <= RING ? at + group : 0;
+    }
+    out_hist(o, "limit_", h);
+    out_hist(o, "limit_sync_", sync);
+    free(h);
+    free(sync);
+    free(buf);
+    (void)close(fd);
+    dir_remove(o->dir);
+}

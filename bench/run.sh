@@ -1,0 +1,229 @@
+#!/bin/sh
+# run.sh [--quick] [--json] [--all] [--reps=N] [--only=WORDS] [--dir=DIR]   the engine's benchmarks
+#
+# Each repetition measures every case once, the engine and its limit one after the other, so that a
+# change of the machine's speed meets both; the table has minimum, median and maximum of the
+# repetitions and the median of the ratios within one.  README.md says what the cases are.
+#   --quick   a small run, under two minutes       --only    cases whose name has one of these words
+#   --all     every figure, not the chief ones     --json    every figure, one object per line
+set -eu
+
+prog=${B_ENGINE:-bench/b_engine}
+quick='' json='' every='' reps='' only='' dir=${TMPDIR:-/tmp}/varve-bench.$$
+for a; do
+    case $a in
+    --quick) quick=1 ;;
+    --json) json=1 every=1 ;;
+    --all) every=1 ;;
+    --reps=*) reps=${a#*=} ;;
+    --only=*) only=${a#*=} ;;
+    --dir=*) dir=${a#*=} ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+done
+if [ ! -x "$prog" ]; then
+    echo "$prog is missing: make $prog, and run this in the build directory" >&2
+    exit 2
+fi
+if [ "$quick" ]; then
+    reps=${reps:-1} seconds=1 most=3 lat=2 gibs='0.1' rgib=0.25 wal='--wal-mb=96'
+else
+    reps=${reps:-5} seconds=3 most=30 lat=10 gibs='0 1 10' rgib=2 wal=''
+fi
+mkdir -p "$dir"
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 130' INT TERM
+all=$dir/all.tsv run=$dir/run.tsv
+: >"$all"
+
+wanted() {
+    [ -z "$only" ] && return 0
+    for w in $only; do case $1 in *"$w"*) return 0 ;; esac done
+    return 1
+}
+
+# b NAME COMMAND OPTION...   one measurement, appended to the figures
+b() {
+    name=$1; shift
+    "$prog" "$@" --name="$name" --dir="$work" >"$run"
+    cat "$run" >>"$all"
+}
+figure() { awk -F '\t' -v m="$1" '$2 == m { print $3 }' "$run"; }
+# Once is enough for a quick look.
+settle() {
+    if [ -z "$quick" ] || [ -z "$settled" ]; then
+        "$prog" settle --dir="$dir/settle" >/dev/null
+        settled=1
+    fi
+}
+settled=''
+# share NAME FIGURE A B   A / B
+share() { line "$1" "$2" "$(echo "$3 $4" | awk '{ print ($2 > 0 ? $1 / $2 : 0) }')" ''; }
+line() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" >>"$all"; }
+say() { [ ! -t 2 ] || printf '\r\033[K%s %s' "$rep/$reps" "$1" >&2; }
+
+# append POLICY RECORD BATCH PARTS
+append() {
+    c="append $1 $2 B, batch $3, $4 part(s)"
+    wanted "$c" || return 0
+    say "$c"
+    # Files that were just deleted make new ones slow on ext4: this directory is kept.
+    work=$dir/append.$4.$1
+    settle
+    # shellcheck disable=SC2086
+    b "$c" append --policy="$1" --record="$2" --batch="$3" --parts="$4" --seconds=$seconds \
+        --max-seconds=$most $wal
+    rate=$(figure rate) bytes=$(figure bytes) chunk=$(figure batch) group=$(figure group)
+    groups=$(figure groups)
+    [ "$4" -gt 1000 ] || rm -rf "$work"
+    work=$dir/limit
+    settle
+    b "$c" append-limit --policy="$1" --bytes="$bytes" --chunk="$chunk" --group="$group" \
+        --groups="$groups"
+    share "$c" ratio "$rate" "$(figure limit)"
+}
+
+floor() {
+    wanted floor || return 0
+    say floor
+    work=$dir/limit
+    settle
+    b "floor 16 KiB" floor --batch=16384 --seconds=$seconds
+}
+
+# latency NAME RECORD BATCH RATE
+latency() {
+    wanted "$1" || return 0
+    say "$1"
+    work=$dir/latency
+    b "$1" latency --record="$2" --batch="$3" --rate="$4" --seconds=$lat --pin \
+        --checkpoint-ms=$((lat * 200)) --parts=10
+    p99=$(figure p99) ckpt=$(figure checkpoint_max) quiet=$(figure quiet_max)
+    gr=$(figure group_rate) group=$(figure group)
+    rm -rf "$work"
+    work=$dir/limit
+    b "$1" latency-limit --rate="$gr" --group="$group" --seconds=$lat --pin
+    share "$1" ratio_p99 "$p99" "$(figure limit_p99)"
+    share "$1" ratio_sync_p99 "$p99" "$(figure limit_sync_p99)"
+    line "$1" stall "$(echo "$ckpt $quiet $(figure limit_sync_p99)" |
+        awk '{ print ($1 - $2) / $3 }')" "x p99 sync"
+}
+
+latencies() {
+    wanted latency || return 0
+    latency 'latency 100 B unbatched, 20000/s' 100 0 20000
+    # Of the rate that this repetition sustained: the machine's speed drifts.
+    max=$(awk -F '\t' '$1 == "append sync 1024 B, batch 16384, 10 part(s)" && $2 == "rate" { v = $3 }
+        END { print v * 1e6 / 15556 }' "$all")
+    for pc in 50 70 90; do
+        [ "$max" != 0 ] || break
+        rate=$(echo "$max $pc" | awk '{ print $1 * $2 / 100 }')
+        latency "latency 1 KiB in 16 KiB, $pc %" 1024 16384 "$rate"
+    done
+}
+
+tails() {
+    wanted tail || return 0
+    for rate in 0 5000; do
+        say tail
+        work=$dir/tail
+        c='tail at full speed'
+        [ $rate = 0 ] || c="tail $rate batches/s"
+        b "$c" tail --rate=$rate --seconds=$lat
+        rm -rf "$work"
+    done
+}
+
+reads() {
+    wanted read || return 0
+    work=$dir/read
+    [ -d "$work" ] || b fill fill --gib=$rgib --policy=none
+    for m in cache send disk; do
+        say "read $m"
+        b "read $m" read --mode=$m --pin
+        rate=$(figure rate)
+        b "read $m" read --mode=$m-limit --pin
+        share "read $m" ratio "$rate" "$(figure limit)"
+    done
+}
+
+recovers() {
+    wanted recover || return 0
+    for parts in 1 10000; do
+        for g in $gibs; do
+            c="recover $g GiB, $parts parts"
+            say "$c"
+            work=$dir/recover
+            b "$c" recover --gib="$g" --parts=$parts
+            share "$c" ratio "$(figure open)" "$(figure limit)"
+            rm -rf "$work"
+        done
+    done
+}
+
+idle() {
+    wanted idle || return 0
+    say idle
+    work=$dir/idle
+    b idle idle
+}
+
+table() {
+    awk -F '\t' -v json="$json" -v every="$every" '
+    BEGIN {
+        chief = " rate records cpu group stalled limit limit_cpu ratio load p50 p99 p99.9 max" \
+            " limit_p50 limit_p99 limit_sync_p99 ratio_p99 ratio_sync_p99 stall memcpy crc" \
+            " wal_write segment_write open first_append rss_idle per_partition" \
+            " per_partition_reopened reopen "
+    }
+    every || index(chief, " " $2 " ") { k = $1 FS $2; if (!(k in n)) order[++keys] = k; v[k, ++n[k]] = $3; unit[k] = $4 }
+    END {
+        if (!json)
+            printf "%-44s %-18s %10s %10s %10s\n", "case", "figure", "min", "median", "max"
+        for (i = 1; i <= keys; i++) {
+            k = order[i]; m = n[k]
+            for (a = 1; a <= m; a++) s[a] = v[k, a] + 0
+            for (a = 2; a <= m; a++)
+                for (c = a; c > 1 && s[c - 1] > s[c]; c--) {
+                    t = s[c]
+                    s[c] = s[c - 1]
+                    s[c - 1] = t
+                }
+            split(k, p, FS)
+            med = m % 2 ? s[(m + 1) / 2] : (s[m / 2] + s[m / 2 + 1]) / 2
+            if (json)
+                printf "{\"case\":\"%s\",\"metric\":\"%s\",\"unit\":\"%s\",\"n\":%d," \
+                    "\"min\":%.6g,\"median\":%.6g,\"max\":%.6g}\n", p[1], p[2], unit[k], m,
+                    s[1], med, s[m]
+            else
+                printf "%-44s %-18s %10.4g %10.4g %10.4g %s\n", p[1] == last ? "" : p[1], p[2],
+                    s[1], med, s[m], unit[k]
+            last = p[1]
+        }
+    }' "$all"
+}
+
+rep=1
+while [ "$rep" -le "$reps" ]; do
+    line machine load "$(cut -d ' ' -f 1 /proc/loadavg)" ''
+    floor
+    for policy in sync none; do
+        append $policy 1024 16384 1
+        append $policy 1024 1048576 1
+        append $policy 100 16384 1
+        append $policy 100 0 1
+        append $policy 1024 16384 10
+        [ "$quick" ] || append $policy 1024 16384 100
+        if [ -z "$quick" ] || [ $policy = sync ]; then
+            append $policy 1024 16384 10000
+        fi
+    done
+    latencies
+    tails
+    reads
+    recovers
+    idle
+    rep=$((rep + 1))
+done
+say ''
+table

@@ -1,0 +1,19 @@
+/* A bar on standard error, when that is a terminal and the work takes longer than a moment. */
+#ifndef VRV_TOOL_PROGRESS_H
+#define VRV_TOOL_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+    uint64_t done, total; /* bytes */
+    int64_t began_ns, shown_ns;
+    bool on, shown;
+};
+
+void progress_begin(struct progress *p, uint64_t total);
+void progress_add(struct progress *p, uint64_t bytes);
+/* Take the bar away, so that something else can be printed. */
+void progress_clear(struct progress *p);
+
+#endif

@@ -1,0 +1,242 @@
+/* varve log repair: verify, say what would be done and lost, ask, do it; and again, until nothing
+ * is found. */
+#include "server/tool/repair.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/meta/metalog.h"
+
+enum { ROUNDS_MAX = 4 };
+
+static bool
+is_data(const struct damage *d)
+{
+    return d->kind == DAMAGE_DATA || d->kind == DAMAGE_MISSING;
+}
+
+/* Another damage before this one is mended in the same stroke. */
+static bool
+goes_along(const struct report *r, const struct damage *d)
+{
+    bool sealed = d->seg != NULL && d->seg->state == VRV_SEG_SEALED;
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct damage *o = &r->v[i];
+
+        if (o == d && d->kind != DAMAGE_INDEX)
+            return false;
+        if (o != d && is_data(o) && d->log == o->log && d->seg != NULL &&
+            (d->seg == o->seg || (!sealed && o->seg->state != VRV_SEG_SEALED)))
+            return true;
+    }
+    return false;
+}
+
+bool
+repair_tells(const struct report *r, const struct damage *d, char *out, size_t n)
+{
+    bool along = goes_along(r, d);
+
+    switch (d->kind) {
+    case DAMAGE_FOREIGN:
+        (void)snprintf(out, n, "move it aside%s",
+            strncmp(d->path, "log/", 4) == 0 ? ", with the records that may be in it" : "");
+        break;
+    case DAMAGE_INDEX:
+        (void)snprintf(out, n, "make the index anew; nothing is lost");
+        break;
+    case DAMAGE_DATA:
+    case DAMAGE_MISSING:
+        if (d->from < d->to)
+            (void)snprintf(out, n, "%s; offsets %" PRId64 " to %" PRId64
+                " are LOST (at most %" PRId64 " records)",
+                d->kind == DAMAGE_DATA ? "keep the whole batches" : "forget the segment", d->from,
+                d->to - 1, d->to - d->from);
+        else
+            (void)snprintf(out, n, "keep all whole batches, as they are now");
+        along = along && d->from >= d->to;
+        break;
+    default:
+        (void)snprintf(out, n, "later: what does not belong goes first");
+    }
+    return !along;
+}
+
+static void
+print_line(struct tool *t, const char *path, const char *text)
+{
+    struct out *o = &t->out;
+
+    if (o->json) {
+        out_begin(o, "plan");
+        out_bytes(o, "file", path, (int64_t)strlen(path));
+        out_str(o, "text", text);
+        out_end(o);
+        return;
+    }
+    (void)fputs("repair: ", o->f);
+    out_text(o->f, path, strlen(path));
+    (void)fprintf(o->f, ": %s\n", text);
+}
+
+static void
+print_plan(const struct report *r)
+{
+    char text[200];
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct damage *d = &r->v[i];
+
+        if (!repair_tells(r, d, text, sizeof(text)))
+            continue;
+        print_line(r->t, d->path, text);
+    }
+}
+
+static int
+ask(struct tool *t, struct vrv_err *e)
+{
+    char answer[16];
+
+    if (t->yes)
+        return 0;
+    if (isatty(STDIN_FILENO) != 1)
+        return vrv_err_set(e, VRV_E_INVALID,
+            "nothing was changed: there is no terminal to ask at; give --yes to have it done");
+    (void)fflush(stdout);
+    (void)fputs("Do this? Damaged files are kept beside the directory. [y/N] ", stderr);
+    if (fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y'))
+        return 0;
+    return vrv_err_set(e, VRV_E_CANCELLED, "nothing was changed");
+}
+
+static int
+mend_one(struct mend *m, const struct report *r, const struct damage *d, struct vrv_err *e)
+{
+    bool sealed = d->seg != NULL && d->seg->state == VRV_SEG_SEALED;
+
+    if (d->kind == DAMAGE_FOREIGN)
+        return mend_move(m, d->path, e);
+    if (d->kind == DAMAGE_META || goes_along(r, d))
+        return 0;
+    if (d->kind == DAMAGE_INDEX)
+        return mend_index(m, d, e);
+    return sealed ? mend_sealed(m, d, e) : mend_unsealed(m, d->log, e);
+}
+
+/* Foreign files first: the metadata log doesn't open beside them. */
+static int
+mend_all(struct mend *m, const struct report *r, struct vrv_err *e)
+{
+    uint64_t cut;
+    int rc = 0;
+
+    for (size_t i = 0; i < r->n && rc == 0; i++)
+        if (r->v[i].kind == DAMAGE_FOREIGN)
+            rc = mend_one(m, r, &r->v[i], e);
+    if (rc == 0 && r->view.whole)
+        rc = vrv_metalog_open(&m->states, m->vfs, "checkpoint", &cut, e);
+    for (size_t i = 0; i < r->n && rc == 0 && r->view.whole; i++)
+        if (r->v[i].kind != DAMAGE_FOREIGN)
+            rc = mend_one(m, r, &r->v[i], e);
+    return rc;
+}
+
+static bool
+has(const struct report *r, enum damage_kind kind)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (r->v[i].kind == kind)
+            return true;
+    return false;
+}
+
+static void
+say_aside(const struct mend *m)
+{
+    if (m->aside_name != NULL && !m->t->out.json)
+        (void)fprintf(m->t->out.f, "kept beside the directory: %s\n", m->aside_name);
+}
+
+static int
+do_cuts(struct tool *t, const struct cuts *x, struct vrv_err *e)
+{
+    struct mend m;
+
+    for (size_t i = 0; i < x->n; i++)
+        print_line(t, x->v[i].path, x->v[i].text);
+    int rc = ask(t, e);
+    if (rc < 0)
+        return rc;
+    rc = mend_open(&m, t, e);
+    if (rc == 0)
+        rc = cuts_do(x, &m, e);
+    say_aside(&m);
+    mend_close(&m);
+    return rc;
+}
+
+/* Metadata or the WAL keep the directory from being recovered. */
+static int
+repair_meta(struct tool *t, struct vrv_err *e)
+{
+    struct cuts x;
+    int rc = cuts_find(&x, t, e);
+
+    if (rc == 0)
+        rc = do_cuts(t, &x, e);
+    else
+        rc = vrv_err_prefix(e, rc,
+            "this can't be mended by cutting what is damaged, nothing was changed");
+    cuts_fini(&x);
+    return rc;
+}
+
+static int
+repair_found(struct tool *t, const struct report *r, struct vrv_err *e)
+{
+    struct mend m;
+
+    print_plan(r);
+    int rc = ask(t, e);
+    if (rc < 0)
+        return rc;
+    rc = mend_open(&m, t, e);
+    if (rc == 0)
+        rc = mend_all(&m, r, e);
+    say_aside(&m);
+    mend_close(&m);
+    return rc;
+}
+
+/* One round.  1: something was done; 0: nothing is to do. */
+static int
+repair_round(struct tool *t, struct vrv_err *e)
+{
+    struct report r;
+    int rc = report_make(&r, t, e);
+    bool found = rc == 0 && r.n > 0, meta = has(&r, DAMAGE_META), foreign = has(&r, DAMAGE_FOREIGN);
+
+    if (found && (!meta || foreign))
+        rc = repair_found(t, &r, e);
+    report_fini(&r);
+    if (found && meta && !foreign)
+        rc = repair_meta(t, e);
+    return rc < 0 ? rc : found;
+}
+
+int
+tool_repair(struct tool *t, struct vrv_err *e)
+{
+    int rc = 1;
+
+    for (int round = 0; rc > 0 && round < ROUNDS_MAX; round++) {
+        tool_forget(t);
+        rc = repair_round(t, e);
+    }
+    return rc > 0 ? vrv_err_set(e, VRV_E_CORRUPT, "there is still damage after %d repairs",
+                        ROUNDS_MAX) : rc;
+}

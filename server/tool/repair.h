@@ -1,0 +1,59 @@
+/*
+ * Mending a data directory, with its lock held: each damaged file is moved aside first, to the same
+ * path below DIR.damaged-<n> beside the directory, then what can be kept is written anew, and at
+ * last the checkpoint's records follow.  Cut short anywhere, it can be run again.
+ */
+#ifndef VRV_TOOL_REPAIR_H
+#define VRV_TOOL_REPAIR_H
+
+#include "engine/contract/metastore.h"
+#include "server/tool/verify.h"
+
+struct mend {
+    struct tool *t;
+    struct vrv_vfs *vfs;          /* the directory */
+    struct vrv_files files;       /* in it */
+    struct vrv_metastore *states; /* checkpoints */
+    /* where damaged files go; made when the first does */
+    struct vrv_vfs *parent, *aside;
+    struct vrv_files old_files;
+    char *name, *aside_name;      /* both in parent */
+};
+
+int mend_open(struct mend *m, struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
+void mend_close(struct mend *m);
+/* Move a file or directory out of the way; one that isn't there is fine. */
+int mend_move(struct mend *m, const char *path, struct vrv_err *e) VRV_MUST_CHECK;
+/* Copy a file there, for one that is to be cut in place. */
+int mend_copy(struct mend *m, const char *path, struct vrv_err *e) VRV_MUST_CHECK;
+
+/* What is to be done with damage d, for people; false: it is done along with another one. */
+bool repair_tells(const struct report *r, const struct damage *d, char *out, size_t n);
+
+/* repair_seg.c */
+int mend_index(struct mend *m, const struct damage *d, struct vrv_err *e) VRV_MUST_CHECK;
+/* A sealed segment: its whole batches, sealed again; or no segment when there are none. */
+int mend_sealed(struct mend *m, const struct damage *d, struct vrv_err *e) VRV_MUST_CHECK;
+/* All that a log has that isn't sealed: sealed, as far as the WAL won't bring it. */
+int mend_unsealed(struct mend *m, struct view_log *vl, struct vrv_err *e) VRV_MUST_CHECK;
+
+/* repair_meta.c: places where metadata logs or the WAL are to be cut. */
+struct cut {
+    char path[64];
+    uint64_t pos;
+    bool wal; /* a group's header becomes zeros; else the file ends there */
+    char text[160];
+};
+
+struct cuts {
+    struct cut *v;
+    size_t n, cap;
+};
+
+/* Find cuts after which the directory can be recovered, by trying them in memory.  CORRUPT: there
+ * are none that help. */
+int cuts_find(struct cuts *x, struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
+int cuts_do(const struct cuts *x, struct mend *m, struct vrv_err *e) VRV_MUST_CHECK;
+void cuts_fini(struct cuts *x);
+
+#endif

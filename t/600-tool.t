@@ -1,0 +1,253 @@
+#!/bin/sh
+# The tool on a data directory: what it shows, that it changes nothing, what it says about damage, and
+# what repair makes of that.
+: "${srcdir:=.}" "${builddir:=.}"
+cd "$builddir" || exit 1
+varve=$PWD/server/tool/varve
+mkdata=$PWD/t/mkdata
+dir=$(mktemp -d) || exit 1
+n=0 bad=0
+
+# ok WHAT CONDITION...: the condition is a command
+ok() {
+    what=$1
+    shift
+    n=$((n + 1))
+    if "$@"; then
+        echo "ok $n - $what"
+    else
+        bad=1
+        echo "not ok $n - $what"
+        echo "# expected: $*"
+        { echo "exit code $rc, standard output:"; head -n 20 "$dir/out"
+            echo "standard error:"; head -n 20 "$dir/err"; } | sed 's/^/# /'
+    fi
+}
+
+# Run the tool; $rc, $dir/out and $dir/err.
+run() {
+    "$varve" "$@" </dev/null >"$dir/out" 2>"$dir/err"
+    rc=$?
+}
+
+# One sentence on standard error, beginning with the program's name?
+one_sentence() { [ "$(wc -l <"$dir/err")" = 1 ] && grep -q '^varve: ' "$dir/err"; }
+# A refusal: run with a code, one sentence, and with this in it.
+refused() { [ $rc = "$1" ] && one_sentence && grep -q -- "$2" "$dir/err"; }
+says() { grep -q -- "$1" "$dir/out"; }
+json_lines() { perl -MJSON::PP -ne 'decode_json($_)' "$dir/out" 2>>"$dir/err"; }
+sums() { (cd "$1" && find . -type f -exec md5sum {} + | sort -k2 && find . | sort && stat -c '%a %n %Y' -- * */*); }
+damage() { chmod u+w "$1" && printf 'X%.0s' $(seq "$3") | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null; }
+
+"$mkdata" "$dir/clean" clean && "$mkdata" "$dir/dirty" dirty ||
+    { echo "Bail out! no data to work on"; exit 1; }
+part=log/a1/a1010101010101010101010101010101.0
+first=00000000000000000000
+
+# ---- the command itself
+run --version
+ok "--version tells the version" says '^varve [0-9]'
+run help
+ok "help tells how to call it" says 'usage: varve log'
+run
+ok "without arguments: usage, exit code 64" [ $rc = 64 ]
+run frobnicate
+ok "an unknown command is named" refused 64 '"frobnicate"'
+run log ls --frob "$dir/clean"
+ok "an unknown option leads to --help" grep -q -- '--help' "$dir/err"
+ok "and to exit code 64" [ $rc = 64 ]
+run log frob
+ok "an unknown subcommand: 64" [ $rc = 64 ]
+run log ls "$dir/nowhere"
+ok "a directory that isn't there: 66" refused 66 'nowhere'
+run log dump --from x --topic orders "$dir/clean"
+ok "a number that is none: 64" [ $rc = 64 ]
+
+# ---- looking
+for d in clean dirty; do
+    sums "$dir/$d" >"$dir/before"
+    run log ls "$dir/$d"
+    ok "$d: ls shows the partition with its offsets" says '^orders  *0  *0  *600  *600'
+    ok "$d: and one that is empty" says '^empty.topic  *2  *0  *0  *0'
+    run log ls --json "$dir/$d"
+    ok "$d: --json gives an object per line" json_lines
+    run log stat -p "$dir/$d"
+    ok "$d: stat counts" says 'topics  *2, partitions 5'
+    ok "$d: and lists segments" says 'sealed, 7 index entries'
+    run log stat -p --json "$dir/$d"
+    ok "$d: in JSON, too" json_lines
+    run log dump --topic orders --from 592 --to 594 --records "$dir/$d"
+    ok "$d: dump begins at an offset" says '^    592  2023-11-14T22:13:21.182Z  key null  value "value 2 of batch 118\\n\\x01'
+    ok "$d: with headers, and quotes escaped" says 'header "source"  = "mk\\"data\\\\"'
+    ok "$d: and ends at one" [ "$(grep -c '^    59' "$dir/out")" = 3 ]
+    run log dump --topic orders --json --records "$dir/$d"
+    ok "$d: all of it in JSON" json_lines
+    ok "$d: that is 600 records" [ "$(grep -c '"kind":"record"' "$dir/out")" = 600 ]
+    for codec in none gzip snappy lz4 zstd; do
+        ok "$d: $codec is told" says "\"codec\":\"$codec\""
+    done
+    run log verify "$dir/$d"
+    ok "$d: verify finds no damage" says 'no damage$'
+    ok "$d: exit code 0, no word on standard error" [ $rc = 0 -a ! -s "$dir/err" ]
+    run log verify --json "$dir/$d"
+    ok "$d: in JSON, too" json_lines
+    for f in "$part/$first.log" "$part/$first.index" wal/000001.wal; do
+        run log dump --records --json "$dir/$d/$f"
+        ok "$d: dump of the file $f" json_lines
+        ok "$d: which is not empty" [ -s "$dir/out" -a $rc = 0 ]
+    done
+    sums "$dir/$d" >"$dir/after"
+    ok "$d: nothing was changed" cmp -s "$dir/before" "$dir/after"
+done
+run log stat "$dir/dirty"
+ok "stat tells of an unclean stop" says 'last stop  *not clean'
+ok "and what would be replayed" says 'replays 20 entries'
+run log dump --topic nix "$dir/clean"
+ok "a topic that isn't there: 66" refused 66 '"nix"'
+run log dump --topic orders --partition 2 "$dir/clean"
+ok "a partition that isn't there: 66" refused 66 'partitions 0 to 1'
+
+# ---- a bad day: one sentence, its own exit code, nothing changed
+mkfifo "$dir/fifo"
+"$mkdata" "$dir/held" hold <"$dir/fifo" >"$dir/held.out" &
+holder=$!
+exec 9>"$dir/fifo"
+tries=0
+until grep -q ready "$dir/held.out" || [ $tries -gt 600 ]; do sleep 0.1; tries=$((tries + 1)); done
+for sub in ls verify repair; do
+    run log $sub "$dir/held"
+    ok "$sub of a directory in use: 69, with the process" refused 69 "process $holder"
+done
+exec 9>&-
+wait $holder
+run log ls "$dir/held"
+ok "when that process has ended, it can be looked at" [ $rc = 0 ]
+
+mkdir "$dir/strange" && touch "$dir/strange/file"
+run log ls "$dir/strange"
+ok "no data directory: 78" refused 78 'FORMAT'
+cp -a "$dir/clean" "$dir/newer" && echo 'varve data directory, format 7' >"$dir/newer/FORMAT"
+for sub in ls verify repair; do
+    run log $sub "$dir/newer"
+    ok "$sub of a newer format: 76" refused 76 'format 7'
+done
+cp -a "$dir/clean" "$dir/readonly" && chmod -R a-w "$dir/readonly"
+run log verify "$dir/readonly"
+ok "a read-only directory can be verified" [ $rc = 0 ]
+chmod -R u+w "$dir/readonly"
+
+# ---- damage is named
+cp -a "$dir/dirty" "$dir/d1"
+damage "$dir/d1/$part/$first.log" 1000 1
+sums "$dir/d1" >"$dir/before"
+run log verify "$dir/d1"
+ok "a changed byte in a segment: exit code 65" [ $rc = 65 ]
+ok "file, byte and offsets are named" says "^DAMAGE: $part/$first.log, byte 873: topic orders, partition 0, offsets 20 to 24"
+run log verify --json "$dir/d1"
+ok "in JSON, too" says '"kind":"damage","what":"data".*"first_offset":20,"last_offset":24'
+run log dump --topic orders --partition 1 "$dir/d1"
+ok "other partitions can be read" [ $rc = 0 -a "$(wc -l <"$dir/out")" = 100 ]
+run log repair "$dir/d1"
+ok "repair says what would be lost" says 'offsets 20 to 24 are LOST'
+ok "and does nothing unasked" refused 64 'give --yes'
+sums "$dir/d1" | grep -v LOCK >"$dir/after"
+grep -v LOCK "$dir/before" >"$dir/before2"
+ok "nothing was changed by all that" cmp -s "$dir/before2" "$dir/after"
+
+damage "$dir/d1/$part/00000000000000000170.index" 100 1
+rm -f "$dir/d1/$part/$first.index" "$dir/d1/$part/00000000000000000315.log"
+damage "$dir/d1/$part/00000000000000000450.log" 300 7
+touch "$dir/d1/$part/foreign" "$dir/d1/log/zz" "$dir/d1/extra"
+mkdir "$dir/d1/meta/strange"
+run log verify "$dir/d1"
+ok "many damages: all of them named" [ "$(grep -c ^DAMAGE "$dir/out")" = 9 ]
+ok "a missing segment is one" says "00000000000000000315.log: topic orders, partition 0, offsets 315 to 449: the file is missing"
+ok "a damaged index" says '00000000000000000170.index'
+ok "a foreign file" says '^DAMAGE: extra: '
+
+# ---- repair
+run log repair --yes "$dir/d1"
+ok "repair --yes: exit code 0" [ $rc = 0 ]
+ok "it verifies what it did" says 'no damage$'
+run log verify "$dir/d1"
+ok "and verify agrees" [ $rc = 0 ]
+run log dump --topic orders --records --json "$dir/d1"
+ok "what was whole is there: 600 less 5, 135 and 5 records" \
+    [ "$(grep -c '"kind":"record"' "$dir/out")" = 455 ]
+ok "with their offsets" says '"offset":599,'
+ok "the damaged files lie beside the directory" [ -f "$dir/d1.damaged-1/$part/$first.log" ]
+ok "so do foreign ones" [ -f "$dir/d1.damaged-1/extra" -a -d "$dir/d1.damaged-1/meta/strange" ]
+run log repair "$dir/d1"
+ok "a sound directory needs no repair" [ $rc = 0 ]
+ok "and no question" says 'no damage$'
+"$mkdata" "$dir/d1" append >"$dir/out" 2>"$dir/err"
+rc=$?
+ok "the engine goes on in it" [ $rc = 0 ]
+run log verify "$dir/d1"
+ok "which leaves it sound" [ $rc = 0 ]
+
+# ---- metadata and the WAL
+for store in checkpoint meta; do
+    cp -a "$dir/dirty" "$dir/$store"
+    file=$dir/$store/$store/$(ls "$dir/$store/$store")
+    damage "$file" 70 4
+    run log verify "$dir/$store"
+    ok "damage in $store/: exit code 65" [ $rc = 65 ]
+    ok "which names the file" says "$store/0000000"
+    run log repair --yes "$dir/$store"
+    ok "in its snapshot, that can't be mended" refused 65 'nothing was changed'
+done
+cp -a "$dir/dirty" "$dir/cut"
+file=$(ls "$dir/cut/meta"/*.meta)
+damage "$file" $(($(stat -c %s "$file") / 2)) 3
+run log verify "$dir/cut"
+ok "damage in the middle of metadata: 65" [ $rc = 65 ]
+run log repair "$dir/cut"
+ok "repair says what would be lost" says 'transactions of metadata, are LOST'
+ok "and asks" refused 64 'give --yes'
+run log repair --yes "$dir/cut"
+ok "then cuts it" [ $rc = 0 ]
+ok "and has kept the file" [ -f "$dir/cut.damaged-1/meta/${file##*/}" ]
+cp -a "$dir/dirty" "$dir/early"
+file=$(ls "$dir/early/checkpoint"/*.meta)
+damage "$file" $(($(stat -c %s "$file") / 2)) 3
+run log repair --yes "$dir/early"
+ok "a checkpoint that can only be cut below what the WAL has is left alone" \
+    refused 65 'nothing was changed'
+run log dump "$dir/early/$part/$first.log"
+ok "and so are its segments" [ $rc = 0 ]
+cp -a "$dir/dirty" "$dir/wal"
+# The group before the last but some: where it is, the tool can tell.
+for file in "$dir/wal"/wal/*; do
+    run log dump --json "$file"
+    pos=$(sed -n 's/.*"position":\([0-9]*\),"slot":205,.*/\1/p' "$dir/out")
+    [ -z "$pos" ] || damage "$file" $((pos + 120)) 50
+    [ -z "$pos" ] || hit=wal/${file##*/}
+done
+run log verify "$dir/wal"
+ok "damage in the WAL below what was durable: 65" [ $rc = 65 ]
+ok "which names file and group" says "$hit: group 205"
+run log repair --yes "$dir/wal"
+ok "repair cuts it there" [ $rc = 0 ]
+ok "says what is lost" says 'group 205 .* are LOST'
+ok "and that later groups are lost though whole" says 'group 206 .* though whole'
+run log verify "$dir/wal"
+ok "then it is sound" [ $rc = 0 ]
+run log ls "$dir/wal"
+ok "and ends before the damage" says '^orders  *0  *0  *520  *520'
+"$mkdata" "$dir/wal" append >"$dir/out" 2>"$dir/err"
+rc=$?
+ok "the engine goes on in it" [ $rc = 0 ]
+run log verify "$dir/wal"
+ok "which leaves it sound" [ $rc = 0 ]
+cp -a "$dir/dirty" "$dir/nowal" && rm "$dir/nowal/wal/000002.wal"
+run log ls "$dir/nowal"
+ok "a missing file of the WAL: 78" refused 78 '000002.wal'
+
+if [ $bad = 0 ]; then
+    chmod -R u+w "$dir" && rm -rf "$dir"
+else
+    echo "# kept: $dir"
+fi
+echo "1..$n"
+exit $bad

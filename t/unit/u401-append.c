@@ -1,0 +1,373 @@
+/* Appends: what is refused and why, what is all or nothing, who is told what. */
+#include "t/lib/rig.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/crc32c.h"
+#include "engine/batch/build.h"
+#include "engine/reader/reader.h"
+#include "t/lib/tap.h"
+
+static struct rig rig;
+
+static void
+begin(const char *configs)
+{
+    rig_init(&rig, 1);
+    rig_up(&rig);
+    rig_topic(&rig, "t", 4, configs);
+}
+
+static struct vrv_log *
+part(int32_t p)
+{
+    return rig_log(&rig, "t", p);
+}
+
+/* ---- refusals ---- */
+
+/* Whose answer doesn't matter; it may come when the function that asked is over. */
+static struct rig_call spare[16];
+static int spares;
+
+static struct rig_call *
+spare_call(void)
+{
+    struct rig_call *c = &spare[spares++ % 16];
+
+    *c = (struct rig_call){ .t.done.cq = &rig.cq };
+    return c;
+}
+
+/* Append the batch after a change of its bytes. */
+static int
+append_bent(void (*bend)(struct vrv_append *a), int32_t leader_epoch)
+{
+    struct vrv_append a;
+
+    rig_part(&rig, &a, part(0), &(struct rig_batch){ .value = "value" });
+    if (bend != NULL)
+        bend(&a);
+    a.leader_epoch = leader_epoch;
+    rig.e = (struct vrv_err){ 0 };
+    int rc = vrv_log_append(&a, 1, &spare_call()->t, NULL, &rig.e);
+    rig_part_fini(&a);
+    return rc;
+}
+
+static void
+bend_magic(struct vrv_append *a)
+{
+    a->bytes[16] = 1;
+}
+
+static void
+bend_crc(struct vrv_append *a)
+{
+    a->bytes[a->n - 1] ^= 1;
+}
+
+static void
+bend_codec(struct vrv_append *a)
+{
+    a->bytes[22] |= 7;
+    uint32_t crc = vrv_crc32c(0, a->bytes + 21, a->n - 21);
+    for (int i = 0; i < 4; i++)
+        a->bytes[17 + i] = (uint8_t)(crc >> (24 - 8 * i));
+}
+
+static void
+bend_length(struct vrv_append *a)
+{
+    a->n--;
+}
+
+static void
+refused(int rc, int code, const char *why, const char *what)
+{
+    IS(rc, code, "refused: %s", what);
+    IS_STR(rig.e.msg, why, "... and the sentence says why");
+}
+
+static int
+append(const struct rig_batch *b)
+{
+    return rig_append(&rig, part(0), b, spare_call());
+}
+
+static int
+append_from(int16_t epoch, int32_t seq)
+{
+    return append(&(struct rig_batch){ .value = "p", .producer = true, .producer_id = 7,
+        .producer_epoch = epoch, .seq = seq });
+}
+
+static void
+test_refused(void)
+{
+    begin("max.message.bytes=4000 segment.bytes=3000");
+    refused(append_bent(bend_magic, -1), VRV_E_BATCH, "magic is 1, expected 2", "another format");
+    IS(append_bent(bend_crc, -1), VRV_E_BATCH_CRC, "refused: a wrong checksum");
+    OK(strstr(rig.e.msg, "crc") != NULL || strstr(rig.e.msg, "checksum") != NULL, "... says: %s",
+        rig.e.msg);
+    refused(append_bent(bend_codec, -1), VRV_E_CODEC, "codec is 7, expected 0 to 4",
+        "an unknown codec");
+    IS(append_bent(bend_length, -1), VRV_E_BATCH, "refused: fewer bytes than it says");
+    IS(append(&(struct rig_batch){ .size = 4000 }), VRV_E_TOO_LARGE, "refused: too large");
+    OK(strstr(rig.e.msg, "4000") != NULL, "... names the limit: %s", rig.e.msg);
+    IS(append(&(struct rig_batch){ .size = 3500 }), VRV_E_TOO_LARGE,
+        "refused: larger than a segment");
+    OK(strstr(rig.e.msg, "a segment of this topic at most 3000") != NULL, "... names that: %s",
+        rig.e.msg);
+    vrv_log_set_epoch(part(0), 5);
+    refused(append_bent(NULL, 4), VRV_E_EPOCH_OLD,
+        "the request says leader epoch 4, the partition has 5", "from an older leader epoch");
+    refused(append_bent(NULL, 6), VRV_E_EPOCH_NEW,
+        "the request says leader epoch 6, the partition has 5", "from a newer leader epoch");
+    IS(append_bent(NULL, 5), 0, "the right epoch is fine");
+    IS(append_from(1, 0), 0, "a producer begins");
+    IS(append_from(0, 1), VRV_E_PRODUCER, "refused: an older epoch of the producer (%s)", rig.e.msg);
+    IS(append_from(1, 2), VRV_E_SEQUENCE, "refused: a gap in its sequence (%s)", rig.e.msg);
+    rig_commit(&rig);
+    IS(vrv_log_offsets(part(0)).end, 2, "no refusal took an offset");
+    rig_fini(&rig);
+}
+
+/* The WAL is full until a checkpoint. */
+static void
+test_wal_full(void)
+{
+    struct rig_batch b = { .size = 20000 };
+    int64_t n = 0, rc;
+
+    begin(NULL);
+    while ((rc = rig_put_batch(&rig, part(0), &b)) >= 0 && n < 1000)
+        n++;
+    refused((int)rc, VRV_E_AGAIN, "the write-ahead log is full until the next checkpoint",
+        "no room in the WAL");
+    OK(n >= 20, "%d batches found room before", (int)n);
+    OK(rig_checkpoint(&rig), "a checkpoint");
+    IS(rig_put_batch(&rig, part(0), &b), n, "then appends go on, with the next offset");
+    IS(append(&(struct rig_batch){ .size = 900000 }), VRV_E_TOO_LARGE,
+        "refused: larger than any group of the WAL (%s)", rig.e.msg);
+    rig_fini(&rig);
+}
+
+/* ---- all or nothing ---- */
+
+static int
+append_many(struct vrv_append *a, size_t n, struct rig_call *c, size_t *failed)
+{
+    *c = (struct rig_call){ .t.done.cq = &rig.cq };
+    rig.e = (struct vrv_err){ 0 };
+    int rc = vrv_log_append(a, n, &c->t, failed, &rig.e);
+    for (size_t i = 0; i < n; i++)
+        rig_part_fini(&a[i]);
+    return rc;
+}
+
+static void
+test_atomic(void)
+{
+    struct vrv_append a[3];
+    struct rig_call c;
+    size_t failed = 99;
+
+    begin(NULL);
+    (void)rig_put(&rig, part(1), "before");
+    for (int i = 0; i < 3; i++)
+        rig_part(&rig, &a[i], part(i), &(struct rig_batch){ .value = "all" });
+    IS(append_many(a, 3, &c, &failed), 0, "one append to three partitions");
+    OK(a[0].base_offset == 0 && a[1].base_offset == 1 && a[2].base_offset == 0,
+        "each part has its offset");
+    IS(vrv_log_offsets(part(0)).hw, 0, "none of it is visible before the commit");
+    rig_commit(&rig);
+    OK(c.posted == 1 && c.t.status == 0 && c.t.base_offset == 0, "it is answered once");
+    for (int i = 0; i < 3; i++)
+        rig_part(&rig, &a[i], part(i), &(struct rig_batch){ .value = "not" });
+    bend_crc(&a[1]);
+    IS(append_many(a, 3, &c, &failed), VRV_E_BATCH_CRC, "one part fails its checksum:");
+    IS(failed, 1, "... it is named,");
+    for (int i = 0; i < 3; i++)
+        rig_part(&rig, &a[i], part(i), &(struct rig_batch){ .value = "not" });
+    a[2].leader_epoch = 9;
+    IS(append_many(a, 3, &c, &failed), VRV_E_EPOCH_NEW, "or comes from another epoch:");
+    IS(failed, 2, "... it is named,");
+    for (int i = 0; i < 2; i++)
+        rig_part(&rig, &a[i], part(0), &(struct rig_batch){ .value = "not" });
+    refused(append_many(a, 2, &c, &failed), VRV_E_INVALID, "one append names a partition twice",
+        "the same partition twice");
+    rig_commit(&rig);
+    (void)rig_reads(&rig, part(0), 0, "0:all ", "... and nothing of any part is appended");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    (void)rig_reads(&rig, part(1), 0, "0:before 1:all ", "after a crash all parts are there: 1");
+    (void)rig_reads(&rig, part(2), 0, "0:all ", "2");
+    rig_fini(&rig);
+}
+
+/* ---- offsets and what may be read ---- */
+
+static void
+test_offsets(void)
+{
+    struct rig_call c[3];
+
+    begin(NULL);
+    struct vrv_log *log = part(0);
+    for (int i = 0; i < 3; i++)
+        IS(rig_append(&rig, log, &(struct rig_batch){ .value = "r", .records = i + 1 }, &c[i]), 0,
+            "append %d", i);
+    struct vrv_log_offsets o = vrv_log_offsets(log);
+    OK(o.start == 0 && o.hw == 0 && o.end == 6, "appended, not committed: end moves, hw doesn't");
+    (void)rig_reads(&rig, log, 0, "", "nothing beyond hw is read");
+    (void)rig_reads(&rig, log, 6, "", "reading at the end finds nothing");
+    (void)rig_reads(&rig, log, 7, "!-5", "reading beyond the end is out of range");
+    rig_commit(&rig);
+    o = vrv_log_offsets(log);
+    OK(o.start == 0 && o.hw == 6 && o.end == 6, "committed: hw follows");
+    (void)rig_reads(&rig, log, 1, "1:r 2:r 3:r 4:r 5:r ", "a read begins within a batch");
+    bool once = true;
+    for (int i = 0; i < 3; i++)
+        once &= c[i].posted == 1 && c[i].t.status == 0;
+    OK(once, "each append is answered once");
+    OK(c[2].t.base_offset == 3 && c[2].t.last_offset == 5, "with its first and last offset");
+    OK(c[2].t.append_ms == -1, "and no time, as the topic has CreateTime");
+    struct vrv_read rd = { .offset = 0, .max_bytes = 10 };
+    OK(vrv_read(log, &rd, &rig.e) == 0 && rd.slice_n == 0, "a batch larger than asked for: nothing");
+    rd.whole_first = true;
+    OK(vrv_read(log, &rd, &rig.e) == 0 && rd.slice_n == 1, "... unless the first one comes whole");
+    vrv_read_fini(&rd);
+    rig_fini(&rig);
+}
+
+/* ---- producers ---- */
+
+static void
+test_duplicates(void)
+{
+    struct rig_batch b = { .value = "once", .records = 2, .producer = true, .producer_id = 7 };
+    struct rig_call c[2], later;
+
+    begin(NULL);
+    struct vrv_log *log = part(0);
+    (void)rig_put(&rig, log, "other");
+    IS(rig_append(&rig, log, &b, &c[0]), 0, "a producer's batch,");
+    IS(rig_append(&rig, log, &b, &c[1]), 0, "... sent again before the answer");
+    IS(rig_take(&rig), 0, "neither is answered before the original is committed");
+    rig_commit(&rig);
+    OK(c[0].posted == 1 && c[1].posted == 1, "then both are, once");
+    IS(c[1].t.base_offset, 1, "the repetition gets the original's offset");
+    IS(c[1].t.last_offset, 2, "... and its last one");
+    (void)rig_reads(&rig, log, 0, "0:other 1:once 2:once ", "it is stored once");
+    IS(rig_append(&rig, log, &b, &later), 0, "sent once more, with nothing else to commit:");
+    rig_commit(&rig);
+    OK(later.posted == 1 && later.t.base_offset == 1, "answered, too");
+    OK(rig_checkpoint(&rig), "a checkpoint");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    IS(rig_put_batch(&rig, part(0), &b), 1, "and recognised after a crash");
+    b.seq = 2;
+    IS(rig_put_batch(&rig, part(0), &b), 3, "the next batch follows");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    IS(rig_put_batch(&rig, part(0), &b), 3, "which is recognised from the WAL");
+    rig_fini(&rig);
+}
+
+/* ---- time ---- */
+
+static void
+test_log_append_time(void)
+{
+    struct rig_batch b = { .value = "v", .ts = 5, .producer = true, .producer_id = 1 };
+    struct rig_call c;
+    int64_t at, ts, now;
+
+    begin("message.timestamp.type=LogAppendTime message.timestamp.before.max.ms=1000");
+    now = rig.clock.clock.wall_ms(&rig.clock.clock);
+    IS(rig_append(&rig, part(0), &b, &c), 0, "LogAppendTime: a client's time doesn't matter");
+    rig_commit(&rig);
+    IS(c.t.append_ms, now, "the answer says the time of the append");
+    rig_pass(&rig, 5000);
+    IS(rig_append(&rig, part(0), &b, &c), 0, "a repetition, later,");
+    rig_commit(&rig);
+    IS(c.t.append_ms, now, "... says the original's time");
+    IS(vrv_read_time(part(0), now - 1, &at, &ts, &rig.e), 0, "looked up by time");
+    OK(at == 0 && ts == now, "... it is found at the time of its append");
+    (void)rig_reads(&rig, part(0), 0, "0:v ", "the batch's checksum is right");
+    rig_fini(&rig);
+}
+
+static void
+test_timestamp_limits(void)
+{
+    int64_t now = (int64_t)RIG_WALL_MS * 1000;
+
+    begin("message.timestamp.before.max.ms=1000 message.timestamp.after.max.ms=500");
+    IS(append(&(struct rig_batch){ .value = "v", .ts = now - 1000 }), 0, "just old enough");
+    IS(append(&(struct rig_batch){ .value = "v", .ts = now + 500 }), 0, "just new enough");
+    IS(append(&(struct rig_batch){ .value = "v", .ts = now - 1001 }), VRV_E_TIMESTAMP,
+        "too old (%s)", rig.e.msg);
+    IS(append(&(struct rig_batch){ .value = "v", .ts = now + 501 }), VRV_E_TIMESTAMP,
+        "too new (%s)", rig.e.msg);
+    IS(append(&(struct rig_batch){ .value = "v", .ts = -1 }), 0, "without a time: exempt");
+    rig_commit(&rig);
+    rig_topic(&rig, "far", 1, "message.timestamp.after.max.ms=9223372036854775806");
+    IS(rig_put_batch(&rig, rig_log(&rig, "far", 0),
+           &(struct rig_batch){ .value = "v", .ts = now * 1000 }),
+        0, "the largest limit allows the far future");
+    rig_fini(&rig);
+}
+
+/* ---- strict ---- */
+
+/* Two records whose second has a wrong offset delta: the header is right, the records aren't. */
+static void
+bend_delta(struct vrv_append *a)
+{
+    /* Both records have the same bytes but for the delta: length, attributes, time, then it. */
+    a->bytes[VRV_BATCH_HEADER + (a->n - VRV_BATCH_HEADER) / 2 + 3] = 8;
+    uint32_t crc = vrv_crc32c(0, a->bytes + 21, a->n - 21);
+    for (int i = 0; i < 4; i++)
+        a->bytes[17 + i] = (uint8_t)(crc >> (24 - 8 * i));
+}
+
+static int
+append_pair(const char *topic, struct vrv_append *a)
+{
+    rig_part(&rig, a, rig_log(&rig, topic, 0), &(struct rig_batch){ .value = "v", .records = 2 });
+    bend_delta(a);
+    int rc = vrv_log_append(a, 1, &spare_call()->t, NULL, &rig.e);
+    rig_part_fini(a);
+    return rc;
+}
+
+static void
+test_strict(void)
+{
+    struct vrv_append a;
+
+    begin("validation=records");
+    IS(append_pair("t", &a), VRV_E_BATCH, "validation=records looks at every record (%s)",
+        rig.e.msg);
+    IS(a.bad_record, 1, "... and names the one at fault");
+    rig_fini(&rig);
+}
+
+int
+main(void)
+{
+    test_refused();
+    test_wal_full();
+    test_atomic();
+    test_offsets();
+    test_duplicates();
+    test_log_append_time();
+    test_timestamp_limits();
+    test_strict();
+    return tap_done();
+}

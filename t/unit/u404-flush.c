@@ -1,0 +1,252 @@
+/* Flush policies: who waits for the disk, when the others are synced, and what a crash leaves. */
+#include "t/lib/rig.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/reader/reader.h"
+#include "t/lib/tap.h"
+
+static struct rig rig;
+
+/* A topic with a first record: that one is synced always, with the promise of offsets. */
+static void
+begin(const char *configs)
+{
+    rig_init(&rig, 1);
+    rig_up(&rig);
+    rig_topic(&rig, "t", 1, configs);
+    (void)rig_put(&rig, rig_log(&rig, "t", 0), "a");
+}
+
+static struct vrv_log *
+the_log(void)
+{
+    return rig_log(&rig, "t", 0);
+}
+
+static uint64_t
+syncs(void)
+{
+    return vrv_journal_state(vrv_engine_env(rig.eng)->journal).syncs;
+}
+
+static bool
+all_durable(void)
+{
+    struct vrv_journal_state s = vrv_journal_state(vrv_engine_env(rig.eng)->journal);
+
+    return s.durable_seq == s.pushed_seq;
+}
+
+/* ---- when ---- */
+
+static void
+test_sync(void)
+{
+    begin(NULL);
+    uint64_t before = syncs();
+    for (int i = 0; i < 5; i++)
+        (void)rig_put(&rig, the_log(), "b");
+    IS(syncs() - before, 5, "sync: each commit is synced");
+    struct rig_call c[5];
+    for (int i = 0; i < 5; i++)
+        (void)rig_append(&rig, the_log(), &(struct rig_batch){ .value = "b" }, &c[i]);
+    rig_commit(&rig);
+    IS(syncs() - before, 6, "... and what comes together is synced together");
+    IS(rig_append(&rig, the_log(), &(struct rig_batch){ .value = "c" }, &c[0]), 0, "one more,");
+    simdisk_fail(rig.disk, 1, SIM_EIO, true);
+    rig_commit(&rig);
+    OK(c[0].posted == 1 && c[0].t.status == VRV_E_STOPPED, "whose write fails: not acknowledged");
+    rig_fini(&rig);
+}
+
+static void
+test_none(void)
+{
+    begin("flush.policy=none");
+    uint64_t before = syncs();
+    for (int i = 0; i < 50; i++)
+        (void)rig_put(&rig, the_log(), "b");
+    rig_pass(&rig, 60000);
+    IS(syncs(), before, "none: nothing is synced");
+    IS(vrv_log_offsets(the_log()).hw, 51, "... and all is committed");
+    OK(rig_checkpoint(&rig), "a checkpoint");
+    OK(syncs() > before && all_durable(), "... makes it durable");
+    rig_fini(&rig);
+}
+
+static void
+test_interval(void)
+{
+    begin("flush.policy=interval flush.messages=4 flush.ms=500");
+    uint64_t before = syncs();
+    for (int i = 0; i < 3; i++)
+        (void)rig_put(&rig, the_log(), "b");
+    IS(syncs(), before, "interval: three records are not synced,");
+    (void)rig_put(&rig, the_log(), "c");
+    IS(syncs(), before + 1, "... the fourth is, as flush.messages says");
+    (void)rig_put_batch(&rig, the_log(), &(struct rig_batch){ .value = "d", .records = 5 });
+    IS(syncs(), before + 2, "... and so is a batch of more at once");
+    (void)rig_put(&rig, the_log(), "e");
+    rig_pass(&rig, 300);
+    (void)rig_put(&rig, the_log(), "f");
+    rig_pass(&rig, 199);
+    OK(syncs() == before + 2 && !all_durable(), "not before flush.ms");
+    rig_pass(&rig, 1);
+    OK(syncs() == before + 3 && all_durable(), "500 ms after the first, all is synced");
+    rig_pass(&rig, 10000);
+    IS(syncs(), before + 3, "with nothing new there is nothing to sync");
+    rig_fini(&rig);
+}
+
+/* One log's policy is not another's. */
+static void
+test_mixed(void)
+{
+    begin("flush.policy=none");
+    rig_topic(&rig, "s", 1, NULL);
+    (void)rig_put(&rig, the_log(), "b");
+    uint64_t before = syncs();
+    (void)rig_put(&rig, rig_log(&rig, "s", 0), "x");
+    IS(syncs(), before + 1, "a synced append");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    (void)rig_reads(&rig, rig_log(&rig, "s", 0), 0, "0:x ", "... survives a crash,");
+    (void)rig_reads(&rig, the_log(), 0, "0:a 1:b ", "... and all that came before it");
+    rig_fini(&rig);
+}
+
+/* ---- a lossy log after a crash ---- */
+
+static int32_t
+epoch_at(int64_t offset)
+{
+    struct vrv_log *log = the_log();
+
+    vrv_lock(&log->lock);
+    int32_t epoch = vrv_epochs_at(&log->epochs, offset);
+    vrv_unlock(&log->lock);
+    return epoch;
+}
+
+static void
+test_lossy(const char *configs)
+{
+    begin(configs);
+    int64_t last = 0;
+    for (int i = 0; i < 5; i++)
+        last = rig_put(&rig, the_log(), "lost");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    OK(!rig.found.clean && rig.found.skipped_logs == 1, "%s: after a crash", configs);
+    (void)rig_reads(&rig, the_log(), 0, "0:a ", "what was synced is there");
+    IS(vrv_log_offsets(the_log()).epoch, 1, "the log is in a new epoch");
+    int64_t next = rig_put(&rig, the_log(), "new");
+    OK(next > last, "no offset that was given out is given out again (%" PRId64 ")", next);
+    OK(epoch_at(0) == 0 && epoch_at(next) == 1, "the new epoch begins there");
+    struct vrv_read rd = { .offset = 1, .max_bytes = 1000 };
+    OK(vrv_read(the_log(), &rd, &rig.e) == 0 && rd.slice_n == 1,
+        "reading in the hole goes on behind it");
+    vrv_read_fini(&rd);
+    for (int i = 0; i < 3; i++)
+        last = rig_put(&rig, the_log(), "lost again");
+    OK(rig_checkpoint(&rig), "a checkpoint");
+    last = rig_put(&rig, the_log(), "lost too");
+    rig_crash(&rig, SIM_DROP_ALL, 2);
+    rig_up(&rig);
+    IS(rig_count(&rig, the_log(), 0), 5, "a second crash: what the checkpoint has is there");
+    OK(rig_put(&rig, the_log(), "third") > last, "and offsets are above all that were given out");
+    IS(vrv_log_offsets(the_log()).epoch, 2, "in one more epoch");
+    rig_fini(&rig);
+}
+
+static void
+test_lossy_clean(void)
+{
+    begin("flush.policy=none");
+    for (int i = 0; i < 3; i++)
+        (void)rig_put(&rig, the_log(), "b");
+    IS(rig_close(&rig), 0, "a lossy log and a clean stop");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    OK(rig.found.clean && rig.found.skipped_logs == 0, "nothing was skipped");
+    (void)rig_reads(&rig, the_log(), 0, "0:a 1:b 2:b 3:b ", "all is there");
+    IS(vrv_log_offsets(the_log()).epoch, 0, "in the same epoch");
+    IS(rig_put(&rig, the_log(), "c"), 4, "and goes on without a hole");
+    rig_fini(&rig);
+}
+
+/* A log that was never lossy never skips. */
+static void
+test_strict_crash(void)
+{
+    begin(NULL);
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    OK(rig.found.skipped_logs == 0 && vrv_log_offsets(the_log()).epoch == 0,
+        "sync: no new epoch after a crash");
+    IS(rig_put(&rig, the_log(), "b"), 1, "and no hole");
+    rig_fini(&rig);
+}
+
+/* ---- stops ---- */
+
+static void
+test_stops(void)
+{
+    begin(NULL);
+    for (int i = 0; i < 20; i++)
+        (void)rig_put(&rig, the_log(), "b");
+    IS(rig_close(&rig), 0, "a clean stop");
+    rig_up(&rig);
+    OK(rig.found.clean && rig.found.replayed == 0, "nothing is replayed after it");
+    IS(rig.found.logs, 1, "one log was found");
+    IS(rig_count(&rig, the_log(), 0), 21, "all is there");
+    for (int i = 0; i < 5; i++)
+        (void)rig_put(&rig, the_log(), "c");
+    rig_crash(&rig, SIM_KEEP_ALL, 1);
+    rig_up(&rig);
+    OK(!rig.found.clean, "a crash is not a clean stop");
+    IS(rig.found.replayed, 5, "what came since is replayed");
+    IS(rig_count(&rig, the_log(), 0), 26, "all is there");
+    rig_crash(&rig, SIM_KEEP_ALL, 1);
+    rig_up(&rig);
+    IS(rig.found.replayed, 5, "replayed again, as nothing was checkpointed");
+    IS(rig_count(&rig, the_log(), 0), 26, "... with the same result");
+    IS(rig_put(&rig, the_log(), "d"), 26, "and it goes on");
+    rig_fini(&rig);
+}
+
+/* Closing commits what is queued. */
+static void
+test_close_commits(void)
+{
+    struct rig_call c;
+
+    begin(NULL);
+    IS(rig_append(&rig, the_log(), &(struct rig_batch){ .value = "b" }, &c), 0, "an append");
+    IS(rig_close(&rig), 0, "... and a stop at once");
+    OK(c.posted == 1 && c.t.status == 0, "it is acknowledged");
+    rig_up(&rig);
+    (void)rig_reads(&rig, the_log(), 0, "0:a 1:b ", "and there");
+    rig_fini(&rig);
+}
+
+int
+main(void)
+{
+    test_sync();
+    test_none();
+    test_interval();
+    test_mixed();
+    test_lossy("flush.policy=none");
+    test_lossy("flush.policy=interval flush.messages=1000");
+    test_lossy_clean();
+    test_strict_crash();
+    test_stops();
+    test_close_commits();
+    return tap_done();
+}

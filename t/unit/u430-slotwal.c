@@ -1,0 +1,549 @@
+/*
+ * Engines over a WAL in slots of a shared store: groups that are stored in any order, owners that are
+ * fenced at any moment, and another engine that takes their partitions over while it serves its own.
+ */
+#include "t/lib/rig.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/rand.h"
+#include "engine/wal/wal_format.h"
+#include "t/lib/slotwal.h"
+#include "t/lib/tap.h"
+
+enum { PARTS = 3, CALLS_MAX = 400, MODEL_MAX = 4000, CAPACITY = 2 << 20 };
+
+/* An engine and its name space in the store: one stream per session of it. */
+struct owner {
+    struct rig rig; /* first */
+    struct vrv_wal_opener opener;
+    struct slotstore *store;
+    struct vrv_waldev *dev; /* the session's; the engine closes it */
+    uint32_t session;
+    unsigned k;
+    uint64_t seed;
+};
+
+static bool
+io_step(struct rig *r)
+{
+    return slotwal_step(((struct owner *)(void *)r)->dev);
+}
+
+/* For runs by seed: say where one went wrong. */
+static bool
+held(bool ok, int line)
+{
+    if (!ok)
+        tap_note("line %d: does not hold", line);
+    return ok;
+}
+
+#define HELD(cond) held((cond) ? true : false, __LINE__)
+
+/* ---- opening ---- */
+
+struct skip {
+    vrv_wal_replay_fn *fn;
+    void *ctx;
+    struct vrv_wal_found *found;
+};
+
+/* What the checkpoint has is not replayed; numbers go on over the sessions. */
+static int
+replay_new(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+{
+    struct skip *s = ctx;
+    struct vrv_wal_head h;
+
+    VRV_ASSERT(vrv_wal_head_read(&h, bytes));
+    if (h.first_seq + h.count <= s->found->next_seq)
+        return 0;
+    s->found->next_seq = h.first_seq + h.count;
+    s->found->groups++;
+    return s->fn(s->ctx, bytes, n, e);
+}
+
+/* The stream of a session, sealed, from where it was not trimmed. */
+static int
+replay_session(struct slotstore *store, uint32_t session, vrv_wal_replay_fn *fn, void *ctx,
+    struct vrv_err *e)
+{
+    uint64_t seal = slotwal_fence(store, session), from = 1;
+
+    while (from < seal && !slotwal_holds(store, session, from))
+        from++;
+    return slotwal_replay(store, session, from, fn, ctx, e);
+}
+
+static int
+open_slots(struct vrv_wal_opener *op, uint32_t session, uint64_t trim, uint64_t next_seq,
+    vrv_wal_replay_fn *fn, void *ctx, struct vrv_wal_found *found, struct vrv_waldev **dev,
+    struct vrv_err *e)
+{
+    struct owner *o = (struct owner *)(void *)((char *)op - offsetof(struct owner, opener));
+    struct skip s = { fn, ctx, found };
+    int rc = 0;
+
+    (void)trim; /* a slot of some session before: next_seq says the same */
+    found->next_slot = 1;
+    found->next_seq = next_seq;
+    for (uint32_t i = 1; i < session && rc == 0; i++)
+        rc = replay_session(o->store, i, replay_new, &s, e);
+    if (rc == 0)
+        *dev = o->dev = slotwal_new(o->store, session, o->k, CAPACITY, o->seed + session);
+    o->session = session;
+    return rc;
+}
+
+static void
+owner_init(struct owner *o, struct slotstore *store, unsigned k, uint64_t seed)
+{
+    rig_init(&o->rig, seed);
+    o->opener.open = open_slots;
+    o->store = store;
+    o->k = k;
+    o->seed = seed;
+    o->rig.o.wal = &o->opener;
+    o->rig.o.group_bytes = 600;
+    o->rig.o.memory_bytes = (size_t)64 << 20; /* each group replayed takes a slab of its own */
+    o->rig.io = io_step;
+    rig_up(&o->rig);
+}
+
+/* It dies, with writes on their way. */
+static void
+owner_crash(struct owner *o, enum sim_policy policy, uint64_t seed)
+{
+    slotwal_kill(o->dev);
+    rig_crash(&o->rig, policy, seed);
+}
+
+static void
+owner_fini(struct owner *o)
+{
+    if (o->rig.eng != NULL)
+        slotwal_kill(o->dev);
+    rig_fini(&o->rig);
+}
+
+/* ---- by prefix ---- */
+
+/* Appends to all partitions, with what comes of them. */
+struct calls {
+    struct rig_call c[CALLS_MAX];
+    int part[CALLS_MAX];
+    int n;
+    int32_t seq[PARTS];
+};
+
+static int
+append(struct owner *o, struct calls *cs, int p)
+{
+    char value[16];
+
+    VRV_ASSERT(cs->n < CALLS_MAX);
+    (void)snprintf(value, sizeof(value), "v%d", cs->n);
+    int rc = rig_append(&o->rig, rig_log(&o->rig, "t", p),
+        &(struct rig_batch){ .value = value, .producer = true, .producer_id = 5,
+            .seq = cs->seq[p] },
+        &cs->c[cs->n]);
+    if (rc == 0) {
+        cs->seq[p]++;
+        cs->part[cs->n++] = p;
+    }
+    return rc;
+}
+
+/* What was acknowledged is all that came before it, and what can be read. */
+static bool
+is_prefix(struct owner *o, const struct calls *cs)
+{
+    int64_t acked[PARTS] = { 0 };
+    bool end = false, ok = true;
+
+    for (int i = 0; i < cs->n; i++) {
+        bool yes = cs->c[i].posted == 1 && cs->c[i].t.status == 0;
+
+        ok &= HELD(!(yes && end) && cs->c[i].posted <= 1);
+        end |= !yes;
+        acked[cs->part[i]] += yes;
+    }
+    for (int p = 0; p < PARTS; p++)
+        ok &= HELD(rig_count(&o->rig, rig_log(&o->rig, "t", p), 0) == acked[p]);
+    return ok;
+}
+
+static bool
+prefix_run(uint64_t seed)
+{
+    static struct owner o;
+    static struct calls cs;
+    struct vrv_rand rnd = { seed };
+    struct slotstore *store = slotstore_new();
+    unsigned most = 0;
+    bool ok = true;
+
+    memset(&cs, 0, sizeof(cs));
+    owner_init(&o, store, 2 + (unsigned)vrv_rand_below(&rnd, 6), seed);
+    rig_topic(&o.rig, "t", PARTS, NULL);
+    for (int i = 0; i < 120; i++) {
+        if (vrv_rand_below(&rnd, 2))
+            ok &= HELD(append(&o, &cs, (int)vrv_rand_below(&rnd, PARTS)) == 0);
+        if (vrv_rand_below(&rnd, 2))
+            (void)vrv_engine_commit_step(o.rig.eng);
+        if (vrv_rand_below(&rnd, 2))
+            (void)slotwal_step(o.dev);
+        (void)rig_take(&o.rig);
+        if (i % 10 == 0)
+            ok &= HELD(is_prefix(&o, &cs));
+        most = slotwal_in_flight(o.dev) > most ? slotwal_in_flight(o.dev) : most;
+    }
+    rig_commit(&o.rig);
+    ok &= HELD(is_prefix(&o, &cs) && cs.c[cs.n - 1].posted == 1 && most > 1);
+    ok &= HELD(rig_close(&o.rig) == 0);
+    rig_up(&o.rig);
+    ok &= HELD(o.rig.found.clean && o.rig.found.replayed == 0 && is_prefix(&o, &cs));
+    owner_fini(&o);
+    slotstore_free(&store);
+    return ok;
+}
+
+/* ---- fenced, and taken over ---- */
+
+struct taking {
+    struct owner *to;
+    struct vrv_rand *rnd;
+    int64_t own; /* records of its own partition */
+    bool ok;
+};
+
+/* A group of the old owner's, and something of the new one's in between. */
+static int
+take_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+{
+    struct taking *t = ctx;
+    struct rig *r = &t->to->rig;
+
+    if (vrv_rand_below(t->rnd, 2)) {
+        struct vrv_log *log = rig_log(r, "own", 0);
+
+        t->ok &= HELD(rig_put(r, log, "own") == t->own++);
+        if (vrv_rand_below(t->rnd, 4) == 0)
+            rig_flush(r);
+    }
+    int rc = vrv_engine_replay(r->eng, bytes, n, e);
+    t->ok &= HELD(rig_count(r, rig_log(r, "own", 0), 0) == t->own);
+    return rc;
+}
+
+/* All that the old owner's readers could see, the new one's see, too, at the same offsets. */
+static bool
+has_all(struct owner *to, struct owner *from)
+{
+    bool ok = true;
+
+    for (int p = 0; p < PARTS; p++) {
+        char *old = rig_text(&from->rig, rig_log(&from->rig, "t", p), 0);
+        char *new = rig_text(&to->rig, rig_log(&to->rig, "t", p), 0);
+
+        if (!HELD(strncmp(old, new, strlen(old)) == 0 && strchr(new, '!') == NULL)) {
+            tap_note("partition %d before: %s; after: %s", p, old, new);
+            ok = false;
+        }
+        free(old);
+        free(new);
+    }
+    return ok;
+}
+
+/* The newest batch of each partition is sent again: it is there already; and then the next one. */
+static bool
+goes_on(struct owner *to, const struct calls *cs)
+{
+    bool ok = true;
+
+    for (int p = 0; p < PARTS; p++) {
+        struct vrv_log *log = rig_log(&to->rig, "t", p);
+        int64_t end = vrv_log_offsets(log).end;
+        struct rig_batch b = { .value = "again", .producer = true, .producer_id = 5,
+            .seq = (int32_t)end - 1 };
+
+        ok &= HELD(end <= cs->seq[p]);
+        if (end > 0)
+            ok &= HELD(rig_put_batch(&to->rig, log, &b) == end - 1);
+        b.seq++;
+        ok &= HELD(rig_put_batch(&to->rig, log, &b) == end);
+    }
+    return ok;
+}
+
+static void
+raise_epochs(struct owner *o)
+{
+    for (int p = 0; p < PARTS; p++) {
+        struct vrv_log *log = rig_log(&o->rig, "t", p);
+
+        vrv_log_set_epoch(log, vrv_log_offsets(log).epoch + 1);
+    }
+}
+
+/* Appends that are cut off by a seal somewhere; the owner notices late. */
+static bool
+old_life(struct owner *o, struct calls *cs, struct vrv_rand *rnd)
+{
+    uint64_t when = vrv_rand_below(rnd, 150);
+    bool ok = true, refused = false;
+
+    for (uint64_t i = 0; i < 200; i++) {
+        if (i == when)
+            (void)slotwal_fence(o->store, o->session);
+        if (vrv_rand_below(rnd, 2) && !refused) {
+            int rc = append(o, cs, (int)vrv_rand_below(rnd, PARTS));
+
+            refused = rc != 0;
+            ok &= HELD(rc == 0 || rc == VRV_E_FENCED);
+        }
+        for (uint64_t k = vrv_rand_below(rnd, 3); k > 0; k--)
+            (void)vrv_engine_commit_step(o->rig.eng);
+        for (uint64_t k = vrv_rand_below(rnd, 3); k > 0; k--)
+            (void)slotwal_step(o->dev);
+        (void)rig_take(&o->rig);
+    }
+    rig_commit(&o->rig);
+    ok &= HELD(is_prefix(o, cs));
+    for (int i = 0; i < cs->n; i++)
+        ok &= HELD(cs->c[i].posted == 1 &&
+            (cs->c[i].t.status == 0 || cs->c[i].t.status == VRV_E_FENCED));
+    return ok;
+}
+
+static bool
+take_over(struct owner *to, struct owner *from, struct vrv_rand *rnd, int64_t own)
+{
+    struct taking t = { to, rnd, own, true };
+    int rc = replay_session(from->store, from->session, take_group, &t, &to->rig.e);
+
+    if (rc != 0)
+        tap_note("taking over: %s", to->rig.e.msg);
+    /* Only then may they be appended to. */
+    return rc == 0 && t.ok && rig_checkpoint(&to->rig);
+}
+
+static bool
+takeover_run(uint64_t seed)
+{
+    static struct owner a, b;
+    static struct calls cs;
+    struct vrv_rand rnd = { seed };
+    struct slotstore *sa = slotstore_new(), *sb = slotstore_new();
+    bool ok = true;
+
+    memset(&cs, 0, sizeof(cs));
+    owner_init(&a, sa, 1 + (unsigned)vrv_rand_below(&rnd, 6), seed);
+    owner_init(&b, sb, 1 + (unsigned)vrv_rand_below(&rnd, 6), seed + 1000);
+    rig_topic(&a.rig, "t", PARTS, NULL);
+    rig_topic(&b.rig, "t", PARTS, NULL); /* the same id */
+    rig_topic(&b.rig, "own", 1, NULL);
+    ok &= HELD(old_life(&a, &cs, &rnd));
+    ok &= HELD(take_over(&b, &a, &rnd, 0) && has_all(&b, &a));
+    raise_epochs(&b);
+    ok &= HELD(goes_on(&b, &cs) && has_all(&b, &a));
+    char *before = rig_text(&b.rig, rig_log(&b.rig, "t", 0), 0);
+    if (vrv_rand_below(&rnd, 2))
+        ok &= HELD(rig_checkpoint(&b.rig));
+    owner_crash(&b, SIM_DROP_ALL, seed);
+    rig_up(&b.rig);
+    char *after = rig_text(&b.rig, rig_log(&b.rig, "t", 0), 0);
+    ok &= HELD(strcmp(before, after) == 0 && has_all(&b, &a));
+    ok &= HELD(vrv_log_offsets(rig_log(&b.rig, "t", 0)).epoch == 1);
+    free(before);
+    free(after);
+    owner_fini(&a);
+    owner_fini(&b);
+    slotstore_free(&sa);
+    slotstore_free(&sb);
+    return ok;
+}
+
+/* There and back again: the first owner restarts, and takes back what the second one went on with. */
+static bool
+return_run(uint64_t seed)
+{
+    static struct owner a, b;
+    static struct calls cs;
+    struct vrv_rand rnd = { seed };
+    struct slotstore *sa = slotstore_new(), *sb = slotstore_new();
+    bool ok = true;
+
+    memset(&cs, 0, sizeof(cs));
+    owner_init(&a, sa, 4, seed);
+    owner_init(&b, sb, 4, seed + 1000);
+    rig_topic(&a.rig, "t", PARTS, NULL);
+    rig_topic(&b.rig, "t", PARTS, NULL);
+    rig_topic(&a.rig, "own", 1, NULL);
+    rig_topic(&b.rig, "own", 1, NULL);
+    ok &= HELD(old_life(&a, &cs, &rnd));
+    ok &= HELD(take_over(&b, &a, &rnd, 0));
+    raise_epochs(&b);
+    ok &= HELD(goes_on(&b, &cs));
+    (void)slotwal_fence(sb, b.session);
+    owner_crash(&a, SIM_DROP_ALL, seed);
+    rig_up(&a.rig);
+    ok &= HELD(rig_checkpoint(&a.rig));
+    ok &= HELD(take_over(&a, &b, &rnd, 0) && has_all(&a, &b));
+    raise_epochs(&a);
+    ok &= HELD(rig_put(&a.rig, rig_log(&a.rig, "t", 1), "back") ==
+        vrv_log_offsets(rig_log(&b.rig, "t", 1)).hw);
+    ok &= HELD(rig_close(&a.rig) == 0);
+    rig_up(&a.rig);
+    ok &= HELD(has_all(&a, &b));
+    owner_fini(&a);
+    owner_fini(&b);
+    slotstore_free(&sa);
+    slotstore_free(&sb);
+    return ok;
+}
+
+/* ---- crashes ---- */
+
+struct model {
+    struct {
+        int64_t offset;
+        struct rig_call call;
+        int part;
+        bool gone, seen;
+    } v[MODEL_MAX];
+    int n;
+};
+
+/* What is in the log is what the model has; what the model has as acknowledged is there. */
+static bool
+model_holds(struct owner *o, struct model *m, int p)
+{
+    char *text = rig_text(&o->rig, rig_log(&o->rig, "t", p), 0), *rest, *w;
+    bool there[MODEL_MAX] = { false }, ok = strchr(text, '!') == NULL;
+
+    for (w = strtok_r(text, " ", &rest); w != NULL; w = strtok_r(NULL, " ", &rest)) {
+        char *colon = strchr(w, ':');
+        long id = colon != NULL ? strtol(colon + 1, NULL, 10) : -1;
+
+        if (id < 0 || id >= m->n || m->v[id].gone || m->v[id].part != p ||
+            m->v[id].offset != strtol(w, NULL, 10))
+            ok = false;
+        else
+            there[id] = true;
+    }
+    free(text);
+    for (int i = 0; i < m->n; i++) {
+        if (m->v[i].part != p || m->v[i].gone)
+            continue;
+        bool acked = m->v[i].call.posted == 1 && m->v[i].call.t.status == 0;
+
+        ok &= HELD(there[i] || !(acked || m->v[i].seen));
+        m->v[i].gone = !there[i];
+        m->v[i].seen = there[i];
+    }
+    return ok;
+}
+
+static void
+crash_act(struct owner *o, struct model *m, struct vrv_rand *rnd)
+{
+    switch (vrv_rand_below(rnd, 8)) {
+    case 0: case 1: case 2: {
+        int p = (int)vrv_rand_below(rnd, PARTS);
+        char value[16];
+
+        if (m->n == MODEL_MAX)
+            return;
+        (void)snprintf(value, sizeof(value), "%d", m->n);
+        int64_t at = vrv_log_offsets(rig_log(&o->rig, "t", p)).end;
+        if (rig_append(&o->rig, rig_log(&o->rig, "t", p), &(struct rig_batch){ .value = value },
+                &m->v[m->n].call) == 0) {
+            m->v[m->n].part = p;
+            m->v[m->n++].offset = at;
+        }
+        break;
+    }
+    case 3: case 4:
+        (void)vrv_engine_commit_step(o->rig.eng);
+        break;
+    case 5:
+        (void)slotwal_step(o->dev);
+        break;
+    case 6:
+        (void)vrv_engine_flush_step(o->rig.eng);
+        if (vrv_rand_below(rnd, 10) == 0)
+            vrv_log_roll(rig_log(&o->rig, "t", 0));
+        break;
+    default:
+        if (vrv_rand_below(rnd, 20) == 0)
+            vrv_engine_want_checkpoint(o->rig.eng);
+        (void)vrv_engine_checkpoint_step(o->rig.eng);
+        break;
+    }
+    (void)rig_take(&o->rig);
+}
+
+static bool
+crash_run(uint64_t seed, uint64_t *checkpoints)
+{
+    static struct owner o;
+    static struct model m;
+    struct vrv_rand rnd = { seed };
+    struct slotstore *store = slotstore_new();
+    bool ok = true;
+
+    memset(&m, 0, sizeof(m));
+    owner_init(&o, store, 1 + (unsigned)vrv_rand_below(&rnd, 8), seed);
+    rig_topic(&o.rig, "t", PARTS, "segment.bytes=1000");
+    for (int life = 0; life < 5 && ok; life++) {
+        for (uint64_t i = vrv_rand_below(&rnd, 300); i > 0; i--)
+            crash_act(&o, &m, &rnd);
+        ok &= HELD(vrv_engine_error(o.rig.eng, NULL) == 0);
+        *checkpoints += vrv_engine_checkpoints(o.rig.eng);
+        owner_crash(&o, (enum sim_policy)vrv_rand_below(&rnd, SIM_POLICY_COUNT), seed);
+        if (rig_open(&o.rig) < 0) {
+            tap_note("seed %" PRIu64 ": %s", seed, o.rig.e.msg);
+            ok = false;
+            break;
+        }
+        for (int p = 0; p < PARTS; p++)
+            ok &= HELD(model_holds(&o, &m, p));
+    }
+    owner_fini(&o);
+    slotstore_free(&store);
+    return ok;
+}
+
+/* The first bad seed of each, or 0. */
+static void
+by_seed(void)
+{
+    uint64_t seeds = getenv("VARVE_LONG") ? 5000 : 120, bad[4] = { 0 }, checkpoints = 0;
+
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        bad[0] = bad[0] || prefix_run(seed) ? bad[0] : seed;
+        bad[1] = bad[1] || takeover_run(seed) ? bad[1] : seed;
+        bad[2] = bad[2] || return_run(seed) ? bad[2] : seed;
+    }
+    for (uint64_t seed = 1; seed <= 4 * seeds; seed++)
+        bad[3] = bad[3] || crash_run(seed, &checkpoints) ? bad[3] : seed;
+    IS(bad[0], 0, "appends complete in their order, though slots complete in any (first bad seed)");
+    IS(bad[1], 0, "an engine that takes over has all that was acknowledged, and goes on (bad seed)");
+    IS(bad[2], 0, "the first one can take it back (bad seed)");
+    IS(bad[3], 0, "crashes over slots lose nothing and invent nothing (bad seed)");
+    OK(checkpoints > seeds, "%" PRIu64 " checkpoints in between", checkpoints);
+}
+
+int
+main(void)
+{
+    by_seed();
+    return tap_done();
+}
