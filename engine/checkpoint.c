@@ -201,9 +201,9 @@ settle(struct keeping *k, struct vrv_err *e)
             *e = k->err;
     }
     for (size_t i = 0; i < k->seg_n && rc >= 0; i++) {
+        /* Its record is durable, whatever becomes of the files' mode: readers must not ask to write. */
+        k->segs[i]->state = VRV_SEG_SEALED;
         rc = vrv_seg_make_readonly(k->segs[i], e);
-        if (rc == 0)
-            k->segs[i]->state = VRV_SEG_SEALED;
     }
     k->seg_n = 0;
     return rc < 0 ? rc : 0;

@@ -295,6 +295,7 @@ vrv_engine_abandon(struct vrv_engine **engp)
         free(eng->ckpt.v[i].state);
     free(eng->ckpt.v);
     free(eng->dead);
+    vrv_fill_fini(&eng->replay_fill);
     vrv_journal_free(&eng->env.journal);
     for (size_t i = 0; i < eng->logs.cap; i++)
         vrv_log_unref(&eng->logs.v[i]);
@@ -321,13 +322,14 @@ int
 vrv_engine_close(struct vrv_engine **engp, struct vrv_err *e)
 {
     struct vrv_engine *eng = *engp;
-    uint64_t before = atomic_load(&eng->checkpoints);
+    /* One that is on its way doesn't hold what came since it began: then another one follows. */
+    uint64_t want = atomic_load(&eng->checkpoints) + 1 + (eng->ckpt.phase != CKPT_IDLE);
     int rc = 0;
 
     while (vrv_engine_commit_step(eng))
         ;
     vrv_engine_want_checkpoint(eng);
-    while (atomic_load(&eng->checkpoints) == before && rc == 0) {
+    while (atomic_load(&eng->checkpoints) < want && rc == 0) {
         (void)vrv_engine_commit_step(eng);
         bool did = vrv_engine_checkpoint_step(eng);
         rc = vrv_engine_error(eng, e);

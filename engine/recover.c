@@ -385,10 +385,11 @@ open_wal(struct vrv_engine *eng, struct loading *l, struct vrv_recovery *found, 
 int
 vrv_engine_replay(struct vrv_engine *eng, const uint8_t *group, size_t n, struct vrv_err *e)
 {
-    struct replay r = { .eng = eng, .live = true };
+    /* Groups may be small: they share slabs over the calls. */
+    struct replay r = { .eng = eng, .live = true, .fill = eng->replay_fill };
     int rc = replay_group(&r, group, n, e);
 
-    vrv_fill_fini(&r.fill);
+    eng->replay_fill = r.fill;
     if (r.first != NULL) /* also after an error: their logs hold them */
         vrv_journal_adopt(eng->env.journal, r.first, r.last);
     return rc;

@@ -310,6 +310,7 @@ replay_batch(struct vrv_log *log, struct vrv_entry *en, struct vrv_err *e)
 int
 vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, uint64_t seq_end, struct vrv_err *e)
 {
+    struct vrv_waiter *ready = NULL;
     int rc = 0;
 
     vrv_lock(&log->lock);
@@ -324,7 +325,13 @@ vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, uint64_t seq_end, stru
             vrv_epochs_trim_start(&log->epochs, log->start);
         }
     }
+    if (rc > 0 && seq_end == 0) { /* the engine runs: somebody may wait for this */
+        ready = vrv__log_take_ready(log, en->item.size);
+        if (log->unflushed >= log->env->flush_bytes)
+            vrv__log_want_flush(log);
+    }
     vrv_unlock(&log->lock);
+    vrv__waiters_post(ready);
     return rc;
 }
 
