@@ -96,27 +96,37 @@ latency() {
     wanted "$1" || return 0
     say "$1"
     work=$dir/latency
-    b "$1" latency --record="$2" --batch="$3" --rate="$4" --seconds=$lat --pin \
+    b "$1" latency --record="$2" --batch="$3" --rate="$4" --seconds=$lat \
         --checkpoint-ms=$((lat * 200)) --parts=10
     p99=$(figure p99) ckpt=$(figure checkpoint_max) quiet=$(figure quiet_max)
     gr=$(figure group_rate) group=$(figure group)
     rm -rf "$work"
     work=$dir/limit
-    b "$1" latency-limit --rate="$gr" --group="$group" --seconds=$lat --pin
+    b "$1" latency-limit --rate="$gr" --group="$group" --seconds=$lat
     share "$1" ratio_p99 "$p99" "$(figure limit_p99)"
     share "$1" ratio_sync_p99 "$p99" "$(figure limit_sync_p99)"
     line "$1" stall "$(echo "$ckpt $quiet $(figure limit_sync_p99)" |
         awk '{ print ($1 - $2) / $3 }')" "x p99 sync"
 }
 
+# What 10 partitions sustained last: the machine's speed drifts.
+sustained() {
+    awk -F '\t' -v c='append sync 1024 B, batch 16384, 10 part(s)' '
+        $1 == c && $2 == "rate" { rate = $3 }
+        $1 == c && $2 == "batch" { batch = $3 }
+        END { print (batch > 0 ? rate * 1e6 / batch : 0) }' "$all"
+}
+
 latencies() {
     wanted latency || return 0
     latency 'latency 100 B unbatched, 20000/s' 100 0 20000
-    # Of the rate that this repetition sustained: the machine's speed drifts.
-    max=$(awk -F '\t' '$1 == "append sync 1024 B, batch 16384, 10 part(s)" && $2 == "rate" { v = $3 }
-        END { print v * 1e6 / 15556 }' "$all")
+    if [ "$(sustained)" = 0 ]; then
+        words=$only only=''
+        append sync 1024 16384 10
+        only=$words
+    fi
+    max=$(sustained)
     for pc in 50 70 90; do
-        [ "$max" != 0 ] || break
         rate=$(echo "$max $pc" | awk '{ print $1 * $2 / 100 }')
         latency "latency 1 KiB in 16 KiB, $pc %" 1024 16384 "$rate"
     done
@@ -176,7 +186,12 @@ table() {
             " wal_write segment_write open first_append rss_idle per_partition" \
             " per_partition_reopened reopen "
     }
-    every || index(chief, " " $2 " ") { k = $1 FS $2; if (!(k in n)) order[++keys] = k; v[k, ++n[k]] = $3; unit[k] = $4 }
+    every || index(chief, " " $2 " ") {
+        k = $1 FS $2
+        if (!(k in n)) order[++keys] = k
+        v[k, ++n[k]] = $3
+        unit[k] = $4
+    }
     END {
         if (!json)
             printf "%-44s %-18s %10s %10s %10s\n", "case", "figure", "min", "median", "max"

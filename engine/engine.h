@@ -86,6 +86,7 @@ int vrv_engine_delete_topic(struct vrv_engine *eng, const char *name, struct vrv
  * entries are passed over).  Those partitions must be idle here, groups come in order, and a
  * checkpoint must be completed before these partitions take appends: nothing of what was replayed
  * is in this engine's own WAL.
+ * Runs on the flusher's thread.
  * CORRUPT when the group doesn't follow what is there. */
 int vrv_engine_replay(struct vrv_engine *eng, const uint8_t *group, size_t n, struct vrv_err *e)
     VRV_MUST_CHECK;

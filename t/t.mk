@@ -8,6 +8,8 @@ libtap_a_SOURCES = \
 	t/lib/crashsim.c \
 	t/lib/crashsim.h \
 	t/lib/crashsim_int.h \
+	t/lib/fakecold.c \
+	t/lib/fakecold.h \
 	t/lib/fakemeta.c \
 	t/lib/fakemeta.h \
 	t/lib/golden.h \
@@ -29,6 +31,8 @@ libtap_a_SOURCES = \
 	t/lib/simstate.c \
 	t/lib/simtree.c \
 	t/lib/simtree.h \
+	t/lib/slotrig.c \
+	t/lib/slotrig.h \
 	t/lib/slotwal.c \
 	t/lib/slotwal.h \
 	t/lib/tap.c \
@@ -143,6 +147,9 @@ t_unit_u430_slotwal_SOURCES = t/unit/u430-slotwal.c
 check_PROGRAMS += t/unit/u431-fakemeta
 t_unit_u431_fakemeta_SOURCES = t/unit/u431-fakemeta.c
 
+check_PROGRAMS += t/unit/u440-cold
+t_unit_u440_cold_SOURCES = t/unit/u440-cold.c
+
 check_PROGRAMS += t/unit/u500-crash
 t_unit_u500_crash_SOURCES = t/unit/u500-crash.c
 
@@ -229,6 +236,7 @@ TSAN_TESTS = \
 	t/unit/u150-slab \
 	t/unit/u221-journal \
 	t/unit/u204-catalog-world \
+	t/unit/u440-cold \
 	t/unit/u520-threads \
 	$(NULL)
 

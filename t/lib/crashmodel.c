@@ -233,7 +233,7 @@ judge(struct sim *s, int log, struct rec *r, int64_t start, struct atomics *a)
     if (r->gone)
         return;
     if (!present && !below) {
-        if (!m->lossy && r->fate == ACKED)
+        if ((!m->lossy || r->settled) && r->fate == ACKED)
             broken(s, "log %d: acknowledged batch at %" PRId64 " is lost (start %" PRId64 ")", log,
                 r->base, start);
         if (!m->lossy && r->seen)

@@ -749,7 +749,7 @@ draw_engine(struct sim *s)
     o->wal_fill_first = 32 * 1024;
     o->wal_direct = s->o->direct;
     o->group_bytes = 8192;
-    o->flush_bytes = 1024 << pick(s, 4);
+    o->flush_bytes = (size_t)1024 << pick(s, 4);
     o->open_files_max = 8;
     o->checkpoint_ms = 500;
     o->disk_reserve_bytes = 0;
@@ -964,9 +964,17 @@ stop_orderly(struct sim *s)
 {
     struct vrv_err e = { 0 };
 
+    if (pick(s, 2) == 0) { /* in the middle of a checkpoint, and of work */
+        vrv_engine_want_checkpoint(s->eng);
+        for (uint64_t i = pick(s, 12); i > 0; i--)
+            act_checkpoint(s);
+        for (int i = 0; i < 4; i++)
+            act_append(s);
+    }
     take_done(s);
     vrv_fill_fini(&s->fill);
-    if (vrv_engine_close(&s->eng, &e) < 0 && no_excuse(s) && !s->full)
+    int rc = vrv_engine_close(&s->eng, &e);
+    if (rc < 0 && no_excuse(s) && !s->full)
         broken(s, "close: %s", e.msg);
     for (struct vrv_done *d; (d = vrv_cq_take(&s->cq, 0)) != NULL;) {
         struct call *c = (struct call *)(void *)d;
@@ -976,6 +984,9 @@ stop_orderly(struct sim *s)
             acknowledged(s, c);
         drop_call(s, c);
     }
+    for (int log = 0; log < LOGS && rc == 0; log++)
+        for (size_t i = 0; i < s->m[log].n; i++)
+            s->m[log].v[i].settled = s->m[log].v[i].fate == ACKED;
 }
 
 /* What clients do at once when a broker is back. */
@@ -1001,7 +1012,7 @@ run_crashes(struct sim *s)
         live(s);
         if (!simdisk_is_off(s->disk) && pick(s, 6) == 0)
             check_goes_on(s);
-        if (!simdisk_is_off(s->disk) && pick(s, 8) == 0)
+        if (!simdisk_is_off(s->disk) && pick(s, 5) == 0)
             stop_orderly(s);
         lose_process(s);
         up = start(s, true);

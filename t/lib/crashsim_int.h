@@ -21,6 +21,7 @@ struct rec {
     uint32_t atomic;  /* same number: one append; 0: alone */
     uint32_t scan;    /* the number of the last scan that met it */
     bool seen;        /* a reader saw it */
+    bool settled;     /* acknowledged before an orderly stop: durable whatever the policy */
     bool gone;        /* a crash took it: it must never come back */
 };
 

@@ -24,7 +24,8 @@ struct rig {
     struct vrv_fill fill;
     struct vrv_err e;         /* of the last call that failed */
     uint64_t topics;          /* made so far: their ids follow from it */
-    bool (*io)(struct rig *r); /* what a commit waits for, a step further; false: nothing; or NULL */
+    /* What a commit waits for, a step further; false: nothing.  Or NULL. */
+    bool (*io)(struct rig *r);
 };
 
 void rig_init(struct rig *r, uint64_t seed);

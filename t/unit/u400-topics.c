@@ -174,8 +174,8 @@ test_delete(void)
     rig_fini(&rig);
 }
 
-/* Whatever of the deletion reached the disk: all or nothing of the topic is there, and if it is not,
- * nothing of it stays. */
+/* Whatever of the deletion reached the disk: all or nothing of the topic is there, and if it is
+ * not, nothing of it stays. */
 static bool
 crash_at(uint64_t op, enum sim_policy policy)
 {
@@ -218,7 +218,8 @@ test_delete_crash(void)
     while (crash_at(ops, SIM_DROP_ALL))
         ops++;
     /* The last one ran to its end without a crash. */
-    OK(ops > 20, "a crash at any of %d operations of a deletion: nothing of it stays", (int)ops - 1);
+    OK(ops > 20, "a crash at any of %d operations of a deletion: nothing of it stays",
+        (int)ops - 1);
     for (uint64_t op = 1; op < ops; op++)
         if (!crash_at(op, SIM_ARBITRARY) && op + 1 < ops) {
             OK(false, "the same when any of it reached the disk");
@@ -257,13 +258,15 @@ test_held(void)
     fill("t");
     struct vrv_log_id id = rig_log(&rig, "t", 0)->id;
     struct vrv_log *log = vrv_engine_log_ref(rig.eng, &id);
-    IS(vrv_engine_delete_topic(rig.eng, "t", &rig.e), 0, "deleted while somebody holds a log of it");
+    IS(vrv_engine_delete_topic(rig.eng, "t", &rig.e), 0,
+        "deleted while somebody holds a log of it");
     IS(rig_append(&rig, log, &(struct rig_batch){ .value = "x" }, &c), VRV_E_NOTFOUND, "append:");
     IS_STR(rig.e.msg, "the partition was deleted", "... says so");
     IS(vrv_log_set_start(log, -1, &start.t, &rig.e), VRV_E_NOTFOUND, "delete-records: not found");
     IS(vrv_read(log, &rd, &rig.e), VRV_E_NOTFOUND, "read: not found");
     vrv_log_wait(log, &w, 100, 1, INT64_MAX);
-    OK(vrv_cq_take(&rig.cq, 0) == &w.done && w.status == VRV_E_NOTFOUND, "wait: not found, at once");
+    OK(vrv_cq_take(&rig.cq, 0) == &w.done && w.status == VRV_E_NOTFOUND,
+        "wait: not found, at once");
     vrv_log_roll(log);
     bury();
     IS(rig_append(&rig, log, &(struct rig_batch){ .value = "x" }, &c), VRV_E_NOTFOUND,

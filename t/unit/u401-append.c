@@ -129,7 +129,8 @@ test_refused(void)
         "the request says leader epoch 6, the partition has 5", "from a newer leader epoch");
     IS(append_bent(NULL, 5), 0, "the right epoch is fine");
     IS(append_from(1, 0), 0, "a producer begins");
-    IS(append_from(0, 1), VRV_E_PRODUCER, "refused: an older epoch of the producer (%s)", rig.e.msg);
+    IS(append_from(0, 1), VRV_E_PRODUCER, "refused: an older epoch of the producer (%s)",
+        rig.e.msg);
     IS(append_from(1, 2), VRV_E_SEQUENCE, "refused: a gap in its sequence (%s)", rig.e.msg);
     rig_commit(&rig);
     IS(vrv_log_offsets(part(0)).end, 2, "no refusal took an offset");
@@ -237,7 +238,8 @@ test_offsets(void)
     OK(c[2].t.base_offset == 3 && c[2].t.last_offset == 5, "with its first and last offset");
     OK(c[2].t.append_ms == -1, "and no time, as the topic has CreateTime");
     struct vrv_read rd = { .offset = 0, .max_bytes = 10 };
-    OK(vrv_read(log, &rd, &rig.e) == 0 && rd.slice_n == 0, "a batch larger than asked for: nothing");
+    OK(vrv_read(log, &rd, &rig.e) == 0 && rd.slice_n == 0,
+        "a batch larger than asked for: nothing");
     rd.whole_first = true;
     OK(vrv_read(log, &rd, &rig.e) == 0 && rd.slice_n == 1, "... unless the first one comes whole");
     vrv_read_fini(&rd);

@@ -132,7 +132,8 @@ test_deadline(void)
     (void)vrv_engine_expire_step(rig.eng);
     OK(quiet(), "a change of the date changes nothing");
     put(10);
-    OK(vrv_cq_take(&waits, 0) && vrv_cq_take(&waits, 0) && quiet() && a.status == 0 && c.status == 0,
+    OK(vrv_cq_take(&waits, 0) && vrv_cq_take(&waits, 0) && quiet() && a.status == 0 &&
+            c.status == 0,
         "a batch wakes the others");
     simclock_advance_ms(&rig.clock, 1000);
     IS(vrv_engine_expire_step(rig.eng), INT64_MAX, "no deadline is left");

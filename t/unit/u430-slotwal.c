@@ -1,8 +1,9 @@
 /*
- * Engines over a WAL in slots of a shared store: groups that are stored in any order, owners that are
- * fenced at any moment, and another engine that takes their partitions over while it serves its own.
+ * Engines over a WAL in slots of a shared store: groups that are stored in any order, owners that
+ * are fenced at any moment, and another engine that takes their partitions over while it serves its
+ * own.
  */
-#include "t/lib/rig.h"
+#include "t/lib/slotrig.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,28 +12,9 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/rand.h"
-#include "engine/wal/wal_format.h"
-#include "t/lib/slotwal.h"
 #include "t/lib/tap.h"
 
-enum { PARTS = 3, CALLS_MAX = 400, MODEL_MAX = 4000, CAPACITY = 2 << 20 };
-
-/* An engine and its name space in the store: one stream per session of it. */
-struct owner {
-    struct rig rig; /* first */
-    struct vrv_wal_opener opener;
-    struct slotstore *store;
-    struct vrv_waldev *dev; /* the session's; the engine closes it */
-    uint32_t session;
-    unsigned k;
-    uint64_t seed;
-};
-
-static bool
-io_step(struct rig *r)
-{
-    return slotwal_step(((struct owner *)(void *)r)->dev);
-}
+enum { PARTS = 3, CALLS_MAX = 400, MODEL_MAX = 4000 };
 
 /* For runs by seed: say where one went wrong. */
 static bool
@@ -45,92 +27,6 @@ held(bool ok, int line)
 
 #define HELD(cond) held((cond) ? true : false, __LINE__)
 
-/* ---- opening ---- */
-
-struct skip {
-    vrv_wal_replay_fn *fn;
-    void *ctx;
-    struct vrv_wal_found *found;
-};
-
-/* What the checkpoint has is not replayed; numbers go on over the sessions. */
-static int
-replay_new(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
-{
-    struct skip *s = ctx;
-    struct vrv_wal_head h;
-
-    VRV_ASSERT(vrv_wal_head_read(&h, bytes));
-    if (h.first_seq + h.count <= s->found->next_seq)
-        return 0;
-    s->found->next_seq = h.first_seq + h.count;
-    s->found->groups++;
-    return s->fn(s->ctx, bytes, n, e);
-}
-
-/* The stream of a session, sealed, from where it was not trimmed. */
-static int
-replay_session(struct slotstore *store, uint32_t session, vrv_wal_replay_fn *fn, void *ctx,
-    struct vrv_err *e)
-{
-    uint64_t seal = slotwal_fence(store, session), from = 1;
-
-    while (from < seal && !slotwal_holds(store, session, from))
-        from++;
-    return slotwal_replay(store, session, from, fn, ctx, e);
-}
-
-static int
-open_slots(struct vrv_wal_opener *op, uint32_t session, uint64_t trim, uint64_t next_seq,
-    vrv_wal_replay_fn *fn, void *ctx, struct vrv_wal_found *found, struct vrv_waldev **dev,
-    struct vrv_err *e)
-{
-    struct owner *o = (struct owner *)(void *)((char *)op - offsetof(struct owner, opener));
-    struct skip s = { fn, ctx, found };
-    int rc = 0;
-
-    (void)trim; /* a slot of some session before: next_seq says the same */
-    found->next_slot = 1;
-    found->next_seq = next_seq;
-    for (uint32_t i = 1; i < session && rc == 0; i++)
-        rc = replay_session(o->store, i, replay_new, &s, e);
-    if (rc == 0)
-        *dev = o->dev = slotwal_new(o->store, session, o->k, CAPACITY, o->seed + session);
-    o->session = session;
-    return rc;
-}
-
-static void
-owner_init(struct owner *o, struct slotstore *store, unsigned k, uint64_t seed)
-{
-    rig_init(&o->rig, seed);
-    o->opener.open = open_slots;
-    o->store = store;
-    o->k = k;
-    o->seed = seed;
-    o->rig.o.wal = &o->opener;
-    o->rig.o.group_bytes = 600;
-    o->rig.o.memory_bytes = (size_t)64 << 20; /* each group replayed takes a slab of its own */
-    o->rig.io = io_step;
-    rig_up(&o->rig);
-}
-
-/* It dies, with writes on their way. */
-static void
-owner_crash(struct owner *o, enum sim_policy policy, uint64_t seed)
-{
-    slotwal_kill(o->dev);
-    rig_crash(&o->rig, policy, seed);
-}
-
-static void
-owner_fini(struct owner *o)
-{
-    if (o->rig.eng != NULL)
-        slotwal_kill(o->dev);
-    rig_fini(&o->rig);
-}
-
 /* ---- by prefix ---- */
 
 /* Appends to all partitions, with what comes of them. */
@@ -142,7 +38,7 @@ struct calls {
 };
 
 static int
-append(struct owner *o, struct calls *cs, int p)
+append(struct slotrig *o, struct calls *cs, int p)
 {
     char value[16];
 
@@ -161,7 +57,7 @@ append(struct owner *o, struct calls *cs, int p)
 
 /* What was acknowledged is all that came before it, and what can be read. */
 static bool
-is_prefix(struct owner *o, const struct calls *cs)
+is_prefix(struct slotrig *o, const struct calls *cs)
 {
     int64_t acked[PARTS] = { 0 };
     bool end = false, ok = true;
@@ -181,7 +77,7 @@ is_prefix(struct owner *o, const struct calls *cs)
 static bool
 prefix_run(uint64_t seed)
 {
-    static struct owner o;
+    static struct slotrig o;
     static struct calls cs;
     struct vrv_rand rnd = { seed };
     struct slotstore *store = slotstore_new();
@@ -189,7 +85,7 @@ prefix_run(uint64_t seed)
     bool ok = true;
 
     memset(&cs, 0, sizeof(cs));
-    owner_init(&o, store, 2 + (unsigned)vrv_rand_below(&rnd, 6), seed);
+    slotrig_init(&o, store, 2 + (unsigned)vrv_rand_below(&rnd, 6), seed);
     rig_topic(&o.rig, "t", PARTS, NULL);
     for (int i = 0; i < 120; i++) {
         if (vrv_rand_below(&rnd, 2))
@@ -208,7 +104,7 @@ prefix_run(uint64_t seed)
     ok &= HELD(rig_close(&o.rig) == 0);
     rig_up(&o.rig);
     ok &= HELD(o.rig.found.clean && o.rig.found.replayed == 0 && is_prefix(&o, &cs));
-    owner_fini(&o);
+    slotrig_fini(&o);
     slotstore_free(&store);
     return ok;
 }
@@ -216,7 +112,7 @@ prefix_run(uint64_t seed)
 /* ---- fenced, and taken over ---- */
 
 struct taking {
-    struct owner *to;
+    struct slotrig *to;
     struct vrv_rand *rnd;
     int64_t own; /* records of its own partition */
     bool ok;
@@ -243,7 +139,7 @@ take_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
 
 /* All that the old owner's readers could see, the new one's see, too, at the same offsets. */
 static bool
-has_all(struct owner *to, struct owner *from)
+has_all(struct slotrig *to, struct slotrig *from)
 {
     bool ok = true;
 
@@ -263,7 +159,7 @@ has_all(struct owner *to, struct owner *from)
 
 /* The newest batch of each partition is sent again: it is there already; and then the next one. */
 static bool
-goes_on(struct owner *to, const struct calls *cs)
+goes_on(struct slotrig *to, const struct calls *cs)
 {
     bool ok = true;
 
@@ -283,7 +179,7 @@ goes_on(struct owner *to, const struct calls *cs)
 }
 
 static void
-raise_epochs(struct owner *o)
+raise_epochs(struct slotrig *o)
 {
     for (int p = 0; p < PARTS; p++) {
         struct vrv_log *log = rig_log(&o->rig, "t", p);
@@ -294,7 +190,7 @@ raise_epochs(struct owner *o)
 
 /* Appends that are cut off by a seal somewhere; the owner notices late. */
 static bool
-old_life(struct owner *o, struct calls *cs, struct vrv_rand *rnd)
+old_life(struct slotrig *o, struct calls *cs, struct vrv_rand *rnd)
 {
     uint64_t when = vrv_rand_below(rnd, 150);
     bool ok = true, refused = false;
@@ -323,10 +219,10 @@ old_life(struct owner *o, struct calls *cs, struct vrv_rand *rnd)
 }
 
 static bool
-take_over(struct owner *to, struct owner *from, struct vrv_rand *rnd, int64_t own)
+take_over(struct slotrig *to, struct slotrig *from, struct vrv_rand *rnd, int64_t own)
 {
     struct taking t = { to, rnd, own, true };
-    int rc = replay_session(from->store, from->session, take_group, &t, &to->rig.e);
+    int rc = slotrig_replay(from->store, from->session, take_group, &t, &to->rig.e);
 
     if (rc != 0)
         tap_note("taking over: %s", to->rig.e.msg);
@@ -337,15 +233,15 @@ take_over(struct owner *to, struct owner *from, struct vrv_rand *rnd, int64_t ow
 static bool
 takeover_run(uint64_t seed)
 {
-    static struct owner a, b;
+    static struct slotrig a, b;
     static struct calls cs;
     struct vrv_rand rnd = { seed };
     struct slotstore *sa = slotstore_new(), *sb = slotstore_new();
     bool ok = true;
 
     memset(&cs, 0, sizeof(cs));
-    owner_init(&a, sa, 1 + (unsigned)vrv_rand_below(&rnd, 6), seed);
-    owner_init(&b, sb, 1 + (unsigned)vrv_rand_below(&rnd, 6), seed + 1000);
+    slotrig_init(&a, sa, 1 + (unsigned)vrv_rand_below(&rnd, 6), seed);
+    slotrig_init(&b, sb, 1 + (unsigned)vrv_rand_below(&rnd, 6), seed + 1000);
     rig_topic(&a.rig, "t", PARTS, NULL);
     rig_topic(&b.rig, "t", PARTS, NULL); /* the same id */
     rig_topic(&b.rig, "own", 1, NULL);
@@ -356,33 +252,33 @@ takeover_run(uint64_t seed)
     char *before = rig_text(&b.rig, rig_log(&b.rig, "t", 0), 0);
     if (vrv_rand_below(&rnd, 2))
         ok &= HELD(rig_checkpoint(&b.rig));
-    owner_crash(&b, SIM_DROP_ALL, seed);
+    slotrig_crash(&b, SIM_DROP_ALL, seed);
     rig_up(&b.rig);
     char *after = rig_text(&b.rig, rig_log(&b.rig, "t", 0), 0);
     ok &= HELD(strcmp(before, after) == 0 && has_all(&b, &a));
     ok &= HELD(vrv_log_offsets(rig_log(&b.rig, "t", 0)).epoch == 1);
     free(before);
     free(after);
-    owner_fini(&a);
-    owner_fini(&b);
+    slotrig_fini(&a);
+    slotrig_fini(&b);
     slotstore_free(&sa);
     slotstore_free(&sb);
     return ok;
 }
 
-/* There and back again: the first owner restarts, and takes back what the second one went on with. */
+/* There and back again: the first owner restarts, and takes back what the second went on with. */
 static bool
 return_run(uint64_t seed)
 {
-    static struct owner a, b;
+    static struct slotrig a, b;
     static struct calls cs;
     struct vrv_rand rnd = { seed };
     struct slotstore *sa = slotstore_new(), *sb = slotstore_new();
     bool ok = true;
 
     memset(&cs, 0, sizeof(cs));
-    owner_init(&a, sa, 4, seed);
-    owner_init(&b, sb, 4, seed + 1000);
+    slotrig_init(&a, sa, 4, seed);
+    slotrig_init(&b, sb, 4, seed + 1000);
     rig_topic(&a.rig, "t", PARTS, NULL);
     rig_topic(&b.rig, "t", PARTS, NULL);
     rig_topic(&a.rig, "own", 1, NULL);
@@ -392,7 +288,7 @@ return_run(uint64_t seed)
     raise_epochs(&b);
     ok &= HELD(goes_on(&b, &cs));
     (void)slotwal_fence(sb, b.session);
-    owner_crash(&a, SIM_DROP_ALL, seed);
+    slotrig_crash(&a, SIM_DROP_ALL, seed);
     rig_up(&a.rig);
     ok &= HELD(rig_checkpoint(&a.rig));
     ok &= HELD(take_over(&a, &b, &rnd, 0) && has_all(&a, &b));
@@ -402,8 +298,8 @@ return_run(uint64_t seed)
     ok &= HELD(rig_close(&a.rig) == 0);
     rig_up(&a.rig);
     ok &= HELD(has_all(&a, &b));
-    owner_fini(&a);
-    owner_fini(&b);
+    slotrig_fini(&a);
+    slotrig_fini(&b);
     slotstore_free(&sa);
     slotstore_free(&sb);
     return ok;
@@ -423,7 +319,7 @@ struct model {
 
 /* What is in the log is what the model has; what the model has as acknowledged is there. */
 static bool
-model_holds(struct owner *o, struct model *m, int p)
+model_holds(struct slotrig *o, struct model *m, int p)
 {
     char *text = rig_text(&o->rig, rig_log(&o->rig, "t", p), 0), *rest, *w;
     bool there[MODEL_MAX] = { false }, ok = strchr(text, '!') == NULL;
@@ -452,7 +348,7 @@ model_holds(struct owner *o, struct model *m, int p)
 }
 
 static void
-crash_act(struct owner *o, struct model *m, struct vrv_rand *rnd)
+crash_act(struct slotrig *o, struct model *m, struct vrv_rand *rnd)
 {
     switch (vrv_rand_below(rnd, 8)) {
     case 0: case 1: case 2: {
@@ -493,21 +389,21 @@ crash_act(struct owner *o, struct model *m, struct vrv_rand *rnd)
 static bool
 crash_run(uint64_t seed, uint64_t *checkpoints)
 {
-    static struct owner o;
+    static struct slotrig o;
     static struct model m;
     struct vrv_rand rnd = { seed };
     struct slotstore *store = slotstore_new();
     bool ok = true;
 
     memset(&m, 0, sizeof(m));
-    owner_init(&o, store, 1 + (unsigned)vrv_rand_below(&rnd, 8), seed);
+    slotrig_init(&o, store, 1 + (unsigned)vrv_rand_below(&rnd, 8), seed);
     rig_topic(&o.rig, "t", PARTS, "segment.bytes=1000");
     for (int life = 0; life < 5 && ok; life++) {
         for (uint64_t i = vrv_rand_below(&rnd, 300); i > 0; i--)
             crash_act(&o, &m, &rnd);
         ok &= HELD(vrv_engine_error(o.rig.eng, NULL) == 0);
         *checkpoints += vrv_engine_checkpoints(o.rig.eng);
-        owner_crash(&o, (enum sim_policy)vrv_rand_below(&rnd, SIM_POLICY_COUNT), seed);
+        slotrig_crash(&o, (enum sim_policy)vrv_rand_below(&rnd, SIM_POLICY_COUNT), seed);
         if (rig_open(&o.rig) < 0) {
             tap_note("seed %" PRIu64 ": %s", seed, o.rig.e.msg);
             ok = false;
@@ -516,7 +412,7 @@ crash_run(uint64_t seed, uint64_t *checkpoints)
         for (int p = 0; p < PARTS; p++)
             ok &= HELD(model_holds(&o, &m, p));
     }
-    owner_fini(&o);
+    slotrig_fini(&o);
     slotstore_free(&store);
     return ok;
 }
@@ -535,15 +431,59 @@ by_seed(void)
     for (uint64_t seed = 1; seed <= 4 * seeds; seed++)
         bad[3] = bad[3] || crash_run(seed, &checkpoints) ? bad[3] : seed;
     IS(bad[0], 0, "appends complete in their order, though slots complete in any (first bad seed)");
-    IS(bad[1], 0, "an engine that takes over has all that was acknowledged, and goes on (bad seed)");
+    IS(bad[1], 0,
+        "an engine that takes over has all that was acknowledged, and goes on (bad seed)");
     IS(bad[2], 0, "the first one can take it back (bad seed)");
     IS(bad[3], 0, "crashes over slots lose nothing and invent nothing (bad seed)");
     OK(checkpoints > seeds, "%" PRIu64 " checkpoints in between", checkpoints);
 }
 
+static int
+replay_into(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+{
+    return vrv_engine_replay(ctx, bytes, n, e);
+}
+
+static void
+test_fenced(void)
+{
+    static struct slotrig a, b;
+    struct slotstore *sa = slotstore_new(), *sb = slotstore_new();
+    struct vrv_waiter w = { .done.cq = &b.rig.cq };
+    struct rig_call c;
+
+    slotrig_init(&a, sa, 4, 1);
+    slotrig_init(&b, sb, 4, 2);
+    rig_topic(&a.rig, "t", 1, NULL);
+    rig_topic(&b.rig, "t", 1, NULL);
+    (void)rig_put(&a.rig, rig_log(&a.rig, "t", 0), "acked");
+    (void)slotwal_fence(sa, a.session);
+    IS(rig_append(&a.rig, rig_log(&a.rig, "t", 0), &(struct rig_batch){ .value = "late" }, &c), 0,
+        "a fenced owner that doesn't know takes an append");
+    rig_commit(&a.rig);
+    OK(c.posted == 1 && c.t.status == VRV_E_FENCED, "... which is not acknowledged");
+    IS(rig_append(&a.rig, rig_log(&a.rig, "t", 0), &(struct rig_batch){ .value = "late" }, &c),
+        VRV_E_FENCED, "then it knows (%s)", a.rig.e.msg);
+    IS(vrv_engine_error(a.rig.eng, NULL), VRV_E_FENCED, "and says so");
+    (void)rig_reads(&a.rig, rig_log(&a.rig, "t", 0), 0, "0:acked ",
+        "what was acknowledged can be read there still");
+    OK(!rig_checkpoint(&a.rig), "it makes no checkpoint any more");
+    vrv_log_wait(rig_log(&b.rig, "t", 0), &w, 0, 1, INT64_MAX);
+    IS(slotrig_replay(sa, a.session, replay_into, b.rig.eng, &b.rig.e), 0, "another takes over");
+    OK(vrv_cq_take(&b.rig.cq, 0) == &w.done && w.status == 0, "who waits there is woken");
+    (void)rig_reads(&b.rig, rig_log(&b.rig, "t", 0), 0, "0:acked ", "and reads what was committed");
+    IS(slotrig_replay(sa, a.session, replay_into, b.rig.eng, &b.rig.e), VRV_E_CORRUPT,
+        "the same stream once more doesn't follow (%s)", b.rig.e.msg);
+    slotrig_fini(&a);
+    slotrig_fini(&b);
+    slotstore_free(&sa);
+    slotstore_free(&sb);
+}
+
 int
 main(void)
 {
+    test_fenced();
     by_seed();
     return tap_done();
 }

@@ -1,6 +1,6 @@
 /*
- * Topics and epochs of an engine whose metastore is far away: answers are late, overtake each other,
- * and some outcomes are unknown.  Still each creation and deletion has its effect once.
+ * Topics and epochs of an engine whose metastore is far away: answers are late, overtake each
+ * other, and some outcomes are unknown.  Still each creation and deletion has its effect once.
  */
 #include "t/lib/rig.h"
 

@@ -644,7 +644,51 @@ try(struct world *w, const struct mutation *m)
     simdisk_free(&d);
 }
 
-/* ---- a tail that was cut, and lies there still ---- */
+/* ---- what a crash left behind the end ---- */
+
+/* An engine over a disk, which is its from then on. */
+static void
+rig_over(struct rig *r, const struct world *w, struct simdisk *d)
+{
+    rig_init(r, 1);
+    simdisk_free(&r->disk);
+    r->disk = d;
+    r->o = w->rig.o;
+    r->o.vfs = simdisk_vfs(d);
+    rig_up(r);
+}
+
+/* What a crash left in a segment's file behind all that counts must be gone when it is sealed. */
+static void
+check_torn_segment(struct world *w)
+{
+    struct simdisk *d = simdisk_copy(w->disk);
+    char path[VRV_PATH_MAX];
+    uint64_t n = 0, size = 0;
+    size_t at = w->segments[0];
+    uint8_t *p = NULL;
+    struct rig r;
+
+    while (p == NULL && at-- > 0) { /* the newest one that has a file */
+        vrv_seg_path(&w->id[0], w->segment[0][at], "log", path);
+        p = slurp(d, path, &n);
+    }
+    p = vrv_mem_grow(p, (size_t)n + 100000);
+    memset(p + n, 0x5a, 100000);
+    rewrite(d, path, p, n + 100000);
+    free(p);
+    rig_over(&r, w, d);
+    struct vrv_log *log = rig_log(&r, topics[0], 0);
+    vrv_log_roll(log);
+    OK(rig_put(&r, log, "behind it") >= 0 && rig_checkpoint(&r), "the segment is sealed");
+    p = slurp(d, path, &n);
+    for (uint32_t i = 0; i < log->seg_n; i++)
+        if (log->segs[i]->base == w->segment[0][at])
+            size = log->segs[i]->size;
+    IS(n, size, "garbage behind the end of a segment is cut");
+    free(p);
+    rig_fini(&r);
+}
 
 /* Give the newest group to an earlier session, as if a crash had cut it then: it must not come back,
  * though its checksums hold. */
@@ -673,12 +717,7 @@ check_stale_group(struct world *w)
     vrv_wal_head_write(p + at, &newest);
     rewrite(d, w->file[file].path, p, n);
     free(p);
-    rig_init(&r, 1);
-    simdisk_free(&r.disk);
-    r.disk = d;
-    r.o = w->rig.o;
-    r.o.vfs = simdisk_vfs(d);
-    rig_up(&r);
+    rig_over(&r, w, d);
     IS(r.found.cut_groups, 1, "a group of an earlier session behind newer ones is cut");
     rig_fini(&r);
 }
@@ -745,6 +784,7 @@ main(void)
     list(&w, "");
     OK(testimony(&w, w.disk, true) > 5, "the WAL says that groups were durable");
     check_stale_group(&w);
+    check_torn_segment(&w);
     enumerate(&w, seed);
     if (getenv("VARVE_LONG") != NULL || runs > w.mutations)
         runs = w.mutations;

@@ -1,0 +1,448 @@
+/*
+ * The contract of cold reads, held by a fake and used by a small asker: what is asked for comes
+ * once, what was cancelled is not loaded twice, and bytes live as long as somebody holds them.
+ */
+#include "engine/contract/cold.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/rand.h"
+#include "engine/batch/build.h"
+#include "engine/log/producers.h"
+#include "t/lib/fakecold.h"
+#include "t/lib/tap.h"
+
+enum { BATCHES = 40, CHUNK = 4, PER_BATCH = 3, HOLE = 10, T0 = 1000 };
+
+static struct vrv_cold *cold;
+static const struct vrv_uuid topic = { { 1, 2, 3 } };
+
+/* Batches of three records, a second apart; a hole in the middle, another epoch behind it. */
+static int64_t
+base_of(int i)
+{
+    return 100 + (int64_t)i * PER_BATCH + (i >= BATCHES / 2 ? HOLE : 0);
+}
+
+static int64_t
+end_of_all(void)
+{
+    return base_of(BATCHES - 1) + PER_BATCH;
+}
+
+static void
+add_batch(int i)
+{
+    struct vrv_batch_builder b;
+    struct vrv_err e = { 0 };
+    const uint8_t *p;
+    uint8_t copy[512];
+    size_t n;
+
+    vrv_batch_builder_init(&b);
+    b.producer_id = 7;
+    b.producer_epoch = 0;
+    b.base_seq = i * PER_BATCH;
+    for (int k = 0; k < PER_BATCH; k++)
+        vrv_batch_builder_add(&b, T0 + (int64_t)1000 * (i * PER_BATCH + k), NULL, -1, "value", 5,
+            NULL, 0);
+    int rc = vrv_batch_builder_finish(&b, VRV_CODEC_NONE, &p, &n, &e);
+    VRV_ASSERT(rc == 0 && n <= sizeof(copy));
+    memcpy(copy, p, n);
+    vrv_batch_stamp(copy, base_of(i), i >= BATCHES / 2 ? 4 : 2);
+    fakecold_add(cold, &topic, 1, copy, n);
+    vrv_batch_builder_fini(&b);
+}
+
+static void
+begin(uint64_t seed)
+{
+    cold = fakecold_new(&(struct fakecold_opts){ .seed = seed, .delay_max = 5,
+        .chunk_batches = CHUNK, .cache_chunks = 2 });
+    for (int i = 0; i < BATCHES; i++)
+        add_batch(i);
+}
+
+/* ---- an asker ---- */
+
+struct ask {
+    struct vrv_cold_fetch f; /* first */
+    _Atomic int answers;
+    int status;
+    struct vrv_cold_bytes *b;
+    char why[sizeof(((struct vrv_err *)0)->msg)];
+};
+
+static void
+answered(struct vrv_cold_fetch *f, int status, struct vrv_cold_bytes *b, const struct vrv_err *e)
+{
+    struct ask *a = (struct ask *)(void *)f;
+
+    a->status = status;
+    a->b = b;
+    (void)snprintf(a->why, sizeof(a->why), "%s", status != 0 ? e->msg : "");
+    (void)atomic_fetch_add(&a->answers, 1); /* last: who sees it sees the rest */
+}
+
+static void
+ask(struct ask *a, int64_t offset, size_t max_bytes)
+{
+    memset(a, 0, sizeof(*a));
+    a->f = (struct vrv_cold_fetch){ .topic = topic, .partition = 1, .offset = offset,
+        .max_bytes = max_bytes, .answer = answered };
+    cold->ops->fetch(cold, &a->f);
+}
+
+static void
+settle(void)
+{
+    while (fakecold_step(cold))
+        ;
+}
+
+/* Ask, wait, and look at what came: the first offset, or a status. */
+static int64_t
+first_of(struct ask *a, int64_t offset, size_t max_bytes)
+{
+    struct vrv_batch b;
+
+    ask(a, offset, max_bytes);
+    settle();
+    if (a->answers != 1)
+        return -1000;
+    if (a->status != 0)
+        return a->status;
+    return vrv_batch_read(&b, a->b->p, a->b->n, NULL) == 0 ? b.base_offset : -1001;
+}
+
+static void
+done(struct ask *a)
+{
+    vrv_cold_bytes_unref(a->b);
+    a->b = NULL;
+}
+
+/* Batches at p, whole and well-formed: the offset behind them, or -1. */
+static int64_t
+behind(const struct vrv_cold_bytes *bytes)
+{
+    int64_t next = -1;
+
+    for (size_t at = 0; at < bytes->n;) {
+        struct vrv_batch b;
+
+        if (vrv_batch_read(&b, bytes->p + at, bytes->n - at, NULL) < 0 ||
+            vrv_batch_check_crc(bytes->p + at, &b, NULL) < 0 || b.base_offset < next)
+            return -1;
+        next = vrv_batch_last_offset(&b) + 1;
+        at += b.size;
+    }
+    return next;
+}
+
+/* ---- fetches ---- */
+
+static void
+test_fetch(void)
+{
+    struct ask a;
+    int64_t at = 0, n = 0;
+
+    begin(1);
+    ask(&a, 100, 1000);
+    IS(a.answers, 0, "no answer comes from within the call");
+    settle();
+    IS(a.answers, 1, "one comes later");
+    done(&a);
+    IS(first_of(&a, 100 + 4, 1), base_of(1), "bytes begin with the batch that holds the offset");
+    IS(behind(a.b), base_of(2), "at least one whole batch comes, however few bytes are asked for");
+    done(&a);
+    IS(first_of(&a, base_of(BATCHES / 2) - 5, 1000), base_of(BATCHES / 2),
+        "in a hole: with the first batch behind it");
+    done(&a);
+    IS(first_of(&a, 0, 1000), 100, "before all: with the first of all");
+    done(&a);
+    IS(first_of(&a, end_of_all(), 1000), VRV_E_RANGE, "behind all: out of range (%s)", a.why);
+    for (at = 0; first_of(&a, at, 400) >= 0; n++) {
+        at = behind(a.b);
+        done(&a);
+        if (at < 0)
+            break;
+    }
+    IS(at, end_of_all(), "an asker reads from the first to the last, in %d fetches", (int)n);
+    fakecold_free(&cold);
+}
+
+static void
+test_errors(void)
+{
+    struct ask a;
+
+    begin(2);
+    fakecold_fail(cold, VRV_E_IO);
+    IS(first_of(&a, 100, 1000), VRV_E_IO, "the store fails: %s", a.why);
+    IS(first_of(&a, 100, 1000), 100, "the next who asks is served");
+    done(&a);
+    fakecold_damage(cold, true);
+    IS(first_of(&a, base_of(CHUNK), 1000), VRV_E_CORRUPT, "damaged bytes are not given out");
+    fakecold_damage(cold, false);
+    IS(first_of(&a, base_of(CHUNK), 1000), base_of(CHUNK), "good ones are");
+    done(&a);
+    fakecold_free(&cold);
+}
+
+static void
+test_cancel(void)
+{
+    struct ask a, b;
+
+    begin(3);
+    ask(&a, 100, 1000);
+    cold->ops->cancel(cold, &a.f);
+    cold->ops->cancel(cold, &a.f);
+    IS(a.answers, 0, "cancelling answers nothing by itself");
+    settle();
+    OK(a.answers == 1 && (a.status == VRV_E_CANCELLED || a.status == 0),
+        "the answer comes all the same, once");
+    done(&a);
+    IS(fakecold_loads(cold), 1, "one load was begun");
+    IS(first_of(&b, 103, 1000), 103, "the next who asks for these bytes gets them");
+    IS(fakecold_loads(cold), 1, "... without a second load");
+    cold->ops->cancel(cold, &b.f);
+    IS(b.answers, 1, "cancelling what was answered changes nothing");
+    done(&b);
+    ask(&a, base_of(CHUNK), 1000);
+    ask(&b, base_of(CHUNK) + 1, 1000);
+    cold->ops->cancel(cold, &a.f);
+    settle();
+    OK(a.answers == 1 && b.answers == 1 && b.status == 0,
+        "two ask for the same, one cancels: the other is served");
+    IS(fakecold_loads(cold), 2, "by one load");
+    done(&a);
+    done(&b);
+    fakecold_free(&cold);
+}
+
+static void
+test_refs(void)
+{
+    struct ask a[BATCHES / CHUNK], again;
+    bool ok = true;
+
+    begin(4);
+    for (int i = 0; i < BATCHES / CHUNK; i++)
+        ok &= first_of(&a[i], base_of(i * CHUNK), 100000) == base_of(i * CHUNK);
+    OK(ok, "all chunks, one after the other");
+    IS(fakecold_chunks(cold), BATCHES / CHUNK, "what is held stays, beyond the size of the cache");
+    for (int i = 0; i < BATCHES / CHUNK; i++)
+        ok &= behind(a[i].b) >= base_of(i * CHUNK) + PER_BATCH * CHUNK;
+    OK(ok, "... and is as it was");
+    (void)atomic_fetch_add(&a[0].b->refs, 1);
+    struct vrv_cold_bytes *held = a[0].b;
+    for (int i = 0; i < BATCHES / CHUNK; i++)
+        done(&a[i]);
+    OK(behind(held) == base_of(CHUNK), "a second reference keeps it");
+    IS(fakecold_chunks(cold), 3, "of the others the cache's are left");
+    IS(first_of(&again, 100, 100), 100, "what left the cache is loaded again");
+    IS(fakecold_loads(cold), BATCHES / CHUNK + 1, "... once more");
+    done(&again);
+    vrv_cold_bytes_unref(held);
+    vrv_cold_bytes_unref(NULL);
+    settle();
+    (void)fakecold_step(cold);
+    IS(fakecold_chunks(cold), 2, "all is given back");
+    fakecold_free(&cold);
+}
+
+/* ---- the rest of the contract ---- */
+
+static void
+now_ready(void *ctx)
+{
+    (*(int *)ctx)++;
+}
+
+static void
+test_by_time(void)
+{
+    int64_t at = 0;
+    int ready = 0;
+
+    begin(5);
+    IS(cold->ops->by_time(cold, &topic, 1, T0 + 1, &at, now_ready, &ready, NULL), VRV_E_AGAIN,
+        "times are not in memory: ask again");
+    IS(cold->ops->by_time(cold, &topic, 1, T0 + 1, &at, NULL, NULL, NULL), VRV_E_AGAIN,
+        "also for one who doesn't want to be called");
+    IS(ready, 0, "not called yet");
+    settle();
+    IS(ready, 1, "called once when it is worth it");
+    IS(cold->ops->by_time(cold, &topic, 1, T0 + 1, &at, now_ready, &ready, NULL), 0, "then");
+    IS(at, 101, "the first record at or after that time is told");
+    IS(cold->ops->by_time(cold, &topic, 1, T0, &at, NULL, NULL, NULL), 0, "the very first");
+    IS(at, 100, "is at the start");
+    IS(cold->ops->by_time(cold, &topic, 1, INT64_MAX, &at, NULL, NULL, NULL), 0, "later than all");
+    IS(at, -1, "none: the asker goes on in the local log");
+    settle();
+    IS(ready, 1, "no call without an AGAIN");
+    fakecold_free(&cold);
+}
+
+static void
+test_epochs(void)
+{
+    int32_t found = 0;
+    int64_t end = 0;
+    int rc;
+
+    begin(6);
+    rc = cold->ops->epoch_end(cold, &topic, 1, 2, &found, &end, NULL);
+    OK(rc == 0 && found == 2 && end == base_of(BATCHES / 2), "an epoch ends where the next begins");
+    rc = cold->ops->epoch_end(cold, &topic, 1, 3, &found, &end, NULL);
+    OK(rc == 0 && found == 2 && end == base_of(BATCHES / 2), "one without records: the one before");
+    rc = cold->ops->epoch_end(cold, &topic, 1, 4, &found, &end, NULL);
+    OK(rc == 0 && found == 4 && end == end_of_all(), "the newest ends with the cold part");
+    rc = cold->ops->epoch_end(cold, &topic, 1, 5, &found, &end, NULL);
+    OK(rc == 0 && found == -1, "a newer one is not known here");
+    IS(cold->ops->earliest(cold, &topic, 1, &end, NULL), 0, "the earliest offset");
+    IS(end, 100, "is the first batch's");
+    IS(cold->ops->earliest(cold, &topic, 0, &end, NULL), VRV_E_NOTFOUND,
+        "of a partition that was never offloaded there is none");
+    fakecold_free(&cold);
+}
+
+static void
+add_aborted(void *ctx, int64_t producer, int64_t first)
+{
+    int64_t *sum = ctx;
+
+    sum[0]++;
+    sum[1] += producer * 1000 + first;
+}
+
+static void
+test_aborted(void)
+{
+    int64_t sum[2] = { 0 };
+
+    begin(7);
+    fakecold_add_aborted(cold, &topic, 1, 7, 105, 110);
+    fakecold_add_aborted(cold, &topic, 1, 8, 108, 130);
+    fakecold_add_aborted(cold, &topic, 1, 9, 120, 125);
+    IS(cold->ops->aborted(cold, &topic, 1, 110, 120, add_aborted, sum, NULL), 0, "from 110 to 120");
+    OK(sum[0] == 2 && sum[1] == 7105 + 8108, "the aborted transactions that overlap are told");
+    sum[0] = 0;
+    (void)cold->ops->aborted(cold, &topic, 1, 131, 140, add_aborted, sum, NULL);
+    IS(sum[0], 0, "behind all: none");
+    fakecold_free(&cold);
+}
+
+static void
+test_producers(void)
+{
+    struct vrv_producers *state = NULL;
+    struct vrv_batch next = { .producer_id = 7, .base_seq = 10 * PER_BATCH, .count = 1 };
+    int64_t first, last, ts;
+    uint8_t *bytes = NULL;
+    size_t n = 0;
+
+    begin(8);
+    IS(cold->ops->producers(cold, &topic, 1, base_of(10), &bytes, &n, NULL), 0,
+        "the producers' state as of an offset");
+    IS(vrv_producers_decode(&state, bytes, n, NULL), 0, "a log can read it");
+    IS(vrv_producers_check(state, &next, &first, &last, &ts, NULL), VRV_PRODUCER_NEW,
+        "the batch at that offset would be next");
+    next.base_seq = 9 * PER_BATCH;
+    next.count = PER_BATCH;
+    next.last_delta = PER_BATCH - 1;
+    IS(vrv_producers_check(state, &next, &first, &last, &ts, NULL), VRV_PRODUCER_DUPLICATE,
+        "the one before is a repetition");
+    IS(first, base_of(9), "... of what is at its offset");
+    vrv_producers_free(&state);
+    free(bytes);
+    fakecold_free(&cold);
+}
+
+/* ---- threads ---- */
+
+enum { ASKERS = 4, ASKS = 1500 };
+
+struct asker {
+    uint64_t seed;
+    int bad, served, cancelled;
+};
+
+static void *
+asker_main(void *ctx)
+{
+    struct asker *me = ctx;
+    struct vrv_rand rnd = { me->seed };
+
+    for (int i = 0; i < ASKS; i++) {
+        int64_t offset = base_of((int)vrv_rand_below(&rnd, BATCHES)) +
+            (int64_t)vrv_rand_below(&rnd, PER_BATCH);
+        bool cancel = vrv_rand_below(&rnd, 3) == 0;
+        struct ask a;
+
+        ask(&a, offset, 1 + vrv_rand_below(&rnd, 1000));
+        if (cancel)
+            cold->ops->cancel(cold, &a.f);
+        while (atomic_load(&a.answers) == 0)
+            (void)sched_yield();
+        me->served += a.status == 0;
+        me->cancelled += a.status == VRV_E_CANCELLED;
+        me->bad += a.status != 0 && !(cancel && a.status == VRV_E_CANCELLED);
+        if (a.status == 0)
+            me->bad += behind(a.b) <= offset;
+        done(&a);
+    }
+    return NULL;
+}
+
+static void
+test_threads(void)
+{
+    struct asker askers[ASKERS] = { 0 };
+    pthread_t threads[ASKERS];
+    int bad = 0, served = 0, cancelled = 0;
+
+    begin(9);
+    fakecold_thread(cold, true);
+    for (int i = 0; i < ASKERS; i++) {
+        askers[i].seed = (uint64_t)i + 1;
+        if (pthread_create(&threads[i], NULL, asker_main, &askers[i]) != 0)
+            abort();
+    }
+    for (int i = 0; i < ASKERS; i++) {
+        (void)pthread_join(threads[i], NULL);
+        bad += askers[i].bad;
+        served += askers[i].served;
+        cancelled += askers[i].cancelled;
+    }
+    fakecold_thread(cold, false);
+    settle();
+    IS(served + cancelled, ASKERS * ASKS, "askers on %d threads: each fetch is answered", ASKERS);
+    OK(bad == 0 && cancelled > 0, "rightly (%d served, %d cancelled, %u loads)", served, cancelled,
+        fakecold_loads(cold));
+    fakecold_free(&cold);
+}
+
+int
+main(void)
+{
+    test_fetch();
+    test_errors();
+    test_cancel();
+    test_refs();
+    test_by_time();
+    test_epochs();
+    test_aborted();
+    test_producers();
+    test_threads();
+    return tap_done();
+}
