@@ -32,7 +32,8 @@ else
 fi
 mkdir -p "$dir"
 trap 'rm -rf "$dir"' EXIT
-trap 'exit 130' INT TERM
+# Interrupted, it shows what there is.
+trap 'table; exit 130' INT TERM
 all=$dir/all.tsv run=$dir/run.tsv
 : >"$all"
 

@@ -966,8 +966,10 @@ stop_orderly(struct sim *s)
 
     if (pick(s, 2) == 0) { /* in the middle of a checkpoint, and of work */
         vrv_engine_want_checkpoint(s->eng);
-        for (uint64_t i = pick(s, 12); i > 0; i--)
+        for (uint64_t i = pick(s, 14); i > 0; i--) {
+            act_commit(s);
             act_checkpoint(s);
+        }
         for (int i = 0; i < 4; i++)
             act_append(s);
     }

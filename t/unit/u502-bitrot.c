@@ -78,8 +78,9 @@ put(struct world *w, int topic, size_t size)
 {
     static unsigned filled;
     struct rig_call c = { 0 };
-    struct rig_batch b = { .size = size, .records = 1 + (int)(filled++ % 3),
-        .producer = filled % 4 == 0, .producer_id = 7, .codec = VRV_CODEC_NONE };
+    unsigned nth = filled++;
+    struct rig_batch b = { .size = size, .records = 1 + (int)(nth % 3),
+        .producer = nth % 4 == 3, .producer_id = 7, .codec = VRV_CODEC_NONE };
     struct vrv_log *log = rig_log(&w->rig, topics[topic], 0);
     static int32_t seq[TOPICS];
 
