@@ -141,7 +141,7 @@ if [ -z "$names" ]; then
     echo "1..0 # SKIP no such patch"
     exit 0
 fi
-all=$(for name in $names; do tests_of "$name"; done | tr ' ' '\n' | sort -u)
+all=$(for name in $names; do tests_of "$name"; done | tr ' ' '\n' | sort -u | tr '\n' ' ')
 copy_tree
 if ! configure_tree; then
     sed 's/^/# /' "$work/log"
