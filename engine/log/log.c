@@ -135,6 +135,22 @@ vrv_ring_at(const struct vrv_ring *r, uint64_t number)
     return r->v[number & (r->cap - 1)];
 }
 
+uint64_t
+vrv_ring_find(const struct vrv_ring *r, int64_t offset)
+{
+    uint64_t lo = r->first, hi = r->committed;
+
+    while (lo < hi) {
+        uint64_t mid = lo + (hi - lo) / 2;
+
+        if (vrv_ring_at(r, mid)->last >= offset)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo;
+}
+
 void
 vrv__ring_push(struct vrv_ring *r, struct vrv_entry *en)
 {

@@ -44,29 +44,12 @@ part_fini(struct part *p)
     p->slab = NULL;
 }
 
-/* The first committed entry that ends at or behind `from`. */
-static uint64_t
-ring_find(const struct vrv_ring *r, int64_t from)
-{
-    uint64_t lo = r->first, hi = r->committed;
-
-    while (lo < hi) {
-        uint64_t mid = lo + (hi - lo) / 2;
-
-        if (vrv_ring_at(r, mid)->last >= from)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return lo;
-}
-
 /* The first of the next entries in memory that is as new as ts. */
 static void
 plan_memory(const struct vrv_log *log, int64_t from, int64_t ts, struct part *p)
 {
     const struct vrv_ring *r = &log->ring;
-    uint64_t first = ring_find(r, from), end = r->committed;
+    uint64_t first = vrv_ring_find(r, from), end = r->committed;
 
     if (end - first > RING_AT_ONCE)
         end = first + RING_AT_ONCE;

@@ -8,23 +8,6 @@
 
 /* ---- from memory: log->lock is held ---- */
 
-/* The entry that holds offset or is the first behind it, among the committed ones. */
-static uint64_t
-ring_find(const struct vrv_ring *r, int64_t offset)
-{
-    uint64_t lo = r->first, hi = r->committed;
-
-    while (lo < hi) {
-        uint64_t mid = lo + (hi - lo) / 2;
-
-        if (vrv_ring_at(r, mid)->last >= offset)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return lo;
-}
-
 /* Batches of one request lie side by side in one slab: they become one slice. */
 static bool
 extend(struct vrv_read *r, const struct vrv_entry *en)
@@ -42,7 +25,7 @@ read_memory(const struct vrv_log *log, struct vrv_read *r)
 {
     const struct vrv_ring *ring = &log->ring;
 
-    for (uint64_t i = ring_find(ring, r->offset); i < ring->committed; i++) {
+    for (uint64_t i = vrv_ring_find(ring, r->offset); i < ring->committed; i++) {
         const struct vrv_entry *en = vrv_ring_at(ring, i);
         bool first = r->bytes == 0;
 
