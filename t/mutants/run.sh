@@ -30,6 +30,10 @@ fi
 choose() {
     for p in "$patches"/*.patch; do
         name=${p##*/}
+        # A race that only shows most of the time is for the whole run, not for a sample.
+        if [ -n "$VARVE_SAMPLE" ] && grep -q '^Tests:.*u510-kill' "$p"; then
+            continue
+        fi
         keep=${1:+no}
         for word; do
             case $name in *"$word"*) keep= ;; esac
@@ -80,7 +84,7 @@ red() {
     for t; do
         (
             cd "$work/build" || exit
-            unset VARVE_SAMPLE VARVE_LONG VARVE_RUNS
+            unset VARVE_SAMPLE VARVE_LONG VARVE_RUNS VARVE_SEED
             [ "$t" != u500-crash ] || export VARVE_RUNS="$runs"
             exec timeout "$each_s" "t/unit/$t"
         ) >"$work/out" 2>&1 || {
