@@ -55,11 +55,13 @@ capture(struct vrv_engine *eng)
     c->phase = CKPT_COMMITTED;
 }
 
-static void
-forget(struct checkpoint *c)
+void
+vrv__checkpoint_forget(struct checkpoint *c)
 {
-    for (size_t i = 0; i < c->n; i++)
+    for (size_t i = 0; i < c->n; i++) {
         free(c->v[i].state);
+        vrv_log_unref(&c->v[i].log);
+    }
     c->n = 0;
     c->phase = CKPT_IDLE;
 }
@@ -200,11 +202,8 @@ settle(struct keeping *k, struct vrv_err *e)
         if (e != NULL)
             *e = k->err;
     }
-    for (size_t i = 0; i < k->seg_n && rc >= 0; i++) {
-        /* Its record is durable, whatever becomes of the files' mode: readers must not ask to write. */
-        k->segs[i]->state = VRV_SEG_SEALED;
-        rc = vrv_seg_make_readonly(k->segs[i], e);
-    }
+    for (size_t i = 0; i < k->seg_n && rc >= 0; i++)
+        rc = vrv_seg_seal(k->segs[i], e);
     k->seg_n = 0;
     return rc < 0 ? rc : 0;
 }
@@ -332,7 +331,7 @@ finish(struct vrv_engine *eng)
         (void)atomic_fetch_add(&eng->checkpoints, 1);
     }
     eng->ckpt.last_ms = eng->o.clock->mono_ns(eng->o.clock) / 1000000;
-    forget(&eng->ckpt);
+    vrv__checkpoint_forget(&eng->ckpt);
     return true;
 }
 
@@ -362,7 +361,7 @@ vrv_engine_checkpoint_step(struct vrv_engine *eng)
 
     VRV_CHECK(eng, ENGINE_MAGIC);
     if (atomic_load(&eng->status) != 0 || st.status != 0) {
-        forget(c);
+        vrv__checkpoint_forget(c);
         return false;
     }
     switch (c->phase) {

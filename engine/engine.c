@@ -283,6 +283,47 @@ vrv_engine_open(struct vrv_engine **out, const struct vrv_engine_opts *o,
     return rc;
 }
 
+/* NULL when there is none; else its reference is the caller's. */
+static struct vrv_log *
+take_flushable(struct vrv_log_env *env)
+{
+    struct vrv_log *log = NULL;
+
+    vrv_lock(&env->lock);
+    if (!vrv_list_empty(&env->flushable)) {
+        log = VRV_LIST_OF(env->flushable.next, struct vrv_log, flush_link);
+        vrv_list_del(&log->flush_link);
+    }
+    vrv_unlock(&env->lock);
+    return log;
+}
+
+static void
+put_flushable(struct vrv_log_env *env, struct vrv_log *log)
+{
+    vrv_lock(&env->lock);
+    bool there = !vrv_list_empty(&log->flush_link);
+    if (!there)
+        vrv_list_push(&env->flushable, &log->flush_link);
+    vrv_unlock(&env->lock);
+    if (there)
+        vrv_log_unref(&log);
+}
+
+static void
+forget_lists(struct vrv_log_env *env)
+{
+    struct vrv_log *log;
+
+    while ((log = take_flushable(env)) != NULL)
+        vrv_log_unref(&log);
+    while (!vrv_list_empty(&env->touched)) {
+        log = VRV_LIST_OF(env->touched.next, struct vrv_log, touched_link);
+        vrv_list_del(&log->touched_link);
+        vrv_log_unref(&log);
+    }
+}
+
 void
 vrv_engine_abandon(struct vrv_engine **engp)
 {
@@ -291,12 +332,12 @@ vrv_engine_abandon(struct vrv_engine **engp)
     if (eng == NULL)
         return;
     VRV_CHECK(eng, ENGINE_MAGIC);
-    for (size_t i = 0; i < eng->ckpt.n; i++)
-        free(eng->ckpt.v[i].state);
+    vrv__checkpoint_forget(&eng->ckpt);
     free(eng->ckpt.v);
     free(eng->dead);
     vrv_fill_fini(&eng->replay_fill);
     vrv_journal_free(&eng->env.journal);
+    forget_lists(&eng->env);
     for (size_t i = 0; i < eng->logs.cap; i++)
         vrv_log_unref(&eng->logs.v[i]);
     free(eng->logs.v);
@@ -520,24 +561,16 @@ vrv_engine_flush_step(struct vrv_engine *eng)
     if (eng->ckpt.phase == CKPT_DURABLE || eng->ckpt.phase == CKPT_SYNC)
         return false;
     bool any = evict(eng);
-    vrv_lock(&eng->env.lock);
-    struct vrv_list *l = eng->env.flushable.next;
-    bool none = vrv_list_empty(&eng->env.flushable);
-    if (!none)
-        vrv_list_del(l);
-    vrv_unlock(&eng->env.lock);
-    if (none)
+    struct vrv_log *log = take_flushable(&eng->env);
+    if (log == NULL)
         return any;
-    struct vrv_log *log = VRV_LIST_OF(l, struct vrv_log, flush_link);
     int rc = vrv_log_flush(log, &e);
     if (rc == VRV_E_NOSPACE) {
         atomic_store(&eng->disk_full, true);
-        vrv_lock(&eng->env.lock);
-        if (vrv_list_empty(&log->flush_link))
-            vrv_list_push(&eng->env.flushable, &log->flush_link);
-        vrv_unlock(&eng->env.lock);
+        put_flushable(&eng->env, log);
         return any;
     }
+    vrv_log_unref(&log);
     if (rc < 0)
         vrv__engine_fail(eng, &e);
     return true;

@@ -14,7 +14,7 @@ struct log_table {
 };
 
 struct captured {
-    struct vrv_log *log;
+    struct vrv_log *log; /* a reference */
     uint8_t *state;
     size_t n;
 };
@@ -77,6 +77,9 @@ enum { KEY_MAX = 128 };
 void vrv__key_state(char out[KEY_MAX], const struct vrv_log_id *id);
 void vrv__key_open(char out[KEY_MAX], const struct vrv_log_id *id);
 void vrv__key_seal(char out[KEY_MAX], const struct vrv_log_id *id, int64_t base);
+
+/* The checkpoint is over, or given up. */
+void vrv__checkpoint_forget(struct checkpoint *c);
 
 /* One transaction, waited for. */
 int vrv__meta_commit(struct vrv_metastore *m, const struct vrv_meta_write *w, size_t n,

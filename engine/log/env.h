@@ -23,11 +23,12 @@ struct vrv_log_env {
     uint64_t seed;             /* spreads the age at which segments roll */
 
     struct vrv_lock lock;      /* rank lists; guards what follows */
-    struct vrv_list touched;   /* logs that changed since their last checkpoint */
-    struct vrv_list flushable; /* logs with flush_bytes or more to write */
+    /* Lists of logs, with a reference to each. */
+    struct vrv_list touched;   /* they changed since their last checkpoint */
+    struct vrv_list flushable; /* they have flush_bytes or more to write */
     struct vrv_waiter **heap;  /* by deadline, earliest first */
     uint32_t heap_n, heap_cap;
-    void (*flush_wanted)(void *ctx); /* called when the second list gets its first member */
+    void (*flush_wanted)(void *ctx); /* called when flushable gets its first member */
     void *ctx;
 
     /* When records of flush.policy=interval must be on stable storage: monotonic ns, or

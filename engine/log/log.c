@@ -75,10 +75,7 @@ vrv_log_unref(struct vrv_log **logp)
     if (log == NULL || atomic_fetch_sub_explicit(&log->refs, 1, memory_order_acq_rel) != 1)
         return;
     VRV_CHECK(log, VRV_LOG_MAGIC);
-    vrv_lock(&log->env->lock);
-    vrv_list_del(&log->touched_link);
-    vrv_list_del(&log->flush_link);
-    vrv_unlock(&log->env->lock);
+    VRV_ASSERT(vrv_list_empty(&log->touched_link) && vrv_list_empty(&log->flush_link));
     for (uint32_t i = 0; i < log->seg_n; i++)
         vrv_seg_unref(log->segs[i]);
     free(log->segs);
@@ -214,6 +211,8 @@ vrv_log_seg_for(const struct vrv_log *log, int64_t offset)
     return lo;
 }
 
+/* Both lists hold a reference: a deleted log may lose all the others while it waits there. */
+
 /* log->lock is held. */
 void
 vrv__log_touch(struct vrv_log *log)
@@ -221,6 +220,7 @@ vrv__log_touch(struct vrv_log *log)
     if (log->touched)
         return;
     log->touched = true;
+    (void)vrv_log_ref(log);
     vrv_lock(&log->env->lock);
     vrv_list_push(&log->env->touched, &log->touched_link);
     vrv_unlock(&log->env->lock);
@@ -234,7 +234,7 @@ vrv__log_want_flush(struct vrv_log *log)
     vrv_lock(&env->lock);
     bool first = vrv_list_empty(&env->flushable);
     if (vrv_list_empty(&log->flush_link))
-        vrv_list_push(&env->flushable, &log->flush_link);
+        vrv_list_push(&env->flushable, &vrv_log_ref(log)->flush_link);
     vrv_unlock(&env->lock);
     if (first && env->flush_wanted != NULL)
         env->flush_wanted(env->ctx);

@@ -299,17 +299,23 @@ vrv_seg_foot(struct vrv_seg *s, struct vrv_err *e)
 }
 
 int
-vrv_seg_make_readonly(struct vrv_seg *s, struct vrv_err *e)
+vrv_seg_seal(struct vrv_seg *s, struct vrv_err *e)
 {
     struct vrv_file *data, *index;
-    int rc = open_for_write(s, &data, &index, e);
 
+    s->state = VRV_SEG_SEALED;
+    /* A reader may have it open by now, for reading only. */
+    int rc = get_data(s, VRV_FILES_READER, &data, e);
     if (rc < 0)
         return rc;
     rc = vrv_file_set_readonly(data, true, e);
+    vrv_files_put(s->files, &s->data);
     if (rc == 0)
-        rc = vrv_file_set_readonly(index, true, e);
-    close_after_write(s);
+        rc = get_index(s, VRV_FILES_READER, &index, e);
+    if (rc < 0)
+        return rc;
+    rc = vrv_file_set_readonly(index, true, e);
+    vrv_files_put(s->files, &s->index);
     return rc;
 }
 

@@ -86,8 +86,8 @@ void vrv_seg_apply(struct vrv_seg *s, const struct vrv_seg_written *w); /* log's
 
 /* All is written and nothing will follow: write the footer.  Not synced. */
 int vrv_seg_foot(struct vrv_seg *s, struct vrv_err *e) VRV_MUST_CHECK;
-/* The sync is done: make the files read-only. */
-int vrv_seg_make_readonly(struct vrv_seg *s, struct vrv_err *e) VRV_MUST_CHECK;
+/* Its record is durable: no more writing, whatever becomes of the files' mode. */
+int vrv_seg_seal(struct vrv_seg *s, struct vrv_err *e) VRV_MUST_CHECK;
 /* Both files, for syncing; _done when that is over. */
 int vrv_seg_sync_begin(struct vrv_seg *s, struct vrv_file *out[2], struct vrv_err *e)
     VRV_MUST_CHECK;

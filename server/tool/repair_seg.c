@@ -109,10 +109,7 @@ seal(struct mend *m, struct vrv_seg *s, struct vrv_err *e)
     int rc = vrv_seg_foot(s, e);
     if (rc == 0)
         rc = vrv_vfs_sync_all(m->vfs, e);
-    if (rc == 0)
-        rc = vrv_seg_make_readonly(s, e);
-    s->state = VRV_SEG_SEALED;
-    return rc;
+    return rc == 0 ? vrv_seg_seal(s, e) : rc;
 }
 
 /* Files of s go aside, and come back as far as they are whole; *record says what there is now, and

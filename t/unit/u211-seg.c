@@ -139,8 +139,7 @@ seal(struct vrv_seg *s)
     need(vrv_seg_foot(s, &e), &e);
     s->state = VRV_SEG_FOOTED;
     need(vrv_vfs_sync_all(simdisk_vfs(disk), &e), &e);
-    need(vrv_seg_make_readonly(s, &e), &e);
-    s->state = VRV_SEG_SEALED;
+    need(vrv_seg_seal(s, &e), &e);
 }
 
 static void
@@ -584,6 +583,26 @@ test_renew(void)
     stop(s);
 }
 
+/* The handle was given up to make room, and a reader was faster than the sealing. */
+static void
+test_seal_while_read(void)
+{
+    struct vrv_err e = { 0 };
+    struct vrv_file *f;
+
+    start(24, 100);
+    struct vrv_seg *s = seg_new();
+    write_some(s, 0, 100, 1000);
+    s->state = VRV_SEG_CLOSED;
+    need(vrv_seg_foot(s, &e), &e);
+    vrv_files_clear(&files, &s->data);
+    s->state = VRV_SEG_SEALED;
+    need(vrv_seg_file_get(s, &f, &e), &e);
+    IS(vrv_seg_seal(s, &e), 0, "a segment is sealed while somebody reads it: %s", e.msg);
+    vrv_seg_file_put(s);
+    stop(s);
+}
+
 int
 main(void)
 {
@@ -604,6 +623,7 @@ main(void)
     for (int how = 0; how < 3; how++)
         test_open_damage(how);
     test_renew();
+    test_seal_while_read();
     forget_batches();
     return tap_done();
 }

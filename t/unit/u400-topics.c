@@ -276,6 +276,28 @@ test_held(void)
     rig_fini(&rig);
 }
 
+/* Its records left memory before a checkpoint began, so only those who hold it know of it. */
+static void
+test_let_go(void)
+{
+    struct vrv_err e = { 0 };
+
+    begin();
+    rig_topic(&rig, "t", 1, NULL);
+    (void)rig_put(&rig, rig_log(&rig, "t", 0), "a");
+    struct vrv_log_id id = rig_log(&rig, "t", 0)->id;
+    struct vrv_log *log = vrv_engine_log_ref(rig.eng, &id);
+    IS(vrv_engine_delete_topic(rig.eng, "t", &e), 0, "deleted while somebody holds a log of it");
+    rig_commit(&rig);
+    rig_flush(&rig);
+    vrv_engine_tend_step(rig.eng);
+    vrv_engine_want_checkpoint(rig.eng);
+    OK(vrv_engine_checkpoint_step(rig.eng), "a checkpoint has begun");
+    vrv_log_unref(&log);
+    OK(rig_checkpoint(&rig), "it goes on when nobody else holds the log any more");
+    rig_fini(&rig);
+}
+
 int
 main(void)
 {
@@ -286,5 +308,6 @@ main(void)
     test_delete_crash();
     test_name_again();
     test_held();
+    test_let_go();
     return tap_done();
 }
