@@ -97,7 +97,7 @@ flush_next(struct vrv_engine *eng)
 
 struct sync_set {
     struct vrv_seg *segs[SYNC_FILES_MAX];
-    struct vrv_file *files[2 * SYNC_FILES_MAX];
+    int files[SYNC_FILES_MAX]; /* of each, once they are open */
     size_t n;
     bool many; /* too many, or new names: sync the whole file system */
 };
@@ -126,15 +126,19 @@ add_dirty(struct sync_set *set, struct vrv_log *log)
 static int
 sync_few(struct vrv_engine *eng, struct sync_set *set, struct vrv_err *e)
 {
-    size_t open = 0;
+    struct vrv_file *v[2 * SYNC_FILES_MAX];
+    size_t open = 0, n = 0;
     int rc = 0;
 
-    for (; open < set->n && rc == 0; open += rc == 0)
-        rc = vrv_seg_sync_begin(set->segs[open], &set->files[2 * open], e);
-    if (rc == 0)
-        rc = vrv_vfs_sync_files(eng->o.vfs, set->files, 2 * set->n, e);
+    for (; open < set->n; n += (size_t)set->files[open++]) {
+        rc = set->files[open] = vrv_seg_sync_begin(set->segs[open], &v[n], e);
+        if (rc < 0)
+            break;
+    }
+    if (rc >= 0)
+        rc = vrv_vfs_sync_files(eng->o.vfs, v, n, e);
     while (open-- > 0)
-        vrv_seg_sync_done(set->segs[open]);
+        vrv_seg_sync_done(set->segs[open], set->files[open]);
     return rc;
 }
 

@@ -191,7 +191,7 @@ void vrv_log_capture(struct vrv_log *log, uint8_t **out, size_t *n, uint64_t *se
 /* The segments that aren't sealed (malloc'd).  All that they hold must be durable in the WAL or
  * below the captured state by the time this is kept. */
 void vrv_log_capture_open(struct vrv_log *log, uint8_t **out, size_t *n);
-enum { VRV_SEG_RECORD = 88 };
+enum { VRV_SEG_RECORD = 92 };
 void vrv_seg_record(const struct vrv_seg *s, uint8_t out[VRV_SEG_RECORD]);
 
 /* Fill a new log: sealed segments first, in ascending order, then the open ones, then the state.

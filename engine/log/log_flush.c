@@ -108,12 +108,16 @@ wants_footer(struct vrv_log *log)
 static int
 write_footers(struct vrv_log *log, struct vrv_err *e)
 {
+    struct vrv_seg_written w;
     struct vrv_seg *s;
 
     while ((s = wants_footer(log)) != NULL) {
-        int rc = vrv_seg_foot(s, e);
+        int rc = vrv_seg_foot(s, &w, e);
         if (rc < 0)
             return rc;
+        vrv_lock(&log->lock);
+        vrv_seg_apply(s, &w);
+        vrv_unlock(&log->lock);
         s->state = VRV_SEG_FOOTED;
     }
     return 0;

@@ -22,7 +22,7 @@
  *          producers
  * segment  0 i64 base, 8 i64 next, 16 u64 size, 24 u32 crc, 28 u32 index entries, 32 i64 created,
  *          40 i64 last append, 48 i64 min ts, 56 i64 max ts, 64 i64 max ts offset, 72 u64 position
- *          of the newest index entry, 80 u32 state, 84 u32 version
+ *          of the newest index entry, 80 u32 state, 84 u32 version, 88 u32 checksum of the index
  * open     any number of segments
  */
 enum { STATE_VERSION = 1, STATE_FIXED = 64 };
@@ -43,6 +43,7 @@ put_seg(uint8_t *p, const struct vrv_seg *s)
     vrv_put_le64(p + 72, s->indexed);
     vrv_put_le32(p + 80, (uint32_t)s->state);
     vrv_put_le32(p + 84, STATE_VERSION);
+    vrv_put_le32(p + 88, s->index_crc);
 }
 
 void
@@ -80,6 +81,7 @@ get_seg(struct vrv_log *log, const uint8_t *p, struct vrv_err *e)
     s->max_ts = (int64_t)vrv_get_le64(p + 56);
     s->max_ts_offset = (int64_t)vrv_get_le64(p + 64);
     s->indexed = vrv_get_le64(p + 72);
+    s->index_crc = vrv_get_le32(p + 88);
     s->interval = log->config->index_interval;
     return s;
 }

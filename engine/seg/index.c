@@ -66,9 +66,9 @@ check_ascent(const struct vrv_file *f, const struct vrv_index_entry *a,
 /* ---- writing ---- */
 
 int
-vrv_index_create(struct vrv_file *f, int64_t base, struct vrv_err *e)
+vrv_index_create(struct vrv_file *f, int64_t base, uint32_t *crc, struct vrv_err *e)
 {
-    uint8_t h[VRV_INDEX_HEADER] = {0};
+    uint8_t h[VRV_INDEX_HEADER] = { 0 };
 
     VRV_ASSERT(base >= 0);
     memcpy(h + VRV_IXH_MAGIC, VRV_INDEX_MAGIC, sizeof(VRV_INDEX_MAGIC));
@@ -76,14 +76,16 @@ vrv_index_create(struct vrv_file *f, int64_t base, struct vrv_err *e)
     vrv_put_le32(h + VRV_IXH_ENTRY_SIZE, VRV_INDEX_ENTRY);
     vrv_put_le64(h + VRV_IXH_BASE, (uint64_t)base);
     vrv_put_le32(h + VRV_IXH_CRC, vrv_crc32c(0, h, VRV_IXH_CRC));
+    *crc = vrv_crc32c(0, h, sizeof(h));
     return vrv_file_pwrite(f, h, sizeof(h), 0, e);
 }
 
 int
-vrv_index_write(
-    struct vrv_file *f, uint32_t at, const struct vrv_index_entry *v, uint32_t n, struct vrv_err *e)
+vrv_index_write(struct vrv_file *f, uint32_t at, const struct vrv_index_entry *v, uint32_t n,
+    uint32_t *crc, struct vrv_err *e)
 {
     uint8_t buf[WRITE_CHUNK * VRV_INDEX_ENTRY];
+    uint32_t sum = *crc;
 
     VRV_ASSERT(n <= UINT32_MAX - at);
     while (n > 0) {
@@ -96,10 +98,12 @@ vrv_index_write(
 
         if (rc < 0)
             return rc;
+        sum = vrv_crc32c(sum, buf, (size_t)k * VRV_INDEX_ENTRY);
         at += k;
         v += k;
         n -= k;
     }
+    *crc = sum;
     return 0;
 }
 
@@ -242,38 +246,33 @@ get_footer(struct vrv_seal *s, const uint8_t *in)
 }
 
 int
-vrv_index_seal(struct vrv_file *f, const struct vrv_seal *s, struct vrv_err *e)
+vrv_index_seal(struct vrv_file *f, const struct vrv_seal *s, uint32_t crc, struct vrv_err *e)
 {
     uint8_t footer[VRV_INDEX_FOOTER];
     uint64_t end = pos_of(s->entries);
-    uint32_t crc;
-    int rc;
 
     VRV_ASSERT(s->aborted == 0); /* nobody writes that section yet */
     VRV_ASSERT(s->next >= s->base);
-    rc = read_header(f, s->base, &crc, e);
-    if (rc < 0)
-        return rc;
-    rc = walk_entries(f, s, &crc, e);
-    if (rc < 0)
-        return rc;
     put_footer(footer, s);
-    crc = vrv_crc32c(crc, footer, VRV_IXF_CRC);
-    vrv_put_le32(footer + VRV_IXF_CRC, crc);
-    /* Cut first: a file that was prepared larger, or sealed before, has something behind (IX-2). */
-    rc = vrv_file_truncate(f, end, e);
-    if (rc < 0)
-        return rc;
-    return vrv_file_pwrite(f, footer, sizeof(footer), end, e);
+    vrv_put_le32(footer + VRV_IXF_CRC, vrv_crc32c(crc, footer, VRV_IXF_CRC));
+    /* Cut first: a file that was written further before a crash has something behind (IX-2). */
+    int rc = vrv_file_truncate(f, end, e);
+    return rc < 0 ? rc : vrv_file_pwrite(f, footer, sizeof(footer), end, e);
 }
 
 int
-vrv_index_check(struct vrv_file *f, const struct vrv_seal *s, struct vrv_err *e)
+vrv_index_check(struct vrv_file *f, const struct vrv_seal *s, uint32_t crc, struct vrv_err *e)
 {
-    uint32_t crc;
-    int rc = read_header(f, s->base, &crc, e);
+    uint32_t found;
+    int rc = read_header(f, s->base, &found, e);
 
-    return rc < 0 ? rc : walk_entries(f, s, &crc, e);
+    if (rc == 0)
+        rc = walk_entries(f, s, &found, e);
+    if (rc == 0 && found != crc)
+        rc = vrv_err_set(e, VRV_E_CORRUPT,
+            "%s: checksum of %" PRIu32 " entries is %08" PRIx32 ", expected %08" PRIx32, f->path,
+            s->entries, found, crc);
+    return rc;
 }
 
 /* Numbers of a footer must fit the file before anything is read by them (IX-2). */

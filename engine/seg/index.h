@@ -38,17 +38,19 @@ struct vrv_seal {
     int64_t max_ts_offset; /* base offset of the first batch that has max_ts; -1 for none */
 };
 
-/* Write the header of a new file (at position 0). */
-int vrv_index_create(struct vrv_file *f, int64_t base, struct vrv_err *e) VRV_MUST_CHECK;
-/* Write n entries behind the first `at` ones. */
+/* Write the header of a new file (at position 0); *crc is the checksum of it. */
+int vrv_index_create(struct vrv_file *f, int64_t base, uint32_t *crc, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* Write n entries behind the first `at` ones, and take *crc on over them; on an error *crc stays. */
 int vrv_index_write(struct vrv_file *f, uint32_t at, const struct vrv_index_entry *v, uint32_t n,
-    struct vrv_err *e) VRV_MUST_CHECK;
-/* Close it: footer behind the entries, the file cut there.  Reads the entries back to checksum
- * them, and checks that there are s->entries in ascending order (CORRUPT).  Not synced. */
-int vrv_index_seal(struct vrv_file *f, const struct vrv_seal *s, struct vrv_err *e) VRV_MUST_CHECK;
-/* Header and s->entries entries of a file that isn't sealed: whether they ascend within the
- * segment.  CORRUPT, VERSION. */
-int vrv_index_check(struct vrv_file *f, const struct vrv_seal *s, struct vrv_err *e)
+    uint32_t *crc, struct vrv_err *e) VRV_MUST_CHECK;
+/* Close it: footer behind the s->entries entries, the file cut there.  crc: of all before.  Not
+ * synced. */
+int vrv_index_seal(struct vrv_file *f, const struct vrv_seal *s, uint32_t crc, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* Header and s->entries entries of a file that isn't sealed: are they the ones with that checksum,
+ * and do they ascend within the segment?  CORRUPT, VERSION. */
+int vrv_index_check(struct vrv_file *f, const struct vrv_seal *s, uint32_t crc, struct vrv_err *e)
     VRV_MUST_CHECK;
 /* Header and footer of a sealed file, whole file's checksum verified.  CORRUPT, VERSION. */
 int vrv_index_read_seal(struct vrv_file *f, int64_t base, struct vrv_seal *s, struct vrv_err *e)

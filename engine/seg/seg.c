@@ -9,7 +9,7 @@
 #include "engine/base/mem.h"
 #include "engine/seg/seg_int.h"
 
-enum { WRITE_BEHIND_MIN = 128 * 1024 };
+enum { WRITE_BEHIND_MIN = 128 * 1024, PENDING_MAX = 32 };
 
 void
 vrv_log_dir(const struct vrv_log_id *id, char out[VRV_PATH_MAX])
@@ -78,6 +78,7 @@ vrv_seg_unref(struct vrv_seg *s)
         return;
     vrv_files_clear(s->files, &s->data);
     vrv_files_clear(s->files, &s->index);
+    free(s->pending);
     free(s);
 }
 
@@ -124,16 +125,16 @@ make_dirs(struct vrv_seg *s, struct vrv_err *e)
     return rc < 0 && rc != VRV_E_EXISTS ? rc : 0;
 }
 
+/* Once made, a file that is not there any more is an error, not a new one. */
 static unsigned
-write_flags(const struct vrv_seg *s)
+write_flags(bool made)
 {
-    /* Once made, a file that is not there any more is an error, not a new one. */
-    return s->made ? VRV_OPEN_WRITE : VRV_OPEN_WRITE | VRV_OPEN_CREATE;
+    return made ? VRV_OPEN_WRITE : VRV_OPEN_WRITE | VRV_OPEN_CREATE;
 }
 
 /* The first write since the log was opened: cut what a crash left behind the known end. */
 static int
-make_files(struct vrv_seg *s, struct vrv_file *data, struct vrv_file *index, struct vrv_err *e)
+make_data(struct vrv_seg *s, struct vrv_file *data, struct vrv_err *e)
 {
     uint64_t size = 0;
     int rc = vrv_file_size(data, &size, e);
@@ -146,41 +147,51 @@ make_files(struct vrv_seg *s, struct vrv_file *data, struct vrv_file *index, str
         rc = vrv_file_set_readonly(data, false, e);
     if (rc == 0)
         rc = vrv_file_truncate(data, s->flushed, e);
-    if (rc == 0)
-        rc = vrv_file_set_readonly(index, false, e);
-    /* Missing or damaged, it is made anew: it holds nothing that the data doesn't. */
-    if (rc == 0)
-        rc = vrv__seg_settle_index(s, index, e);
     s->made = s->fresh = rc == 0;
     return rc;
 }
 
 static int
-open_for_write(struct vrv_seg *s, struct vrv_file **data, struct vrv_file **index,
-    struct vrv_err *e)
+open_data(struct vrv_seg *s, struct vrv_file **data, struct vrv_err *e)
 {
     int rc = s->made ? 0 : make_dirs(s, e);
 
     if (rc == 0)
-        rc = get_data(s, write_flags(s), data, e);
-    if (rc < 0)
-        return rc;
-    rc = get_index(s, write_flags(s), index, e);
+        rc = get_data(s, write_flags(s->made), data, e);
     if (rc == 0 && !s->made) {
-        rc = make_files(s, *data, *index, e);
+        rc = make_data(s, *data, e);
         if (rc < 0)
-            vrv_files_put(s->files, &s->index);
+            vrv_files_put(s->files, &s->data);
     }
-    if (rc < 0)
-        vrv_files_put(s->files, &s->data);
     return rc;
 }
 
-static void
-close_after_write(struct vrv_seg *s)
+/* Missing or damaged, it is made anew: it holds nothing that the data doesn't. */
+static int
+make_index(struct vrv_seg *s, struct vrv_file *index, struct vrv_err *e)
 {
-    vrv_files_put(s->files, &s->index);
-    vrv_files_put(s->files, &s->data);
+    int rc = vrv_file_set_readonly(index, false, e);
+
+    if (rc == 0)
+        rc = vrv__seg_settle_index(s, index, e);
+    if (rc < 0)
+        return rc;
+    s->index_made = s->fresh = true;
+    atomic_store(&s->index_state, VRV_INDEX_GOOD);
+    return 0;
+}
+
+static int
+open_index(struct vrv_seg *s, struct vrv_file **index, struct vrv_err *e)
+{
+    int rc = get_index(s, write_flags(s->index_made), index, e);
+
+    if (rc == 0 && !s->index_made) {
+        rc = make_index(s, *index, e);
+        if (rc < 0)
+            vrv_files_put(s->files, &s->index);
+    }
+    return rc;
 }
 
 /* ---- writing ---- */
@@ -189,7 +200,7 @@ static struct vrv_seg_written
 written_now(const struct vrv_seg *s)
 {
     return (struct vrv_seg_written){ .flushed = s->flushed, .indexed = s->indexed, .crc = s->crc,
-        .index_n = s->index_n, .flushed_next = s->flushed_next, .min_ts = s->min_ts, .max_ts = s->max_ts,
+        .index_n = s->index_n, .index_crc = s->index_crc, .flushed_next = s->flushed_next, .min_ts = s->min_ts, .max_ts = s->max_ts,
         .max_ts_offset = s->max_ts_offset };
 }
 
@@ -227,34 +238,77 @@ note_batch(struct vrv_seg_written *w, const uint8_t *p, size_t n, uint32_t inter
     *vn += vrv__seg_note(w, &b, interval, &v[*vn]);
 }
 
+/* The pending entries and n more, to the file; they stay pending until all is well. */
+static int
+write_entries(struct vrv_seg *s, const struct vrv_index_entry *v, uint32_t n,
+    struct vrv_seg_written *w, struct vrv_err *e)
+{
+    struct vrv_file *index;
+    int rc = open_index(s, &index, e);
+
+    if (rc < 0)
+        return rc;
+    s->index_dirty = true;
+    w->index_crc = s->index_crc;
+    rc = vrv_index_write(index, w->index_n, s->pending, s->pending_n, &w->index_crc, e);
+    if (rc == 0)
+        rc = vrv_index_write(index, w->index_n + s->pending_n, v, n, &w->index_crc, e);
+    vrv_files_put(s->files, &s->index);
+    w->index_n += s->pending_n + n;
+    return rc;
+}
+
+static int
+add_entries(struct vrv_seg *s, const struct vrv_index_entry *v, uint32_t n,
+    struct vrv_seg_written *w, struct vrv_err *e)
+{
+    if (s->pending_n + n > PENDING_MAX) {
+        int rc = write_entries(s, v, n, w, e);
+        if (rc == 0)
+            s->pending_n = 0;
+        return rc;
+    }
+    if (s->pending == NULL && n > 0)
+        s->pending = vrv_mem_zero(PENDING_MAX * sizeof(*v));
+    for (uint32_t i = 0; i < n; i++)
+        s->pending[s->pending_n++] = v[i];
+    return 0;
+}
+
+static int
+write_data(struct vrv_seg *s, const struct iovec *batches, int n, size_t size, struct vrv_err *e)
+{
+    struct vrv_file *data;
+    int rc = open_data(s, &data, e);
+
+    if (rc < 0)
+        return rc;
+    s->dirty = true;
+    rc = vrv_file_pwritev(data, batches, n, s->flushed, e);
+    /* Let the disk begin now, so that the checkpoint's sync finds little left to do; many small
+     * pieces it is better given together. */
+    if (rc == 0 && size >= WRITE_BEHIND_MIN)
+        vrv_file_write_behind(data, s->flushed, size);
+    vrv_files_put(s->files, &s->data);
+    return rc;
+}
+
 int
 vrv_seg_write(struct vrv_seg *s, const struct iovec *batches, int n, uint32_t index_interval,
     struct vrv_seg_written *out, struct vrv_err *e)
 {
-    struct vrv_file *data, *index;
+    struct vrv_index_entry *v = vrv_mem_zero((size_t)n * sizeof(*v));
+    struct vrv_seg_written w = written_now(s);
     uint32_t vn = 0;
 
     VRV_ASSERT(s->state == VRV_SEG_OPEN || s->state == VRV_SEG_CLOSED);
     s->interval = index_interval;
-    int rc = open_for_write(s, &data, &index, e);
-    if (rc < 0)
-        return rc;
-    struct vrv_index_entry *v = vrv_mem_zero((size_t)n * sizeof(*v));
-    struct vrv_seg_written w = written_now(s);
     for (int i = 0; i < n; i++)
         note_batch(&w, batches[i].iov_base, batches[i].iov_len, index_interval, v, &vn);
-    s->dirty = true;
-    rc = vrv_file_pwritev(data, batches, n, s->flushed, e);
-    if (rc == 0 && vn > 0) {
-        rc = vrv_index_write(index, s->index_n, v, vn, e);
-        w.index_n += vn;
-    }
-    /* Let the disk begin now, so that the checkpoint's sync finds little left to do; many small
-     * pieces it is better given together. */
-    if (rc == 0 && w.flushed - s->flushed >= WRITE_BEHIND_MIN)
-        vrv_file_write_behind(data, s->flushed, w.flushed - s->flushed);
+    int rc = write_data(s, batches, n, w.flushed - s->flushed, e);
+    if (rc == 0)
+        rc = add_entries(s, v, vn, &w, e);
     free(v);
-    close_after_write(s);
     if (rc == 0)
         *out = w;
     return rc;
@@ -268,34 +322,40 @@ vrv_seg_apply(struct vrv_seg *s, const struct vrv_seg_written *w)
     s->indexed = w->indexed;
     s->crc = w->crc;
     s->index_n = w->index_n;
+    s->index_crc = w->index_crc;
     s->min_ts = w->min_ts;
     s->max_ts = w->max_ts;
     s->max_ts_offset = w->max_ts_offset;
 }
 
 int
-vrv_seg_foot(struct vrv_seg *s, struct vrv_err *e)
+vrv_seg_foot(struct vrv_seg *s, struct vrv_seg_written *out, struct vrv_err *e)
 {
+    struct vrv_seg_written w = written_now(s);
     struct vrv_file *data, *index;
-    struct vrv_seal seal = { .base = s->base, .next = s->next, .data_size = s->flushed,
-        .data_crc = s->crc, .entries = s->index_n, .min_ts = s->min_ts, .max_ts = s->max_ts,
-        .max_ts_offset = s->max_ts_offset };
 
     VRV_ASSERT(s->state == VRV_SEG_CLOSED && s->flushed == s->size);
-    int rc = open_for_write(s, &data, &index, e);
+    int rc = open_data(s, &data, e); /* that may cut it */
     if (rc < 0)
         return rc;
+    vrv_files_put(s->files, &s->data);
     s->dirty = true;
-    rc = vrv_index_seal(index, &seal, e);
-    if (rc == VRV_E_CORRUPT) {
-        rc = vrv__seg_refill_index(s, index, e);
-        if (rc == 0)
-            rc = vrv_index_seal(index, &seal, e);
-    }
-    if (rc == 0)
-        atomic_store(&s->index_state, VRV_INDEX_GOOD);
-    close_after_write(s);
-    return rc;
+    rc = write_entries(s, NULL, 0, &w, e);
+    if (rc < 0)
+        return rc;
+    struct vrv_seal seal = { .base = s->base, .next = s->next, .data_size = s->flushed,
+        .data_crc = s->crc, .entries = w.index_n, .min_ts = s->min_ts, .max_ts = s->max_ts,
+        .max_ts_offset = s->max_ts_offset };
+    rc = open_index(s, &index, e);
+    if (rc < 0)
+        return rc;
+    rc = vrv_index_seal(index, &seal, w.index_crc, e);
+    vrv_files_put(s->files, &s->index);
+    if (rc < 0)
+        return rc;
+    s->pending_n = 0;
+    *out = w;
+    return 0;
 }
 
 int
@@ -322,13 +382,25 @@ vrv_seg_seal(struct vrv_seg *s, struct vrv_err *e)
 int
 vrv_seg_sync_begin(struct vrv_seg *s, struct vrv_file *out[2], struct vrv_err *e)
 {
-    return open_for_write(s, &out[0], &out[1], e);
+    int rc = open_data(s, &out[0], e);
+
+    if (rc < 0)
+        return rc;
+    if (!s->index_dirty)
+        return 1;
+    rc = open_index(s, &out[1], e);
+    if (rc < 0)
+        vrv_files_put(s->files, &s->data);
+    return rc < 0 ? rc : 2;
 }
 
 void
-vrv_seg_sync_done(struct vrv_seg *s)
+vrv_seg_sync_done(struct vrv_seg *s, int files)
 {
-    close_after_write(s);
+    vrv_files_put(s->files, &s->data);
+    if (files == 2)
+        vrv_files_put(s->files, &s->index);
+    s->index_dirty = false;
 }
 
 /* ---- reading ---- */
@@ -366,21 +438,45 @@ vrv_seg_pread(struct vrv_seg *s, void *buf, size_t n, uint64_t pos, unsigned fla
     return got;
 }
 
-/* The header at pos.  1; 0 at the end of the written part. */
+/* Bytes of the data file around a header: small batches have several in one piece. */
+struct piece {
+    uint64_t pos;
+    size_t n;
+    uint8_t buf[4096];
+};
+
 static int
-header_at(struct vrv_seg *s, uint64_t pos, uint64_t flushed, unsigned flags, struct vrv_batch *b,
+load_piece(struct vrv_seg *s, struct piece *p, uint64_t pos, uint64_t flushed, unsigned flags,
     struct vrv_err *e)
 {
-    uint8_t h[VRV_BATCH_HEADER];
+    size_t want = flushed - pos < sizeof(p->buf) ? (size_t)(flushed - pos) : sizeof(p->buf);
+    ssize_t got = vrv_seg_pread(s, p->buf, want, pos, flags, e);
 
-    if (pos >= flushed)
-        return 0;
-    ssize_t got = vrv_seg_pread(s, h, sizeof(h), pos, flags, e);
+    p->n = 0;
     if (got < 0)
         return (int)got;
-    if ((flags & VRV_READ_NOWAIT) && got < (ssize_t)sizeof(h) && pos + sizeof(h) <= flushed)
+    if ((flags & VRV_READ_NOWAIT) && got < VRV_BATCH_HEADER && (size_t)got < want)
         return vrv_err_set(e, VRV_E_AGAIN, "the rest of a batch header is not in memory");
-    if (got != (ssize_t)sizeof(h) || vrv_batch_read(b, h, flushed - pos, NULL) < 0)
+    p->pos = pos;
+    p->n = (size_t)got;
+    return 0;
+}
+
+/* The header at pos.  1; 0 at the end of the written part. */
+static int
+header_at(struct vrv_seg *s, struct piece *p, uint64_t pos, uint64_t flushed, unsigned flags,
+    struct vrv_batch *b, struct vrv_err *e)
+{
+    if (pos >= flushed)
+        return 0;
+    if (pos < p->pos || pos + VRV_BATCH_HEADER > p->pos + p->n) {
+        int rc = load_piece(s, p, pos, flushed, flags, e);
+        if (rc < 0)
+            return rc;
+    }
+    size_t have = p->n - (size_t)(pos - p->pos);
+    if (have < VRV_BATCH_HEADER ||
+        vrv_batch_read(b, p->buf + (pos - p->pos), flushed - pos, NULL) < 0)
         return vrv_err_set(e, VRV_E_CORRUPT,
             "segment %" PRId64 ": no record batch at byte %" PRIu64, s->base, pos);
     return 1;
@@ -408,11 +504,11 @@ check_offsets(const struct vrv_seg *s, const struct vrv_batch *b, uint64_t pos, 
 
 /* The batch that was looked for: is the one behind it behind it? */
 static int
-check_found(struct vrv_seg *s, const struct vrv_seg_view *v, const struct vrv_batch *b,
-    uint64_t pos, unsigned flags, struct vrv_err *e)
+check_found(struct vrv_seg *s, struct piece *p, const struct vrv_seg_view *v,
+    const struct vrv_batch *b, uint64_t pos, unsigned flags, struct vrv_err *e)
 {
     struct vrv_batch next;
-    int rc = header_at(s, pos + b->size, v->flushed, flags, &next, e);
+    int rc = header_at(s, p, pos + b->size, v->flushed, flags, &next, e);
 
     return rc > 0 ? check_offsets(s, b, pos, b->base_offset, next.base_offset, e)
                   : rc < 0 && rc != VRV_E_CORRUPT ? rc
@@ -426,10 +522,11 @@ walk(struct vrv_seg *s, const struct vrv_seg_view *v, const struct sought *q,
     struct vrv_err *e)
 {
     int64_t least = s->base;
+    struct piece p = { .n = 0 };
     struct vrv_batch b;
 
     for (uint64_t pos = from != NULL ? from->pos : 0;; pos += b.size) {
-        int rc = header_at(s, pos, v->flushed, flags, &b, e);
+        int rc = header_at(s, &p, pos, v->flushed, flags, &b, e);
 
         if (rc > 0)
             rc = check_offsets(s, &b, pos, least, v->flushed_next, e);
@@ -446,7 +543,7 @@ walk(struct vrv_seg *s, const struct vrv_seg_view *v, const struct sought *q,
         if ((q->by_time ? b.max_ts : vrv_batch_last_offset(&b)) >= q->key) {
             out->size = b.size;
             out->base = b.base_offset;
-            return check_found(s, v, &b, pos, flags, e);
+            return check_found(s, &p, v, &b, pos, flags, e);
         }
     }
 }
@@ -458,12 +555,11 @@ ask_index(struct vrv_seg *s, const struct vrv_seg_view *v, const struct sought *
 {
     struct vrv_file *f;
     bool found = false;
-    int rc = 1;
+    int rc;
 
     if (v->index_n == 0)
         return 0;
-    if (atomic_load(&s->state) == VRV_SEG_SEALED)
-        rc = vrv__seg_index_ready(s, flags, e);
+    rc = vrv__seg_index_ready(s, v, flags, e);
     if (rc <= 0)
         return rc;
     rc = get_index(s, read_flags(s), &f, e);

@@ -4,8 +4,12 @@
  *   open ──roll──► closed ──footer written, synced──► sealed (read-only, never changes again)
  *
  * Batches get their place in a segment when they are appended (size grows); the flusher writes
- * them later (flushed follows).  The data file is Kafka's format byte for byte.  Files are made
+ * them later (flushed follows).  The data file is Kafka's format byte for byte.  It is made
  * at the first write, and whatever a crash left behind the known end is cut then.
+ *
+ * Index entries wait in memory until there are some: thousands of partitions that grow slowly would
+ * otherwise write twice as many blocks.  Those not written at a crash are missing for good; behind
+ * the last entry a look-up walks a little further.
  *
  * Threads: one writer (the flusher).  Fields are guarded by the log's lock; the writer reads the
  * ones that only it changes without.  Readers hold a reference and a copy of `flushed` and
@@ -30,7 +34,7 @@ struct vrv_log_id {
 
 enum vrv_seg_state { VRV_SEG_OPEN, VRV_SEG_CLOSED, VRV_SEG_FOOTED, VRV_SEG_SEALED };
 
-/* Of a sealed segment: unknown until its index was checked, at first use. */
+/* Unknown until the index that an earlier process left was checked, at first use. */
 enum vrv_index_state { VRV_INDEX_UNKNOWN, VRV_INDEX_GOOD, VRV_INDEX_BAD };
 
 struct vrv_seg {
@@ -46,13 +50,16 @@ struct vrv_seg {
     uint64_t flushed;       /* bytes in the file */
     int64_t flushed_next;   /* one past the last offset of them */
     uint32_t crc;
-    uint32_t index_n;       /* entries in the index file */
-    uint64_t indexed;       /* position of the newest of them */
+    uint32_t index_n;       /* entries in the index file, */
+    _Atomic uint32_t index_crc; /* and its checksum */
+    uint64_t indexed;       /* position of the newest entry, be it a pending one */
+    struct vrv_index_entry *pending; /* entries that the file will get, many at once */
+    uint32_t pending_n;
     int64_t min_ts, max_ts, max_ts_offset;
     int64_t interval;       /* index interval, -1: not known */
-    bool made;              /* files are there, cut to flushed and index_n */
-    bool dirty;             /* written since the last sync */
-    bool fresh;             /* its names are not synced yet */
+    bool made, index_made;  /* the file is there, and is what we know of it */
+    bool dirty, index_dirty; /* written since the last sync */
+    bool fresh;             /* a name is not synced yet */
     _Atomic(enum vrv_index_state) index_state;
     struct vrv_files *files;
     struct vrv_file_slot data, index;
@@ -74,7 +81,7 @@ void vrv_seg_unref(struct vrv_seg *s); /* NULL is fine */
 /* What writing changes: computed without the lock, put in place under it. */
 struct vrv_seg_written {
     uint64_t flushed, indexed;
-    uint32_t crc, index_n;
+    uint32_t crc, index_n, index_crc;
     int64_t flushed_next, min_ts, max_ts, max_ts_offset;
 };
 
@@ -84,20 +91,20 @@ int vrv_seg_write(struct vrv_seg *s, const struct iovec *batches, int n, uint32_
     struct vrv_seg_written *out, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_seg_apply(struct vrv_seg *s, const struct vrv_seg_written *w); /* log's lock held */
 
-/* All is written and nothing will follow: write the footer.  Not synced. */
-int vrv_seg_foot(struct vrv_seg *s, struct vrv_err *e) VRV_MUST_CHECK;
+/* All is written and nothing will follow: write the footer.  Not synced.  NOSPACE as above. */
+int vrv_seg_foot(struct vrv_seg *s, struct vrv_seg_written *out, struct vrv_err *e) VRV_MUST_CHECK;
 /* Its record is durable: no more writing, whatever becomes of the files' mode. */
 int vrv_seg_seal(struct vrv_seg *s, struct vrv_err *e) VRV_MUST_CHECK;
-/* Both files, for syncing; _done when that is over. */
+/* The files that must be synced, one or two: how many, or an error; _done when that is over. */
 int vrv_seg_sync_begin(struct vrv_seg *s, struct vrv_file *out[2], struct vrv_err *e)
     VRV_MUST_CHECK;
-void vrv_seg_sync_done(struct vrv_seg *s);
+void vrv_seg_sync_done(struct vrv_seg *s, int files);
 
 /* A place to start reading: the batch that contains `offset`, or the first one behind it when it
  * fell into a hole. */
 struct vrv_seg_view {
     uint64_t flushed; /* copies, taken under the log's lock */
-    uint32_t index_n;
+    uint32_t index_n, index_crc;
     int64_t flushed_next, next;
 };
 struct vrv_seg_view vrv_seg_view(const struct vrv_seg *s);
@@ -126,11 +133,11 @@ void vrv_seg_file_put(struct vrv_seg *s);
  * in *seal (but entries: 0).  Stops at the first damage: CORRUPT, *seal is of what is before. */
 int vrv_seg_check(struct vrv_seg *s, uint64_t size, struct vrv_seal *seal, struct vrv_err *e)
     VRV_MUST_CHECK;
-/* Write the index anew from the data (below `size`), under the same name, at once durable.  It
- * gets s->index_n entries; they are the ones that writing made when the interval is the one that
- * was used then.  sealed: with a footer, read-only; CORRUPT when the data is not what s says. */
-int vrv_seg_rebuild_index(struct vrv_seg *s, uint64_t size, bool sealed, uint32_t index_interval,
-    struct vrv_err *e) VRV_MUST_CHECK;
+/* Write the index of a sealed segment anew from the data, under the same name, at once durable.
+ * It gets s->index_n entries; they are the ones that writing made when the interval is the one
+ * that was used then.  CORRUPT when the data is not what s says. */
+int vrv_seg_rebuild_index(struct vrv_seg *s, uint32_t index_interval, struct vrv_err *e)
+    VRV_MUST_CHECK;
 /* Delete the files now. */
 int vrv_seg_delete_files(struct vrv_files *files, const struct vrv_log_id *id, int64_t base,
     struct vrv_err *e) VRV_MUST_CHECK;

@@ -61,6 +61,7 @@ struct filler {
     uint32_t want; /* entries, all in all */
     uint32_t n;    /* of them in the file */
     uint32_t held; /* and in v */
+    uint32_t crc;  /* of the file */
     struct vrv_index_entry v[ENTRIES_AT_ONCE];
     struct vrv_index_entry last;
 };
@@ -68,7 +69,7 @@ struct filler {
 static int
 spill(struct filler *x, struct vrv_err *e)
 {
-    int rc = x->held > 0 ? vrv_index_write(x->f, x->n, x->v, x->held, e) : 0;
+    int rc = vrv_index_write(x->f, x->n, x->v, x->held, &x->crc, e);
 
     x->n += x->held;
     x->held = 0;
@@ -105,17 +106,17 @@ next_batch(struct vrv_seg_walk *k, const struct source *src, struct vrv_batch *b
     return rc;
 }
 
-/* Header and entries, into f. */
+/* Header and entries, into f; their checksum in *crc. */
 static int
 fill_index(struct vrv_seg *s, struct vrv_file *f, const struct source *src, struct vrv_seal *seal,
-    struct vrv_err *e)
+    uint32_t *crc, struct vrv_err *e)
 {
     struct filler x = { .f = f, .want = s->index_n, .last = { s->base, 0, INT64_MIN } };
     struct vrv_seg_written w = written_none(s);
     struct vrv_index_entry entry;
     struct vrv_seg_walk k;
     struct vrv_batch b;
-    int rc = vrv_index_create(f, s->base, e), more = 1;
+    int rc = vrv_index_create(f, s->base, &x.crc, e), more = 1;
 
     vrv_seg_walk_init(&k, s, src->size);
     while (rc == 0 && (more = next_batch(&k, src, &b, e)) > 0) {
@@ -130,6 +131,7 @@ fill_index(struct vrv_seg *s, struct vrv_file *f, const struct source *src, stru
     if (rc == 0)
         rc = spill(&x, e);
     w.index_n = x.n;
+    *crc = x.crc;
     seal_of(s, &k, &w, seal);
     vrv_seg_walk_fini(&k);
     return rc;
@@ -141,13 +143,28 @@ interval_of(const struct vrv_seg *s)
     return s->interval >= 0 ? (uint32_t)s->interval : INTERVAL_DEFAULT;
 }
 
-int
-vrv__seg_refill_index(struct vrv_seg *s, struct vrv_file *f, struct vrv_err *e)
+static int
+refill_index(struct vrv_seg *s, struct vrv_file *f, struct vrv_err *e)
 {
     struct source src = { s->flushed, interval_of(s), true };
     struct vrv_seal seal;
+    uint32_t crc;
+    int rc = fill_index(s, f, &src, &seal, &crc, e);
 
-    return fill_index(s, f, &src, &seal, e);
+    if (rc == 0)
+        s->index_crc = crc;
+    return rc;
+}
+
+static int
+create_index(struct vrv_seg *s, struct vrv_file *f, struct vrv_err *e)
+{
+    uint32_t crc;
+    int rc = vrv_index_create(f, s->base, &crc, e);
+
+    if (rc == 0)
+        s->index_crc = crc;
+    return rc;
 }
 
 int
@@ -155,34 +172,35 @@ vrv__seg_settle_index(struct vrv_seg *s, struct vrv_file *f, struct vrv_err *e)
 {
     struct vrv_seal seal = { .base = s->base, .next = s->flushed_next, .data_size = s->flushed,
         .entries = s->index_n };
-    int rc = s->index_n > 0 ? vrv_index_check(f, &seal, e) : vrv_index_create(f, s->base, e);
-
-    return rc == VRV_E_CORRUPT ? vrv__seg_refill_index(s, f, e) : rc;
+    if (s->index_n == 0)
+        return create_index(s, f, e);
+    int rc = vrv_index_check(f, &seal, s->index_crc, e);
+    return rc == VRV_E_CORRUPT ? refill_index(s, f, e) : rc;
 }
 
 /* ---- replacing the file ---- */
 
 static int
-write_temporary(struct vrv_seg *s, const char *tmp, uint64_t size, bool sealed, uint32_t interval,
-    struct vrv_err *e)
+write_temporary(struct vrv_seg *s, const char *tmp, uint32_t interval, struct vrv_err *e)
 {
-    struct source src = { size, interval, false };
+    struct source src = { s->flushed, interval, false };
     struct vrv_file *f = NULL;
     struct vrv_seal seal;
+    uint32_t crc = 0;
     int rc = vrv_vfs_open(s->files->vfs, tmp, VRV_OPEN_WRITE | VRV_OPEN_CREATE, &f, e);
 
     if (rc == 0)
         rc = vrv_file_truncate(f, 0, e); /* an earlier attempt may have left one */
     if (rc == 0)
-        rc = fill_index(s, f, &src, &seal, e);
-    if (rc == 0 && sealed && (seal.next != s->next || seal.data_crc != s->crc))
+        rc = fill_index(s, f, &src, &seal, &crc, e);
+    if (rc == 0 && (seal.next != s->next || seal.data_crc != s->crc))
         rc = vrv_err_set(e, VRV_E_CORRUPT,
             "segment %" PRId64 ": its data is not what was sealed (checksum %08" PRIx32
             ", not %08" PRIx32 "; up to offset %" PRId64 ", not %" PRId64 ")",
             s->base, seal.data_crc, s->crc, seal.next, s->next);
-    if (rc == 0 && sealed)
-        rc = vrv_index_seal(f, &seal, e);
-    if (rc == 0 && sealed)
+    if (rc == 0)
+        rc = vrv_index_seal(f, &seal, crc, e);
+    if (rc == 0)
         rc = vrv_file_set_readonly(f, true, e);
     if (rc == 0)
         rc = vrv_file_sync(f, e);
@@ -191,15 +209,14 @@ write_temporary(struct vrv_seg *s, const char *tmp, uint64_t size, bool sealed, 
 }
 
 int
-vrv_seg_rebuild_index(struct vrv_seg *s, uint64_t size, bool sealed, uint32_t index_interval,
-    struct vrv_err *e)
+vrv_seg_rebuild_index(struct vrv_seg *s, uint32_t index_interval, struct vrv_err *e)
 {
     char tmp[VRV_PATH_MAX], path[VRV_PATH_MAX], dir[VRV_PATH_MAX];
 
     vrv_seg_path(&s->log, s->base, "index.tmp", tmp);
     vrv_seg_path(&s->log, s->base, "index", path);
     vrv_log_dir(&s->log, dir);
-    int rc = write_temporary(s, tmp, size, sealed, index_interval, e);
+    int rc = write_temporary(s, tmp, index_interval, e);
     if (rc == 0)
         rc = vrv_vfs_rename(s->files->vfs, tmp, path, e);
     if (rc < 0) {
@@ -211,7 +228,7 @@ vrv_seg_rebuild_index(struct vrv_seg *s, uint64_t size, bool sealed, uint32_t in
     return vrv_vfs_sync_dir(s->files->vfs, dir, e);
 }
 
-/* ---- the first use of a sealed segment's index ---- */
+/* ---- the first use of an index ---- */
 
 /* Read as a whole: its checksum finds what no look-up could, and its footer says that it is this
  * segment's. */
@@ -251,7 +268,7 @@ check_or_rebuild(struct vrv_seg *s, struct vrv_err *e)
     vrv_lock(&rebuilding);
     rc = check_sealed(s, e); /* another thread may have been faster */
     if (is_bad(rc)) {
-        rc = vrv_seg_rebuild_index(s, s->flushed, true, interval_of(s), e);
+        rc = vrv_seg_rebuild_index(s, interval_of(s), e);
         if (rc < 0)
             rc = VRV_E_CORRUPT;
     }
@@ -259,8 +276,26 @@ check_or_rebuild(struct vrv_seg *s, struct vrv_err *e)
     return rc;
 }
 
+/* Until the writer comes, who makes it anew, look-ups do without a bad one. */
+static int
+check_open(struct vrv_seg *s, const struct vrv_seg_view *v, struct vrv_err *e)
+{
+    struct vrv_seal seal = { .base = s->base, .next = v->flushed_next, .data_size = v->flushed,
+        .entries = v->index_n };
+    char path[VRV_PATH_MAX];
+    struct vrv_file *f = NULL;
+
+    vrv_seg_path(&s->log, s->base, "index", path);
+    int rc = vrv_vfs_open(s->files->vfs, path, 0, &f, e);
+    if (rc == 0)
+        rc = vrv_index_check(f, &seal, v->index_crc, e);
+    vrv_file_close(&f);
+    return rc == VRV_E_NOTFOUND ? VRV_E_CORRUPT : rc;
+}
+
 int
-vrv__seg_index_ready(struct vrv_seg *s, unsigned flags, struct vrv_err *e)
+vrv__seg_index_ready(struct vrv_seg *s, const struct vrv_seg_view *v, unsigned flags,
+    struct vrv_err *e)
 {
     enum vrv_index_state st = atomic_load(&s->index_state);
 
@@ -268,9 +303,11 @@ vrv__seg_index_ready(struct vrv_seg *s, unsigned flags, struct vrv_err *e)
         return st == VRV_INDEX_GOOD;
     if (flags & VRV_READ_NOWAIT)
         return vrv_err_set(e, VRV_E_AGAIN, "the index was not checked yet");
-    int rc = check_or_rebuild(s, e);
+    int rc = s->state == VRV_SEG_SEALED ? check_or_rebuild(s, e) : check_open(s, v, e);
     if (rc < 0 && rc != VRV_E_CORRUPT)
         return rc;
-    atomic_store(&s->index_state, rc == 0 ? VRV_INDEX_GOOD : VRV_INDEX_BAD);
+    /* The writer may have made it good meanwhile. */
+    (void)atomic_compare_exchange_strong(
+        &s->index_state, &st, rc == 0 ? VRV_INDEX_GOOD : VRV_INDEX_BAD);
     return rc == 0;
 }

@@ -22,6 +22,7 @@ seg_through(struct vrv_files *files, const struct vrv_seg *s)
     c->flushed_next = s->flushed_next;
     c->crc = s->crc;
     c->index_n = s->index_n;
+    c->index_crc = s->index_crc;
     c->indexed = s->indexed;
     c->min_ts = s->min_ts;
     c->max_ts = s->max_ts;
@@ -31,15 +32,16 @@ seg_through(struct vrv_files *files, const struct vrv_seg *s)
     return c;
 }
 
+/* That of a growing segment is made anew by who writes there next. */
 int
 mend_index(struct mend *m, const struct damage *d, struct vrv_err *e)
 {
-    struct vrv_seg *s = seg_through(&m->files, d->seg);
     int rc = mend_move(m, d->path, e);
 
-    if (rc == 0)
-        rc = vrv_seg_rebuild_index(s, s->flushed, s->state == VRV_SEG_SEALED,
-            d->log->log->config->index_interval, e);
+    if (rc < 0 || d->seg->state != VRV_SEG_SEALED)
+        return rc;
+    struct vrv_seg *s = seg_through(&m->files, d->seg);
+    rc = vrv_seg_rebuild_index(s, d->log->log->config->index_interval, e);
     vrv_seg_unref(s);
     return rc;
 }
@@ -105,10 +107,14 @@ keep_batches(struct vrv_seg *old, struct vrv_seg *to, int64_t limit, uint32_t in
 static int
 seal(struct mend *m, struct vrv_seg *s, struct vrv_err *e)
 {
+    struct vrv_seg_written w;
+
     s->state = VRV_SEG_CLOSED;
-    int rc = vrv_seg_foot(s, e);
-    if (rc == 0)
+    int rc = vrv_seg_foot(s, &w, e);
+    if (rc == 0) {
+        vrv_seg_apply(s, &w);
         rc = vrv_vfs_sync_all(m->vfs, e);
+    }
     return rc == 0 ? vrv_seg_seal(s, e) : rc;
 }
 

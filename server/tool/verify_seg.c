@@ -43,7 +43,7 @@ check_index_file(struct vrv_file *f, const struct vrv_seg *s, bool sealed, struc
 {
     struct vrv_seal seal = { .base = s->base, .next = s->flushed_next, .data_size = s->flushed,
         .entries = s->index_n };
-    int rc = sealed ? vrv_index_read_seal(f, s->base, &seal, e) : vrv_index_check(f, &seal, e);
+    int rc = sealed ? vrv_index_read_seal(f, s->base, &seal, e) : vrv_index_check(f, &seal, s->index_crc, e);
 
     if (rc < 0 || !sealed)
         return rc;
@@ -55,7 +55,7 @@ check_index_file(struct vrv_file *f, const struct vrv_seg *s, bool sealed, struc
     return 0;
 }
 
-/* Only a seal or an entry can be wrong: the index of a growing segment may not be there yet. */
+/* The index of a growing segment may not be there yet, or not any more. */
 static int
 verify_index(struct report *r, struct view_log *vl, struct vrv_seg *s, struct vrv_err *e)
 {
@@ -65,6 +65,8 @@ verify_index(struct report *r, struct view_log *vl, struct vrv_seg *s, struct vr
     if (!sealed && s->index_n == 0)
         return 0;
     int rc = open_file(r, s, "index", &f, e);
+    if (rc == VRV_E_NOTFOUND && !sealed)
+        return 0;
     if (rc == 0)
         rc = check_index_file(f, s, sealed, e);
     vrv_file_close(&f);
