@@ -265,8 +265,8 @@ struct replay {
 };
 
 static int
-replay_item(struct replay *r, const struct vrv_wal_item *it, const uint8_t *bytes, uint64_t seq,
-    struct vrv_err *e)
+replay_item(struct replay *r, const struct vrv_wal_item *it, const uint8_t *bytes,
+    struct vrv_slab *slab, uint64_t seq, struct vrv_err *e)
 {
     struct vrv_log_id id = { it->topic, it->partition };
     struct vrv_log *log = vrv_engine_log(r->eng, &id);
@@ -278,7 +278,10 @@ replay_item(struct replay *r, const struct vrv_wal_item *it, const uint8_t *byte
     en->owner = log;
     en->item = *it;
     en->seq = seq;
-    if (it->size > 0) {
+    if (it->size > 0 && slab != NULL) {
+        en->slab = vrv_slab_ref(slab);
+        en->bytes = bytes;
+    } else if (it->size > 0) {
         uint8_t *copy = vrv_fill_take(&r->fill, &r->eng->pool, it->size, true, &en->slab);
 
         memcpy(copy, bytes, it->size);
@@ -302,7 +305,7 @@ replay_item(struct replay *r, const struct vrv_wal_item *it, const uint8_t *byte
 }
 
 static int
-replay_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+replay_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab, struct vrv_err *e)
 {
     struct replay *r = ctx;
     struct vrv_wal_head h;
@@ -318,7 +321,7 @@ replay_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
             return vrv_err_set(e, VRV_E_CORRUPT,
                 "write-ahead log, entry %" PRIu64 ": not an entry, though the checksum holds",
                 h.first_seq + i);
-        rc = replay_item(r, &it, bytes + at + VRV_WAL_ENTRY_HEADER, h.first_seq + i, e);
+        rc = replay_item(r, &it, bytes + at + VRV_WAL_ENTRY_HEADER, slab, h.first_seq + i, e);
         at += VRV_WAL_ENTRY_HEADER + it.size;
     }
     return rc;
@@ -347,7 +350,7 @@ open_device(struct vrv_engine *eng, struct loading *l, struct replay *r, struct 
 {
     struct vrv_wal_file_opts o = { .dir = "wal", .wal_id = eng->wal_id,
         .files = eng->o.wal_files, .file_bytes = eng->o.wal_file_bytes,
-        .direct = eng->o.wal_direct, .create = !l->has_wal,
+        .pool = &eng->pool, .direct = eng->o.wal_direct, .create = !l->has_wal,
         .fill_first = eng->o.wal_fill_first };
 
     if (eng->o.wal != NULL)
@@ -387,7 +390,7 @@ vrv_engine_replay(struct vrv_engine *eng, const uint8_t *group, size_t n, struct
 {
     /* Groups may be small: they share slabs over the calls. */
     struct replay r = { .eng = eng, .live = true, .fill = eng->replay_fill };
-    int rc = replay_group(&r, group, n, e);
+    int rc = replay_group(&r, group, n, NULL, e);
 
     eng->replay_fill = r.fill;
     if (r.first != NULL) /* also after an error: their logs hold them */

@@ -16,6 +16,7 @@
 
 #include "engine/base/err.h"
 
+struct vrv_slab;
 struct vrv_waldev;
 
 /* One write.  The bytes stay as they are, at that address, until it is done. */
@@ -28,8 +29,10 @@ struct vrv_wal_group {
     void (*done)(struct vrv_wal_group *g, int status, const struct vrv_err *e);
 };
 
-/* A group that recovery found.  Returning not zero stops the replay with that error. */
-typedef int vrv_wal_replay_fn(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e);
+/* A group that recovery found.  slab, unless it is NULL, holds the bytes: who keeps them takes a
+ * reference instead of a copy.  Returning not zero stops the replay with that error. */
+typedef int vrv_wal_replay_fn(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab,
+    struct vrv_err *e);
 
 /* What recovery found. */
 struct vrv_wal_found {

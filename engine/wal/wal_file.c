@@ -372,6 +372,7 @@ wal_file_new(struct vrv_vfs *vfs, const struct vrv_wal_file_opts *o)
     w->wal_id = o->wal_id;
     w->n = o->files;
     w->file_bytes = o->file_bytes;
+    w->pool = o->pool;
     w->direct = o->direct;
     w->ring = vrv_mem_zero(o->files * sizeof(*w->ring));
     vrv_lock_init(&w->lock, VRV_LOCK_waldev);

@@ -16,6 +16,7 @@
 
 #include "engine/contract/waldev.h"
 #include "engine/os/vfs.h"
+#include "engine/tail/slab.h"
 
 enum { VRV_WAL_FILES_MAX = 64, VRV_WAL_FILE_MIN = 64 * 1024 };
 
@@ -24,6 +25,7 @@ struct vrv_wal_file_opts {
     uint64_t wal_id;
     unsigned files;       /* how many, at least 2 */
     size_t file_bytes;    /* each, header and all */
+    struct vrv_slab_pool *pool; /* for what recovery reads */
     bool direct;          /* try O_DIRECT */
     bool create;          /* a new WAL: no file may be there; else all of them must be */
     size_t fill_first;    /* when creating: fill so much at once, the rest by _prepare */

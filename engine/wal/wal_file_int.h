@@ -23,6 +23,7 @@ struct wal_file {
     uint64_t wal_id;
     unsigned n;
     size_t file_bytes;
+    struct vrv_slab_pool *pool;
     bool direct;
     unsigned fill;      /* file that the filling has come to; filling thread only */
     struct vrv_err list_err;

@@ -21,7 +21,8 @@
 #include "engine/wal/wal_file_int.h"
 #include "engine/wal/wal_format.h"
 
-enum { FORMAT_VERSION = 1, WINDOW = 4 * 1024 * 1024, BLOCK = VRV_DIRECT_ALIGN };
+/* A window and what aligns it fit a slab that is kept for reuse. */
+enum { FORMAT_VERSION = 1, BLOCK = VRV_DIRECT_ALIGN, WINDOW = 4 * 1024 * 1024 - 2 * BLOCK };
 
 static const char magic[8] = "VRVWAL1";
 
@@ -91,7 +92,9 @@ struct found_group {
     unsigned file;
     uint64_t pos;
     size_t n;  /* header, payload and padding */
-    bool ok;   /* the payload's checksum holds */
+    bool ok;   /* the payload's checksum holds, */
+    struct vrv_slab *slab; /* and this, or NULL, */
+    const uint8_t *p;      /* holds the group */
 };
 
 struct scan {
@@ -100,10 +103,35 @@ struct scan {
     uint64_t durable_end; /* the highest that any group testifies to */
     struct found_group *v;
     size_t count, cap;
-    uint8_t *buf;         /* window on the file being read */
+    /* window on the file being read */
+    struct vrv_slab *slab;
+    uint8_t *buf;         /* in it, aligned */
     uint64_t buf_pos;
-    size_t buf_n, buf_cap;
+    size_t buf_n;
 };
+
+/* Move the window to pos; what it has of that already is not read again. */
+static int
+move_window(struct scan *s, struct ring_file *rf, uint64_t pos, size_t n, struct vrv_err *e)
+{
+    size_t want = n > WINDOW ? n : WINDOW, have = 0;
+
+    if (want > rf->filled - pos)
+        want = rf->filled - pos;
+    struct vrv_slab *slab = vrv_slab_get_must(s->w->pool, want + BLOCK);
+    uint8_t *p = slab->data + (BLOCK - (uintptr_t)slab->data % BLOCK) % BLOCK;
+    if (pos >= s->buf_pos && pos < s->buf_pos + s->buf_n) {
+        have = (size_t)(s->buf_pos + s->buf_n - pos);
+        memcpy(p, s->buf + (pos - s->buf_pos), have);
+    }
+    vrv_slab_unref(s->slab);
+    s->slab = slab;
+    s->buf = p;
+    s->buf_pos = pos;
+    int rc = vrv_file_read_full(rf->f, p + have, want - have, pos + have, e);
+    s->buf_n = rc == 0 ? want : 0;
+    return rc;
+}
 
 /* n bytes at pos of file i, or NULL with *rc: 0 when the file ends before. */
 static const uint8_t *
@@ -114,23 +142,9 @@ window(struct scan *s, unsigned i, uint64_t pos, size_t n, int *rc, struct vrv_e
     *rc = 0;
     if (pos + n > rf->filled)
         return NULL;
-    if (pos >= s->buf_pos && pos + n <= s->buf_pos + s->buf_n)
-        return s->buf + (pos - s->buf_pos);
-    size_t want = n > WINDOW ? n : WINDOW;
-    if (want > rf->filled - pos)
-        want = rf->filled - pos;
-    if (want > s->buf_cap) {
-        free(s->buf);
-        s->buf = aligned_buffer(want);
-        s->buf_cap = want;
-    }
-    s->buf_n = 0;
-    *rc = vrv_file_read_full(rf->f, s->buf, want, pos, e);
-    if (*rc < 0)
-        return NULL;
-    s->buf_pos = pos;
-    s->buf_n = want;
-    return s->buf;
+    if (pos < s->buf_pos || pos + n > s->buf_pos + s->buf_n)
+        *rc = move_window(s, rf, pos, n, e);
+    return *rc == 0 ? s->buf + (pos - s->buf_pos) : NULL;
 }
 
 static size_t
@@ -159,6 +173,10 @@ scan_block(struct scan *s, unsigned i, uint64_t pos, size_t *step, struct vrv_er
     *step = g.ok ? g.n : BLOCK;
     if (g.h.slot < s->trim)
         return rc;
+    if (g.ok) {
+        g.slab = vrv_slab_ref(s->slab);
+        g.p = p;
+    }
     VRV_PUSH_ROOM(s->v, s->count, s->cap);
     s->v[s->count++] = g;
     return rc;
@@ -241,20 +259,12 @@ static int
 replay_one(struct scan *s, const struct found_group *g, vrv_wal_replay_fn *fn, void *ctx,
     struct vrv_wal_found *found, struct vrv_err *e)
 {
-    int rc;
-    const uint8_t *p;
-
-    if (s->buf_n > 0 && (found->groups == 0 || g[-1].file != g->file))
-        s->buf_n = 0;
-    p = window(s, g->file, g->pos, g->n, &rc, e);
-    if (p == NULL)
-        return rc < 0 ? rc : vrv_err_set(e, VRV_E_CORRUPT, "%s: a group vanished", s->w->dir);
-    if (!vrv_wal_payload_ok(&g->h, p, g->n) || g->h.first_seq != found->next_seq)
+    if (g->h.first_seq != found->next_seq)
         return vrv_err_set(e, VRV_E_CORRUPT,
             "%s/%06u.wal: group %" PRIu64 " does not follow the one before it (entry %" PRIu64
             ", expected %" PRIu64 ")", s->w->dir, g->file + 1, g->h.slot, g->h.first_seq,
             found->next_seq);
-    rc = fn(ctx, p, VRV_WAL_GROUP_HEADER + (size_t)g->h.bytes, e);
+    int rc = fn(ctx, g->p, VRV_WAL_GROUP_HEADER + (size_t)g->h.bytes, g->slab, e);
     found->next_seq += g->h.count;
     found->next_slot = g->h.slot + 1;
     found->groups++;
@@ -287,15 +297,10 @@ secure_tail(struct scan *s, size_t kept, uint64_t durable, struct vrv_wal_found 
 
     for (size_t i = 0; i < kept && rc == 0; i++) {
         const struct found_group *g = &s->v[i];
-        const uint8_t *p;
 
         if (g->h.slot < durable)
             continue;
-        s->buf_n = 0;
-        p = window(s, g->file, g->pos, g->n, &rc, e);
-        if (p == NULL)
-            return rc < 0 ? rc : VRV_E_IO;
-        rc = vrv_file_pwrite(s->w->ring[g->file].f, p, g->n, g->pos, e);
+        rc = vrv_file_pwrite(s->w->ring[g->file].f, g->p, g->n, g->pos, e);
         s->w->ring[g->file].dirty = true;
         found->rewritten++;
     }
@@ -348,7 +353,9 @@ vrv__wal_recover(struct wal_file *w, uint64_t trim, uint64_t durable_slot, vrv_w
             found, e);
         set_ring(&s, kept);
     }
+    for (size_t i = 0; i < s.count; i++)
+        vrv_slab_unref(s.v[i].slab);
     free(s.v);
-    free(s.buf);
+    vrv_slab_unref(s.slab);
     return rc;
 }

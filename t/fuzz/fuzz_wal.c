@@ -21,8 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 enum { FILES = 2, BLOCK = VRV_DIRECT_ALIGN, FILE_BYTES = VRV_WAL_FILE_MIN,
     BLOCKS = FILE_BYTES / BLOCK - 1, CHUNK = 128, HEAD = 3, WAL_ID = 42, PEAK = 4 << 20 };
 
+static struct vrv_slab_pool pool;
 static const struct vrv_wal_file_opts opts = { .dir = "wal", .wal_id = WAL_ID, .files = FILES,
-    .file_bytes = FILE_BYTES, .fill_first = FILE_BYTES };
+    .file_bytes = FILE_BYTES, .pool = &pool, .fill_first = FILE_BYTES };
 
 struct replay {
     uint64_t slot, seq;
@@ -46,11 +47,13 @@ walk_entries(const uint8_t *p, size_t n, uint32_t count)
 }
 
 static int
-check_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+check_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab,
+    struct vrv_err *e)
 {
     struct replay *r = ctx;
     struct vrv_wal_head h;
 
+    (void)slab;
     (void)e;
     VRV_ASSERT(n >= VRV_WAL_GROUP_HEADER);
     VRV_ASSERT(vrv_wal_head_read(&h, bytes));
@@ -210,6 +213,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     if (n < HEAD)
         return 0;
+    vrv_slab_pool_init(&pool, PEAK);
     run(p, n, p[0] & 1);
+    vrv_slab_pool_fini(&pool);
     return 0;
 }

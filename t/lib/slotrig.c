@@ -21,7 +21,8 @@ struct skip {
 
 /* What the checkpoint has is not replayed; numbers go on over the sessions. */
 static int
-replay_new(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+replay_new(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab,
+    struct vrv_err *e)
 {
     struct skip *s = ctx;
     struct vrv_wal_head h;
@@ -31,7 +32,7 @@ replay_new(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
         return 0;
     s->found->next_seq = h.first_seq + h.count;
     s->found->groups++;
-    return s->fn(s->ctx, bytes, n, e);
+    return s->fn(s->ctx, bytes, n, slab, e);
 }
 
 int

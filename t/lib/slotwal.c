@@ -177,7 +177,7 @@ hand_out(uint32_t session, uint64_t slot, const struct slot *s, vrv_wal_replay_f
         h.session != session || !vrv_wal_payload_ok(&h, s->bytes, s->n))
         return vrv_err_set(e, VRV_E_CORRUPT, "slot %" PRIu64 " of session %u is damaged", slot,
             session);
-    return fn(ctx, s->bytes, VRV_WAL_GROUP_HEADER + (size_t)h.bytes, e);
+    return fn(ctx, s->bytes, VRV_WAL_GROUP_HEADER + (size_t)h.bytes, NULL, e);
 }
 
 /* Sealed slots never change, so the lock is not held while fn runs. */

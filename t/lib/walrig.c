@@ -20,6 +20,8 @@ walrig_init(struct walrig *r, struct simdisk *disk, const struct vrv_wal_file_op
     memset(r, 0, sizeof(*r));
     r->disk = disk;
     r->o = *o;
+    vrv_slab_pool_init(&r->pool, SIZE_MAX);
+    r->o.pool = &r->pool;
     r->trim = r->durable = 1;
     r->session = 1;
     r->buf = p;
@@ -33,6 +35,7 @@ void
 walrig_fini(struct walrig *r)
 {
     walrig_close(r);
+    vrv_slab_pool_fini(&r->pool);
     free(r->v);
     free(r->buf);
 }
@@ -90,12 +93,14 @@ struct replay {
 };
 
 static int
-check_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+check_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab,
+    struct vrv_err *e)
 {
     struct replay *p = ctx;
     struct walrig *r = p->r;
     uint64_t slot = p->slot++;
 
+    (void)slab;
     (void)e;
     if (r->bad[0] != '\0')
         return 0;

@@ -19,6 +19,7 @@ struct walrig_group {
 struct walrig {
     struct simdisk *disk;       /* borrowed */
     struct vrv_wal_file_opts o;
+    struct vrv_slab_pool pool;
     struct vrv_waldev *dev;     /* NULL: closed */
     struct vrv_wal_found found; /* by the last open */
     struct vrv_rand rand;       /* of payloads */

@@ -25,8 +25,10 @@ settle(struct jrig *r)
 }
 
 static int
-note_ids(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+note_ids(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab,
+    struct vrv_err *e)
 {
+    (void)slab;
     return jrig_ids(bytes, n, ctx) ? 0 : vrv_err_set(e, VRV_E_CORRUPT, "not what was pushed");
 }
 
@@ -192,10 +194,12 @@ test_fenced(void)
 }
 
 static int
-stop_at_two(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+stop_at_two(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab,
+    struct vrv_err *e)
 {
     (void)bytes;
     (void)n;
+    (void)slab;
     return ++*(int *)ctx == 2 ? vrv_err_set(e, VRV_E_INVALID, "enough") : 0;
 }
 

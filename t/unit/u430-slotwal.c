@@ -120,11 +120,13 @@ struct taking {
 
 /* A group of the old owner's, and something of the new one's in between. */
 static int
-take_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+take_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab,
+    struct vrv_err *e)
 {
     struct taking *t = ctx;
     struct rig *r = &t->to->rig;
 
+    (void)slab;
     if (vrv_rand_below(t->rnd, 2)) {
         struct vrv_log *log = rig_log(r, "own", 0);
 
@@ -439,8 +441,10 @@ by_seed(void)
 }
 
 static int
-replay_into(void *ctx, const uint8_t *bytes, size_t n, struct vrv_err *e)
+replay_into(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab,
+    struct vrv_err *e)
 {
+    (void)slab;
     return vrv_engine_replay(ctx, bytes, n, e);
 }
 
