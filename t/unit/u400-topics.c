@@ -298,6 +298,38 @@ test_let_go(void)
     rig_fini(&rig);
 }
 
+static void
+write_some(const char *topic)
+{
+    (void)rig_put_batch(&rig, rig_log(&rig, topic, 0), &(struct rig_batch){ .size = 20000 });
+    rig_flush(&rig);
+}
+
+/* Written and not synced, then deleted with its files: the next checkpoint still knows the log. */
+static void
+test_buried_early(void)
+{
+    struct vrv_err e = { 0 };
+
+    rig_init(&rig, 1);
+    rig.o.open_files_max = 2;
+    rig_up(&rig);
+    rig_topic(&rig, "t", 1, NULL);
+    rig_topic(&rig, "u", 1, NULL);
+    write_some("t");
+    write_some("u");
+    OK(rig_checkpoint(&rig), "segments whose names are synced");
+    write_some("t");
+    write_some("u"); /* whose files are the ones that are open now */
+    IS(vrv_engine_delete_topic(rig.eng, "t", &e), 0, "its topic is deleted");
+    rig_pass(&rig, 1000);
+    rig_flush(&rig);
+    rig_pass(&rig, 1000);
+    IS(rig_files(&rig, "log", ".log"), 1, "... and its files, before what was written is synced");
+    OK(rig_checkpoint(&rig), "a checkpoint does not look for them");
+    rig_fini(&rig);
+}
+
 int
 main(void)
 {
@@ -309,5 +341,6 @@ main(void)
     test_name_again();
     test_held();
     test_let_go();
+    test_buried_early();
     return tap_done();
 }
