@@ -56,7 +56,8 @@ struct vrv_recovery {
 };
 
 /* Make or open a data directory and recover it.  Errors: LOCKED, VERSION, FOREIGN, CORRUPT,
- * READONLY, NOSPACE, IO; nothing is changed by the first four. */
+ * READONLY, NOSPACE, IO; nothing is changed by the first four, but that torn ends of the metadata
+ * logs are cut. */
 int vrv_engine_open(struct vrv_engine **out, const struct vrv_engine_opts *o,
     struct vrv_recovery *found, struct vrv_err *e) VRV_MUST_CHECK;
 /* Checkpoint and mark the stop as clean, by running the steps; then free.  The result says

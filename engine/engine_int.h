@@ -77,6 +77,10 @@ enum { KEY_MAX = 128 };
 void vrv__key_state(char out[KEY_MAX], const struct vrv_log_id *id);
 void vrv__key_open(char out[KEY_MAX], const struct vrv_log_id *id);
 void vrv__key_seal(char out[KEY_MAX], const struct vrv_log_id *id, int64_t base);
+/* Which partition such a key is about; false: none. */
+bool vrv__key_log(const char *key, struct vrv_log_id *id);
+/* Is the partition in the catalog, or its topic called gone there?  Nothing else may have keys. */
+bool vrv__catalog_explains(struct vrv_catalog *c, const struct vrv_log_id *id);
 
 /* The checkpoint is over, or given up. */
 void vrv__checkpoint_forget(struct checkpoint *c);

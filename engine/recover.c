@@ -49,16 +49,33 @@ vrv__key_seal(char out[KEY_MAX], const struct vrv_log_id *id, int64_t base)
 }
 
 /* "<hex>/<partition>" behind a key's first word, perhaps with more behind. */
-static bool
-parse_id(const char *at, struct vrv_log_id *id)
+bool
+vrv__key_log(const char *key, struct vrv_log_id *id)
 {
+    const char *slash = strchr(key, '/');
     char *end;
 
-    if (!vrv_uuid_parse(&id->topic, at) || at[VRV_UUID_TEXT] != '/')
+    if (slash == NULL || !vrv_uuid_parse(&id->topic, slash + 1) ||
+        slash[1 + VRV_UUID_TEXT] != '/')
         return false;
-    long p = strtol(at + VRV_UUID_TEXT + 1, &end, 10);
+    long p = strtol(slash + 1 + VRV_UUID_TEXT + 1, &end, 10);
     id->partition = (int32_t)p;
     return p >= 0 && p <= INT32_MAX && (*end == '\0' || *end == '/');
+}
+
+static int
+is_same(void *ctx, const struct vrv_uuid *id)
+{
+    return vrv_uuid_eq(ctx, id);
+}
+
+bool
+vrv__catalog_explains(struct vrv_catalog *c, const struct vrv_log_id *id)
+{
+    struct vrv_uuid topic = id->topic;
+
+    return vrv_catalog_epoch(c, &topic, id->partition) >= 0 ||
+        vrv_catalog_each_gone(c, is_same, &topic) != 0;
 }
 
 struct wait {
@@ -198,6 +215,20 @@ load_single(struct loading *l, const struct vrv_meta_kv *kv)
     }
 }
 
+/* ENG-12: the catalog has lost its end, and what else was there nobody can tell. */
+static int
+check_unknown(struct vrv_engine *eng, const struct vrv_log_id *id, struct vrv_err *e)
+{
+    char hex[VRV_UUID_TEXT + 1];
+
+    if (vrv__catalog_explains(eng->catalog, id))
+        return 0;
+    vrv_uuid_text(&id->topic, hex);
+    return vrv_err_set(e, VRV_E_CORRUPT,
+        "topic %s, partition %" PRId32 " is in the checkpoint, but the catalog does not have it "
+        "any more: the end of the catalog is missing", hex, id->partition);
+}
+
 /* Keys come in order: open, seal, session, state, wal.  A log's sealed segments must be there before
  * its open ones, so each kind is read by a range of its own. */
 static void
@@ -219,26 +250,25 @@ load_key(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
     }
     if (l->rc < 0)
         return;
-    const char *slash = strchr(kv->key, '/');
-    if (slash == NULL) {
+    if (strchr(kv->key, '/') == NULL) {
         load_single(l, kv);
         return;
     }
-    if (!parse_id(slash + 1, &id)) {
+    if (!vrv__key_log(kv->key, &id)) {
         l->rc = vrv_err_set(l->e, VRV_E_CORRUPT, "checkpoint: key \"%.60s\" makes no sense",
             kv->key);
         return;
     }
     struct vrv_log *log = vrv__table_get(&l->eng->logs, &id);
     if (log == NULL)
-        return; /* its topic was deleted */
-    if (kv->key[0] == 'o')
+        l->rc = check_unknown(l->eng, &id, l->e);
+    else if (kv->key[0] == 'o')
         l->rc = vrv_log_restore_open(log, kv->value, kv->value_len, l->e);
     else if (kv->key[1] == 'e')
         l->rc = vrv_log_restore_sealed(log, kv->value, kv->value_len, l->e);
     else
         l->rc = vrv_log_restore_state(log, kv->value, kv->value_len, l->e);
-    if (l->rc < 0)
+    if (l->rc < 0 && log != NULL)
         (void)vrv_err_prefix(l->e, l->rc, "checkpoint, %.60s", kv->key);
 }
 

@@ -17,6 +17,7 @@ server_tool_varve_SOURCES = \
 	server/tool/repair.c \
 	server/tool/repair.h \
 	server/tool/repair_aside.c \
+	server/tool/repair_keys.c \
 	server/tool/repair_meta.c \
 	server/tool/repair_seg.c \
 	server/tool/tool.h \

@@ -208,6 +208,27 @@ ok "and asks" refused 64 'give --yes'
 run log repair --yes "$dir/cut"
 ok "then cuts it" [ $rc = 0 ]
 ok "and has kept the file" [ -f "$dir/cut.damaged-1/meta/${file##*/}" ]
+cp -a "$dir/dirty" "$dir/lost"
+file=$(ls "$dir/lost/meta"/*.meta)
+truncate -s 92 "$file" # behind its snapshot
+run log ls "$dir/lost"
+ok "a catalog that has lost its end: 65" refused 65 'the catalog does not have it any more'
+run log verify "$dir/lost"
+ok "verify says so" [ $rc = 65 ]
+sums "$dir/lost" | grep -v LOCK >"$dir/before"
+run log repair "$dir/lost"
+ok "repair says what would be lost" says 'forget topic a1010.*, partition 1, .*: offsets 0 to 499 .* are LOST'
+sums "$dir/lost" | grep -v LOCK >"$dir/after"
+ok "and does nothing unasked" cmp -s "$dir/before" "$dir/after"
+run log repair --yes "$dir/lost"
+ok "then forgets it" [ $rc = 0 ]
+ok "and has kept the checkpoint" [ -n "$(ls "$dir/lost.damaged-1/checkpoint")" ]
+ok "and the segments" [ -f "$dir/lost.damaged-2/$part/$first.log" ]
+run log verify "$dir/lost"
+ok "what is left is sound" [ $rc = 0 ]
+cp -a "$dir/dirty" "$dir/nometa" && rm "$dir/nometa"/meta/*
+run log repair --yes "$dir/nometa"
+ok "without a catalog nothing is forgotten" refused 65 'nothing was changed'
 cp -a "$dir/dirty" "$dir/early"
 file=$(ls "$dir/early/checkpoint"/*.meta)
 damage "$file" $(($(stat -c %s "$file") / 2)) 3

@@ -38,16 +38,25 @@ int mend_sealed(struct mend *m, const struct damage *d, struct vrv_err *e) VRV_M
 int mend_unsealed(struct mend *m, struct view_log *vl, struct vrv_err *e) VRV_MUST_CHECK;
 
 /* repair_meta.c: places where metadata logs or the WAL are to be cut. */
+enum cut_kind {
+    CUT_FILE,  /* it ends at pos */
+    CUT_GROUP, /* the header there becomes zeros */
+    CUT_KEYS,  /* records of one partition go */
+};
+
 struct cut {
+    enum cut_kind kind;
     char path[64];
     uint64_t pos;
-    bool wal; /* a group's header becomes zeros; else the file ends there */
-    char text[160];
+    struct vrv_log_id id; /* CUT_KEYS */
+    char text[200];
 };
 
 struct cuts {
     struct cut *v;
     size_t n, cap;
+    char **key; /* those that go, in checkpoint/ */
+    size_t key_n, key_cap;
 };
 
 /* Find cuts after which the directory can be recovered, by trying them in memory.  CORRUPT: there
@@ -55,5 +64,12 @@ struct cuts {
 int cuts_find(struct cuts *x, struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
 int cuts_do(const struct cuts *x, struct mend *m, struct vrv_err *e) VRV_MUST_CHECK;
 void cuts_fini(struct cuts *x);
+/* The newest file of the metadata log in `dir`; an empty string when there is none. */
+int meta_newest(struct vrv_vfs *vfs, const char *dir, char path[64], struct vrv_err *e)
+    VRV_MUST_CHECK;
+
+/* repair_keys.c: what the checkpoint has of partitions that the catalog doesn't have any more. */
+int keys_find(struct cuts *x, struct vrv_vfs *vfs, struct vrv_err *e) VRV_MUST_CHECK;
+int keys_delete(const struct cuts *x, struct vrv_vfs *vfs, struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * Cutting metadata logs and the WAL where they are damaged.
+ * Cutting metadata logs and the WAL where they are damaged.  A catalog that has lost its end, by
+ * that or by damage, leaves records in the checkpoint that nothing explains: they go, too.
  *
  * That takes away what lies behind, so it is tried on the overlay first: only when recovery would
  * succeed afterwards is it offered.  Damage in a snapshot of metadata, at the beginning of the
@@ -22,19 +23,27 @@ enum { BLOCK = 4096, GROUP_BYTES_MAX = 64 << 20 };
 
 /* ---- a metadata log ---- */
 
-struct newest {
-    char name[32];
-};
-
 static int
 take_newest(void *ctx, const char *name, bool is_dir)
 {
-    struct newest *x = ctx;
+    char *newest = ctx;
 
     if (!is_dir && strlen(name) == 15 && strcmp(name + 10, ".meta") == 0 &&
-        strcmp(name, x->name) > 0)
-        (void)snprintf(x->name, sizeof(x->name), "%s", name);
+        strcmp(name, newest) > 0)
+        memcpy(newest, name, 16);
     return 0;
+}
+
+int
+meta_newest(struct vrv_vfs *vfs, const char *dir, char path[64], struct vrv_err *e)
+{
+    char newest[16] = "";
+    int rc = vrv_vfs_list(vfs, dir, take_newest, newest, e);
+
+    path[0] = '\0';
+    if (newest[0] != '\0')
+        (void)snprintf(path, 64, "%.40s/%s", dir, newest);
+    return rc == VRV_E_NOTFOUND ? 0 : rc;
 }
 
 /* Where the newest file of the log in `dir` is damaged.  1; 0: it isn't, or can't be cut. */
@@ -43,14 +52,12 @@ find_cut(struct vrv_vfs *vfs, const char *dir, struct cut *c, struct vrv_err *e)
 {
     struct vrv_metareplay r = { .path = c->path };
     struct vrv_metakeys keys;
-    struct newest x = { "" };
     struct vrv_file *f = NULL;
-    int rc = vrv_vfs_list(vfs, dir, take_newest, &x, e);
+    int rc = meta_newest(vfs, dir, c->path, e);
 
-    if (rc < 0 || x.name[0] == '\0')
-        return rc == VRV_E_NOTFOUND ? 0 : rc;
-    (void)snprintf(c->path, sizeof(c->path), "%s/%s", dir, x.name);
-    r.number = strtoull(x.name, NULL, 10);
+    if (rc < 0 || c->path[0] == '\0')
+        return rc;
+    r.number = strtoull(strchr(c->path, '/') + 1, NULL, 10);
     rc = vrv_vfs_open(vfs, c->path, 0, &f, e);
     if (rc == 0)
         rc = vrv_file_size(f, &r.n, e);
@@ -86,7 +93,6 @@ struct wal {
     uint64_t id, trim;
     struct group *v;
     size_t n, cap;
-    struct newest name;
     struct vrv_err *e;
     int rc;
 };
@@ -223,7 +229,7 @@ wal_cuts(struct cuts *x, struct vrv_vfs *vfs, struct vrv_err *e)
 
     for (size_t i = 0; i < w.n && rc == 0; i++) {
         const struct group *g = &w.v[i];
-        struct cut c = { .wal = true, .pos = g->pos };
+        struct cut c = { .kind = CUT_GROUP, .pos = g->pos };
 
         if (g->h.slot < end)
             continue;
@@ -239,7 +245,7 @@ wal_cuts(struct cuts *x, struct vrv_vfs *vfs, struct vrv_err *e)
     return rc;
 }
 
-/* ---- both ---- */
+/* ---- all of it ---- */
 
 static int
 truncate_file(struct vrv_vfs *vfs, const struct cut *c, struct vrv_err *e)
@@ -262,7 +268,7 @@ metalog_cuts(struct cuts *x, struct vrv_vfs *vfs, struct vrv_err *e)
     int rc = 0;
 
     for (size_t i = 0; i < 2 && rc >= 0; i++) {
-        struct cut c = { .wal = false };
+        struct cut c = { .kind = CUT_FILE };
 
         rc = find_cut(vfs, dirs[i], &c, e);
         if (rc <= 0)
@@ -280,11 +286,14 @@ cuts_find(struct cuts *x, struct tool *t, struct vrv_err *e)
     *x = (struct cuts){ .v = NULL };
     tool_forget(t);
     int rc = metalog_cuts(x, t->vfs, e);
-    if (rc < 0)
-        return rc;
+    bool any = x->n > 0;
+    if (rc == 0)
+        rc = keys_find(x, t->vfs, e);
+    if (rc == 0)
+        rc = keys_delete(x, t->vfs, e);
     /* Never both: a checkpoint that was cut no longer fits the WAL, and cutting that too would take
      * away segments that are whole. */
-    if (x->n == 0)
+    if (rc == 0 && !any)
         rc = wal_cuts(x, t->vfs, e);
     if (rc == 0 && x->n == 0)
         rc = vrv_err_set(e, VRV_E_CORRUPT, "it begins with the damage, or a file is missing");
@@ -294,8 +303,25 @@ cuts_find(struct cuts *x, struct tool *t, struct vrv_err *e)
 void
 cuts_fini(struct cuts *x)
 {
+    for (size_t i = 0; i < x->key_n; i++)
+        free(x->key[i]);
+    free(x->key);
     free(x->v);
     *x = (struct cuts){ .v = NULL };
+}
+
+static int
+cut_do(const struct cut *c, struct vrv_vfs *vfs, struct vrv_err *e)
+{
+    switch (c->kind) {
+    case CUT_FILE:
+        return truncate_file(vfs, c, e);
+    case CUT_GROUP:
+        return wal_blank(vfs, c, e);
+    case CUT_KEYS:
+        break; /* all at once, when the catalog is whole */
+    }
+    return 0;
 }
 
 int
@@ -312,6 +338,6 @@ cuts_do(const struct cuts *x, struct mend *m, struct vrv_err *e)
             rc = mend_copy(m, x->v[i].path, e);
     }
     for (size_t i = 0; i < x->n && rc == 0; i++)
-        rc = x->v[i].wal ? wal_blank(m->vfs, &x->v[i], e) : truncate_file(m->vfs, &x->v[i], e);
-    return rc;
+        rc = cut_do(&x->v[i], m->vfs, e);
+    return rc == 0 ? keys_delete(x, m->vfs, e) : rc;
 }

@@ -120,13 +120,10 @@ load_key(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
         l->done = true;
         return;
     }
-    const char *slash = strchr(kv->key, '/');
-    if (slash == NULL || !vrv_uuid_parse(&id.topic, slash + 1) ||
-        slash[1 + VRV_UUID_TEXT] != '/')
+    if (!vrv__key_log(kv->key, &id))
         return;
-    id.partition = (int32_t)strtol(slash + 2 + VRV_UUID_TEXT, NULL, 10);
     struct view_log *vl = view_find(l->v, &id);
-    if (vl == NULL) { /* the catalog was not to be read */
+    if (vl == NULL) { /* the catalog was not to be read, or has lost it */
         char hex[VRV_UUID_TEXT + 1];
 
         vrv_uuid_text(&id.topic, hex);

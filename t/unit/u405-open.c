@@ -195,6 +195,65 @@ test_missing_segment(void)
     rig_fini(&rig);
 }
 
+/* ---- the catalog has lost its end ---- */
+
+static int
+note_size(void *ctx, const char *name, bool is_dir)
+{
+    struct vrv_file *f = NULL;
+    char path[64];
+
+    (void)is_dir;
+    (void)snprintf(path, sizeof(path), "meta/%.40s", name);
+    int rc = vrv_vfs_open(rig.o.vfs, path, 0, &f, &rig.e);
+    if (rc == 0)
+        rc = vrv_file_size(f, ctx, &rig.e);
+    vrv_file_close(&f);
+    return rc;
+}
+
+/* Its newest change is no longer whole, as if it had been torn by a crash. */
+static void
+lose_newest_change(void)
+{
+    struct first f = { .dir = "meta" };
+    uint64_t size = 0;
+
+    if (vrv_vfs_list(rig.o.vfs, "meta", note_first, &f, &rig.e) < 0 ||
+        vrv_vfs_list(rig.o.vfs, "meta", note_size, &size, &rig.e) < 0)
+        OK(false, "looking for the catalog: %s", rig.e.msg);
+    OK(simdisk_corrupt(rig.disk, f.path, size - 1, 1), "the catalog's newest change is damaged");
+}
+
+/* A checkpoint of a partition of u, and the catalog forgets why. */
+static void
+refused_unknown(int32_t partition, const char *what)
+{
+    (void)rig_put(&rig, rig_log(&rig, "u", partition), "x");
+    OK(rig_checkpoint(&rig) && rig_close(&rig) == 0, "it is in a checkpoint");
+    lose_newest_change();
+    IS(rig_open(&rig), VRV_E_CORRUPT, "%s: refused (%s)", what, rig.e.msg);
+    refused(VRV_E_CORRUPT, "the catalog", "and again");
+    rig_fini(&rig);
+}
+
+static void
+test_lost_topic(void)
+{
+    make(true);
+    rig_up(&rig);
+    rig_topic(&rig, "u", 1, NULL);
+    refused_unknown(0, "a topic that the catalog does not have any more");
+
+    make(true);
+    rig_up(&rig);
+    rig_topic(&rig, "u", 1, NULL);
+    IS(vrv_catalog_grow(vrv_engine_catalog(rig.eng), "u", 2, &rig.e), 0, "a second partition");
+    IS(rig_close(&rig), 0, "a stop");
+    rig_up(&rig);
+    refused_unknown(1, "a partition that the catalog does not have any more");
+}
+
 /* ---- a real directory that may not be written ---- */
 
 /* Modes don't bind root: there it takes a mount of our own, where we may make one. */
@@ -263,6 +322,7 @@ main(void)
     missing("checkpoint", false);
     test_missing_format();
     test_missing_segment();
+    test_lost_topic();
     test_readonly();
     return tap_done();
 }
