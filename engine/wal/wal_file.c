@@ -35,7 +35,7 @@ sure_room(const struct wal_file *w, const struct ring_file *rf, uint64_t pos)
 static bool
 usable(const struct wal_file *w, const struct ring_file *rf)
 {
-    return rf->filled >= WAL_FILE_HEADER + w->dev.group_max;
+    return rf->filled >= VRV_WAL_FILE_HEADER + w->dev.group_max;
 }
 
 static bool
@@ -50,7 +50,7 @@ reserve(struct vrv_waldev *d, size_t bytes)
 
         if (rf->last_slot != 0)
             break;
-        room += sure_room(w, rf, WAL_FILE_HEADER); /* 0 when it isn't usable */
+        room += sure_room(w, rf, VRV_WAL_FILE_HEADER); /* 0 when it isn't usable */
     }
     bool ok = w->reserved + bytes <= room;
     if (ok)
@@ -79,7 +79,7 @@ used(struct vrv_waldev *d)
     vrv_lock(&w->lock);
     for (unsigned i = 0; i < w->n; i++)
         if (w->ring[i].last_slot != 0)
-            n += w->ring[i].end - WAL_FILE_HEADER;
+            n += w->ring[i].end - VRV_WAL_FILE_HEADER;
     vrv_unlock(&w->lock);
     return n;
 }
@@ -127,7 +127,7 @@ place(struct wal_file *w, const struct vrv_wal_group *g, uint64_t *pos)
             rf = &w->ring[w->cur];
             VRV_ASSERT(rf->last_slot == 0);
         } while (!usable(w, rf));
-        rf->end = WAL_FILE_HEADER;
+        rf->end = VRV_WAL_FILE_HEADER;
     }
     VRV_ASSERT(rf->end + g->n <= rf->filled);
     *pos = rf->end;
@@ -174,7 +174,7 @@ trim(struct vrv_waldev *d, uint64_t slot, struct vrv_err *e)
         /* The current one too: it may be the only one that the disk had room for. */
         if (rf->last_slot != 0 && rf->last_slot < slot) {
             rf->last_slot = 0;
-            rf->end = WAL_FILE_HEADER;
+            rf->end = VRV_WAL_FILE_HEADER;
         }
     }
     vrv_unlock(&w->lock);
@@ -299,10 +299,10 @@ create_files(struct wal_file *w, size_t fill_first, struct vrv_err *e)
         if (rc == 0)
             rc = vrv__wal_file_header_write(w, i, e);
         if (rc == 0) {
-            w->ring[i].filled = w->ring[i].end = WAL_FILE_HEADER;
+            w->ring[i].filled = w->ring[i].end = VRV_WAL_FILE_HEADER;
             uint64_t upto = fill_first < w->file_bytes ? fill_first : w->file_bytes;
             if (i != 0)
-                upto = WAL_FILE_HEADER;
+                upto = VRV_WAL_FILE_HEADER;
             rc = vrv__wal_file_fill(w, &w->ring[i], upto & ~(uint64_t)(VRV_DIRECT_ALIGN - 1), e);
         }
         if (rc == 0)
@@ -344,7 +344,7 @@ open_files(struct wal_file *w, struct vrv_err *e)
         if (rc == 0) {
             size = size < w->file_bytes ? size : w->file_bytes;
             w->ring[i].filled = size & ~(uint64_t)(VRV_DIRECT_ALIGN - 1);
-            w->ring[i].end = WAL_FILE_HEADER;
+            w->ring[i].end = VRV_WAL_FILE_HEADER;
             /* Without O_DIRECT the page cache may show what a failed sync has lost. */
             if (!w->direct)
                 vrv_file_drop_cache(w->ring[i].f, 0, size);
@@ -366,7 +366,7 @@ wal_file_new(struct vrv_vfs *vfs, const struct vrv_wal_file_opts *o)
     w->dev.align = VRV_DIRECT_ALIGN;
     size_t quarter = o->file_bytes / 4 / VRV_DIRECT_ALIGN * VRV_DIRECT_ALIGN;
     w->dev.group_max = quarter < GROUP_LIMIT ? quarter : GROUP_LIMIT;
-    w->dev.capacity = o->files * (o->file_bytes - WAL_FILE_HEADER - w->dev.group_max);
+    w->dev.capacity = o->files * (o->file_bytes - VRV_WAL_FILE_HEADER - w->dev.group_max);
     w->vfs = vfs;
     w->dir = vrv_mem_strdup(o->dir);
     w->wal_id = o->wal_id;

@@ -5,7 +5,7 @@
 #include "engine/os/lock.h"
 #include "engine/wal/wal_file.h"
 
-enum { WAL_FILE_MAGIC = 0x57414c46, WAL_FILE_HEADER = 4096 };
+enum { WAL_FILE_MAGIC = 0x57414c46 };
 
 struct ring_file {
     struct vrv_file *f;

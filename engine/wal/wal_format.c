@@ -3,6 +3,31 @@
 #include "engine/base/bytes.h"
 #include "engine/base/crc32c.h"
 
+static const char file_magic[8] = "VRVWAL1";
+enum { FILE_CRC = VRV_WAL_FILE_HEADER - 4 };
+
+void
+vrv_wal_file_head_write(uint8_t *out, const struct vrv_wal_file_head *h)
+{
+    memset(out, 0, VRV_WAL_FILE_HEADER);
+    memcpy(out, file_magic, sizeof(file_magic));
+    vrv_put_le32(out + 8, VRV_WAL_VERSION);
+    vrv_put_le32(out + 12, h->number);
+    vrv_put_le64(out + 16, h->wal_id);
+    vrv_put_le64(out + 24, h->file_bytes);
+    vrv_put_le32(out + 32, h->files);
+    vrv_put_le32(out + FILE_CRC, vrv_crc32c(0, out, FILE_CRC));
+}
+
+uint32_t
+vrv_wal_file_head_version(const uint8_t *in)
+{
+    bool ours = memcmp(in, file_magic, sizeof(file_magic)) == 0 &&
+        vrv_get_le32(in + FILE_CRC) == vrv_crc32c(0, in, FILE_CRC);
+
+    return ours ? vrv_get_le32(in + 8) : 0;
+}
+
 void
 vrv_wal_head_write(uint8_t *out, const struct vrv_wal_head *h)
 {

@@ -1,6 +1,7 @@
 /*
  * The bytes of the write-ahead log; the only place that lays them out.  Little-endian.
  *
+ * A file is a header of 4096 bytes and groups.
  * A group is a 64-byte header and a payload of entries; an entry is a 48-byte header and, for a
  * batch, the batch's bytes.  Tables in engine/README.md.
  */
@@ -14,9 +15,18 @@
 #include "engine/base/uuid.h"
 
 enum {
+    VRV_WAL_VERSION = 1,
+    VRV_WAL_FILE_HEADER = 4096,
     VRV_WAL_GROUP_HEADER = 64,
     VRV_WAL_ENTRY_HEADER = 48,
     VRV_WAL_GROUP_MAGIC = 0x31475756, /* "VWG1" */
+};
+
+struct vrv_wal_file_head {
+    uint64_t wal_id;
+    uint32_t number;     /* of this file, from 1 */
+    uint32_t files;
+    uint64_t file_bytes; /* each */
 };
 
 struct vrv_wal_head {
@@ -49,6 +59,11 @@ struct vrv_wal_item {
     int64_t arg;
     int64_t time_ms; /* when it was appended: decides when a segment is old */
 };
+
+/* 4096 bytes at out. */
+void vrv_wal_file_head_write(uint8_t *out, const struct vrv_wal_file_head *h);
+/* Which format version the 4096 bytes at in are the header of; 0 unless the checksum holds. */
+uint32_t vrv_wal_file_head_version(const uint8_t *in);
 
 /* 64 bytes at out; payload_crc must be set already. */
 void vrv_wal_head_write(uint8_t *out, const struct vrv_wal_head *h);

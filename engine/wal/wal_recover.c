@@ -15,31 +15,20 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
-#include "engine/base/bytes.h"
-#include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
 #include "engine/wal/wal_file_int.h"
 #include "engine/wal/wal_format.h"
 
 /* A window and what aligns it fit a slab that is kept for reuse. */
-enum { FORMAT_VERSION = 1, BLOCK = VRV_DIRECT_ALIGN, WINDOW = 4 * 1024 * 1024 - 2 * BLOCK };
+enum { BLOCK = VRV_DIRECT_ALIGN, WINDOW = 4 * 1024 * 1024 - 2 * BLOCK };
 
-static const char magic[8] = "VRVWAL1";
-
-/* ---- the header of a file: magic, version u32, crc u32 of what follows up to 64, wal id u64,
- * number u32, count u32, file size u64 ---- */
+/* ---- the header of a file ---- */
 
 static void
 header_bytes(const struct wal_file *w, unsigned i, uint8_t *h)
 {
-    memset(h, 0, WAL_FILE_HEADER);
-    memcpy(h, magic, sizeof(magic));
-    vrv_put_le32(h + 8, FORMAT_VERSION);
-    vrv_put_le64(h + 16, w->wal_id);
-    vrv_put_le32(h + 24, i + 1);
-    vrv_put_le32(h + 28, w->n);
-    vrv_put_le64(h + 32, w->file_bytes);
-    vrv_put_le32(h + 12, vrv_crc32c(0, h + 16, 48));
+    vrv_wal_file_head_write(h, &(struct vrv_wal_file_head){ .wal_id = w->wal_id, .number = i + 1,
+        .files = w->n, .file_bytes = w->file_bytes });
 }
 
 static uint8_t *
@@ -55,10 +44,10 @@ aligned_buffer(size_t n)
 int
 vrv__wal_file_header_write(struct wal_file *w, unsigned i, struct vrv_err *e)
 {
-    uint8_t *h = aligned_buffer(WAL_FILE_HEADER);
+    uint8_t *h = aligned_buffer(VRV_WAL_FILE_HEADER);
 
     header_bytes(w, i, h);
-    int rc = vrv_file_pwrite(w->ring[i].f, h, WAL_FILE_HEADER, 0, e);
+    int rc = vrv_file_pwrite(w->ring[i].f, h, VRV_WAL_FILE_HEADER, 0, e);
     free(h);
     return rc;
 }
@@ -66,17 +55,16 @@ vrv__wal_file_header_write(struct wal_file *w, unsigned i, struct vrv_err *e)
 int
 vrv__wal_file_header_check(struct wal_file *w, unsigned i, struct vrv_err *e)
 {
-    uint8_t *want = aligned_buffer(WAL_FILE_HEADER), *h = aligned_buffer(WAL_FILE_HEADER);
-    int rc = vrv_file_read_full(w->ring[i].f, h, WAL_FILE_HEADER, 0, e);
+    uint8_t *want = aligned_buffer(VRV_WAL_FILE_HEADER), *h = aligned_buffer(VRV_WAL_FILE_HEADER);
+    int rc = vrv_file_read_full(w->ring[i].f, h, VRV_WAL_FILE_HEADER, 0, e);
+    uint32_t version = rc == 0 ? vrv_wal_file_head_version(h) : 0;
 
     header_bytes(w, i, want);
-    if (rc == 0 && memcmp(h, magic, sizeof(magic)) == 0 &&
-        vrv_get_le32(h + 8) > FORMAT_VERSION &&
-        vrv_get_le32(h + 12) == vrv_crc32c(0, h + 16, 48))
+    if (version > VRV_WAL_VERSION)
         rc = vrv_err_set(e, VRV_E_VERSION,
-            "%s/%06u.wal has format %u; this version of varve knows formats up to %d", w->dir,
-            i + 1, vrv_get_le32(h + 8), FORMAT_VERSION);
-    else if (rc == 0 && memcmp(h, want, 64) != 0)
+            "%s/%06u.wal has format %" PRIu32 "; this version of varve knows formats up to %d",
+            w->dir, i + 1, version, VRV_WAL_VERSION);
+    else if (rc == 0 && memcmp(h, want, VRV_WAL_FILE_HEADER) != 0)
         rc = vrv_err_set(e, VRV_E_CORRUPT,
             "%s/%06u.wal: the header is damaged, or belongs to another write-ahead log", w->dir,
             i + 1);
@@ -189,7 +177,7 @@ scan_file(struct scan *s, unsigned i, struct vrv_err *e)
     int rc = 0;
 
     s->buf_n = 0;
-    for (uint64_t pos = WAL_FILE_HEADER; pos + BLOCK <= s->w->ring[i].filled && rc == 0;
+    for (uint64_t pos = VRV_WAL_FILE_HEADER; pos + BLOCK <= s->w->ring[i].filled && rc == 0;
          pos += step)
         rc = scan_block(s, i, pos, &step, e);
     return rc;

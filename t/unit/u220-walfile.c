@@ -536,7 +536,7 @@ open_after(const char *unlink, const char *add, const uint8_t *header, struct wa
     if (rc == 0 && add != NULL)
         rc = vrv_vfs_open(v, add, VRV_OPEN_WRITE | VRV_OPEN_CREATE, &f, NULL);
     if (rc == 0 && header != NULL)
-        rc = vrv_file_pwrite(f, header, 64, 0, NULL);
+        rc = vrv_file_pwrite(f, header, BLOCK, 0, NULL);
     vrv_file_close(&f);
     if (rc < 0)
         OK(0, "the scenario runs");
@@ -549,20 +549,20 @@ open_after(const char *unlink, const char *add, const uint8_t *header, struct wa
 static void
 header_of(uint8_t *h, uint32_t version, uint64_t wal_id, uint32_t number)
 {
-    memset(h, 0, 64);
+    memset(h, 0, BLOCK);
     memcpy(h, "VRVWAL1", 8);
     vrv_put_le32(h + 8, version);
+    vrv_put_le32(h + 12, number);
     vrv_put_le64(h + 16, wal_id);
-    vrv_put_le32(h + 24, number);
-    vrv_put_le32(h + 28, small.files);
-    vrv_put_le64(h + 32, small.file_bytes);
-    vrv_put_le32(h + 12, vrv_crc32c(0, h + 16, 48));
+    vrv_put_le64(h + 24, small.file_bytes);
+    vrv_put_le32(h + 32, small.files);
+    vrv_put_le32(h + BLOCK - 4, vrv_crc32c(0, h, BLOCK - 4));
 }
 
 static void
 test_foreign(void)
 {
-    uint8_t h[64];
+    uint8_t h[BLOCK];
     struct walrig r;
 
     IS(open_after("wal/000002.wal", NULL, NULL, &r), VRV_E_FOREIGN, "a file is missing");
@@ -585,6 +585,29 @@ test_foreign(void)
     rig_free(&r);
     header_of(h, 0, small.wal_id, 2);
     IS(open_after(NULL, "wal/000002.wal", h, &r), VRV_E_CORRUPT, "a format that never was");
+    rig_free(&r);
+}
+
+/* Not one bit of a file's header can change unnoticed, or be taken for a later version. */
+static void
+test_header_bits(void)
+{
+    int missed = 0;
+    struct walrig r;
+
+    rig_new(&r, &small);
+    (void)walrig_write(&r, 100, true);
+    walrig_close(&r);
+    for (uint64_t bit = 0; bit < 8u * BLOCK; bit++) {
+        uint8_t mask = (uint8_t)(1u << bit % 8);
+
+        (void)simdisk_corrupt(r.disk, "wal/000002.wal", bit / 8, mask);
+        missed += walrig_open(&r) != VRV_E_CORRUPT;
+        walrig_close(&r);
+        (void)simdisk_corrupt(r.disk, "wal/000002.wal", bit / 8, mask);
+    }
+    IS(missed, 0, "any bit of a file's header that is wrong is found");
+    OK(reopens(&r), "with all of them right it opens");
     rig_free(&r);
 }
 
@@ -725,6 +748,7 @@ main(void)
     test_stale_far();
     test_lost_write();
     test_foreign();
+    test_header_bits();
     test_short_file();
     test_create_again();
     test_failed_sync(false);

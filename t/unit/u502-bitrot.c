@@ -25,7 +25,7 @@
 #include "t/lib/tap.h"
 
 enum { FILES_MAX = 64, TOPICS = 2, BATCHES_MAX = 400, OLD_MAX = 3, PAGE = 4096, BATCH_HEADER = 61,
-    WAL_FILE_HEADER = 4096, DATA_STEP = 64 };
+    DATA_STEP = 64 };
 
 static const char *const topics[TOPICS] = { "first", "second" };
 
@@ -248,7 +248,7 @@ testimony(struct world *w, struct simdisk *d, bool note)
         uint64_t n = 0;
         uint8_t *p = w->file[i].is_wal ? slurp(d, w->file[i].path, &n) : NULL;
 
-        for (uint64_t pos = WAL_FILE_HEADER; p != NULL && pos + PAGE <= n; pos += PAGE) {
+        for (uint64_t pos = VRV_WAL_FILE_HEADER; p != NULL && pos + PAGE <= n; pos += PAGE) {
             struct vrv_wal_head h;
 
             if (!vrv_wal_head_read(&h, p + pos))
@@ -312,7 +312,7 @@ flip_wal(struct world *w, size_t i, struct vrv_rand *r)
     struct vrv_wal_head h;
 
     add_bits(w, i, 0, 64);
-    for (uint64_t pos = WAL_FILE_HEADER; pos + PAGE <= n; pos += PAGE) {
+    for (uint64_t pos = VRV_WAL_FILE_HEADER; pos + PAGE <= n; pos += PAGE) {
         if (!vrv_wal_head_read(&h, p + pos))
             continue;
         add_bits(w, i, pos, pos + VRV_WAL_GROUP_HEADER + VRV_WAL_ENTRY_HEADER);
@@ -701,7 +701,7 @@ check_stale_group(struct world *w)
     for (size_t i = 0; i < w->files; i++) {
         uint8_t *p = w->file[i].is_wal ? slurp(d, w->file[i].path, &n) : NULL;
 
-        for (uint64_t pos = WAL_FILE_HEADER; p != NULL && pos + PAGE <= n; pos += PAGE)
+        for (uint64_t pos = VRV_WAL_FILE_HEADER; p != NULL && pos + PAGE <= n; pos += PAGE)
             if (vrv_wal_head_read(&h, p + pos) && h.slot > newest.slot) {
                 newest = h;
                 file = i;
