@@ -102,6 +102,20 @@ remove_dir(struct vrv_engine *eng, const char *dir, struct vrv_err *e)
     return rc == 0 ? vrv_vfs_rmdir(eng->o.vfs, dir, e) : rc;
 }
 
+/* Durable before the catalog forgets that there was something to remove.  Also when nothing was found
+ * now: it may have been removed by a try, or before a crash, that didn't come to this. */
+static int
+sync_removed(struct vrv_engine *eng, const char *top, struct vrv_err *e)
+{
+    int rc = vrv_vfs_sync_dir(eng->o.vfs, top, e);
+
+    if (rc == VRV_E_NOTFOUND)
+        return 0;
+    if (rc < 0) /* trying again would prove nothing (L4) */
+        vrv__engine_fail(eng, e);
+    return rc;
+}
+
 static int
 remove_files(struct vrv_engine *eng, const char *hex, struct vrv_err *e)
 {
@@ -115,11 +129,8 @@ remove_files(struct vrv_engine *eng, const char *hex, struct vrv_err *e)
         (void)snprintf(dir, sizeof(dir), "%s/%s", top, l.v[i]);
         rc = remove_dir(eng, dir, e);
     }
-    /* Durable before the catalog forgets that there was something to remove. */
-    if (rc == 0 && l.n > 0)
-        rc = vrv_vfs_sync_dir(eng->o.vfs, top, e);
     names_fini(&l);
-    return rc;
+    return rc == 0 ? sync_removed(eng, top, e) : rc;
 }
 
 /* ---- records ---- */

@@ -228,6 +228,40 @@ test_delete_crash(void)
     OK(true, "the same when any of it reached the disk");
 }
 
+/* The same when the n-th operation fails, and the power does, too. */
+static bool
+fail_at(uint64_t op)
+{
+    rig_init(&rig, 5);
+    rig_up(&rig);
+    rig_topic(&rig, "t", 1, "segment.bytes=1000");
+    for (int i = 0; i < 6; i++)
+        (void)rig_put_batch(&rig, rig_log(&rig, "t", 0), &(struct rig_batch){ .size = 500 });
+    bool ok = rig_checkpoint(&rig) && rig_checkpoint(&rig) &&
+        vrv_engine_delete_topic(rig.eng, "t", &rig.e) == 0;
+    simdisk_fail(rig.disk, op, SIM_EIO, false);
+    bury();
+    bool more = simdisk_failed(rig.disk) > 0;
+    rig_crash(&rig, SIM_DROP_ALL, op);
+    rig_up(&rig);
+    bury();
+    ok &= rig_log(&rig, "t", 0) == NULL && rig_files(&rig, "log", "7a7a") == 0 && gone() == 0;
+    if (!ok)
+        tap_note("operation %d fails", (int)op);
+    rig_fini(&rig);
+    return ok && more;
+}
+
+static void
+test_delete_fault(void)
+{
+    uint64_t ops = 1;
+
+    while (fail_at(ops))
+        ops++;
+    OK(ops > 20, "any of %d operations of a deletion fails: nothing of it stays", (int)ops - 1);
+}
+
 static void
 test_name_again(void)
 {
@@ -338,6 +372,7 @@ main(void)
     test_bad_configs();
     test_delete();
     test_delete_crash();
+    test_delete_fault();
     test_name_again();
     test_held();
     test_let_go();
