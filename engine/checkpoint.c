@@ -66,7 +66,16 @@ vrv__checkpoint_forget(struct checkpoint *c)
     c->phase = CKPT_IDLE;
 }
 
-/* One log per step.  A full disk is waited out: the WAL still has everything. */
+/* A full disk is waited out: the WAL still has everything. */
+static bool
+wait_for_room(struct vrv_engine *eng)
+{
+    eng->ckpt.no_room = true;
+    atomic_store(&eng->disk_full, true);
+    return false;
+}
+
+/* One log per step. */
 static bool
 flush_next(struct vrv_engine *eng)
 {
@@ -83,10 +92,8 @@ flush_next(struct vrv_engine *eng)
         return true;
     }
     int rc = vrv_log_flush(c->v[c->at].log, &e);
-    if (rc == VRV_E_NOSPACE) {
-        atomic_store(&eng->disk_full, true);
-        return false;
-    }
+    if (rc == VRV_E_NOSPACE)
+        return wait_for_room(eng);
     if (rc < 0)
         vrv__engine_fail(eng, &e);
     c->at++;
@@ -328,8 +335,7 @@ finish(struct vrv_engine *eng)
     if (rc < 0) {
         vrv__engine_fail(eng, &e);
     } else if ((rc = keep_all(eng, &e)) == VRV_E_NOSPACE) {
-        atomic_store(&eng->disk_full, true);
-        return false;
+        return wait_for_room(eng);
     } else if (rc < 0) {
         vrv__engine_fail(eng, &e);
     } else {
@@ -365,6 +371,7 @@ vrv_engine_checkpoint_step(struct vrv_engine *eng)
     struct vrv_journal_state st = vrv_journal_state(eng->env.journal);
 
     VRV_CHECK(eng, ENGINE_MAGIC);
+    c->no_room = false;
     if (atomic_load(&eng->status) != 0 || st.status != 0) {
         vrv__checkpoint_forget(c);
         return false;

@@ -372,9 +372,9 @@ vrv_engine_close(struct vrv_engine **engp, struct vrv_err *e)
     vrv_engine_want_checkpoint(eng);
     while (atomic_load(&eng->checkpoints) < want && rc == 0) {
         (void)vrv_engine_commit_step(eng);
-        bool did = vrv_engine_checkpoint_step(eng);
+        (void)vrv_engine_checkpoint_step(eng);
         rc = vrv_engine_error(eng, e);
-        if (rc == 0 && !did && atomic_load(&eng->disk_full))
+        if (rc == 0 && eng->ckpt.no_room)
             rc = vrv_err_set(e, VRV_E_NOSPACE,
                 "no room to write the segments; they will be made at the next start");
     }

@@ -28,6 +28,7 @@ struct checkpoint {
     uint64_t need_seq;     /* entries below must be committed, then durable, before going on */
     uint64_t trim_slot, trim_seq;
     size_t at;             /* FLUSH: the next log */
+    bool no_room;          /* the last step could not be done on a full disk */
     int64_t last_ms;       /* when the last one ended, monotonic */
 };
 

@@ -154,6 +154,37 @@ test_full_close(void)
     rig_fini(&rig);
 }
 
+/* A reserve that is used up keeps nobody from stopping in order, however long a sync is waited for. */
+static void
+test_reserve_close(void)
+{
+    begin(RESERVE, "flush.policy=none");
+    for (int i = 0; i < 20; i++)
+        (void)rig_put_batch(&rig, the_log(), &(struct rig_batch){ .size = 8000 });
+    leave(RESERVE);
+    rig_pass(&rig, 1000);
+    IS(rig_put(&rig, the_log(), "x"), VRV_E_NOSPACE, "the reserve is used up, appends are refused");
+    IS(rig_close(&rig), 0, "... but there is room for a clean stop (%s)", rig.e.msg);
+    rig_up(&rig);
+    OK(rig.found.clean && rig_count(&rig, the_log(), 0) == 20, "which it was");
+    rig_fini(&rig);
+}
+
+/* No room at all: it says so, and doesn't try for ever. */
+static void
+test_brim_close(void)
+{
+    begin(0, "flush.policy=none");
+    for (int i = 0; i < 20; i++)
+        (void)rig_put_batch(&rig, the_log(), &(struct rig_batch){ .size = 8000 });
+    leave(0);
+    IS(rig_close(&rig), VRV_E_NOSPACE, "no room for a clean stop (%s)", rig.e.msg);
+    leave(BALLAST);
+    rig_up(&rig);
+    OK(!rig.found.clean && rig_count(&rig, the_log(), 0) == 20, "with space, all is there");
+    rig_fini(&rig);
+}
+
 static void
 test_full_new(void)
 {
@@ -256,6 +287,8 @@ main(void)
     test_brim(40000);
     test_brim(100000);
     test_full_close();
+    test_reserve_close();
+    test_brim_close();
     test_full_new();
     test_failed();
     test_failed_checkpoint();
