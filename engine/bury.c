@@ -1,8 +1,9 @@
 /*
- * What is left of deleted topics: memory, files, records in the checkpoint.
+ * What is left of segments below the start, and of deleted topics: files, memory, records in the
+ * checkpoint.
  *
- * The catalog remembers a deleted topic as gone until all of that is away, so that a crash only
- * delays it.
+ * Files go first, for good.  Then the next checkpoint forgets the segment; and the catalog, which
+ * called the topic gone until then, forgets that.  So a crash only delays it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -102,12 +103,11 @@ remove_dir(struct vrv_engine *eng, const char *dir, struct vrv_err *e)
     return rc == 0 ? vrv_vfs_rmdir(eng->o.vfs, dir, e) : rc;
 }
 
-/* Durable before the catalog forgets that there was something to remove.  Also when nothing was found
- * now: it may have been removed by a try, or before a crash, that didn't come to this. */
+/* Durable before anything forgets that there was something to remove. */
 static int
-sync_removed(struct vrv_engine *eng, const char *top, struct vrv_err *e)
+sync_removed(struct vrv_engine *eng, const char *dir, struct vrv_err *e)
 {
-    int rc = vrv_vfs_sync_dir(eng->o.vfs, top, e);
+    int rc = vrv_vfs_sync_dir(eng->o.vfs, dir, e);
 
     if (rc == VRV_E_NOTFOUND)
         return 0;
@@ -130,7 +130,42 @@ remove_files(struct vrv_engine *eng, const char *hex, struct vrv_err *e)
         rc = remove_dir(eng, dir, e);
     }
     names_fini(&l);
+    /* Also when there was nothing now: a try before this one may have come as far as here. */
     return rc == 0 ? sync_removed(eng, top, e) : rc;
+}
+
+/* ---- files of segments ---- */
+
+static bool
+delete_seg(struct vrv_engine *eng, struct dead_seg *d)
+{
+    struct vrv_err e;
+
+    if (d->deleted)
+        return false;
+    /* A reader that holds a reference keeps its open file; others find the next segment. */
+    d->deleted = vrv_seg_delete_files(&eng->files, &d->log, d->base, &e) == 0;
+    return d->deleted;
+}
+
+void
+vrv__engine_bury_segs(struct vrv_engine *eng)
+{
+    char dir[VRV_PATH_MAX];
+    bool unsynced = false;
+    struct vrv_err e;
+
+    for (size_t i = 0; i < eng->dead_n; i++) {
+        struct dead_seg *d = &eng->dead[i];
+        bool last = i + 1 == eng->dead_n || !vrv__log_id_eq(&d->log, &d[1].log);
+
+        unsynced |= delete_seg(eng, d);
+        if (!unsynced || !last)
+            continue;
+        vrv_log_dir(&d->log, dir);
+        (void)sync_removed(eng, dir, &e);
+        unsynced = false;
+    }
 }
 
 /* ---- records ---- */
@@ -212,7 +247,7 @@ add_gone(void *ctx, const struct vrv_uuid *id)
 }
 
 void
-vrv__engine_bury(struct vrv_engine *eng)
+vrv__engine_bury_topics(struct vrv_engine *eng)
 {
     struct gone g = { 0 };
     struct vrv_err e = { 0 };

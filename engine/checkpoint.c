@@ -289,12 +289,25 @@ keep_dead(struct keeping *k, struct vrv_err *e)
     int rc = 0;
 
     for (size_t i = 0; i < k->eng->dead_n && rc == 0; i++) {
+        if (!k->eng->dead[i].deleted)
+            continue;
         vrv__key_seal(k->key[k->n], &k->eng->dead[i].log, k->eng->dead[i].base);
         k->w[k->n] = (struct vrv_meta_write){ .key = k->key[k->n] };
         if (++k->n == VRV_META_OPS_MAX)
             rc = send(k, e);
     }
     return rc == 0 ? send(k, e) : rc;
+}
+
+static void
+forget_dead(struct vrv_engine *eng)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < eng->dead_n; i++)
+        if (!eng->dead[i].deleted)
+            eng->dead[kept++] = eng->dead[i];
+    eng->dead_n = kept;
 }
 
 static int
@@ -316,7 +329,7 @@ keep_all(struct vrv_engine *eng, struct vrv_err *e)
     free(k->segs);
     free(k);
     if (rc == 0) {
-        eng->dead_n = 0;
+        forget_dead(eng);
         rc = vrv__engine_mark_wal(eng, c->trim_slot, c->trim_seq, e);
     }
     if (rc == 0)

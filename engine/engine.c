@@ -38,8 +38,8 @@ id_hash(const struct vrv_log_id *id)
     return (size_t)(h ^ (h >> 32));
 }
 
-static bool
-id_eq(const struct vrv_log_id *a, const struct vrv_log_id *b)
+bool
+vrv__log_id_eq(const struct vrv_log_id *a, const struct vrv_log_id *b)
 {
     return a->partition == b->partition && vrv_uuid_eq(&a->topic, &b->topic);
 }
@@ -50,7 +50,7 @@ table_find(const struct log_table *t, const struct vrv_log_id *id)
 {
     size_t at = id_hash(id) & (t->cap - 1);
 
-    while (t->v[at] != NULL && !id_eq(&t->v[at]->id, id))
+    while (t->v[at] != NULL && !vrv__log_id_eq(&t->v[at]->id, id))
         at = (at + 1) & (t->cap - 1);
     return at;
 }
@@ -615,27 +615,15 @@ watch_space(struct vrv_engine *eng)
 
 /* The segments that retention or a deletion has left below the start. */
 static void
-bury_segs(struct vrv_engine *eng, struct vrv_log *log)
+note_dead(struct vrv_engine *eng, struct vrv_log *log)
 {
     struct vrv_seg *s;
-    struct vrv_err e = { 0 };
 
-    size_t before = eng->dead_n;
     while ((s = vrv_log_take_dead(log)) != NULL) {
-        /* A reader that holds a reference keeps its open file; others find the next segment. */
-        if (vrv_seg_delete_files(&eng->files, &log->id, s->base, &e) == 0) {
-            VRV_PUSH_ROOM(eng->dead, eng->dead_n, eng->dead_cap);
-            eng->dead[eng->dead_n++] = (struct dead_seg){ log->id, s->base };
-        }
+        VRV_PUSH_ROOM(eng->dead, eng->dead_n, eng->dead_cap);
+        eng->dead[eng->dead_n++] = (struct dead_seg){ .log = log->id, .base = s->base };
         vrv_seg_unref(s);
     }
-    if (eng->dead_n == before)
-        return;
-    /* Gone for good before the checkpoint forgets that they were. */
-    char dir[VRV_PATH_MAX];
-    vrv_log_dir(&log->id, dir);
-    if (vrv_vfs_sync_dir(eng->o.vfs, dir, &e) < 0)
-        vrv__engine_fail(eng, &e);
 }
 
 static void
@@ -647,7 +635,7 @@ tend_log(struct vrv_engine *eng, struct vrv_log *log, int64_t now_ms)
     int64_t start = vrv_log_retention_start(log, now_ms);
     /* Refused, for want of room in the WAL say: the next time, then. */
     if (start <= vrv_log_offsets(log).start || vrv_log_set_start(log, start, NULL, &e) == 0)
-        bury_segs(eng, log);
+        note_dead(eng, log);
 }
 
 void
@@ -669,5 +657,6 @@ vrv_engine_tend_step(struct vrv_engine *eng)
         if (log != NULL)
             tend_log(eng, log, now_ms);
     }
-    vrv__engine_bury(eng);
+    vrv__engine_bury_segs(eng);
+    vrv__engine_bury_topics(eng);
 }

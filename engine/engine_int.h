@@ -32,10 +32,11 @@ struct checkpoint {
     int64_t last_ms;       /* when the last one ended, monotonic */
 };
 
-/* A segment whose files are deleted, and whose record is to go with the next checkpoint. */
+/* A segment that is to go: its files first, its record with the next checkpoint after that. */
 struct dead_seg {
     struct vrv_log_id log;
     int64_t base;
+    bool deleted; /* the files are away, for good */
 };
 
 struct vrv_engine {
@@ -93,6 +94,7 @@ int vrv__meta_commit(struct vrv_metastore *m, const struct vrv_meta_write *w, si
 /* The flusher can't go on: appends are refused from now on, reads go on. */
 void vrv__engine_fail(struct vrv_engine *eng, const struct vrv_err *e);
 
+bool vrv__log_id_eq(const struct vrv_log_id *a, const struct vrv_log_id *b);
 void vrv__table_put(struct log_table *t, struct vrv_log *log);
 struct vrv_log *vrv__table_get(const struct log_table *t, const struct vrv_log_id *id);
 void vrv__table_del(struct log_table *t, const struct vrv_log_id *id);
@@ -104,7 +106,9 @@ int vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t
     struct vrv_err *e);
 int vrv__engine_mark(struct vrv_engine *eng, bool clean, struct vrv_err *e);
 int vrv__engine_mark_wal(struct vrv_engine *eng, uint64_t slot, uint64_t seq, struct vrv_err *e);
-/* Delete files of dead segments and of deleted topics. */
-void vrv__engine_bury(struct vrv_engine *eng);
+/* Delete files of dead segments, and what is left of deleted topics.  What can't be done is tried
+ * again by the next call. */
+void vrv__engine_bury_segs(struct vrv_engine *eng);
+void vrv__engine_bury_topics(struct vrv_engine *eng);
 
 #endif

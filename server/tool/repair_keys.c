@@ -20,8 +20,7 @@ static bool
 is_noted(const struct cuts *x, const struct vrv_log_id *id)
 {
     for (size_t i = 0; i < x->n; i++)
-        if (x->v[i].kind == CUT_KEYS && x->v[i].id.partition == id->partition &&
-            vrv_uuid_eq(&x->v[i].id.topic, &id->topic))
+        if (x->v[i].kind == CUT_KEYS && vrv__log_id_eq(&x->v[i].id, id))
             return true;
     return false;
 }

@@ -11,12 +11,9 @@
 struct view_log *
 view_find(const struct view *v, const struct vrv_log_id *id)
 {
-    for (size_t i = 0; i < v->n; i++) {
-        const struct vrv_log_id *have = &v->v[i].log->id;
-
-        if (have->partition == id->partition && vrv_uuid_eq(&have->topic, &id->topic))
+    for (size_t i = 0; i < v->n; i++)
+        if (vrv__log_id_eq(&v->v[i].log->id, id))
             return &v->v[i];
-    }
     return NULL;
 }
 

@@ -112,6 +112,45 @@ test_delete_records_files(void)
     rig_fini(&rig);
 }
 
+/* The n-th operation of the tending that deletes files fails; the next tending finishes it, or, if
+ * the engine had to stop, the one after a restart. */
+static bool
+delete_fails_at(uint64_t n, bool *hit)
+{
+    begin("segment.bytes=2000");
+    put(10, 900);
+    seal();
+    bool ok = rig_set_start(&rig, the_log(), 5) == 0;
+    simdisk_fail(rig.disk, n, SIM_EIO, false);
+    rig_pass(&rig, 1000);
+    *hit = simdisk_failed(rig.disk) > 0;
+    simdisk_fail(rig.disk, 0, SIM_EIO, false);
+    if (vrv_engine_error(rig.eng, &rig.e) != 0) {
+        rig_crash(&rig, SIM_DROP_ALL, n);
+        rig_up(&rig);
+    }
+    rig_pass(&rig, 1000);
+    ok &= rig_count(&rig, the_log(), 5) == 5 && rig_checkpoint(&rig) && rig_close(&rig) == 0;
+    ok &= rig_files(&rig, "log", ".log") == 3 && rig_files(&rig, "log", "/00000000000000000000.") +
+            rig_files(&rig, "log", "/00000000000000000002.") == 0;
+    ok &= rig_keys(&rig, "seal/") == 2;
+    rig_fini(&rig);
+    return ok;
+}
+
+static void
+test_delete_records_fault(void)
+{
+    bool hit = true;
+    uint64_t n = 1, bad = 0;
+
+    for (; hit; n++)
+        if (!delete_fails_at(n, &hit))
+            bad = n;
+    OK(n > 6, "%d places where deleting segments can fail", (int)n - 2);
+    IS(bad, 0, "each is tried again: no file and no record stays");
+}
+
 /* ---- rolls and seals ---- */
 
 static void
@@ -370,6 +409,7 @@ main(void)
 {
     test_delete_records();
     test_delete_records_files();
+    test_delete_records_fault();
     test_roll();
     test_jitter();
     test_seal();
