@@ -514,7 +514,7 @@ vrv_engine_commit_step(struct vrv_engine *eng)
     return vrv_journal_commit_step(eng->env.journal);
 }
 
-bool
+int
 vrv_engine_prepare_step(struct vrv_engine *eng)
 {
     return vrv_waldev_prepare(eng->dev);

@@ -97,8 +97,9 @@ bool vrv_engine_commit_step(struct vrv_engine *eng);
 bool vrv_engine_flush_step(struct vrv_engine *eng);
 /* One phase of a checkpoint; begins one when it is due. */
 bool vrv_engine_checkpoint_step(struct vrv_engine *eng);
-/* Fill the WAL with zeros, a bit further. */
-bool vrv_engine_prepare_step(struct vrv_engine *eng);
+/* Fill the WAL with zeros, a bit further.  1; 0: it is full to the end, for good; negative: not now,
+ * for want of space say. */
+int vrv_engine_prepare_step(struct vrv_engine *eng);
 /* What happens by time: rolls by age, retention, expiry of producers, interval syncs, free space.
  * For every log: call it every second or so. */
 void vrv_engine_tend_step(struct vrv_engine *eng);

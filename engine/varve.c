@@ -2,7 +2,7 @@
  *
  * commit    waits for something to commit, commits it; posts waiters whose time has come
  * flusher   segments, checkpoints, eviction; every second what happens by time
- * filler    zero-fills the WAL after it was made, then ends
+ * filler    zero-fills the WAL after it was made, as soon as the disk has room for it, then ends
  */
 #include "engine/varve.h"
 
@@ -131,13 +131,31 @@ flusher_main(void *ctx)
     return NULL;
 }
 
+/* Nobody tells when the disk has room again. */
+static void
+filler_wait(struct varve *v)
+{
+    struct timespec until;
+
+    vrv_deadline(&until, 1000);
+    vrv_lock(&v->wake);
+    while (!atomic_load(&v->stop) && vrv_cond_wait_until(&v->space, &v->wake, &until))
+        ;
+    vrv_unlock(&v->wake);
+}
+
 static void *
 filler_main(void *ctx)
 {
     struct varve *v = ctx;
+    int rc;
 
-    while (!atomic_load(&v->stop) && vrv_engine_prepare_step(v->engine))
-        tell_space(v);
+    while (!atomic_load(&v->stop) && (rc = vrv_engine_prepare_step(v->engine)) != 0) {
+        if (rc > 0)
+            tell_space(v);
+        else
+            filler_wait(v);
+    }
     return NULL;
 }
 
@@ -176,6 +194,7 @@ stop_threads(struct varve *v)
     atomic_store(&v->stop, true);
     vrv_journal_wake(vrv_engine_env(v->engine)->journal);
     flush_wanted(v);
+    tell_space(v);
     for (int i = 0; i < v->thread_n; i++)
         (void)pthread_join(v->thread[i], NULL);
 }

@@ -50,7 +50,7 @@ struct vrv_waldev_ops {
     void (*submit)(struct vrv_waldev *d, struct vrv_wal_group *g);
     int (*sync)(struct vrv_waldev *d, struct vrv_err *e);
     int (*trim)(struct vrv_waldev *d, uint64_t slot, struct vrv_err *e);
-    bool (*prepare)(struct vrv_waldev *d);
+    int (*prepare)(struct vrv_waldev *d);
     size_t (*used)(struct vrv_waldev *d);
     void (*close)(struct vrv_waldev *d);
 };
@@ -74,8 +74,9 @@ void vrv_waldev_submit(struct vrv_waldev *d, struct vrv_wal_group *g);
 int vrv_waldev_sync(struct vrv_waldev *d, struct vrv_err *e) VRV_MUST_CHECK;
 /* Slots below `slot` are needed no more. */
 int vrv_waldev_trim(struct vrv_waldev *d, uint64_t slot, struct vrv_err *e) VRV_MUST_CHECK;
-/* Work in the background at first start (zero-filling); false when there is none left. */
-bool vrv_waldev_prepare(struct vrv_waldev *d);
+/* Work in the background at first start (zero-filling).  1: some was done; 0: there is none left;
+ * negative: it can't be done now (NOSPACE, IO), try again later. */
+int vrv_waldev_prepare(struct vrv_waldev *d);
 /* Bytes of live groups. */
 size_t vrv_waldev_used(struct vrv_waldev *d);
 void vrv_waldev_close(struct vrv_waldev **d);

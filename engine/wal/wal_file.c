@@ -215,7 +215,7 @@ vrv__wal_file_fill(struct wal_file *w, struct ring_file *rf, uint64_t upto, stru
     return rc;
 }
 
-static bool
+static int
 prepare(struct vrv_waldev *d)
 {
     struct wal_file *w = of(d);
@@ -228,9 +228,10 @@ prepare(struct vrv_waldev *d)
         uint64_t upto = rf->filled + FILL_STEP;
         w->fill = (w->fill + i) % w->n;
         /* No room on the disk: the WAL stays smaller for now, appends wait or are refused. */
-        return vrv__wal_file_fill(w, rf, upto < w->file_bytes ? upto : w->file_bytes, NULL) == 0;
+        int rc = vrv__wal_file_fill(w, rf, upto < w->file_bytes ? upto : w->file_bytes, NULL);
+        return rc < 0 ? rc : 1;
     }
-    return false;
+    return 0;
 }
 
 /* ---- opening and closing ---- */

@@ -35,7 +35,7 @@ vrv_waldev_trim(struct vrv_waldev *d, uint64_t slot, struct vrv_err *e)
     return d->ops->trim(d, slot, e);
 }
 
-bool
+int
 vrv_waldev_prepare(struct vrv_waldev *d)
 {
     return d->ops->prepare(d);

@@ -144,7 +144,7 @@ main(int argc, char **argv)
     o.wal_fill_first = o.wal_file_bytes;
     o.memory_bytes = 4 << 20;
     need(vrv_engine_open(&eng, &o, &found, &e), &e);
-    while (vrv_engine_prepare_step(eng))
+    while (vrv_engine_prepare_step(eng) > 0)
         ;
     if (strcmp(how, "append") == 0)
         append_more();

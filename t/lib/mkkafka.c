@@ -212,7 +212,7 @@ main(int argc, char **argv)
     o.wal_fill_first = o.wal_file_bytes;
     o.memory_bytes = 32 << 20;
     need(vrv_engine_open(&eng, &o, &found, &e), &e);
-    while (vrv_engine_prepare_step(eng))
+    while (vrv_engine_prepare_step(eng) > 0)
         ;
     fill_topics();
     vrv_fill_fini(&fill);

@@ -72,7 +72,7 @@ rig_open(struct rig *r)
     VRV_ASSERT(r->eng == NULL);
     r->e = (struct vrv_err){ 0 };
     int rc = vrv_engine_open(&r->eng, &r->o, &r->found, &r->e);
-    while (rc == 0 && vrv_engine_prepare_step(r->eng))
+    while (rc == 0 && vrv_engine_prepare_step(r->eng) > 0)
         ;
     return rc;
 }

@@ -274,11 +274,11 @@ trim(struct vrv_waldev *d, uint64_t slot, struct vrv_err *e)
     return rc;
 }
 
-static bool
+static int
 prepare(struct vrv_waldev *d)
 {
     (void)of(d);
-    return false;
+    return 0;
 }
 
 static size_t

@@ -29,7 +29,7 @@ rig_new(struct walrig *r, const struct vrv_wal_file_opts *o)
         (void)printf("Bail out! %s\n", r->err.msg);
         exit(1);
     }
-    while (vrv_waldev_prepare(r->dev))
+    while (vrv_waldev_prepare(r->dev) > 0)
         ;
 }
 
@@ -252,7 +252,7 @@ test_filling(void)
         "as long as a largest group would not fit, nothing can be claimed");
     int steps = 0;
     size_t room = 0, grew = 0;
-    while (vrv_waldev_prepare(r.dev)) {
+    while (vrv_waldev_prepare(r.dev) > 0) {
         size_t before = room;
 
         while (vrv_waldev_reserve(r.dev, BLOCK))
@@ -302,7 +302,7 @@ test_fill_no_space(void)
     OK(ok, "a disk that fills up keeps the WAL smaller, and that much goes on being used");
     OK(reopens(&r), "... also after opening again");
     simdisk_capacity(r.disk, 1 << 30);
-    while (vrv_waldev_prepare(r.dev))
+    while (vrv_waldev_prepare(r.dev) > 0)
         ;
     size_t room = 0;
     while (vrv_waldev_reserve(r.dev, BLOCK))
@@ -629,7 +629,7 @@ test_short_file(void)
     while (walrig_write(&r, 9000, false) == WALRIG_DONE)
         ;
     OK(!r.stopped && reopens(&r), "... and is not written beyond its end");
-    while (vrv_waldev_prepare(r.dev))
+    while (vrv_waldev_prepare(r.dev) > 0)
         ;
     OK(walrig_trim(&r, r.durable) == 0, "trimmed, and filled again");
     uint64_t before = r.n;

@@ -258,7 +258,7 @@ flip_rig(struct walrig *r)
 
     walrig_init(r, simdisk_new(1), &o);
     ok = walrig_create(r) == 0;
-    while (vrv_waldev_prepare(r->dev))
+    while (vrv_waldev_prepare(r->dev) > 0)
         ;
     for (int i = 1; i <= FLIP_GROUPS; i++)
         ok &= walrig_write(r, (size_t)i * 800, i == FLIP_SYNCED) == WALRIG_DONE;

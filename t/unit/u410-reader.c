@@ -74,7 +74,7 @@ open_engine(void)
     o.open_files_max = 8;
     o.disk_reserve_bytes = 0;
     need(vrv_engine_open(&eng, &o, &found, &e), &e);
-    while (vrv_engine_prepare_step(eng))
+    while (vrv_engine_prepare_step(eng) > 0)
         ;
 }
 

@@ -2,10 +2,13 @@
  * topics that come and go, a WAL so small that checkpoints never stop.  For the thread sanitizer. */
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "engine/batch/build.h"
@@ -253,6 +256,55 @@ round_of(int number)
     OK(varve_close(&w.v, &e) == 0, "close");
 }
 
+/* ---- the filling of the WAL ---- */
+
+static bool
+limit_files(rlim_t bytes)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_FSIZE, &r) < 0)
+        return false;
+    r.rlim_cur = bytes;
+    return setrlimit(RLIMIT_FSIZE, &r) == 0;
+}
+
+/* Wait until the i-th file of the WAL has so many bytes. */
+static bool
+has_size(const char *dir, int i, off_t size)
+{
+    const struct timespec moment = { 0, 10000000 };
+    char path[600];
+    struct stat st = { .st_size = 0 };
+
+    (void)snprintf(path, sizeof(path), "%s/wal/%06d.wal", dir, i);
+    for (int n = 0; n < 3000 && stat(path, &st) == 0 && st.st_size != size; n++)
+        (void)nanosleep(&moment, NULL);
+    return st.st_size == size;
+}
+
+/* There is no room when the WAL is filled; later there is. */
+static void
+test_filling(void)
+{
+    struct varve *v = NULL;
+    struct varve_error e = { 0 };
+    struct varve_options o;
+    char dir[512];
+
+    (void)snprintf(dir, sizeof(dir), "%s/filling", tap_dir());
+    (void)signal(SIGXFSZ, SIG_IGN);
+    varve_options_init(&o);
+    o.wal_bytes = 32 << 20;
+    o.memory_bytes = 32 << 20;
+    OK(limit_files(9 << 19), "files may not be larger than 4.5 MiB");
+    OK(varve_open(&v, dir, &o, NULL, &e) == 0, "the WAL is to be four of 8 MiB (%s)", e.message);
+    OK(has_size(dir, 1, 9 << 19), "the first one was filled as far as it could be");
+    OK(limit_files(RLIM_INFINITY), "now they may be larger");
+    OK(has_size(dir, 1, 8 << 20) && has_size(dir, 4, 8 << 20), "and they are filled");
+    OK(varve_close(&v, &e) == 0, "close");
+}
+
 int
 main(void)
 {
@@ -260,5 +312,6 @@ main(void)
 
     for (int i = 0; i < rounds; i++)
         round_of(i);
+    test_filling();
     return tap_done();
 }
