@@ -491,10 +491,14 @@ vrv_engine_error(struct vrv_engine *eng, struct vrv_err *e)
 void
 vrv__engine_fail(struct vrv_engine *eng, const struct vrv_err *e)
 {
+    int code = e->code == VRV_E_FENCED ? VRV_E_FENCED : VRV_E_STOPPED;
+
     vrv_lock(&eng->lock);
-    (void)vrv_err_set(&eng->failure, VRV_E_STOPPED, "%.*s", (int)sizeof(e->msg) - 1, e->msg);
+    if (atomic_load(&eng->status) == 0) { /* the first one tells why */
+        (void)vrv_err_set(&eng->failure, code, "%.*s", (int)sizeof(e->msg) - 1, e->msg);
+        atomic_store(&eng->status, code);
+    }
     vrv_unlock(&eng->lock);
-    atomic_store(&eng->status, VRV_E_STOPPED);
 }
 
 int

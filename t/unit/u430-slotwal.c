@@ -484,10 +484,33 @@ test_fenced(void)
     slotstore_free(&sb);
 }
 
+/* A checkpoint that wants to trim may be the first to find out. */
+static void
+test_fenced_trim(void)
+{
+    static struct slotrig a;
+    struct slotstore *s = slotstore_new();
+    struct rig_call c;
+
+    slotrig_init(&a, s, 4, 1);
+    rig_topic(&a.rig, "t", 1, NULL);
+    (void)rig_put(&a.rig, rig_log(&a.rig, "t", 0), "acked");
+    (void)slotwal_fence(s, a.session);
+    OK(!rig_checkpoint(&a.rig), "a fenced owner's checkpoint does not end");
+    IS(vrv_engine_error(a.rig.eng, &a.rig.e), VRV_E_FENCED, "it says why (%s)", a.rig.e.msg);
+    IS(rig_append(&a.rig, rig_log(&a.rig, "t", 0), &(struct rig_batch){ .value = "late" }, &c),
+        VRV_E_FENCED, "and so do appends");
+    (void)rig_reads(&a.rig, rig_log(&a.rig, "t", 0), 0, "0:acked ", "reads go on");
+    IS(rig_close(&a.rig), VRV_E_FENCED, "and so does the stop");
+    slotrig_fini(&a);
+    slotstore_free(&s);
+}
+
 int
 main(void)
 {
     test_fenced();
+    test_fenced_trim();
     by_seed();
     return tap_done();
 }
