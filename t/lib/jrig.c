@@ -50,6 +50,7 @@ committed(void *ctx, struct vrv_entry *first, struct vrv_entry *last)
 {
     struct jrig *r = ctx;
 
+    r->flaws += vrv_journal_state(r->j).committed_seq > first->seq; /* ENG-3 */
     tell(r, &r->committed, first, last);
 }
 

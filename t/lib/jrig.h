@@ -30,7 +30,8 @@ struct jrig {
     struct vrv_fill fill;
     struct vrv_cq cq;
     struct jrig_list committed, failed;
-    int flaws;              /* an entry was told of twice, or a wrong status was seen */
+    int flaws;              /* an entry was told of twice, or when committed_seq said so already, or
+                             * a wrong status was seen */
 };
 
 enum { JRIG_WAL_ID = 77 };

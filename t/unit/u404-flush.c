@@ -220,6 +220,40 @@ test_stops(void)
     rig_fini(&rig);
 }
 
+/* A stop in the middle of a checkpoint, after so many of its steps: what came since it began is not in
+ * it, and nothing but the stop makes it durable. */
+static bool
+close_during(int steps, bool *ended)
+{
+    begin("flush.policy=none");
+    bool ok = rig_checkpoint(&rig) && rig_put(&rig, the_log(), "b") == 1;
+    uint64_t before = vrv_engine_checkpoints(rig.eng);
+    vrv_engine_want_checkpoint(rig.eng);
+    for (int i = 0; i < steps; i++) {
+        (void)vrv_engine_checkpoint_step(rig.eng);
+        rig_commit(&rig);
+    }
+    *ended = vrv_engine_checkpoints(rig.eng) > before;
+    ok &= rig_put(&rig, the_log(), "late") == 2 && rig_close(&rig) == 0;
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    ok &= rig.found.clean && rig_count(&rig, the_log(), 0) == 3;
+    rig_fini(&rig);
+    return ok;
+}
+
+static void
+test_close_during_checkpoint(void)
+{
+    bool ended = false;
+    int steps = 0, bad = 0;
+
+    for (; !ended; steps++)
+        bad += !close_during(steps, &ended);
+    OK(steps > 5, "a stop in any of %d phases of a lossy log's checkpoint", steps - 1);
+    IS(bad, 0, "all that was appended is there after a power cut, and the stop was clean");
+}
+
 /* Closing commits what is queued. */
 static void
 test_close_commits(void)
@@ -247,6 +281,7 @@ main(void)
     test_lossy_clean();
     test_strict_crash();
     test_stops();
+    test_close_during_checkpoint();
     test_close_commits();
     return tap_done();
 }

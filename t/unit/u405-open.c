@@ -99,6 +99,38 @@ test_format(void)
     rig_fini(&rig);
 }
 
+/* The power fails at some operation of the first opening; false when that comes to its end before. */
+static bool
+new_crash_at(uint64_t op, enum sim_policy policy, uint64_t seed, int *refusals)
+{
+    rig_init(&rig, 1);
+    simdisk_crash_at(rig.disk, op);
+    (void)rig_open(&rig);
+    bool off = simdisk_is_off(rig.disk);
+    rig_crash(&rig, policy, seed);
+    if (rig_open(&rig) < 0 && (*refusals)++ == 0)
+        tap_note("operation %d, %s: %s", (int)op, sim_policy_name(policy), rig.e.msg);
+    rig_fini(&rig);
+    return off;
+}
+
+static void
+test_new_crash(void)
+{
+    uint64_t op = 0;
+    int refusals = 0;
+    bool more = true;
+
+    while (more) {
+        op++;
+        for (int p = 0; p < SIM_POLICY_COUNT; p++)
+            for (uint64_t seed = 1; seed <= 4; seed++)
+                more = new_crash_at(op, (enum sim_policy)p, seed, &refusals);
+    }
+    OK(op > 20, "a crash at any of %d operations of the first opening,", (int)op - 1);
+    IS(refusals, 0, "whatever of them reached the disk: it can be opened again");
+}
+
 static void
 test_foreign(void)
 {
@@ -313,6 +345,7 @@ main(void)
 {
     test_locked();
     test_format();
+    test_new_crash();
     test_foreign();
     missing("wal", true);
     missing("wal", false);
