@@ -144,11 +144,43 @@ make_data(struct vrv_seg *s, struct vrv_file *data, struct vrv_err *e)
             "segment %" PRId64 ": the data file has %" PRIu64 " bytes, %" PRIu64 " were written",
             s->base, size, s->flushed);
     if (rc == 0)
-        rc = vrv_file_set_readonly(data, false, e);
-    if (rc == 0)
         rc = vrv_file_truncate(data, s->flushed, e);
     s->made = s->fresh = rc == 0;
     return rc;
+}
+
+/* The segment isn't sealed, whatever the modes of its files say: only its record counts. */
+static int
+make_writable(struct vrv_seg *s, struct vrv_err *e)
+{
+    static const char *const suffix[] = { "log", "index" };
+    char path[VRV_PATH_MAX];
+    int rc = 0;
+
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        struct vrv_file *f = NULL;
+
+        vrv_seg_path(&s->log, s->base, suffix[i], path);
+        rc = vrv_vfs_open(s->files->vfs, path, 0, &f, e);
+        if (rc == 0)
+            rc = vrv_file_set_readonly(f, false, e);
+        vrv_file_close(&f);
+        rc = rc == VRV_E_NOTFOUND ? 0 : rc;
+    }
+    return rc;
+}
+
+typedef int get_fn(struct vrv_seg *s, unsigned flags, struct vrv_file **f, struct vrv_err *e);
+
+static int
+get_for_write(struct vrv_seg *s, get_fn *get, bool made, struct vrv_file **f, struct vrv_err *e)
+{
+    int rc = get(s, write_flags(made), f, e);
+
+    if (rc != VRV_E_READONLY || made)
+        return rc;
+    rc = make_writable(s, e);
+    return rc == 0 ? get(s, write_flags(made), f, e) : rc;
 }
 
 static int
@@ -157,7 +189,7 @@ open_data(struct vrv_seg *s, struct vrv_file **data, struct vrv_err *e)
     int rc = s->made ? 0 : make_dirs(s, e);
 
     if (rc == 0)
-        rc = get_data(s, write_flags(s->made), data, e);
+        rc = get_for_write(s, get_data, s->made, data, e);
     if (rc == 0 && !s->made) {
         rc = make_data(s, *data, e);
         if (rc < 0)
@@ -170,10 +202,8 @@ open_data(struct vrv_seg *s, struct vrv_file **data, struct vrv_err *e)
 static int
 make_index(struct vrv_seg *s, struct vrv_file *index, struct vrv_err *e)
 {
-    int rc = vrv_file_set_readonly(index, false, e);
+    int rc = vrv__seg_settle_index(s, index, e);
 
-    if (rc == 0)
-        rc = vrv__seg_settle_index(s, index, e);
     if (rc < 0)
         return rc;
     s->index_made = s->fresh = true;
@@ -184,7 +214,7 @@ make_index(struct vrv_seg *s, struct vrv_file *index, struct vrv_err *e)
 static int
 open_index(struct vrv_seg *s, struct vrv_file **index, struct vrv_err *e)
 {
-    int rc = get_index(s, write_flags(s->index_made), index, e);
+    int rc = get_for_write(s, get_index, s->index_made, index, e);
 
     if (rc == 0 && !s->index_made) {
         rc = make_index(s, *index, e);

@@ -522,6 +522,19 @@ test_no_rebuild(void)
 }
 
 static void
+protect(const char *suffix)
+{
+    char path[VRV_PATH_MAX];
+    struct vrv_file *f = NULL;
+    struct vrv_err e = { 0 };
+
+    path_of(suffix, path);
+    need(vrv_vfs_open(simdisk_vfs(disk), path, 0, &f, &e), &e);
+    need(vrv_file_set_readonly(f, true, &e), &e);
+    vrv_file_close(&f);
+}
+
+static void
 damage_open(int how)
 {
     if (how == 0)
@@ -530,8 +543,12 @@ damage_open(int how)
         flip("index", VRV_IXH_BASE, 1);
     else if (how == 2)
         flip("index", VRV_INDEX_HEADER + VRV_INDEX_ENTRY + VRV_IXE_POS + 6, 0x40);
-    else
+    else if (how == 3)
         flip("index", VRV_INDEX_HEADER + 9 * VRV_INDEX_ENTRY + VRV_IXE_MAX_TS, 0x01);
+    else { /* as if sealed, but nobody kept the record of that */
+        protect("index");
+        protect("log");
+    }
 }
 
 /* After a restart the index of a growing segment is read by readers, then written on.  Entries that
@@ -540,7 +557,7 @@ static void
 test_open_damage(int how)
 {
     static const char *const what[] = { "missing", "with another header", "with a wild entry",
-        "with a wrong time" };
+        "with a wrong time", "and data read-only" };
     struct vrv_seg_written w;
     struct vrv_err e = { 0 };
     uint64_t n;
@@ -634,7 +651,7 @@ main(void)
         test_rebuild(interval);
     test_sealed_damage();
     test_no_rebuild();
-    for (int how = 0; how < 4; how++)
+    for (int how = 0; how < 5; how++)
         test_open_damage(how);
     test_renew();
     test_seal_while_read();
