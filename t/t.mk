@@ -190,6 +190,7 @@ FUZZERS = \
 	t/fuzz/fuzz_batch \
 	t/fuzz/fuzz_decompress \
 	t/fuzz/fuzz_index \
+	t/fuzz/fuzz_segment \
 	t/fuzz/fuzz_wal \
 	t/fuzz/fuzz_metalog \
 	$(NULL)
@@ -199,6 +200,8 @@ t_fuzz_fuzz_decompress_SOURCES = t/fuzz/fuzz_decompress.c t/fuzz/peak.h
 t_fuzz_fuzz_decompress_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_index_SOURCES = t/fuzz/fuzz_index.c
 t_fuzz_fuzz_index_LDADD = $(FUZZ_LIBS)
+t_fuzz_fuzz_segment_SOURCES = t/fuzz/fuzz_segment.c t/fuzz/peak.h
+t_fuzz_fuzz_segment_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_wal_SOURCES = t/fuzz/fuzz_wal.c t/fuzz/peak.h
 t_fuzz_fuzz_wal_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_metalog_SOURCES = t/fuzz/fuzz_metalog.c
