@@ -9,9 +9,11 @@
 #include "engine/base/rand.h"
 #include "engine/engine_int.h"
 #include "engine/meta/metalog.h"
+#include "engine/wal/wal_file.h"
 
 static const char format_text[] = "varve data directory, format 1\n";
 static const char format_word[] = "varve data directory, format ";
+static const char wal_probe[] = "wal.probe"; /* there for a moment at each start */
 
 void
 vrv_engine_opts_default(struct vrv_engine_opts *o)
@@ -101,10 +103,10 @@ static int
 root_entry(void *ctx, const char *name, bool is_dir)
 {
     static const char *const dirs[] = { "meta", "checkpoint", "wal", "log" };
-    static const char *const files[] = { "FORMAT", "FORMAT.tmp", "LOCK" };
+    static const char *const files[] = { "FORMAT", "FORMAT.tmp", "LOCK", wal_probe };
     struct vrv_err *e = ctx;
 
-    for (size_t i = 0; i < 3 && !is_dir; i++)
+    for (size_t i = 0; i < 4 && !is_dir; i++)
         if (strcmp(name, files[i]) == 0)
             return 0;
     for (size_t i = 0; i < 4 && is_dir; i++)
@@ -271,6 +273,8 @@ vrv_engine_open(struct vrv_engine **out, const struct vrv_engine_opts *o,
 
     *found = (struct vrv_recovery){ 0 };
     int rc = open_directory(eng, &is_new, e);
+    if (rc == 0 && o->wal_direct && o->wal_probe)
+        eng->o.wal_direct = vrv_wal_direct_pays(o->vfs, o->clock, wal_probe);
     if (rc == 0)
         rc = open_stores(eng, found, e);
     if (rc == 0)

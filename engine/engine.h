@@ -29,7 +29,8 @@ struct vrv_engine_opts {
     unsigned wal_files;
     size_t wal_file_bytes;
     size_t wal_fill_first;      /* zero-filled at creation, the rest by vrv_engine_prepare_step */
-    bool wal_direct;
+    bool wal_direct;            /* write it past the page cache, if possible */
+    bool wal_probe;             /* ... and if that turns out to be faster */
     size_t group_bytes;         /* largest group commit wished for; 0: as large as possible */
     size_t flush_bytes;         /* write a log's segment when so much waits */
     unsigned open_files_max;

@@ -97,6 +97,7 @@ libvrvengine_la_SOURCES = \
 	engine/wal/wal_file_int.h \
 	engine/wal/wal_format.c \
 	engine/wal/wal_format.h \
+	engine/wal/wal_probe.c \
 	engine/wal/wal_recover.c \
 	engine/wal/waldev.c \
 	engine/log/env.h \

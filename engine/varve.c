@@ -226,7 +226,7 @@ engine_opts(struct varve *v, const struct varve_options *o, struct vrv_engine_op
     eo->open_files_max = o->open_files;
     eo->checkpoint_ms = o->checkpoint_ms;
     eo->disk_reserve_bytes = o->disk_reserve_bytes;
-    eo->wal_direct = !o->buffered_wal;
+    eo->wal_direct = eo->wal_probe = !o->buffered_wal;
     eo->flush_wanted = flush_wanted;
     eo->ctx = v;
     if (o->memory_bytes < eo->wal_files * eo->wal_file_bytes)

@@ -72,7 +72,7 @@ struct varve_options {
     unsigned open_files;         /* at most so many data files open (half of ulimit -n) */
     int64_t checkpoint_ms;       /* at least one checkpoint in this time under load (30 s) */
     uint64_t disk_reserve_bytes; /* refuse appends when less is free (256 MiB) */
-    bool buffered_wal;           /* don't try O_DIRECT */
+    bool buffered_wal;           /* no O_DIRECT, even where it is the faster way */
 };
 void varve_options_init(struct varve_options *o);
 

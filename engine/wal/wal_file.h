@@ -15,6 +15,7 @@
 #define VRV_WAL_WAL_FILE_H
 
 #include "engine/contract/waldev.h"
+#include "engine/os/clock.h"
 #include "engine/os/vfs.h"
 #include "engine/tail/slab.h"
 
@@ -39,5 +40,9 @@ int vrv_wal_file_open(struct vrv_waldev **out, struct vrv_vfs *vfs,
     const struct vrv_wal_file_opts *o, uint64_t trim, uint64_t durable_slot, uint64_t next_seq,
     vrv_wal_replay_fn *fn, void *ctx, struct vrv_wal_found *found, struct vrv_err *e)
     VRV_MUST_CHECK;
+
+/* Is O_DIRECT worth while here?  Tried on a file of that name, which is removed again; where nothing
+ * can be written, the answer is yes. */
+bool vrv_wal_direct_pays(struct vrv_vfs *vfs, struct vrv_clock *clock, const char *name);
 
 #endif

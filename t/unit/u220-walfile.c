@@ -729,6 +729,53 @@ test_idempotent(void)
     rig_free(&r);
 }
 
+/* ---- O_DIRECT or not ---- */
+
+/* It is read before and after each of nine writes: three that make the file, three direct ones, three
+ * buffered ones. */
+struct counting_clock {
+    struct vrv_clock clock;
+    int reads;
+    int64_t now, direct_ns, buffered_ns;
+};
+
+static int64_t
+read_counting(struct vrv_clock *clock)
+{
+    struct counting_clock *c = (struct counting_clock *)clock;
+    int n = c->reads++;
+
+    if (n % 2 == 1)
+        c->now += n < 6 ? 1 : n < 12 ? c->direct_ns : c->buffered_ns;
+    return c->now;
+}
+
+static bool
+pays(struct simdisk *disk, int64_t direct_ns, int64_t buffered_ns)
+{
+    struct counting_clock c = { .clock = { .mono_ns = read_counting }, .direct_ns = direct_ns,
+        .buffered_ns = buffered_ns };
+
+    return vrv_wal_direct_pays(simdisk_vfs(disk), &c.clock, "probe");
+}
+
+static void
+test_probe(void)
+{
+    struct simdisk *disk = simdisk_new(1);
+    struct vrv_file *f = NULL;
+
+    OK(pays(disk, 100, 120), "O_DIRECT is chosen where it is faster,");
+    OK(pays(disk, 120, 100), "... or about as fast;");
+    OK(!pays(disk, 200, 100), "... buffered writing where that is");
+    IS(vrv_vfs_open(simdisk_vfs(disk), "probe", 0, &f, NULL), VRV_E_NOTFOUND,
+        "nothing is left of the trial");
+    simdisk_fail(disk, 1, SIM_ENOSPC, true);
+    OK(pays(disk, 200, 100), "where nothing can be tried, it is O_DIRECT");
+    OK(simdisk_failed(disk) > 0, "... as on a full disk");
+    simdisk_free(&disk);
+}
+
 int
 main(void)
 {
@@ -755,5 +802,6 @@ main(void)
     test_failed_sync(true);
     test_secure_fails();
     test_idempotent();
+    test_probe();
     return tap_done();
 }
