@@ -29,13 +29,13 @@ capture(struct vrv_engine *eng)
 {
     struct checkpoint *c = &eng->ckpt;
     struct vrv_journal_state st = vrv_journal_state(eng->env.journal);
-    struct vrv_list touched;
 
     c->trim_slot = st.durable_slot;
     c->trim_seq = st.durable_seq;
     c->need_seq = st.committed_seq;
     c->n = c->at = 0;
-    vrv_list_init(&touched);
+    for (size_t i = 0; i < eng->dead_n; i++)
+        eng->dead[i].forget = eng->dead[i].deleted;
     vrv_lock(&eng->env.lock);
     while (!vrv_list_empty(&eng->env.touched)) {
         struct vrv_list *l = eng->env.touched.next;
@@ -289,7 +289,7 @@ keep_dead(struct keeping *k, struct vrv_err *e)
     int rc = 0;
 
     for (size_t i = 0; i < k->eng->dead_n && rc == 0; i++) {
-        if (!k->eng->dead[i].deleted)
+        if (!k->eng->dead[i].forget)
             continue;
         vrv__key_seal(k->key[k->n], &k->eng->dead[i].log, k->eng->dead[i].base);
         k->w[k->n] = (struct vrv_meta_write){ .key = k->key[k->n] };
@@ -305,7 +305,7 @@ forget_dead(struct vrv_engine *eng)
     size_t kept = 0;
 
     for (size_t i = 0; i < eng->dead_n; i++)
-        if (!eng->dead[i].deleted)
+        if (!eng->dead[i].forget)
             eng->dead[kept++] = eng->dead[i];
     eng->dead_n = kept;
 }

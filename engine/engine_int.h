@@ -36,7 +36,8 @@ struct checkpoint {
 struct dead_seg {
     struct vrv_log_id log;
     int64_t base;
-    bool deleted; /* the files are away, for good */
+    bool deleted; /* the files are away, for good, */
+    bool forget;  /* and were when the checkpoint under way began: older states may need the record */
 };
 
 struct vrv_engine {

@@ -278,6 +278,54 @@ test_failed_checkpoint(void)
     IS(bad, 0, "appends are refused then, and nothing is lost");
 }
 
+/* Checkpoint steps until there are no more for now. */
+static void
+steps(void)
+{
+    uint64_t before = vrv_engine_checkpoints(rig.eng);
+
+    do
+        rig_commit(&rig);
+    while (vrv_engine_checkpoint_step(rig.eng) && vrv_engine_checkpoints(rig.eng) == before);
+}
+
+/* A checkpoint that began early seals two segments, and the n-th operation finds no room.  Before
+ * it is tried again one of them is deleted, whose record its old states still need. */
+static bool
+full_before_deletion(uint64_t n, bool *struck)
+{
+    begin(0, "segment.bytes=10000");
+    (void)rig_put(&rig, the_log(), "x");
+    vrv_engine_want_checkpoint(rig.eng);
+    (void)vrv_engine_checkpoint_step(rig.eng);
+    for (int i = 0; i < 4; i++)
+        (void)rig_put_batch(&rig, the_log(), &(struct rig_batch){ .size = 6000 });
+    simdisk_fail(rig.disk, n, SIM_ENOSPC, false);
+    steps();
+    *struck = simdisk_failed(rig.disk) > 0;
+    simdisk_fail(rig.disk, 0, SIM_ENOSPC, false);
+    bool ok = rig_set_start(&rig, the_log(), 3) == 0;
+    rig_pass(&rig, 1000);
+    steps();
+    rig_crash(&rig, SIM_DROP_ALL, n);
+    ok &= rig_open(&rig) == 0 && rig_count(&rig, the_log(), 3) == 2;
+    if (!ok)
+        tap_note("operation %d: %s", (int)n, rig.e.msg);
+    rig_fini(&rig);
+    return ok;
+}
+
+static void
+test_full_before_deletion(void)
+{
+    int hit = 0, bad = 0;
+
+    for (bool struck = true; struck; hit += struck)
+        bad += !full_before_deletion((uint64_t)hit + 1, &struck);
+    OK(hit > 3, "%d times there is no room for an operation of a checkpoint", hit);
+    IS(bad, 0, "and segments are deleted before it goes on: the engine opens, nothing is lost");
+}
+
 int
 main(void)
 {
@@ -292,5 +340,6 @@ main(void)
     test_full_new();
     test_failed();
     test_failed_checkpoint();
+    test_full_before_deletion();
     return tap_done();
 }
