@@ -5,6 +5,7 @@
  * "name/<topic name>" holds the uuid (so two creations of one name conflict);
  * "part/<uuid>/<partition>" holds the leader epoch.  A deleted topic stays as
  * "gone/<uuid>" until its files are gone, so that a crash in between only delays that.
+ * "fence" rules out creations whose outcome was unknown.
  * Names are data: on disk a topic is its uuid.
  *
  * The catalog keeps an image of these in memory, fed by the watch, and offers calls that wait

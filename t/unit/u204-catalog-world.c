@@ -180,6 +180,49 @@ test_late_bumps(void)
 }
 
 static void
+let_late_ones_come(void)
+{
+    int rc = 0;
+
+    for (int i = 0; i < 200 && rc >= 0; i++)
+        rc = vrv_meta_step(store, NULL);
+    OK(rc >= 0, "(late ones come)");
+}
+
+static int
+count_topic(void *ctx, const struct vrv_topic_info *t)
+{
+    (void)t;
+    (*(int *)ctx)++;
+    return 0;
+}
+
+/* Nor may one make a topic whose creation was refused, or done by a later try, once its name is free
+ * and its id forgotten. */
+static void
+test_late_creations(void)
+{
+    int bad = 0, topics = 0;
+
+    store = fakemeta_new(&(struct fakemeta_opts){.seed = 6, .unknown_percent = 40,
+        .late_max = 60});
+    IS(vrv_catalog_open(&cat, store, NULL), 0, "a store that does things late");
+    for (int i = 0; i < 300; i++) {
+        struct vrv_uuid u = uid(2 * i);
+
+        bad += make(2 * i, "t", 1) != 0;
+        bad += make(2 * i + 1, "t", 1) != VRV_E_EXISTS;
+        bad += vrv_catalog_delete(cat, "t", NULL) != 0;
+        bad += vrv_catalog_forget(cat, &u, NULL) != 0;
+    }
+    let_late_ones_come();
+    IS(bad, 0, "creations and deletions in turn");
+    (void)vrv_catalog_each(cat, count_topic, &topics);
+    IS(topics, 0, "and none comes true later");
+    end_store();
+}
+
+static void
 test_foreign_race(void)
 {
     struct vrv_config_kv config = {(char *)"k", (char *)"v"};
@@ -417,6 +460,7 @@ main(void)
         test_foreign_changes(seed);
     test_foreign_race();
     test_late_bumps();
+    test_late_creations();
     test_threads();
     test_bad_values();
     test_bad_news();

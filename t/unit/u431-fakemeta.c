@@ -23,7 +23,6 @@ struct world {
     char mark[NAMES][16];   /* the only record of each partition 0, or empty */
     int32_t epoch[NAMES];   /* the newest of partition 1 */
     int made;
-    bool late;              /* transactions may take effect after an UNKNOWN */
     bool ok;
 };
 
@@ -51,11 +50,10 @@ world_init(struct world *w, uint64_t seed)
     memset(w, 0, sizeof(*w));
     w->rnd.state = seed;
     w->ok = true;
-    w->late = seed % 5 > 0;
     rig_init(&w->rig, seed);
     w->store = fakemeta_new(&(struct fakemeta_opts){ .seed = seed,
         .delay_max = 1 + (unsigned)(seed % 7), .unknown_percent = 5 + (unsigned)(seed * 7 % 30),
-        .late_max = (unsigned)(seed % 5) * 4, .rewind_percent = (unsigned)(seed % 3) * 5 });
+        .late_max = (unsigned)(seed % 5) * 10, .rewind_percent = (unsigned)(seed % 3) * 5 });
     w->rig.o.meta = w->store;
     rig_up(&w->rig);
 }
@@ -74,9 +72,6 @@ world_fini(struct world *w, unsigned *unknown)
 static void
 create(struct world *w, int i)
 {
-    /* A creation that was refused after an unknown outcome may come true once the name is free. */
-    if (w->late && w->exists[i])
-        return;
     int rc = rig_create(&w->rig, name_of(i), PARTS, "segment.bytes=1000");
 
     w->ok &= HELD(rc == (w->exists[i] ? VRV_E_EXISTS : 0));
