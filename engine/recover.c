@@ -468,21 +468,25 @@ failed(void *ctx, struct vrv_entry *first, struct vrv_entry *last)
 
 /* ---- after the replay ---- */
 
-/* A lossy log that skipped to its ceiling begins a new epoch there: one that this metastore gives. */
+/* Lossy logs that skipped to their ceiling begin a new epoch there: one that the metastore gives. */
 static int
-new_epoch(struct vrv_engine *eng, struct vrv_log *log, struct vrv_err *e)
+new_epochs(struct vrv_engine *eng, struct vrv_catbump *v, size_t n, struct vrv_err *e)
 {
-    int32_t epoch;
-    int rc = vrv_catalog_bump(eng->catalog, &log->id.topic, &log->id.partition, 1, &epoch, e);
+    int rc = vrv_catalog_bump(eng->catalog, v, n, e);
 
-    if (rc == 0)
-        vrv_log_set_epoch(log, epoch);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct vrv_log_id id = { v[i].id, v[i].part };
+
+        vrv_log_set_epoch(vrv__table_get(&eng->logs, &id), v[i].epoch);
+    }
     return rc;
 }
 
 static int
 check_logs(struct vrv_engine *eng, bool clean, struct vrv_recovery *found, struct vrv_err *e)
 {
+    struct vrv_catbump *v = NULL;
+    size_t n = 0, cap = 0;
     int rc = 0;
 
     for (size_t i = 0; i < eng->logs.cap && rc == 0; i++) {
@@ -499,10 +503,14 @@ check_logs(struct vrv_engine *eng, bool clean, struct vrv_recovery *found, struc
             vrv_uuid_text(&log->id.topic, hex);
             rc = vrv_err_prefix(e, rc, "topic %s, partition %" PRId32, hex, log->id.partition);
         } else if (skipped) {
-            found->skipped_logs++;
-            rc = new_epoch(eng, log, e);
+            VRV_PUSH_ROOM(v, n, cap);
+            v[n++] = (struct vrv_catbump){ log->id.topic, log->id.partition, 0 };
         }
     }
+    found->skipped_logs = n;
+    if (rc == 0 && n > 0)
+        rc = new_epochs(eng, v, n, e);
+    free(v);
     return rc;
 }
 

@@ -63,11 +63,16 @@ int vrv_catalog_grow(struct vrv_catalog *c, const char *name, int32_t partitions
 /* Replace the configuration; CONFLICT when the topic changed after `mod` (0: don't care). */
 int vrv_catalog_alter(struct vrv_catalog *c, const char *name, uint64_t mod,
     const struct vrv_config_kv *configs, size_t config_n, struct vrv_err *e) VRV_MUST_CHECK;
-/* Raise the leader epochs of n partitions of a topic by one each, durably; the new ones in
- * epochs[].  In transactions of at most VRV_META_OPS_MAX writes.  When an outcome was unknown an
- * epoch may be skipped; none is ever given twice. */
-int vrv_catalog_bump(struct vrv_catalog *c, const struct vrv_uuid *id, const int32_t *parts,
-    size_t n, int32_t *epochs, struct vrv_err *e) VRV_MUST_CHECK;
+/* Raise the leader epochs of n partitions, of any topics, by one each, durably: sorts v by topic and
+ * partition and fills in the new ones.  When an outcome was unknown an epoch may be
+ * skipped; none is ever given twice.  Errors: NOTFOUND, INVALID (before anything is done); some may
+ * be raised when it fails. */
+struct vrv_catbump {
+    struct vrv_uuid id;
+    int32_t part, epoch;
+};
+int vrv_catalog_bump(struct vrv_catalog *c, struct vrv_catbump *v, size_t n, struct vrv_err *e)
+    VRV_MUST_CHECK;
 /* 0 until the first bump; -1: there is no such partition. */
 int32_t vrv_catalog_epoch(struct vrv_catalog *c, const struct vrv_uuid *id, int32_t part);
 

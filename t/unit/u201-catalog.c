@@ -241,38 +241,42 @@ static void
 test_bump(void)
 {
     enum { N = 300 };
-    int32_t parts[N], epochs[N], before[N];
-    bool rose = true, exact = true, known = true;
+    struct vrv_catbump v[N];
+    int32_t before[N];
+    bool sorted = true, rose = true, exact = true, known = true;
 
     IS(vrv_catalog_epoch(cat, uid(3), 0), 0, "%s: an epoch begins with 0", kind);
     IS(vrv_catalog_epoch(cat, uid(3), VRV_PARTITIONS_MAX), -1, "%s: no such partition", kind);
     IS(vrv_catalog_epoch(cat, uid(9), 0), -1, "%s: no such topic", kind);
-    parts[0] = 17;
-    IS(vrv_catalog_bump(cat, uid(3), parts, 1, epochs, NULL), 0, "%s: one is raised", kind);
-    OK(epochs[0] >= 1 && vrv_catalog_epoch(cat, uid(3), 17) == epochs[0], "%s: and known", kind);
+    v[0] = (struct vrv_catbump){*uid(3), 17, 0};
+    IS(vrv_catalog_bump(cat, v, 1, NULL), 0, "%s: one is raised", kind);
+    OK(v[0].epoch >= 1 && vrv_catalog_epoch(cat, uid(3), 17) == v[0].epoch, "%s: and known", kind);
     for (int i = 0; i < N; i++) {
-        parts[i] = i * 7 % N;
-        before[i] = vrv_catalog_epoch(cat, uid(3), parts[i]);
+        v[i] = (struct vrv_catbump){*uid(3), i * 7 % N, 0};
+        before[i] = vrv_catalog_epoch(cat, uid(3), i);
     }
-    IS(vrv_catalog_bump(cat, uid(3), parts, N, epochs, NULL), 0, "%s: many are raised", kind);
+    IS(vrv_catalog_bump(cat, v, N, NULL), 0, "%s: many are raised", kind);
     for (int i = 0; i < N; i++) {
-        rose = rose && epochs[i] > before[i];
-        exact = exact && epochs[i] == before[i] + 1;
+        sorted = sorted && v[i].part == i;
+        rose = rose && v[i].epoch > before[i];
+        exact = exact && v[i].epoch == before[i] + 1;
     }
+    OK(sorted, "%s: told in order", kind);
     OK(rose, "%s: each has risen", kind);
     OK(exact || disk == NULL, "%s: by one, where no outcome was unknown", kind);
     reopen();
     for (int i = 0; i < N; i++)
-        known = known && vrv_catalog_epoch(cat, uid(3), parts[i]) >= epochs[i] &&
-                (disk == NULL || vrv_catalog_epoch(cat, uid(3), parts[i]) == epochs[i]);
+        known = known && vrv_catalog_epoch(cat, uid(3), i) >= v[i].epoch &&
+                (disk == NULL || vrv_catalog_epoch(cat, uid(3), i) == v[i].epoch);
     OK(known, "%s: they are durable", kind);
     IS(vrv_catalog_epoch(cat, uid(3), N), 0, "%s: others stay", kind);
-    parts[1] = parts[0];
-    IS(vrv_catalog_bump(cat, uid(3), parts, 2, epochs, NULL), VRV_E_INVALID, "%s: twice", kind);
-    parts[1] = VRV_PARTITIONS_MAX;
-    IS(vrv_catalog_bump(cat, uid(3), parts, 2, epochs, NULL), VRV_E_INVALID, "%s: none", kind);
-    IS(vrv_catalog_bump(cat, uid(9), parts, 1, epochs, NULL), VRV_E_NOTFOUND, "%s: none", kind);
-    IS(vrv_catalog_bump(cat, uid(3), parts, 0, epochs, NULL), 0, "%s: nothing to do", kind);
+    v[1] = v[0];
+    IS(vrv_catalog_bump(cat, v, 2, NULL), VRV_E_INVALID, "%s: twice", kind);
+    v[1].part = VRV_PARTITIONS_MAX;
+    IS(vrv_catalog_bump(cat, v, 2, NULL), VRV_E_INVALID, "%s: none", kind);
+    v[0].id = *uid(9);
+    IS(vrv_catalog_bump(cat, v, 1, NULL), VRV_E_NOTFOUND, "%s: none", kind);
+    IS(vrv_catalog_bump(cat, v, 0, NULL), 0, "%s: nothing to do", kind);
 }
 
 static void

@@ -133,7 +133,7 @@ static void
 test_foreign_changes(uint64_t seed)
 {
     struct vrv_uuid two = uid(2);
-    int32_t part = 5, epoch = 0;
+    struct vrv_catbump b = {two, 5, 0};
 
     begin_fake(seed, 3);
     IS(foreign_create(2, "theirs", 8), 0, "a topic is made elsewhere");
@@ -144,12 +144,12 @@ test_foreign_changes(uint64_t seed)
     IS(partitions("theirs"), 8, "then we know it");
     IS(vrv_catalog_epoch(cat, &two, 5), 4, "and its epoch");
     IS(foreign_bump(2, 5, 7), 0, "which is raised again");
-    IS(vrv_catalog_bump(cat, &two, &part, 1, &epoch, NULL), 0, "and by us");
-    IS(epoch, 8, "on top of that");
+    IS(vrv_catalog_bump(cat, &b, 1, NULL), 0, "and by us");
+    IS(b.epoch, 8, "on top of that");
     IS(foreign_delete(2, "theirs", true), 0, "it is deleted elsewhere, and forgotten");
     IS(vrv_catalog_alter(cat, "theirs", 0, NULL, 0, NULL), VRV_E_NOTFOUND,
         "who changes it then hears so");
-    IS(vrv_catalog_bump(cat, &two, &part, 1, &epoch, NULL), VRV_E_NOTFOUND, "or raises its epochs");
+    IS(vrv_catalog_bump(cat, &b, 1, NULL), VRV_E_NOTFOUND, "or raises its epochs");
     IS(foreign_create(4, "theirs", 9), 0, "its name is used again");
     IS(partitions("theirs"), -1, "which we don't know yet");
     IS(make(5, "theirs", 1), VRV_E_EXISTS, "but can't take");
@@ -162,8 +162,7 @@ test_foreign_changes(uint64_t seed)
 static void
 test_late_bumps(void)
 {
-    struct vrv_uuid one = uid(1);
-    int32_t part = 0, epoch = 0;
+    struct vrv_catbump b = {uid(1), 0, 0};
     bool rose = true;
 
     store = fakemeta_new(&(struct fakemeta_opts){.seed = 5, .unknown_percent = 40,
@@ -171,9 +170,9 @@ test_late_bumps(void)
     IS(vrv_catalog_open(&cat, store, NULL), 0, "a store that does things late");
     IS(make(1, "t", 1), 0, "a topic");
     for (int i = 0; i < 500; i++) {
-        int32_t last = epoch;
+        int32_t last = b.epoch;
 
-        rose = vrv_catalog_bump(cat, &one, &part, 1, &epoch, NULL) == 0 && epoch > last && rose;
+        rose = vrv_catalog_bump(cat, &b, 1, NULL) == 0 && b.epoch > last && rose;
     }
     OK(rose, "no epoch is given twice");
     end_store();
@@ -262,13 +261,13 @@ one_thread(void *arg)
     (void)snprintf(name, sizeof(name), "thread-%d", me);
     for (int i = 0; i < TURNS; i++) {
         struct vrv_uuid u = uid(1000 * me + i);
-        int32_t parts[] = {0, 1}, epochs[2];
+        struct vrv_catbump b[] = {{u, 0, 0}, {u, 1, 0}};
         struct vrv_topic_info t;
 
         bad += vrv_catalog_create(cat, &u, name, 2, 0, NULL, 0, NULL) != 0;
         bad += vrv_catalog_by_name(cat, name, &t, NULL) != 0 || !vrv_uuid_eq(&t.id, &u);
         vrv_topic_info_fini(&t);
-        bad += vrv_catalog_bump(cat, &u, parts, 2, epochs, NULL) != 0 || epochs[1] != 1;
+        bad += vrv_catalog_bump(cat, b, 2, NULL) != 0 || b[1].epoch != 1;
         bad += vrv_catalog_epoch(cat, &u, 1) != 1;
         bad += vrv_catalog_grow(cat, name, 3 + i, NULL) != 0;
         if (i + 1 < TURNS)
@@ -453,6 +452,77 @@ test_many(void)
     simdisk_free(&d);
 }
 
+enum { BUMP_TOPICS = 40, BUMP_PARTS = 50, BUMPS = BUMP_TOPICS * BUMP_PARTS };
+
+/* Topics, and all of their partitions in a list that begins anywhere. */
+static void
+make_for_bump(struct vrv_catbump *v)
+{
+    char name[16];
+    int bad = 0;
+
+    for (int t = 0; t < BUMP_TOPICS; t++) {
+        (void)snprintf(name, sizeof(name), "t%d", t);
+        bad += make(t, name, BUMP_PARTS) != 0;
+    }
+    IS(bad, 0, "%d topics are made", BUMP_TOPICS);
+    for (int i = 0; i < BUMPS; i++) {
+        int k = (i * 7 + 11) % BUMPS;
+
+        v[i] = (struct vrv_catbump){uid(k % BUMP_TOPICS), k / BUMP_TOPICS, 0};
+    }
+}
+
+static int
+not_known(const struct vrv_catbump *v)
+{
+    int bad = 0;
+
+    for (int i = 0; i < BUMPS; i++)
+        bad += vrv_catalog_epoch(cat, &v[i].id, v[i].part) != v[i].epoch || v[i].epoch < 1;
+    return bad;
+}
+
+/* After an unclean stop many epochs are raised at once: few syncs must do. */
+static void
+test_many_bumps(void)
+{
+    static struct vrv_catbump v[BUMPS];
+    struct simdisk *d = simdisk_new(1);
+
+    IS(vrv_metalog_open(&store, simdisk_vfs(d), "meta", NULL, NULL), 0, "a log");
+    IS(vrv_catalog_open(&cat, store, NULL), 0, "a catalog");
+    make_for_bump(v);
+    uint64_t before = simdisk_ops(d);
+    IS(vrv_catalog_bump(cat, v, BUMPS, NULL), 0, "%d epochs of all topics are raised", BUMPS);
+    OK(simdisk_ops(d) - before <= 6, "with %d operations on the disk",
+        (int)(simdisk_ops(d) - before));
+    IS(not_known(v), 0, "and known");
+    end_store();
+    simdisk_free(&d);
+}
+
+/* With outcomes unknown, and some of them coming true late, none is given twice. */
+static void
+test_many_late_bumps(uint64_t seed)
+{
+    static struct vrv_catbump v[BUMPS], last[BUMPS];
+    int bad = 0;
+
+    store = fakemeta_new(&(struct fakemeta_opts){.seed = seed, .delay_max = 5,
+        .unknown_percent = 30, .late_max = 40, .rewind_percent = 5});
+    IS(vrv_catalog_open(&cat, store, NULL), 0, "a store that does things late");
+    make_for_bump(v);
+    for (int round = 0; round < 10; round++) {
+        IS(vrv_catalog_bump(cat, v, BUMPS, NULL), 0, "all are raised");
+        for (int i = 0; i < BUMPS; i++)
+            bad += round > 0 && v[i].epoch <= last[i].epoch;
+        memcpy(last, v, sizeof(last));
+    }
+    IS(bad, 0, "and none is given twice");
+    end_store();
+}
+
 int
 main(void)
 {
@@ -466,5 +536,8 @@ main(void)
     test_bad_news();
     test_stopped();
     test_many();
+    test_many_bumps();
+    for (uint64_t seed = 1; seed <= 5; seed++)
+        test_many_late_bumps(seed);
     return tap_done();
 }

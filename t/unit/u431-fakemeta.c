@@ -97,16 +97,15 @@ static void
 bump(struct world *w, int i)
 {
     struct vrv_log *log = rig_log(&w->rig, name_of(i), 1);
-    int32_t part = 1, epoch = -1;
 
     if (log == NULL)
         return;
-    int rc = vrv_catalog_bump(vrv_engine_catalog(w->rig.eng), &log->id.topic, &part, 1, &epoch,
-        &w->rig.e);
-    w->ok &= HELD(rc == 0 && epoch > w->epoch[i]);
+    struct vrv_catbump b = { log->id.topic, log->id.partition, -1 };
+    int rc = vrv_catalog_bump(vrv_engine_catalog(w->rig.eng), &b, 1, &w->rig.e);
+    w->ok &= HELD(rc == 0 && b.epoch > w->epoch[i]);
     if (rc == 0) {
-        w->epoch[i] = epoch;
-        vrv_log_set_epoch(log, epoch);
+        w->epoch[i] = b.epoch;
+        vrv_log_set_epoch(log, b.epoch);
     }
 }
 
