@@ -8,7 +8,6 @@
 #include "engine/base/bytes.h"
 #include "engine/base/mem.h"
 #include "engine/engine_int.h"
-#include "engine/log/topic_config.h"
 #include "engine/wal/wal_file.h"
 
 /* ---- keys and values in the store of checkpoints ----
@@ -122,41 +121,7 @@ vrv__engine_mark_wal(struct vrv_engine *eng, uint64_t slot, uint64_t seq, struct
     return vrv__meta_commit(eng->states, &w, 1, e);
 }
 
-/* ---- topics and their logs ---- */
-
-static int
-config_of(const struct vrv_topic_info *t, struct vrv_log_config **out, struct vrv_err *e)
-{
-    struct vrv_log_config c;
-    int rc = 0;
-
-    vrv_log_config_default(&c);
-    for (size_t i = 0; i < t->config_n && rc == 0; i++)
-        rc = vrv_topic_config_set(&c, t->configs[i].key, t->configs[i].value, e);
-    if (rc == 0)
-        *out = vrv_log_config_new(&c);
-    return rc < 0 ? vrv_err_prefix(e, rc, "topic %s", t->name) : 0;
-}
-
-int
-vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t, struct vrv_err *e)
-{
-    struct vrv_log_config *config = NULL;
-    int rc = config_of(t, &config, e);
-
-    if (rc < 0)
-        return rc;
-    for (int32_t p = 0; p < t->partitions; p++) {
-        struct vrv_log_id id = { t->id, p };
-
-        if (vrv__table_get(&eng->logs, &id) == NULL)
-            vrv__table_put(&eng->logs,
-                vrv_log_new(&eng->env, &id, config,
-                    vrv_catalog_epoch(eng->catalog, &t->id, p)));
-    }
-    vrv_log_config_unref(config);
-    return 0;
-}
+/* ---- what the checkpoint has ---- */
 
 struct loading {
     struct vrv_engine *eng;

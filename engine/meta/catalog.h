@@ -53,13 +53,15 @@ int vrv_topic_name_check(const char *name, struct vrv_err *e) VRV_MUST_CHECK;
 int vrv_catalog_create(struct vrv_catalog *c, const struct vrv_uuid *id, const char *name,
     int32_t partitions, int64_t now_ms, const struct vrv_config_kv *configs, size_t config_n,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* The topic is gone when this returns 0, and remembered as "gone" until vrv_catalog_forget. */
-int vrv_catalog_delete(struct vrv_catalog *c, const char *name, struct vrv_err *e) VRV_MUST_CHECK;
+/* The topic is gone when this returns 0, and remembered as "gone" until vrv_catalog_forget.  *id
+ * (may be NULL) is which one it was. */
+int vrv_catalog_delete(struct vrv_catalog *c, const char *name, struct vrv_uuid *id,
+    struct vrv_err *e) VRV_MUST_CHECK;
 int vrv_catalog_forget(struct vrv_catalog *c, const struct vrv_uuid *id, struct vrv_err *e)
     VRV_MUST_CHECK;
-/* More partitions, never fewer (INVALID). */
+/* More partitions, never fewer (INVALID).  *id: as above. */
 int vrv_catalog_grow(struct vrv_catalog *c, const char *name, int32_t partitions,
-    struct vrv_err *e) VRV_MUST_CHECK;
+    struct vrv_uuid *id, struct vrv_err *e) VRV_MUST_CHECK;
 /* Replace the configuration; CONFLICT when the topic changed after `mod` (0: don't care). */
 int vrv_catalog_alter(struct vrv_catalog *c, const char *name, uint64_t mod,
     const struct vrv_config_kv *configs, size_t config_n, struct vrv_err *e) VRV_MUST_CHECK;

@@ -250,7 +250,7 @@ note_gone(struct vrv_catalog *c, const struct vrv_uuid *id)
 }
 
 static int
-delete_topic(struct vrv_catalog *c, const char *name, struct vrv_err *e)
+delete_topic(struct vrv_catalog *c, const char *name, struct vrv_uuid *which, struct vrv_err *e)
 {
     const struct vrv_cattopic *t = vrv_catimage_by_name(&c->img, name);
     bool maybe = false, exists = true;
@@ -259,6 +259,8 @@ delete_topic(struct vrv_catalog *c, const char *name, struct vrv_err *e)
     if (t == NULL)
         return not_found(name, e);
     struct vrv_uuid id = t->id;
+    if (which != NULL)
+        *which = id;
     for (int i = 0; i < VRV_CATALOG_TRIES_MAX; i++) {
         t = vrv_catimage_by_id(&c->img, &id);
         if (t == NULL)
@@ -275,13 +277,14 @@ delete_topic(struct vrv_catalog *c, const char *name, struct vrv_err *e)
 }
 
 int
-vrv_catalog_delete(struct vrv_catalog *c, const char *name, struct vrv_err *e)
+vrv_catalog_delete(struct vrv_catalog *c, const char *name, struct vrv_uuid *id,
+    struct vrv_err *e)
 {
     int rc = vrv_catalog_begin(c, e);
 
     if (rc < 0)
         return rc;
-    rc = delete_topic(c, name, e);
+    rc = delete_topic(c, name, id, e);
     vrv_catalog_end(c);
     return rc;
 }
@@ -375,6 +378,7 @@ struct edit {
     uint64_t mod;
     const struct vrv_config_kv *configs;
     size_t config_n;
+    struct vrv_uuid *id; /* which topic it was; may be NULL */
 };
 
 /* The new value by what is known now: 1 when there is one to write, 0 when it is there already. */
@@ -435,6 +439,8 @@ edit(struct vrv_catalog *c, const char *name, const struct edit *ed, struct vrv_
         if (t == NULL)
             return not_found(name, e);
         struct vrv_uuid id = t->id;
+        if (ed->id != NULL)
+            *ed->id = id;
         int todo = decide_edit(t, ed, maybe, &value, &n, e);
         rc = todo == 1 ? send_edit(c, t, value, n, e) : todo;
         free(value);
@@ -464,11 +470,13 @@ edit_topic(struct vrv_catalog *c, const char *name, const struct edit *ed, struc
 }
 
 int
-vrv_catalog_grow(struct vrv_catalog *c, const char *name, int32_t partitions, struct vrv_err *e)
+vrv_catalog_grow(struct vrv_catalog *c, const char *name, int32_t partitions, struct vrv_uuid *id,
+    struct vrv_err *e)
 {
     int rc = check_partitions(name, partitions, e);
 
-    return rc == 0 ? edit_topic(c, name, &(struct edit){.partitions = partitions}, e) : rc;
+    return rc == 0 ? edit_topic(c, name, &(struct edit){.partitions = partitions, .id = id}, e)
+                   : rc;
 }
 
 int

@@ -185,20 +185,20 @@ test_create_bounds(void)
     free(long_value);
     IS(vrv_catalog_create(cat, uid(5), "x", 1, 0, many, VRV_CONFIGS_MAX, NULL), 0,
         "%s: as many as allowed", kind);
-    IS(vrv_catalog_delete(cat, "x", NULL), 0, "%s: (deleted again)", kind);
+    IS(vrv_catalog_delete(cat, "x", NULL, NULL), 0, "%s: (deleted again)", kind);
     IS(vrv_catalog_forget(cat, uid(5), NULL), 0, "%s: (and forgotten)", kind);
 }
 
 static void
 test_delete(void)
 {
-    IS(vrv_catalog_delete(cat, "nope", NULL), VRV_E_NOTFOUND, "%s: no such topic", kind);
-    IS(vrv_catalog_delete(cat, "a", NULL), 0, "%s: delete", kind);
-    IS(vrv_catalog_delete(cat, "a", NULL), VRV_E_NOTFOUND, "%s: it is gone", kind);
+    IS(vrv_catalog_delete(cat, "nope", NULL, NULL), VRV_E_NOTFOUND, "%s: no such topic", kind);
+    IS(vrv_catalog_delete(cat, "a", NULL, NULL), 0, "%s: delete", kind);
+    IS(vrv_catalog_delete(cat, "a", NULL, NULL), VRV_E_NOTFOUND, "%s: it is gone", kind);
     IS(gone(), 2, "%s: and remembered", kind);
     IS(make(2, "b", 1), VRV_E_INVALID, "%s: its id stays in use", kind);
     IS(make(6, "a", 2), 0, "%s: its name is free", kind);
-    IS(vrv_catalog_delete(cat, "a", NULL), 0, "%s: also twice", kind);
+    IS(vrv_catalog_delete(cat, "a", NULL, NULL), 0, "%s: also twice", kind);
     IS(make(7, "a", 4), 0, "%s: and thrice", kind);
     IS(gone(), 2 * 1000 + 6, "%s: both are remembered", kind);
     reopen();
@@ -216,10 +216,10 @@ test_grow_and_alter(void)
     struct vrv_config_kv config = {(char *)"k", (char *)"1"};
     struct vrv_topic_info t;
 
-    IS(vrv_catalog_grow(cat, "orders", 3, NULL), VRV_E_INVALID, "%s: growing to the same", kind);
-    IS(vrv_catalog_grow(cat, "orders", 2, NULL), VRV_E_INVALID, "%s: or to fewer is refused", kind);
-    IS(vrv_catalog_grow(cat, "nope", 9, NULL), VRV_E_NOTFOUND, "%s: there is none to grow", kind);
-    IS(vrv_catalog_grow(cat, "orders", 9, NULL), 0, "%s: more partitions", kind);
+    IS(vrv_catalog_grow(cat, "orders", 3, NULL, NULL), VRV_E_INVALID, "%s: growing to the same", kind);
+    IS(vrv_catalog_grow(cat, "orders", 2, NULL, NULL), VRV_E_INVALID, "%s: or to fewer is refused", kind);
+    IS(vrv_catalog_grow(cat, "nope", 9, NULL, NULL), VRV_E_NOTFOUND, "%s: there is none to grow", kind);
+    IS(vrv_catalog_grow(cat, "orders", 9, NULL, NULL), 0, "%s: more partitions", kind);
     IS(vrv_catalog_by_name(cat, "orders", &t, NULL), 0, "%s: look", kind);
     uint64_t mod = t.mod;
     vrv_topic_info_fini(&t);
@@ -284,7 +284,7 @@ test_forget_epochs(void)
 {
     char *text = NULL;
 
-    IS(vrv_catalog_delete(cat, "Z", NULL), 0, "%s: a topic with epochs is deleted", kind);
+    IS(vrv_catalog_delete(cat, "Z", NULL, NULL), 0, "%s: a topic with epochs is deleted", kind);
     IS(vrv_catalog_forget(cat, uid(3), NULL), 0, "%s: and forgotten", kind);
     do {
         free(text);
@@ -303,7 +303,7 @@ delete_fn(void *ctx, const struct vrv_topic_info *t)
     int *n = ctx;
 
     ++*n;
-    return vrv_catalog_delete(cat, t->name, NULL);
+    return vrv_catalog_delete(cat, t->name, NULL, NULL);
 }
 
 static int
@@ -357,7 +357,7 @@ model_step(struct model *s, struct vrv_rand *r, int id)
         }
         break;
     case 1:
-        IS(vrv_catalog_delete(cat, name, NULL), there ? 0 : VRV_E_NOTFOUND, "%s: delete %s", kind,
+        IS(vrv_catalog_delete(cat, name, NULL, NULL), there ? 0 : VRV_E_NOTFOUND, "%s: delete %s", kind,
             name);
         /* late news of a forgotten topic must not bring it back */
         if (there)
@@ -365,7 +365,7 @@ model_step(struct model *s, struct vrv_rand *r, int id)
         s->id[k] = 0;
         break;
     case 2:
-        IS(vrv_catalog_grow(cat, name, n, NULL),
+        IS(vrv_catalog_grow(cat, name, n, NULL, NULL),
             !there                 ? VRV_E_NOTFOUND
             : n > s->partitions[k] ? 0
                                    : VRV_E_INVALID,

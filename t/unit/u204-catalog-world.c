@@ -211,7 +211,7 @@ test_late_creations(void)
 
         bad += make(2 * i, "t", 1) != 0;
         bad += make(2 * i + 1, "t", 1) != VRV_E_EXISTS;
-        bad += vrv_catalog_delete(cat, "t", NULL) != 0;
+        bad += vrv_catalog_delete(cat, "t", NULL, NULL) != 0;
         bad += vrv_catalog_forget(cat, &u, NULL) != 0;
     }
     let_late_ones_come();
@@ -235,16 +235,16 @@ test_foreign_race(void)
     IS(vrv_catalog_alter(cat, "t", t.mod, &config, 1, NULL), VRV_E_CONFLICT,
         "who altered what he saw is told");
     IS(foreign_create(1, "t", 6), 0, "again");
-    IS(vrv_catalog_grow(cat, "t", 6, NULL), VRV_E_INVALID, "growing decides by what is there");
+    IS(vrv_catalog_grow(cat, "t", 6, NULL, NULL), VRV_E_INVALID, "growing decides by what is there");
     IS(foreign_create(1, "t", 7), 0, "again");
     IS(vrv_catalog_alter(cat, "t", 0, &config, 1, NULL), 0, "who doesn't care alters");
     IS(partitions("t"), 7, "without undoing that");
     IS(foreign_create(1, "t", 8), 0, "again");
-    IS(vrv_catalog_delete(cat, "t", NULL), 0, "and deletes");
+    IS(vrv_catalog_delete(cat, "t", NULL, NULL), 0, "and deletes");
     IS(foreign_create(2, "u", 1), 0, "another");
     IS(make(3, "v", 1), 0, "(news)");
     IS(foreign_delete(2, "u", false), 0, "is deleted elsewhere");
-    IS(vrv_catalog_delete(cat, "u", NULL), VRV_E_NOTFOUND, "who deletes it hears so");
+    IS(vrv_catalog_delete(cat, "u", NULL, NULL), VRV_E_NOTFOUND, "who deletes it hears so");
     end_store();
 }
 
@@ -269,9 +269,9 @@ one_thread(void *arg)
         vrv_topic_info_fini(&t);
         bad += vrv_catalog_bump(cat, b, 2, NULL) != 0 || b[1].epoch != 1;
         bad += vrv_catalog_epoch(cat, &u, 1) != 1;
-        bad += vrv_catalog_grow(cat, name, 3 + i, NULL) != 0;
+        bad += vrv_catalog_grow(cat, name, 3 + i, NULL, NULL) != 0;
         if (i + 1 < TURNS)
-            bad += vrv_catalog_delete(cat, name, NULL) != 0;
+            bad += vrv_catalog_delete(cat, name, NULL, NULL) != 0;
         bad += i % 2 && i + 1 < TURNS && vrv_catalog_forget(cat, &u, NULL) != 0;
     }
     *(int *)arg = bad;
@@ -386,7 +386,7 @@ test_bad_news(void)
     put_raw("topic/" ID, "?", 1);
     IS(make(1, "a", 1), 0, "a change that meets bad news is done");
     IS(make(2, "b", 1), VRV_E_VERSION, "the next is refused");
-    IS(vrv_catalog_delete(cat, "a", &e), VRV_E_VERSION, "and all others");
+    IS(vrv_catalog_delete(cat, "a", NULL, &e), VRV_E_VERSION, "and all others");
     OK(strstr(e.msg, ID) != NULL, "with the reason: %s", e.msg);
     IS(partitions("a"), 1, "what is known can be read");
     end_store();
@@ -408,7 +408,7 @@ test_stopped(void)
     IS(make(2, "b", 1), 0, "which is made when there is space");
     simdisk_fail(d, 2, SIM_EIO, false);
     IS(make(3, "c", 1), VRV_E_STOPPED, "a failed sync stops the store");
-    IS(vrv_catalog_delete(cat, "a", &e), VRV_E_STOPPED, "for good: %s", e.msg);
+    IS(vrv_catalog_delete(cat, "a", NULL, &e), VRV_E_STOPPED, "for good: %s", e.msg);
     IS(partitions("b"), 1, "what is known can be read");
     vrv_catalog_close(&cat);
     IS(vrv_catalog_open(&cat, store, NULL), VRV_E_STOPPED, "a stopped store opens no catalog");
