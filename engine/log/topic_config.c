@@ -138,6 +138,8 @@ vrv_topic_config_set(struct vrv_log_config *c, const char *key, const char *valu
 
     if (s == NULL)
         return VRV_E_INVALID;
+    if (value == NULL)
+        return vrv_err_set(e, VRV_E_INVALID, "the setting %s has no value", key);
     int rc = s->words != NULL ? parse_word(s, value, &v, e) : parse_number(s, value, &v, e);
     if (rc == 0)
         store(c, s, v);

@@ -95,6 +95,7 @@ test_bad_configs(void)
         "topic t: validation is \"all\", expected header or records");
     refused("t", 1, "retention.sec=1", VRV_E_INVALID,
         "topic t: there is no topic setting \"retention.sec\"");
+    refused("t", 1, "flush.ms=", VRV_E_INVALID, "topic t: the setting flush.ms has no value");
     IS(rig_create(&rig, "t", 1, "segment.ms=1 segment.ms=2"), VRV_E_INVALID,
         "a setting given twice is refused");
     IS(rig_create(&rig, "t", 1, "retention.ms=-1 flush.messages=1 validation=records"), 0,
