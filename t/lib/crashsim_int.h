@@ -1,4 +1,7 @@
-/* Inside the crash simulator: what its scheduler (crashsim.c) and its model (crashmodel.c) share. */
+/*
+ * Inside the crash simulator: its lives (crashsim.c), actions (crashact.c), topics (crashtopic.c),
+ * clients (crashappend.c) and model (crashmodel.c).
+ */
 #ifndef VRV_T_CRASHSIM_INT_H
 #define VRV_T_CRASHSIM_INT_H
 
@@ -10,6 +13,7 @@
 
 enum { TOPICS = 3, PARTS = 2, LOGS = TOPICS * PARTS, PRODUCERS = 2, BATCH_BYTES_MAX = 1500,
     CONFIGS = 10, DEAD_MAX = 32, WAITERS = 4 };
+#define DISK_LARGE ((uint64_t)1 << 40)
 
 enum fate { PENDING, ACKED };
 
@@ -67,6 +71,13 @@ struct waiter {
     bool active, strict; /* strict: all that it waits for was not there yet */
 };
 
+/* The parts of one append, and the bytes as they were sent. */
+struct parts {
+    struct vrv_append a[LOGS];
+    uint8_t *sent[LOGS];
+    int log[LOGS], n, producer;
+};
+
 struct sim;
 typedef void action_fn(struct sim *s);
 
@@ -100,6 +111,39 @@ struct vrv_log_id log_id(const struct sim *s, int log);
 struct vrv_log *get_log(struct sim *s, int log);
 /* Nothing explains an error: the power is on and no fault struck since the action began. */
 bool no_excuse(struct sim *s);
+/* Something explains this refusal. */
+bool expected_refusal(struct sim *s, int rc);
+
+/* ---- actions: one by chance, and those that lives are made of, too */
+
+void draw_weights(struct sim *s);
+void act(struct sim *s);
+action_fn act_append, act_checkpoint, act_commit, act_flush, act_prepare, act_repeat, act_set_start,
+    act_topic, act_wait;
+void tend(struct sim *s);
+
+/* ---- topics */
+
+/* Make those that aren't there. */
+int create_topics(struct sim *s, struct vrv_err *e);
+/* After a start the catalog knows what became of calls that a crash cut off. */
+void settle_topics(struct sim *s);
+
+/* ---- clients */
+
+/* Put a new batch for a log into the append; false: there is no memory for it. */
+bool make_part(struct sim *s, struct parts *ps, int log);
+/* Send it, unless it isn't whole (staged), and free it. */
+int append(struct sim *s, struct parts *ps, bool staged, struct vrv_err *e);
+/* A client that heard nothing, or didn't listen, sends its last batch again. */
+void repeat(struct sim *s, int log, int producer);
+void drop_call(struct sim *s, struct call *c);
+void acknowledged(struct sim *s, const struct call *c);
+/* Hear what was posted. */
+void take_waiters(struct sim *s);
+void take_done(struct sim *s);
+
+/* ---- the model */
 
 /* Read a log from `from` on and compare; returns the hw, or -1 when it couldn't be read. */
 int64_t model_read(struct sim *s, int log, int64_t from);
