@@ -102,11 +102,12 @@ struct sync_set {
     bool many; /* too many, or new names: sync the whole file system */
 };
 
+/* Of a deleted log nothing is kept, and its files may be gone already. */
 static void
 add_dirty(struct sync_set *set, struct vrv_log *log)
 {
     vrv_lock(&log->lock);
-    for (uint32_t i = log->seg_n; i-- > 0;) {
+    for (uint32_t i = log->seg_n; i-- > 0 && !log->gone;) {
         struct vrv_seg *s = log->segs[i];
 
         if (s->state == VRV_SEG_SEALED)
