@@ -138,6 +138,8 @@ static const struct {
     { act_prepare, 2, false },
     { act_want_sync, 1, false },
     { act_topic, 1, false },
+    { act_alter, 1, false },
+    { act_grow, 1, false },
     { act_space, 1, false },
 };
 enum { ACTIONS = sizeof(actions) / sizeof(actions[0]) };

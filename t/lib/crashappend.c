@@ -70,10 +70,11 @@ note_append(struct sim *s, struct call *c, int log, const struct vrv_append *a, 
         broken(s, "log %d: offset %" PRId64 " was given out before", log, a->base_offset);
     VRV_PUSH_ROOM(m->v, m->n, m->cap);
     m->v[m->n] = (struct rec){ .base = a->base_offset, .last = vrv_batch_last_offset(&b),
-        .max_ts = b.max_ts, .crc = vrv_crc32c(0, a->bytes + 61, a->n - 61), .size = b.size,
+        .lossy = m->lossy, .max_ts = b.max_ts, .crc = vrv_crc32c(0, a->bytes + 61, a->n - 61), .size = b.size,
         .atomic = atomic };
     c->part[c->n].log = log;
     c->part[c->n].rec = m->n;
+    c->part[c->n].lossy = m->lossy;
     c->n++;
     m->n++;
     s->r->appended++;
@@ -218,7 +219,7 @@ repeat(struct sim *s, int log, int producer)
     struct call *c = new_call(s);
     int rc = vrv_log_append(&a, 1, &c->t, NULL, &e);
     bool below = r->last < vrv_log_offsets(a.log).start, gone = r->gone;
-    if (rc < 0 && !expected_refusal(s, rc) && !(rc == VRV_E_SEQUENCE && (gone || m->lossy)))
+    if (rc < 0 && !expected_refusal(s, rc) && !(rc == VRV_E_SEQUENCE && (gone || m->was_lossy)))
         broken(s, "log %d: repetition refused: %s", log, e.msg);
     if (rc == 0 && (gone || a.base_offset != r->base)) {
         if (!gone && !below)
@@ -229,6 +230,7 @@ repeat(struct sim *s, int log, int producer)
     } else if (rc == 0) {
         c->part[0].log = log;
         c->part[0].rec = m->last_rec[producer];
+        c->part[0].lossy = m->lossy;
         c->n = 1;
     }
     if (rc < 0)
@@ -269,6 +271,14 @@ act_set_start(struct sim *s)
 
 /* ---- what comes back ---- */
 
+/* What is synced is durable with all before it. */
+static void
+synced(struct model *m, size_t upto)
+{
+    for (size_t i = 0; i <= upto && m->was_lossy; i++)
+        m->v[i].lossy = false;
+}
+
 void
 acknowledged(struct sim *s, const struct call *c)
 {
@@ -279,6 +289,8 @@ acknowledged(struct sim *s, const struct call *c)
         struct rec *r = &m->v[c->part[i].rec];
 
         r->fate = ACKED;
+        if (!c->part[i].lossy)
+            synced(m, c->part[i].rec);
         if (r->last + 1 > m->floor)
             m->floor = r->last + 1;
         s->r->acked++;

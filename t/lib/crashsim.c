@@ -19,12 +19,20 @@ log_id(const struct sim *s, int log)
     return (struct vrv_log_id){ s->topic[log / PARTS].id, log % PARTS };
 }
 
+bool
+log_exists(const struct sim *s, int log)
+{
+    const struct topic *t = &s->topic[log / PARTS];
+
+    return t->state == TOPIC_THERE && log % PARTS < t->parts;
+}
+
 struct vrv_log *
 get_log(struct sim *s, int log)
 {
     struct vrv_log_id id = log_id(s, log);
 
-    return s->topic[log / PARTS].state == TOPIC_THERE ? vrv_engine_log(s->eng, &id) : NULL;
+    return log_exists(s, log) ? vrv_engine_log(s->eng, &id) : NULL;
 }
 
 bool
@@ -235,7 +243,7 @@ check_twice(struct sim *s)
     if (!start(s, false))
         return;
     for (int log = 0; log < LOGS; log++)
-        if (hw[log] >= 0 && !s->m[log].lossy && vrv_log_offsets(get_log(s, log)).hw != hw[log])
+        if (hw[log] >= 0 && !s->m[log].was_lossy && vrv_log_offsets(get_log(s, log)).hw != hw[log])
             broken(s, "log %d: hw was %" PRId64 ", after a second recovery %" PRId64, log, hw[log],
                 vrv_log_offsets(get_log(s, log)).hw);
     model_check(s);

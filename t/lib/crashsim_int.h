@@ -11,7 +11,7 @@
 #include "t/lib/crashsim.h"
 #include "t/lib/simclock.h"
 
-enum { TOPICS = 3, PARTS = 2, LOGS = TOPICS * PARTS, PRODUCERS = 2, BATCH_BYTES_MAX = 1500,
+enum { TOPICS = 3, PARTS = 3, LOGS = TOPICS * PARTS, PRODUCERS = 2, BATCH_BYTES_MAX = 1500,
     CONFIGS = 10, DEAD_MAX = 32, WAITERS = 4 };
 #define DISK_LARGE ((uint64_t)1 << 40)
 
@@ -25,6 +25,7 @@ struct rec {
     uint32_t atomic;  /* same number: one append; 0: alone */
     uint32_t scan;    /* the number of the last scan that met it */
     bool seen;        /* a reader saw it */
+    bool lossy;       /* appended when the policy was lossy, and nothing synced it since */
     bool settled;     /* acknowledged before an orderly stop: durable whatever the policy */
     bool gone;        /* a crash took it: it must never come back */
 };
@@ -35,7 +36,7 @@ struct model {
     size_t n, cap;
     int64_t start_acked, start_asked; /* delete-records */
     int64_t floor;                    /* offsets below can't be given out again: seen or acked */
-    bool lossy;
+    bool lossy, was_lossy;            /* its policy now, or at any time */
     bool retains;                     /* the start may move by itself */
     int32_t seq[PRODUCERS];           /* next sequence of each producer */
     int16_t epoch[PRODUCERS];
@@ -50,6 +51,8 @@ enum topic_state { TOPIC_NONE, TOPIC_UNSURE, TOPIC_THERE };
 struct topic {
     struct vrv_uuid id;
     enum topic_state state;
+    int parts;
+    bool changing; /* a call that altered or grew it failed: the next start tells */
 };
 
 struct call {
@@ -58,6 +61,7 @@ struct call {
     struct {
         int log;      /* -1: deleted meanwhile */
         size_t rec;
+        bool lossy;
     } part[LOGS];
     bool is_start;
     int64_t offset;
@@ -107,7 +111,9 @@ struct sim {
 void broken(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 uint64_t pick(struct sim *s, uint64_t n);
 struct vrv_log_id log_id(const struct sim *s, int log);
-/* NULL when its topic isn't surely there. */
+/* Does its topic have it, surely? */
+bool log_exists(const struct sim *s, int log);
+/* NULL when it does not. */
 struct vrv_log *get_log(struct sim *s, int log);
 /* Nothing explains an error: the power is on and no fault struck since the action began. */
 bool no_excuse(struct sim *s);
@@ -118,8 +124,8 @@ bool expected_refusal(struct sim *s, int rc);
 
 void draw_weights(struct sim *s);
 void act(struct sim *s);
-action_fn act_append, act_checkpoint, act_commit, act_flush, act_prepare, act_repeat, act_set_start,
-    act_topic, act_wait;
+action_fn act_alter, act_append, act_checkpoint, act_commit, act_flush, act_grow, act_prepare,
+    act_repeat, act_set_start, act_topic, act_wait;
 void tend(struct sim *s);
 
 /* ---- topics */
