@@ -77,7 +77,7 @@ struct vrv_log *vrv_engine_log(struct vrv_engine *eng, const struct vrv_log_id *
 struct vrv_log *vrv_engine_log_ref(struct vrv_engine *eng, const struct vrv_log_id *id);
 
 /* Durable when they return 0.  Configuration keys and values are Kafka's (topic_config.h).  Any
- * thread; calls for one topic may race, and what is seen then is the outcome of one after the other.
+ * thread; of calls that race for one topic the outcome is that of one after the other.
  * Errors: EXISTS, NOTFOUND, INVALID (which changes nothing), and the metastore's. */
 int vrv_engine_create_topic(struct vrv_engine *eng, const char *name, int32_t partitions,
     const struct vrv_config_kv *configs, size_t config_n, struct vrv_uuid *id, struct vrv_err *e)

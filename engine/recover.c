@@ -433,7 +433,7 @@ failed(void *ctx, struct vrv_entry *first, struct vrv_entry *last)
 
 /* ---- after the replay ---- */
 
-/* Lossy logs that skipped to their ceiling begin a new epoch there: one that the metastore gives. */
+/* Logs that skipped to their ceiling begin a new epoch there: one that the metastore gives. */
 static int
 new_epochs(struct vrv_engine *eng, struct vrv_catbump *v, size_t n, struct vrv_err *e)
 {

@@ -70,8 +70,8 @@ retire_one(struct vrv_engine *eng, const struct vrv_log_id *id)
     return log != NULL;
 }
 
-/* A topic that is there gets the logs and the settings that it should have.  NOTFOUND: it was deleted
- * meanwhile. */
+/* A topic that is there gets the logs and the settings that it should have.  NOTFOUND: it was
+ * deleted meanwhile. */
 static int
 follow(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e)
 {

@@ -104,8 +104,8 @@ struct varve_config {
 int varve_topic_create(struct varve *v, const char *name, int32_t partitions,
     const struct varve_config *configs, size_t n, struct varve_error *e);
 int varve_topic_delete(struct varve *v, const char *name, struct varve_error *e);
-/* Change n settings, all or none; the others stay as they are, and a NULL value sets one back to its
- * default.  What is appended from then on goes by the new ones; records that a lossy flush.policy
+/* Change n settings, all or none; the others stay as they are, and a NULL value sets one back to
+ * its default.  What is appended from then on goes by the new ones; records that a lossy flush.policy
  * has acknowledged before are as lossy as they were until the next sync, which this asks for. */
 int varve_topic_alter(struct varve *v, const char *name, const struct varve_config *changes,
     size_t n, struct varve_error *e);
@@ -124,8 +124,8 @@ struct varve_setting {
     enum varve_type type;
     bool own;             /* set for this topic, be it to the default */
 };
-/* Calls fn per setting in order of key, with a setting that is borrowed for the call; not zero stops
- * and is returned.  topic NULL: as a new one would have them. */
+/* Calls fn per setting in order of key, with a setting that is borrowed for the call; not zero
+ * stops and is returned.  topic NULL: as a new one would have them. */
 typedef int varve_setting_fn(void *ctx, const struct varve_setting *s);
 int varve_topic_describe(struct varve *v, const char *topic, varve_setting_fn *fn, void *ctx,
     struct varve_error *e);

@@ -68,7 +68,7 @@ struct vrv_log {
     struct vrv_log_config *config;
     int64_t start, hw, end;
     int64_t start_next;        /* where the start will be once what is in the journal is committed */
-    int64_t ceiling;           /* offsets below it may have been given out without being durable (L1) */
+    int64_t ceiling;           /* offsets below it may be given out without being durable (L1) */
     int32_t epoch;             /* of the metastore; stamped on batches */
     _Atomic bool gone;         /* deleted, or not ours any more */
     struct vrv_epochs epochs;

@@ -65,10 +65,10 @@ int vrv_catalog_grow(struct vrv_catalog *c, const char *name, int32_t partitions
 /* Replace the configuration; CONFLICT when the topic changed after `mod` (0: don't care). */
 int vrv_catalog_alter(struct vrv_catalog *c, const char *name, uint64_t mod,
     const struct vrv_config_kv *configs, size_t config_n, struct vrv_err *e) VRV_MUST_CHECK;
-/* Raise the leader epochs of n partitions, of any topics, by one each, durably: sorts v by topic and
- * partition and fills in the new ones.  When an outcome was unknown an epoch may be
- * skipped; none is ever given twice.  Errors: NOTFOUND, INVALID (before anything is done); some may
- * be raised when it fails. */
+/* Raise the leader epochs of n partitions, of any topics, by one each, durably: sorts v by topic
+ * and partition and fills in the new ones.  When an outcome was unknown an epoch may be skipped;
+ * none is ever given twice.  Errors: NOTFOUND, INVALID (before anything is done); some may be
+ * raised when it fails. */
 struct vrv_catbump {
     struct vrv_uuid id;
     int32_t part, epoch;

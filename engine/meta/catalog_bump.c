@@ -6,8 +6,8 @@
  * After a conflict or an unknown outcome those topics are read again and raised from there: an
  * epoch that may be another's, or may be ours, is left unused.
  *
- * After a crash there may be tens of thousands to raise, so one transaction takes as many as it can,
- * of any topics, and several are on their way at once: a metadata log syncs once for all of them.
+ * After a crash there may be tens of thousands to raise, so one transaction takes as many as it
+ * can, of any topics, and several are on their way at once: a metadata log syncs once for all.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -122,8 +122,9 @@ raise_fence(struct vrv_catalog *c, struct vrv_err *e)
         if (rc < 0)
             return rc;
     }
-    return c->fence != before ? 0
-                              : vrv_err_set(e, VRV_E_UNKNOWN, "the metadata store leaves all unknown");
+    if (c->fence == before)
+        return vrv_err_set(e, VRV_E_UNKNOWN, "the metadata store leaves everything unknown");
+    return 0;
 }
 
 /* ---- create */

@@ -1,4 +1,4 @@
-/* The crash simulator's clients: appends, repetitions, delete-records, waiting; and their answers. */
+/* The crash simulator's clients: appends, repetitions, delete-records, waiting; their answers. */
 #include "t/lib/crashsim_int.h"
 
 #include <inttypes.h>
@@ -70,8 +70,8 @@ note_append(struct sim *s, struct call *c, int log, const struct vrv_append *a, 
         broken(s, "log %d: offset %" PRId64 " was given out before", log, a->base_offset);
     VRV_PUSH_ROOM(m->v, m->n, m->cap);
     m->v[m->n] = (struct rec){ .base = a->base_offset, .last = vrv_batch_last_offset(&b),
-        .lossy = m->lossy, .max_ts = b.max_ts, .crc = vrv_crc32c(0, a->bytes + 61, a->n - 61), .size = b.size,
-        .atomic = atomic };
+        .max_ts = b.max_ts, .crc = vrv_crc32c(0, a->bytes + 61, a->n - 61), .size = b.size,
+        .lossy = m->lossy, .atomic = atomic };
     c->part[c->n].log = log;
     c->part[c->n].rec = m->n;
     c->part[c->n].lossy = m->lossy;

@@ -55,7 +55,7 @@ draw_config(struct sim *s, int t, struct setting *v, struct kind *k)
     return n;
 }
 
-/* From now on the model judges by it.  Where retention was in force once, it may have had its effect. */
+/* From now on the model judges by it.  Retention that was in force once may have had its effect. */
 static void
 is_kind(struct sim *s, int t, struct kind k)
 {

@@ -216,9 +216,9 @@ test_grow_and_alter(void)
     struct vrv_config_kv config = {(char *)"k", (char *)"1"};
     struct vrv_topic_info t;
 
-    IS(vrv_catalog_grow(cat, "orders", 3, NULL, NULL), VRV_E_INVALID, "%s: growing to the same", kind);
-    IS(vrv_catalog_grow(cat, "orders", 2, NULL, NULL), VRV_E_INVALID, "%s: or to fewer is refused", kind);
-    IS(vrv_catalog_grow(cat, "nope", 9, NULL, NULL), VRV_E_NOTFOUND, "%s: there is none to grow", kind);
+    IS(vrv_catalog_grow(cat, "orders", 3, NULL, NULL), VRV_E_INVALID, "%s: to the same", kind);
+    IS(vrv_catalog_grow(cat, "orders", 2, NULL, NULL), VRV_E_INVALID, "%s: or to fewer", kind);
+    IS(vrv_catalog_grow(cat, "nope", 9, NULL, NULL), VRV_E_NOTFOUND, "%s: none to grow", kind);
     IS(vrv_catalog_grow(cat, "orders", 9, NULL, NULL), 0, "%s: more partitions", kind);
     IS(vrv_catalog_by_name(cat, "orders", &t, NULL), 0, "%s: look", kind);
     uint64_t mod = t.mod;
@@ -357,8 +357,8 @@ model_step(struct model *s, struct vrv_rand *r, int id)
         }
         break;
     case 1:
-        IS(vrv_catalog_delete(cat, name, NULL, NULL), there ? 0 : VRV_E_NOTFOUND, "%s: delete %s", kind,
-            name);
+        IS(vrv_catalog_delete(cat, name, NULL, NULL), there ? 0 : VRV_E_NOTFOUND, "%s: delete %s",
+            kind, name);
         /* late news of a forgotten topic must not bring it back */
         if (there)
             IS(vrv_catalog_forget(cat, uid(s->id[k]), NULL), 0, "%s: forget it", kind);

@@ -196,8 +196,8 @@ count_topic(void *ctx, const struct vrv_topic_info *t)
     return 0;
 }
 
-/* Nor may one make a topic whose creation was refused, or done by a later try, once its name is free
- * and its id forgotten. */
+/* Nor may one make a topic whose creation was refused, or done by a later try, once its name is
+ * free and its id forgotten. */
 static void
 test_late_creations(void)
 {
@@ -235,7 +235,7 @@ test_foreign_race(void)
     IS(vrv_catalog_alter(cat, "t", t.mod, &config, 1, NULL), VRV_E_CONFLICT,
         "who altered what he saw is told");
     IS(foreign_create(1, "t", 6), 0, "again");
-    IS(vrv_catalog_grow(cat, "t", 6, NULL, NULL), VRV_E_INVALID, "growing decides by what is there");
+    IS(vrv_catalog_grow(cat, "t", 6, NULL, NULL), VRV_E_INVALID, "growing goes by what is there");
     IS(foreign_create(1, "t", 7), 0, "again");
     IS(vrv_catalog_alter(cat, "t", 0, &config, 1, NULL), 0, "who doesn't care alters");
     IS(partitions("t"), 7, "without undoing that");

@@ -1,5 +1,6 @@
-/* Everything at once, through the public face: writers, readers that tail and that catch up, deletions,
- * topics that come, change and go, a WAL so small that checkpoints never stop.  For the thread sanitizer. */
+/* Everything at once, through the public face: writers, readers that tail and that catch up,
+ * deletions, topics that come, change and go, a WAL so small that checkpoints never stop.  For the
+ * thread sanitizer. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
