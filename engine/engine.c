@@ -594,6 +594,18 @@ tend_log(struct vrv_engine *eng, struct vrv_log *log, int64_t now_ms)
         bury_segs(eng, log);
 }
 
+/* What a burst has left in the pool goes back to the system when nothing was appended since the last
+ * tending. */
+static void
+release_memory(struct vrv_engine *eng)
+{
+    uint64_t appended = atomic_load(&eng->env.appended_bytes);
+
+    if (appended == eng->tended_bytes)
+        vrv_slab_pool_shrink(&eng->pool);
+    eng->tended_bytes = appended;
+}
+
 void
 vrv_engine_tend_step(struct vrv_engine *eng)
 {
@@ -603,6 +615,7 @@ vrv_engine_tend_step(struct vrv_engine *eng)
     if (vrv_engine_error(eng, NULL) != 0)
         return;
     watch_space(eng);
+    release_memory(eng);
     for (size_t i = 0;; i++) {
         vrv_lock(&eng->lock);
         struct vrv_log *log = i < eng->logs.cap ? eng->logs.v[i] : NULL;
