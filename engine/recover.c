@@ -279,6 +279,10 @@ replay_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab, s
 
     if (!vrv_wal_head_read(&h, bytes))
         return vrv_err_set(e, VRV_E_CORRUPT, "a group's header changed while it was read");
+    if (!r->live && h.wal_id != r->eng->wal_id)
+        return vrv_err_set(e, VRV_E_CORRUPT,
+            "slot %" PRIu64 " holds a group of the write-ahead log %016" PRIx64
+            ", this one is %016" PRIx64, h.slot, h.wal_id, r->eng->wal_id);
     for (uint32_t i = 0; i < h.count && rc == 0; i++) {
         struct vrv_wal_item it;
 
@@ -317,10 +321,11 @@ open_device(struct vrv_engine *eng, struct loading *l, struct replay *r, struct 
         .files = eng->o.wal_files, .file_bytes = eng->o.wal_file_bytes,
         .pool = &eng->pool, .direct = eng->o.wal_direct, .create = !l->has_wal,
         .fill_first = eng->o.wal_fill_first };
+    struct vrv_wal_open what = { .wal_id = eng->wal_id, .session = eng->session,
+        .trim = l->trim_slot, .next_seq = l->trim_seq, .fn = replay_group, .ctx = r };
 
     if (eng->o.wal != NULL)
-        return eng->o.wal->open(eng->o.wal, eng->session, l->trim_slot, l->trim_seq, replay_group, r,
-            wf, &eng->dev, e);
+        return eng->o.wal->open(eng->o.wal, &what, wf, &eng->dev, e);
     return vrv_wal_file_open(&eng->dev, eng->o.vfs, &o, l->trim_slot, l->trim_slot, l->trim_seq,
         replay_group, r, wf, e);
 }
