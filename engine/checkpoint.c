@@ -109,11 +109,12 @@ struct sync_set {
     bool many; /* too many, or new names: sync the whole file system */
 };
 
+/* Of a deleted log nothing is kept, and its files may be gone already. */
 static void
 add_dirty(struct sync_set *set, struct vrv_log *log)
 {
     vrv_lock(&log->lock);
-    for (uint32_t i = log->seg_n; i-- > 0;) {
+    for (uint32_t i = log->seg_n; i-- > 0 && !log->gone;) {
         struct vrv_seg *s = log->segs[i];
 
         if (s->state == VRV_SEG_SEALED)
@@ -155,8 +156,7 @@ sync_segments(struct vrv_engine *eng, struct vrv_err *e)
     struct sync_set set = { .n = 0 };
 
     for (size_t i = 0; i < eng->ckpt.n; i++)
-        if (!eng->ckpt.v[i].log->gone) /* its files may be, too */
-            add_dirty(&set, eng->ckpt.v[i].log);
+        add_dirty(&set, eng->ckpt.v[i].log);
     if (set.many)
         return vrv_vfs_sync_all(eng->o.vfs, e);
     return set.n > 0 ? sync_few(eng, &set, e) : 0;

@@ -421,62 +421,6 @@ vrv_engine_log_ref(struct vrv_engine *eng, const struct vrv_log_id *id)
     return log;
 }
 
-/* ---- topics ---- */
-
-int
-vrv_engine_create_topic(struct vrv_engine *eng, const char *name, int32_t partitions,
-    const struct vrv_config_kv *configs, size_t config_n, struct vrv_uuid *id, struct vrv_err *e)
-{
-    struct vrv_topic_info t = { .partitions = partitions,
-        .configs = (struct vrv_config_kv *)(uintptr_t)configs, .config_n = config_n };
-
-    /* Try the configuration on a topic without partitions before anything is kept. */
-    t.partitions = 0;
-    int rc = vrv__engine_add_topic(eng, &t, e);
-    if (rc < 0)
-        return rc;
-    rc = vrv_catalog_create(eng->catalog, id, name, partitions,
-        eng->o.clock->wall_ms(eng->o.clock), configs, config_n, e);
-    if (rc == 0)
-        rc = vrv_catalog_by_id(eng->catalog, id, &t, e);
-    if (rc < 0)
-        return rc;
-    vrv_lock(&eng->lock);
-    rc = vrv__engine_add_topic(eng, &t, e);
-    vrv_unlock(&eng->lock);
-    vrv_topic_info_fini(&t);
-    return rc;
-}
-
-int
-vrv_engine_delete_topic(struct vrv_engine *eng, const char *name, struct vrv_err *e)
-{
-    struct vrv_topic_info t;
-    int rc = vrv_catalog_by_name(eng->catalog, name, &t, e);
-
-    if (rc < 0)
-        return rc;
-    (void)atomic_fetch_add(&eng->deleting, 1);
-    rc = vrv_catalog_delete(eng->catalog, name, e);
-    for (int32_t p = 0; p < t.partitions && rc == 0; p++) {
-        struct vrv_log_id id = { t.id, p };
-
-        vrv_lock(&eng->lock);
-        struct vrv_log *log = vrv__table_get(&eng->logs, &id);
-        if (log != NULL) {
-            vrv__table_del(&eng->logs, &id);
-            VRV_PUSH_ROOM(eng->retired, eng->retired_n, eng->retired_cap);
-            eng->retired[eng->retired_n++] = log;
-        }
-        vrv_unlock(&eng->lock);
-        if (log != NULL)
-            vrv_log_retire(log);
-    }
-    (void)atomic_fetch_sub(&eng->deleting, 1);
-    vrv_topic_info_fini(&t);
-    return rc;
-}
-
 /* ---- steps ---- */
 
 int
@@ -646,6 +590,18 @@ tend_log(struct vrv_engine *eng, struct vrv_log *log, int64_t now_ms)
         note_dead(eng, log);
 }
 
+/* What a burst has left in the pool goes back to the system when nothing was appended since the last
+ * tending. */
+static void
+release_memory(struct vrv_engine *eng)
+{
+    uint64_t appended = atomic_load(&eng->env.appended_bytes);
+
+    if (appended == eng->tended_bytes)
+        vrv_slab_pool_shrink(&eng->pool);
+    eng->tended_bytes = appended;
+}
+
 void
 vrv_engine_tend_step(struct vrv_engine *eng)
 {
@@ -655,6 +611,7 @@ vrv_engine_tend_step(struct vrv_engine *eng)
     if (vrv_engine_error(eng, NULL) != 0)
         return;
     watch_space(eng);
+    release_memory(eng);
     for (size_t i = 0;; i++) {
         vrv_lock(&eng->lock);
         struct vrv_log *log = i < eng->logs.cap ? eng->logs.v[i] : NULL;

@@ -17,6 +17,7 @@
 #define VRV_ENGINE_H
 
 #include "engine/log/log.h"
+#include "engine/log/topic_config.h"
 #include "engine/meta/catalog.h"
 
 struct vrv_engine;
@@ -77,12 +78,27 @@ struct vrv_log *vrv_engine_log(struct vrv_engine *eng, const struct vrv_log_id *
  * topic is deleted meanwhile, its calls fail with NOTFOUND. */
 struct vrv_log *vrv_engine_log_ref(struct vrv_engine *eng, const struct vrv_log_id *id);
 
-/* Durable when they return 0.  Configuration keys and values are Kafka's (topic_config.h). */
+/* Durable when they return 0.  Configuration keys and values are Kafka's (topic_config.h).  Any
+ * thread; of calls that race for one topic the outcome is that of one after the other.
+ * Errors: EXISTS, NOTFOUND, INVALID (which changes nothing), and the metastore's. */
 int vrv_engine_create_topic(struct vrv_engine *eng, const char *name, int32_t partitions,
     const struct vrv_config_kv *configs, size_t config_n, struct vrv_uuid *id, struct vrv_err *e)
     VRV_MUST_CHECK;
 int vrv_engine_delete_topic(struct vrv_engine *eng, const char *name, struct vrv_err *e)
     VRV_MUST_CHECK;
+/* Change some of a topic's settings, the others stay; a NULL value: back to the default.  In force
+ * for what is appended after it returned.  What a lossy flush.policy before has acknowledged is as
+ * lossy as it was until the next commit, which syncs. */
+int vrv_engine_alter_topic(struct vrv_engine *eng, const char *name,
+    const struct vrv_config_kv *changes, size_t n, struct vrv_err *e) VRV_MUST_CHECK;
+/* More partitions; as many or fewer are INVALID. */
+int vrv_engine_grow_topic(struct vrv_engine *eng, const char *name, int32_t partitions,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* All settings of a topic in order of key, or (name NULL) what a new one has by default.  The
+ * setting is borrowed for the call; not zero stops and is returned.  NOTFOUND. */
+typedef int vrv_setting_fn(void *ctx, const struct vrv_setting *s);
+int vrv_engine_describe_topic(struct vrv_engine *eng, const char *name, vrv_setting_fn *fn,
+    void *ctx, struct vrv_err *e) VRV_MUST_CHECK;
 
 /* Take over: apply one group of another session's WAL to the partitions that this engine has (others'
  * entries are passed over).  Those partitions must be idle here, groups come in order, and a

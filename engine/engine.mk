@@ -124,6 +124,7 @@ libvrvengine_la_SOURCES = \
 	engine/engine.h \
 	engine/engine_int.h \
 	engine/recover.c \
+	engine/topics.c \
 	engine/varve.c \
 	engine/varve.h \
 	engine/varve_append.c \

@@ -1,4 +1,5 @@
-/* Inside the engine: what engine.c (open, close, steps), recover.c and checkpoint.c share. */
+/* Inside the engine: what engine.c (open, close, steps), topics.c, recover.c and checkpoint.c
+ * share. */
 #ifndef VRV_ENGINE_INT_H
 #define VRV_ENGINE_INT_H
 
@@ -62,6 +63,7 @@ struct vrv_engine {
 
     /* the flusher's */
     struct checkpoint ckpt;
+    uint64_t tended_bytes;               /* appended until the last tending */
     struct vrv_fill replay_fill;         /* who takes over; one thread at a time */
     struct dead_seg *dead;
     size_t dead_n, dead_cap;
@@ -102,7 +104,8 @@ void vrv__table_del(struct log_table *t, const struct vrv_log_id *id);
 
 int vrv__engine_recover(struct vrv_engine *eng, bool is_new, struct vrv_recovery *found,
     struct vrv_err *e);
-/* Make the logs of a topic, without any state. */
+/* Make the logs of a topic that aren't there, without any state; all get its settings.  eng->lock
+ * is held, but at recovery. */
 int vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t,
     struct vrv_err *e);
 int vrv__engine_mark(struct vrv_engine *eng, bool clean, struct vrv_err *e);

@@ -8,7 +8,6 @@
 #include "engine/base/bytes.h"
 #include "engine/base/mem.h"
 #include "engine/engine_int.h"
-#include "engine/log/topic_config.h"
 #include "engine/wal/wal_file.h"
 
 /* ---- keys and values in the store of checkpoints ----
@@ -139,41 +138,7 @@ vrv__engine_mark_wal(struct vrv_engine *eng, uint64_t slot, uint64_t seq, struct
     return vrv__meta_commit(eng->states, &w, 1, e);
 }
 
-/* ---- topics and their logs ---- */
-
-static int
-config_of(const struct vrv_topic_info *t, struct vrv_log_config **out, struct vrv_err *e)
-{
-    struct vrv_log_config c;
-    int rc = 0;
-
-    vrv_log_config_default(&c);
-    for (size_t i = 0; i < t->config_n && rc == 0; i++)
-        rc = vrv_topic_config_set(&c, t->configs[i].key, t->configs[i].value, e);
-    if (rc == 0)
-        *out = vrv_log_config_new(&c);
-    return rc < 0 ? vrv_err_prefix(e, rc, "topic %s", t->name) : 0;
-}
-
-int
-vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t, struct vrv_err *e)
-{
-    struct vrv_log_config *config = NULL;
-    int rc = config_of(t, &config, e);
-
-    if (rc < 0)
-        return rc;
-    for (int32_t p = 0; p < t->partitions; p++) {
-        struct vrv_log_id id = { t->id, p };
-
-        if (vrv__table_get(&eng->logs, &id) == NULL)
-            vrv__table_put(&eng->logs,
-                vrv_log_new(&eng->env, &id, config,
-                    vrv_catalog_epoch(eng->catalog, &t->id, p)));
-    }
-    vrv_log_config_unref(config);
-    return 0;
-}
+/* ---- what the checkpoint has ---- */
 
 struct loading {
     struct vrv_engine *eng;
@@ -344,6 +309,10 @@ replay_group(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab, s
 
     if (!vrv_wal_head_read(&h, bytes))
         return vrv_err_set(e, VRV_E_CORRUPT, "a group's header changed while it was read");
+    if (!r->live && h.wal_id != r->eng->wal_id)
+        return vrv_err_set(e, VRV_E_CORRUPT,
+            "slot %" PRIu64 " holds a group of the write-ahead log %016" PRIx64
+            ", this one is %016" PRIx64, h.slot, h.wal_id, r->eng->wal_id);
     for (uint32_t i = 0; i < h.count && rc == 0; i++) {
         struct vrv_wal_item it;
 
@@ -382,10 +351,11 @@ open_device(struct vrv_engine *eng, struct loading *l, struct replay *r, struct 
         .files = eng->o.wal_files, .file_bytes = eng->o.wal_file_bytes,
         .pool = &eng->pool, .direct = eng->o.wal_direct, .create = !l->has_wal,
         .fill_first = eng->o.wal_fill_first };
+    struct vrv_wal_open what = { .wal_id = eng->wal_id, .session = eng->session,
+        .trim = l->trim_slot, .next_seq = l->trim_seq, .fn = replay_group, .ctx = r };
 
     if (eng->o.wal != NULL)
-        return eng->o.wal->open(eng->o.wal, eng->session, l->trim_slot, l->trim_seq, replay_group, r,
-            wf, &eng->dev, e);
+        return eng->o.wal->open(eng->o.wal, &what, wf, &eng->dev, e);
     return vrv_wal_file_open(&eng->dev, eng->o.vfs, &o, l->trim_slot, l->trim_slot, l->trim_seq,
         replay_group, r, wf, e);
 }
@@ -498,21 +468,25 @@ failed(void *ctx, struct vrv_entry *first, struct vrv_entry *last)
 
 /* ---- after the replay ---- */
 
-/* A lossy log that skipped to its ceiling begins a new epoch there: one that this metastore gives. */
+/* Logs that skipped to their ceiling begin a new epoch there: one that the metastore gives. */
 static int
-new_epoch(struct vrv_engine *eng, struct vrv_log *log, struct vrv_err *e)
+new_epochs(struct vrv_engine *eng, struct vrv_catbump *v, size_t n, struct vrv_err *e)
 {
-    int32_t epoch;
-    int rc = vrv_catalog_bump(eng->catalog, &log->id.topic, &log->id.partition, 1, &epoch, e);
+    int rc = vrv_catalog_bump(eng->catalog, v, n, e);
 
-    if (rc == 0)
-        vrv_log_set_epoch(log, epoch);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct vrv_log_id id = { v[i].id, v[i].part };
+
+        vrv_log_set_epoch(vrv__table_get(&eng->logs, &id), v[i].epoch);
+    }
     return rc;
 }
 
 static int
 check_logs(struct vrv_engine *eng, bool clean, struct vrv_recovery *found, struct vrv_err *e)
 {
+    struct vrv_catbump *v = NULL;
+    size_t n = 0, cap = 0;
     int rc = 0;
 
     for (size_t i = 0; i < eng->logs.cap && rc == 0; i++) {
@@ -529,10 +503,14 @@ check_logs(struct vrv_engine *eng, bool clean, struct vrv_recovery *found, struc
             vrv_uuid_text(&log->id.topic, hex);
             rc = vrv_err_prefix(e, rc, "topic %s, partition %" PRId32, hex, log->id.partition);
         } else if (skipped) {
-            found->skipped_logs++;
-            rc = new_epoch(eng, log, e);
+            VRV_PUSH_ROOM(v, n, cap);
+            v[n++] = (struct vrv_catbump){ log->id.topic, log->id.partition, 0 };
         }
     }
+    found->skipped_logs = n;
+    if (rc == 0 && n > 0)
+        rc = new_epochs(eng, v, n, e);
+    free(v);
     return rc;
 }
 

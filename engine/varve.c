@@ -311,18 +311,27 @@ varve_close(struct varve **vp, struct varve_error *e)
 
 /* ---- topics ---- */
 
-int
-varve_topic_create(struct varve *v, const char *name, int32_t partitions,
-    const struct varve_config *configs, size_t n, struct varve_error *e)
+/* The engine's form of them, borrowed but for the array. */
+static struct vrv_config_kv *
+kv_of(const struct varve_config *configs, size_t n)
 {
-    struct vrv_uuid id;
     struct vrv_config_kv *kv = vrv_mem_zero((n + 1) * sizeof(*kv));
-    int rc = 0;
 
     for (size_t i = 0; i < n; i++) {
         kv[i].key = (char *)(uintptr_t)configs[i].key;
         kv[i].value = (char *)(uintptr_t)configs[i].value;
     }
+    return kv;
+}
+
+int
+varve_topic_create(struct varve *v, const char *name, int32_t partitions,
+    const struct varve_config *configs, size_t n, struct varve_error *e)
+{
+    struct vrv_uuid id;
+    struct vrv_config_kv *kv = kv_of(configs, n);
+    int rc = 0;
+
     if (getrandom(id.b, sizeof(id.b), 0) != (ssize_t)sizeof(id.b))
         rc = vrv_err_sys(vrv__err(e), "no random numbers");
     if (rc == 0)
@@ -335,6 +344,23 @@ int
 varve_topic_delete(struct varve *v, const char *name, struct varve_error *e)
 {
     return vrv_engine_delete_topic(v->engine, name, vrv__err(e));
+}
+
+int
+varve_topic_alter(struct varve *v, const char *name, const struct varve_config *changes, size_t n,
+    struct varve_error *e)
+{
+    struct vrv_config_kv *kv = kv_of(changes, n);
+    int rc = vrv_engine_alter_topic(v->engine, name, kv, n, vrv__err(e));
+
+    free(kv);
+    return rc;
+}
+
+int
+varve_topic_grow(struct varve *v, const char *name, int32_t partitions, struct varve_error *e)
+{
+    return vrv_engine_grow_topic(v->engine, name, partitions, vrv__err(e));
 }
 
 struct each {
@@ -356,6 +382,31 @@ varve_topic_each(struct varve *v, varve_topic_fn *fn, void *ctx)
     struct each each = { fn, ctx };
 
     return vrv_catalog_each(vrv_engine_catalog(v->engine), each_topic, &each);
+}
+
+struct describe {
+    varve_setting_fn *fn;
+    void *ctx;
+};
+
+static int
+describe_one(void *ctx, const struct vrv_setting *s)
+{
+    static const enum varve_type types[] = { [VRV_SETTING_INT] = VARVE_INT,
+        [VRV_SETTING_LONG] = VARVE_LONG, [VRV_SETTING_WORD] = VARVE_WORD };
+    struct describe *d = ctx;
+
+    return d->fn(d->ctx, &(struct varve_setting){ .key = s->key, .value = s->value,
+        .dflt = s->dflt, .type = types[s->type], .own = s->own });
+}
+
+int
+varve_topic_describe(struct varve *v, const char *topic, varve_setting_fn *fn, void *ctx,
+    struct varve_error *e)
+{
+    struct describe d = { fn, ctx };
+
+    return vrv_engine_describe_topic(v->engine, topic, describe_one, &d, vrv__err(e));
 }
 
 /* Handles live as long as v, one per partition that was asked for.  Takes over the reference. */

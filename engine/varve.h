@@ -98,12 +98,37 @@ struct varve_config {
     const char *key, *value; /* Kafka's names, and varve's flush.policy and validation: varve(3) */
 };
 
+/* These are durable when they return 0.  Threads may call them at once, also for one topic: the
+ * outcome is that of one after the other.  Errors: EXISTS, NOTFOUND; INVALID says which argument
+ * or setting can't be, and nothing is changed; IO, NOSPACE, STOPPED of the catalog. */
 int varve_topic_create(struct varve *v, const char *name, int32_t partitions,
     const struct varve_config *configs, size_t n, struct varve_error *e);
 int varve_topic_delete(struct varve *v, const char *name, struct varve_error *e);
+/* Change n settings, all or none; the others stay as they are, and a NULL value sets one back to
+ * its default.  What is appended from then on goes by the new ones; records that a lossy flush.policy
+ * has acknowledged before are as lossy as they were until the next sync, which this asks for. */
+int varve_topic_alter(struct varve *v, const char *name, const struct varve_config *changes,
+    size_t n, struct varve_error *e);
+/* More partitions: as many or fewer than there are is INVALID. */
+int varve_topic_grow(struct varve *v, const char *name, int32_t partitions, struct varve_error *e);
 /* Calls fn per topic in order of name; not zero stops and is returned. */
 typedef int varve_topic_fn(void *ctx, const char *name, int32_t partitions);
 int varve_topic_each(struct varve *v, varve_topic_fn *fn, void *ctx);
+
+enum varve_type { VARVE_INT, VARVE_LONG, VARVE_WORD }; /* 32 bits, 64 bits, one of some words */
+
+struct varve_setting {
+    const char *key;
+    const char *value;    /* in force */
+    const char *dflt;     /* what it would be by default */
+    enum varve_type type;
+    bool own;             /* set for this topic, be it to the default */
+};
+/* Calls fn per setting in order of key, with a setting that is borrowed for the call; not zero
+ * stops and is returned.  topic NULL: as a new one would have them. */
+typedef int varve_setting_fn(void *ctx, const struct varve_setting *s);
+int varve_topic_describe(struct varve *v, const char *topic, varve_setting_fn *fn, void *ctx,
+    struct varve_error *e);
 
 /* One partition.  Borrowed: valid until v is closed; when its topic is deleted, calls fail with
  * NOTFOUND. */

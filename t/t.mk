@@ -4,10 +4,13 @@
 # What test programs share: linked into each of them.
 check_LIBRARIES += libtap.a
 libtap_a_SOURCES = \
+	t/lib/crashact.c \
+	t/lib/crashappend.c \
 	t/lib/crashmodel.c \
 	t/lib/crashsim.c \
 	t/lib/crashsim.h \
 	t/lib/crashsim_int.h \
+	t/lib/crashtopic.c \
 	t/lib/fakecold.c \
 	t/lib/fakecold.h \
 	t/lib/fakemeta.c \

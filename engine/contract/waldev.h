@@ -81,12 +81,21 @@ int vrv_waldev_prepare(struct vrv_waldev *d);
 size_t vrv_waldev_used(struct vrv_waldev *d);
 void vrv_waldev_close(struct vrv_waldev **d);
 
-/* Another kind of WAL than files on this machine: opens it for a new session and replays slots from
- * `trim` on, whose first entry has number next_seq.  The device is the caller's to close. */
+/* What is to be opened.  The id is drawn when a data directory is made, and is in the header of
+ * each group: a store that many engines share keeps a name space per id, so that none replays
+ * another's. */
+struct vrv_wal_open {
+    uint64_t wal_id;
+    uint32_t session;          /* a new one, above all before */
+    uint64_t trim, next_seq;   /* replay slots from `trim` on, whose first entry has this number */
+    vrv_wal_replay_fn *fn;
+    void *ctx;
+};
+
+/* Another kind of WAL than files on this machine.  The device is the caller's to close. */
 struct vrv_wal_opener {
-    int (*open)(struct vrv_wal_opener *o, uint32_t session, uint64_t trim, uint64_t next_seq,
-        vrv_wal_replay_fn *fn, void *ctx, struct vrv_wal_found *found, struct vrv_waldev **dev,
-        struct vrv_err *e);
+    int (*open)(struct vrv_wal_opener *o, const struct vrv_wal_open *what,
+        struct vrv_wal_found *found, struct vrv_waldev **dev, struct vrv_err *e);
 };
 
 #endif

@@ -68,7 +68,7 @@ struct vrv_log {
     struct vrv_log_config *config;
     int64_t start, hw, end;
     int64_t start_next;        /* where the start will be once what is in the journal is committed */
-    int64_t ceiling;           /* lossy policies: offsets below it may be given out (L1) */
+    int64_t ceiling;           /* offsets below it may be given out without being durable (L1) */
     int32_t epoch;             /* of the metastore; stamped on batches */
     _Atomic bool gone;         /* deleted, or not ours any more */
     struct vrv_epochs epochs;
@@ -208,7 +208,8 @@ int vrv_log_restore_state(struct vrv_log *log, const uint8_t *in, size_t n, stru
 int vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, uint64_t seq_end, struct vrv_err *e)
     VRV_MUST_CHECK;
 /* All is replayed: check that the log is whole.  lossy_stop: the last stop was not clean, so a log
- * with a lossy policy goes on above its ceiling.  True in *skipped when it did. */
+ * that had promised offsets goes on above its ceiling, whatever its policy is now.  True in
+ * *skipped when it did. */
 int vrv_log_recovered(struct vrv_log *log, bool lossy_stop, bool *skipped, struct vrv_err *e)
     VRV_MUST_CHECK;
 

@@ -29,10 +29,19 @@ rules_of(const struct vrv_log *log, const struct vrv_log_config *c, bool interna
         r->ts_max = now + c->ts_after_max_ms;
 }
 
+struct part {
+    struct vrv_batch b;
+    struct vrv_entry *en;
+    bool stamped;   /* its time is ours; the topic's setting may change before it is appended */
+    bool duplicate;
+    int64_t dup_last, dup_ts;
+};
+
 static int
-check_part(struct vrv_append *a, struct vrv_batch *b, struct vrv_err *e)
+check_part(struct vrv_append *a, struct part *p, struct vrv_err *e)
 {
     struct vrv_log *log = a->log;
+    struct vrv_batch *b = &p->b;
     struct vrv_batch_rules rules;
 
     VRV_CHECK(log, VRV_LOG_MAGIC);
@@ -41,6 +50,7 @@ check_part(struct vrv_append *a, struct vrv_batch *b, struct vrv_err *e)
     (void)atomic_fetch_add(&c->refs, 1);
     vrv_unlock(&log->lock);
     rules_of(log, c, a->internal, &rules);
+    p->stamped = c->log_append_time;
     a->bad_record = -1;
     int rc = vrv_batch_check(b, a->bytes, a->n, &rules, &a->bad_record, e);
     if (rc == 0 && c->segment_bytes < a->n)
@@ -56,13 +66,6 @@ check_part(struct vrv_append *a, struct vrv_batch *b, struct vrv_err *e)
 }
 
 /* ---- under the lock ---- */
-
-struct part {
-    struct vrv_batch b;
-    struct vrv_entry *en;
-    bool duplicate;
-    int64_t dup_last, dup_ts;
-};
 
 static int
 judge(struct vrv_append *a, struct part *p, struct vrv_err *e)
@@ -173,6 +176,17 @@ lossy_rules(struct vrv_log *log, struct vrv_entry *en, int32_t count)
         sync_due(log->env, c->flush_ms);
 }
 
+/* The first batch under flush.policy=sync takes the promise back: with it, all before it is
+ * durable.  Until then the log may have lost something, whatever its policy is now. */
+static void
+sync_rules(struct vrv_log *log, struct vrv_entry *en)
+{
+    en->sync = true;
+    log->unsynced = 0;
+    if (log->ceiling > en->last + 1)
+        log->ceiling = en->item.arg = en->last + 1;
+}
+
 static void
 assign(struct vrv_append *a, struct part *p)
 {
@@ -196,8 +210,9 @@ assign(struct vrv_append *a, struct part *p)
         .partition = log->id.partition,
         .time_ms = now};
     vrv__log_place(log, en, roll);
-    en->sync = log->config->policy == VRV_FLUSH_SYNC;
-    if (!en->sync)
+    if (log->config->policy == VRV_FLUSH_SYNC)
+        sync_rules(log, en);
+    else
         lossy_rules(log, en, p->b.count);
     log->end = en->last + 1;
     vrv_epochs_add(&log->epochs, log->epoch, en->base);
@@ -214,6 +229,8 @@ assign_nothing(struct vrv_append *a, struct part *p)
 {
     p->en->owner = a->log;
     p->en->item.type = VRV_WAL_NOTHING;
+    /* The original may be from a time when nothing was synced. */
+    p->en->sync = a->log->config->policy == VRV_FLUSH_SYNC && a->log->ceiling > a->log->end;
 }
 
 static int
@@ -231,7 +248,7 @@ fill_ticket(struct vrv_ticket *t, const struct vrv_append *a, const struct part 
     t->status = 0;
     t->base_offset = a->base_offset;
     t->last_offset = p->duplicate ? p->dup_last : p->en->last;
-    t->append_ms = a->log->config->log_append_time ? (p->duplicate ? p->dup_ts : p->b.max_ts) : -1;
+    t->append_ms = p->stamped ? (p->duplicate ? p->dup_ts : p->b.max_ts) : -1;
     t->start = a->log->start;
 }
 
@@ -323,7 +340,7 @@ vrv_log_append(
     for (size_t i = 0; i < n && rc == 0; i++) {
         at = i;
         bytes += parts[i].n;
-        rc = check_part(&parts[i], &ps[i].b, e);
+        rc = check_part(&parts[i], &ps[i], e);
     }
     struct vrv_journal *j = parts[0].log->env->journal;
     if (rc == 0)

@@ -288,7 +288,7 @@ replay_batch(struct vrv_log *log, struct vrv_entry *en, struct vrv_err *e)
     rc = replay_place(log, en, e);
     if (rc < 0)
         return rc;
-    if (en->item.arg > log->ceiling)
+    if (en->item.arg != 0) /* also lower: a batch that was synced takes a promise back */
         log->ceiling = en->item.arg;
     log->end = log->hw = en->last + 1;
     vrv_epochs_add(&log->epochs, b.leader_epoch, en->base);
@@ -350,7 +350,7 @@ vrv_log_recovered(struct vrv_log *log, bool lossy_stop, bool *skipped, struct vr
             "segment %" PRId64 " was written up to offset %" PRId64
             ", the write-ahead log ends at %" PRId64,
             s->base, s->next, log->end);
-    if (rc == 0 && lossy_stop && log->config->policy != VRV_FLUSH_SYNC && log->ceiling > log->end) {
+    if (rc == 0 && lossy_stop && log->ceiling > log->end) {
         log->end = log->hw = log->ceiling;
         *skipped = true;
         vrv__log_touch(log);

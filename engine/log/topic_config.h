@@ -11,5 +11,24 @@
  * validation (header, records). */
 int vrv_topic_config_set(struct vrv_log_config *c, const char *key, const char *value,
     struct vrv_err *e) VRV_MUST_CHECK;
+/* Back to its default; INVALID when there is no such setting. */
+int vrv_topic_config_reset(struct vrv_log_config *c, const char *key, struct vrv_err *e)
+    VRV_MUST_CHECK;
+
+/* Kafka's types: 32 bits, 64 bits, one of some words. */
+enum vrv_setting_type { VRV_SETTING_INT, VRV_SETTING_LONG, VRV_SETTING_WORD };
+
+enum { VRV_SETTING_VALUE = 24 }; /* room for any, with its NUL */
+
+struct vrv_setting {
+    const char *key;
+    enum vrv_setting_type type;
+    bool own;                        /* the topic's, though it may equal the default */
+    char value[VRV_SETTING_VALUE];   /* in force */
+    char dflt[VRV_SETTING_VALUE];
+};
+
+/* The i-th setting, in order of key, as it is in c (own: false); false: there are no more. */
+bool vrv_topic_config_describe(const struct vrv_log_config *c, size_t i, struct vrv_setting *out);
 
 #endif

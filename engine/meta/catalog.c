@@ -82,7 +82,7 @@ learn_part(struct vrv_catalog *c, const struct vrv_meta_kv *kv, struct vrv_err *
         return 0; /* the topic is deleted, which its own key tells */
     int rc = vrv_catval_part_parse(&epoch, kv->key, kv->value, kv->value_len, e);
     if (rc == 0)
-        vrv_catimage_epoch(&c->img, &id, part, epoch);
+        vrv_catimage_epoch(&c->img, &id, part, (struct vrv_catepoch){kv->mod, epoch});
     return rc;
 }
 
@@ -259,7 +259,7 @@ vrv_catalog_epoch(struct vrv_catalog *c, const struct vrv_uuid *id, int32_t part
     vrv_lock(&c->lock);
     const struct vrv_cattopic *t = vrv_catimage_by_id(&c->img, id);
     bool known = t != NULL && part >= 0 && part < t->partitions;
-    int32_t epoch = known ? vrv_cattopic_epoch(t, part) : -1;
+    int32_t epoch = known ? vrv_cattopic_epoch(t, part).epoch : -1;
     vrv_unlock(&c->lock);
     return epoch;
 }

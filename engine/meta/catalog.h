@@ -5,6 +5,7 @@
  * "name/<topic name>" holds the uuid (so two creations of one name conflict);
  * "part/<uuid>/<partition>" holds the leader epoch.  A deleted topic stays as
  * "gone/<uuid>" until its files are gone, so that a crash in between only delays that.
+ * "fence" rules out creations whose outcome was unknown.
  * Names are data: on disk a topic is its uuid.
  *
  * The catalog keeps an image of these in memory, fed by the watch, and offers calls that wait
@@ -52,21 +53,28 @@ int vrv_topic_name_check(const char *name, struct vrv_err *e) VRV_MUST_CHECK;
 int vrv_catalog_create(struct vrv_catalog *c, const struct vrv_uuid *id, const char *name,
     int32_t partitions, int64_t now_ms, const struct vrv_config_kv *configs, size_t config_n,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* The topic is gone when this returns 0, and remembered as "gone" until vrv_catalog_forget. */
-int vrv_catalog_delete(struct vrv_catalog *c, const char *name, struct vrv_err *e) VRV_MUST_CHECK;
+/* The topic is gone when this returns 0, and remembered as "gone" until vrv_catalog_forget.  *id
+ * (may be NULL) is which one it was. */
+int vrv_catalog_delete(struct vrv_catalog *c, const char *name, struct vrv_uuid *id,
+    struct vrv_err *e) VRV_MUST_CHECK;
 int vrv_catalog_forget(struct vrv_catalog *c, const struct vrv_uuid *id, struct vrv_err *e)
     VRV_MUST_CHECK;
-/* More partitions, never fewer (INVALID). */
+/* More partitions, never fewer (INVALID).  *id: as above. */
 int vrv_catalog_grow(struct vrv_catalog *c, const char *name, int32_t partitions,
-    struct vrv_err *e) VRV_MUST_CHECK;
+    struct vrv_uuid *id, struct vrv_err *e) VRV_MUST_CHECK;
 /* Replace the configuration; CONFLICT when the topic changed after `mod` (0: don't care). */
 int vrv_catalog_alter(struct vrv_catalog *c, const char *name, uint64_t mod,
     const struct vrv_config_kv *configs, size_t config_n, struct vrv_err *e) VRV_MUST_CHECK;
-/* Raise the leader epochs of n partitions of a topic by one each, durably; the new ones in
- * epochs[].  In transactions of at most VRV_META_OPS_MAX writes.  When an outcome was unknown an
- * epoch may be skipped; none is ever given twice. */
-int vrv_catalog_bump(struct vrv_catalog *c, const struct vrv_uuid *id, const int32_t *parts,
-    size_t n, int32_t *epochs, struct vrv_err *e) VRV_MUST_CHECK;
+/* Raise the leader epochs of n partitions, of any topics, by one each, durably: sorts v by topic
+ * and partition and fills in the new ones.  When an outcome was unknown an epoch may be skipped;
+ * none is ever given twice.  Errors: NOTFOUND, INVALID (before anything is done); some may be
+ * raised when it fails. */
+struct vrv_catbump {
+    struct vrv_uuid id;
+    int32_t part, epoch;
+};
+int vrv_catalog_bump(struct vrv_catalog *c, struct vrv_catbump *v, size_t n, struct vrv_err *e)
+    VRV_MUST_CHECK;
 /* 0 until the first bump; -1: there is no such partition. */
 int32_t vrv_catalog_epoch(struct vrv_catalog *c, const struct vrv_uuid *id, int32_t part);
 

@@ -5,7 +5,7 @@
 
 /* Lives until both are through with it, the waiting side and the callback: who gives up waiting
  * leaves it to the callback to free. */
-struct call {
+struct vrv_catcall {
     bool done, given_up;
     int status;
     uint64_t revision;
@@ -15,7 +15,7 @@ struct call {
 };
 
 static void
-finish(struct call *c, int status, uint64_t revision, const struct vrv_err *e)
+finish(struct vrv_catcall *c, int status, uint64_t revision, const struct vrv_err *e)
 {
     if (c->given_up) {
         free(c);
@@ -40,7 +40,7 @@ static void
 range_fn(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
     const struct vrv_err *e)
 {
-    struct call *c = ctx;
+    struct vrv_catcall *c = ctx;
 
     if (kv == NULL)
         finish(c, status, revision, e);
@@ -48,13 +48,24 @@ range_fn(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
         c->status = c->fn(c->ctx, kv, &c->err);
 }
 
-/* Frees the call. */
-static int
-wait_for(struct vrv_metastore *m, struct call *c, uint64_t *revision, struct vrv_err *e)
+struct vrv_catcall *
+vrv_catcall_start(struct vrv_metastore *m, const struct vrv_meta_txn *t)
 {
+    struct vrv_catcall *c = VRV_NEW(struct vrv_catcall);
+
+    vrv_meta_txn(m, t, txn_fn, c);
+    return c;
+}
+
+int
+vrv_catcall_end(struct vrv_metastore *m, struct vrv_catcall **call, uint64_t *revision,
+    struct vrv_err *e)
+{
+    struct vrv_catcall *c = *call;
     struct vrv_err stopped = {0};
     int rc = 0;
 
+    *call = NULL;
     for (int i = 0; i < VRV_CATCALL_STEPS_MAX && !c->done && rc >= 0; i++)
         rc = vrv_meta_step(m, &stopped);
     if (!c->done) {
@@ -77,20 +88,19 @@ int
 vrv_catcall_txn(struct vrv_metastore *m, const struct vrv_meta_txn *t, uint64_t *revision,
     struct vrv_err *e)
 {
-    struct call *c = VRV_NEW(struct call);
+    struct vrv_catcall *c = vrv_catcall_start(m, t);
 
-    vrv_meta_txn(m, t, txn_fn, c);
-    return wait_for(m, c, revision, e);
+    return vrv_catcall_end(m, &c, revision, e);
 }
 
 int
 vrv_catcall_range(struct vrv_metastore *m, const char *prefix, vrv_catcall_fn *fn, void *ctx,
     uint64_t *revision, struct vrv_err *e)
 {
-    struct call *c = VRV_NEW(struct call);
+    struct vrv_catcall *c = VRV_NEW(struct vrv_catcall);
 
     c->fn = fn;
     c->ctx = ctx;
     vrv_meta_range(m, prefix, range_fn, c);
-    return wait_for(m, c, revision, e);
+    return vrv_catcall_end(m, &c, revision, e);
 }

@@ -4,8 +4,14 @@
 
 #include "engine/contract/metastore.h"
 
-/* The outcome, as the callback got it.  UNKNOWN also when there was none within
- * VRV_CATCALL_STEPS_MAX steps. */
+/* Start a transaction, of which many may be on their way.  Each is ended: its outcome, as the
+ * callback got it; UNKNOWN also when there was none within VRV_CATCALL_STEPS_MAX steps. */
+struct vrv_catcall;
+struct vrv_catcall *vrv_catcall_start(struct vrv_metastore *m, const struct vrv_meta_txn *t);
+int vrv_catcall_end(struct vrv_metastore *m, struct vrv_catcall **call, uint64_t *revision,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Both at once. */
 int vrv_catcall_txn(struct vrv_metastore *m, const struct vrv_meta_txn *t, uint64_t *revision,
     struct vrv_err *e) VRV_MUST_CHECK;
 

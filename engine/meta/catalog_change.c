@@ -4,7 +4,13 @@
  * All have one shape: decide by the image, send a transaction that compares what was decided by,
  * and when its outcome is CONFLICT or UNKNOWN read the topic again and decide anew.  After
  * UNKNOWN the transaction may have been done, or may still be done later: a change whose effect is
- * found then has succeeded, and the compares see to it that it can't be done twice.
+ * found then has succeeded, and the compares see to it that it can't be done twice, or after it was
+ * answered with a failure.
+ *
+ * Who changes or deletes a topic compares its revision, which never comes back.  Who creates one
+ * compares "not there", which does: when a name gets free, or a deleted topic is forgotten.  So
+ * creations compare a fence as well, a key that is written anew after an UNKNOWN: from then on, all
+ * that was sent before can only fail.
  */
 #include <string.h>
 
@@ -14,7 +20,7 @@
 #include "engine/meta/catalog_codec.h"
 #include "engine/meta/catalog_impl.h"
 
-enum { OPS_MAX = 3 };
+enum { OPS_MAX = 4 };
 
 /* A small transaction, with room for its keys. */
 struct change {
@@ -65,10 +71,60 @@ refresh(struct vrv_catalog *c, const struct vrv_uuid *id, bool *exists, struct v
     vrv_catkey_topic(key, id);
     int rc = vrv_catalog_read(&r, key, e);
     *exists = r.keys > 0;
-    /* one that never was in the image must not be noted as deleted: it may still come */
+    /* one that never was in the image must not be noted as deleted: the next try may make it */
     if (rc == 0 && !*exists && known)
         rc = learn(c, key, NULL, 0, r.revision, e);
     return rc;
+}
+
+/* ---- the fence */
+
+static int
+fence_fn(void *ctx, const struct vrv_meta_kv *kv, struct vrv_err *e)
+{
+    struct vrv_catalog *c = ctx;
+
+    (void)e;
+    if (strcmp(kv->key, VRV_CATKEY_FENCE) == 0)
+        c->fence = kv->mod;
+    return 0;
+}
+
+static int
+read_fence(struct vrv_catalog *c, struct vrv_err *e)
+{
+    uint64_t revision;
+    int rc = VRV_E_UNKNOWN;
+
+    for (int i = 0; i < VRV_CATALOG_TRIES_MAX && rc == VRV_E_UNKNOWN; i++)
+        rc = vrv_catcall_range(c->m, VRV_CATKEY_FENCE, fence_fn, c, &revision, e);
+    return rc;
+}
+
+/* Who raised it doesn't matter, if only it is another one than what was compared so far. */
+static int
+raise_fence(struct vrv_catalog *c, struct vrv_err *e)
+{
+    uint64_t before = c->fence, revision;
+    uint8_t value[VRV_CATVAL_FENCE];
+
+    vrv_catval_fence(value);
+    for (int i = 0; i < VRV_CATALOG_TRIES_MAX && c->fence == before; i++) {
+        const struct vrv_meta_compare compare = {VRV_CATKEY_FENCE, before};
+        const struct vrv_meta_write write = {VRV_CATKEY_FENCE, value, sizeof(value)};
+        int rc = vrv_catcall_txn(c->m, &(struct vrv_meta_txn){&compare, 1, &write, 1}, &revision,
+            e);
+
+        if (rc == 0)
+            c->fence = revision;
+        else if (undecided(rc))
+            rc = read_fence(c, e);
+        if (rc < 0)
+            return rc;
+    }
+    if (c->fence == before)
+        return vrv_err_set(e, VRV_E_UNKNOWN, "the metadata store leaves everything unknown");
+    return 0;
 }
 
 /* ---- create */
@@ -86,9 +142,10 @@ send_create(struct vrv_catalog *c, const struct vrv_uuid *id, const char *name,
     x.compare[0] = (struct vrv_meta_compare){x.topic, 0};
     x.compare[1] = (struct vrv_meta_compare){x.name, 0};
     x.compare[2] = (struct vrv_meta_compare){x.gone, 0};
+    x.compare[3] = (struct vrv_meta_compare){VRV_CATKEY_FENCE, c->fence};
     x.write[0] = (struct vrv_meta_write){x.topic, value, n};
     x.write[1] = (struct vrv_meta_write){x.name, name_value, sizeof(name_value)};
-    int rc = send_change(c, &x, 3, 2, &revision, e);
+    int rc = send_change(c, &x, 4, 2, &revision, e);
     return rc == 0 ? learn(c, x.topic, value, n, revision, e) : rc;
 }
 
@@ -96,23 +153,24 @@ static int
 create(struct vrv_catalog *c, const struct vrv_uuid *id, const char *name, const uint8_t *value,
     size_t n, struct vrv_err *e)
 {
-    bool maybe = false, exists;
+    bool maybe = false, exists = false;
     int rc = VRV_E_UNKNOWN;
 
     if (vrv_catimage_by_id(&c->img, id) != NULL || vrv_catimage_is_gone(&c->img, id))
         return vrv_err_set(e, VRV_E_INVALID, "the id of topic %.200s is in use", name);
     for (int i = 0; i < VRV_CATALOG_TRIES_MAX; i++) {
+        uint64_t fence = c->fence;
+
         rc = send_create(c, id, name, value, n, e);
         maybe = maybe || rc == VRV_E_UNKNOWN;
         if (!undecided(rc))
             return rc;
-        if (maybe) { /* the id is random: a topic with it is ours */
-            int again = refresh(c, id, &exists, e);
-
-            if (again < 0 || exists)
-                return again;
-        }
-        if (rc == VRV_E_CONFLICT)
+        int again = rc == VRV_E_UNKNOWN ? raise_fence(c, e) : read_fence(c, e);
+        if (again == 0 && maybe) /* the id is random: a topic with it is ours */
+            again = refresh(c, id, &exists, e);
+        if (again < 0 || exists)
+            return again;
+        if (rc == VRV_E_CONFLICT && c->fence == fence)
             return vrv_err_set(e, VRV_E_EXISTS, "the topic %.200s exists", name);
     }
     return rc;
@@ -193,7 +251,7 @@ note_gone(struct vrv_catalog *c, const struct vrv_uuid *id)
 }
 
 static int
-delete_topic(struct vrv_catalog *c, const char *name, struct vrv_err *e)
+delete_topic(struct vrv_catalog *c, const char *name, struct vrv_uuid *which, struct vrv_err *e)
 {
     const struct vrv_cattopic *t = vrv_catimage_by_name(&c->img, name);
     bool maybe = false, exists = true;
@@ -202,6 +260,8 @@ delete_topic(struct vrv_catalog *c, const char *name, struct vrv_err *e)
     if (t == NULL)
         return not_found(name, e);
     struct vrv_uuid id = t->id;
+    if (which != NULL)
+        *which = id;
     for (int i = 0; i < VRV_CATALOG_TRIES_MAX; i++) {
         t = vrv_catimage_by_id(&c->img, &id);
         if (t == NULL)
@@ -218,13 +278,14 @@ delete_topic(struct vrv_catalog *c, const char *name, struct vrv_err *e)
 }
 
 int
-vrv_catalog_delete(struct vrv_catalog *c, const char *name, struct vrv_err *e)
+vrv_catalog_delete(struct vrv_catalog *c, const char *name, struct vrv_uuid *id,
+    struct vrv_err *e)
 {
     int rc = vrv_catalog_begin(c, e);
 
     if (rc < 0)
         return rc;
-    rc = delete_topic(c, name, e);
+    rc = delete_topic(c, name, id, e);
     vrv_catalog_end(c);
     return rc;
 }
@@ -318,6 +379,7 @@ struct edit {
     uint64_t mod;
     const struct vrv_config_kv *configs;
     size_t config_n;
+    struct vrv_uuid *id; /* which topic it was; may be NULL */
 };
 
 /* The new value by what is known now: 1 when there is one to write, 0 when it is there already. */
@@ -378,6 +440,8 @@ edit(struct vrv_catalog *c, const char *name, const struct edit *ed, struct vrv_
         if (t == NULL)
             return not_found(name, e);
         struct vrv_uuid id = t->id;
+        if (ed->id != NULL)
+            *ed->id = id;
         int todo = decide_edit(t, ed, maybe, &value, &n, e);
         rc = todo == 1 ? send_edit(c, t, value, n, e) : todo;
         free(value);
@@ -407,11 +471,13 @@ edit_topic(struct vrv_catalog *c, const char *name, const struct edit *ed, struc
 }
 
 int
-vrv_catalog_grow(struct vrv_catalog *c, const char *name, int32_t partitions, struct vrv_err *e)
+vrv_catalog_grow(struct vrv_catalog *c, const char *name, int32_t partitions, struct vrv_uuid *id,
+    struct vrv_err *e)
 {
     int rc = check_partitions(name, partitions, e);
 
-    return rc == 0 ? edit_topic(c, name, &(struct edit){.partitions = partitions}, e) : rc;
+    return rc == 0 ? edit_topic(c, name, &(struct edit){.partitions = partitions, .id = id}, e)
+                   : rc;
 }
 
 int

@@ -178,6 +178,12 @@ vrv_catval_part(uint8_t *out, int32_t epoch)
 }
 
 void
+vrv_catval_fence(uint8_t *out)
+{
+    out[0] = CATVAL_VERSION;
+}
+
+void
 vrv_catval_gone(const char *name, uint8_t **out, size_t *len)
 {
     *len = 1 + strlen(name);

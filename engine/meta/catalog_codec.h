@@ -7,6 +7,7 @@
  *   name/<topic name>         u8 1, uuid[16]
  *   part/<32 hex>/<6 digits>  u8 1, i32 leader epoch; there is none while the epoch is 0
  *   gone/<32 hex>             u8 1, name (for humans)
+ *   fence                     u8 1; what counts is its revision
  */
 #ifndef VRV_META_CATALOG_CODEC_H
 #define VRV_META_CATALOG_CODEC_H
@@ -19,11 +20,13 @@
 #define VRV_CATKEY_NAME "name/"
 #define VRV_CATKEY_PART "part/"
 #define VRV_CATKEY_GONE "gone/"
+#define VRV_CATKEY_FENCE "fence"
 
 enum {
     VRV_CATKEY_MAX = 5 + VRV_TOPIC_NAME_MAX + 1, /* room for any key, with its NUL */
     VRV_CATVAL_NAME = 17,
     VRV_CATVAL_PART = 5,
+    VRV_CATVAL_FENCE = 1,
 };
 
 void vrv_catkey_topic(char *out, const struct vrv_uuid *id);
@@ -43,6 +46,7 @@ int vrv_catval_topic(const char *name, int32_t partitions, int64_t created_ms,
     struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_catval_name(uint8_t *out, const struct vrv_uuid *id);
 void vrv_catval_part(uint8_t *out, int32_t epoch);
+void vrv_catval_fence(uint8_t *out);
 /* As vrv_catval_topic. */
 void vrv_catval_gone(const char *name, uint8_t **out, size_t *len);
 

@@ -98,10 +98,10 @@ vrv_catimage_after(const struct vrv_catimage *img, const char *name)
                                       : vrv_omap_first(&img->by_name));
 }
 
-int32_t
+struct vrv_catepoch
 vrv_cattopic_epoch(const struct vrv_cattopic *t, int32_t part)
 {
-    return part < t->epoch_n ? t->epochs[part] : 0;
+    return part < t->epoch_n ? t->epochs[part] : (struct vrv_catepoch){0, 0};
 }
 
 void
@@ -246,7 +246,7 @@ vrv_catimage_drop(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t 
 
 void
 vrv_catimage_epoch(struct vrv_catimage *img, const struct vrv_uuid *id, int32_t part,
-    int32_t epoch)
+    struct vrv_catepoch epoch)
 {
     struct vrv_cattopic *t = topic_for_news(img, id);
 
@@ -260,7 +260,7 @@ vrv_catimage_epoch(struct vrv_catimage *img, const struct vrv_uuid *id, int32_t 
         memset(t->epochs + t->epoch_n, 0, (size_t)(n - t->epoch_n) * sizeof(*t->epochs));
         t->epoch_n = n;
     }
-    if (t->epochs[part] < epoch)
+    if (t->epochs[part].epoch < epoch.epoch)
         t->epochs[part] = epoch;
 }
 

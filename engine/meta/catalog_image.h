@@ -15,7 +15,10 @@ struct vrv_cattopic {
     struct vrv_omap_node by_id, by_name;
     struct vrv_uuid id;
     uint64_t mod;      /* 0: only epochs are known so far */
-    int32_t *epochs;   /* NULL while all are 0 */
+    struct vrv_catepoch {
+        uint64_t mod;  /* 0: not stored, the epoch is 0 */
+        int32_t epoch;
+    } *epochs;         /* NULL while all are 0 */
     int32_t epoch_n;   /* those above are 0 */
     int32_t partitions;
     uint32_t value_len;
@@ -45,7 +48,7 @@ const struct vrv_cattopic *vrv_catimage_by_id(const struct vrv_catimage *img,
 const struct vrv_cattopic *vrv_catimage_by_name(const struct vrv_catimage *img, const char *name);
 /* The next in order of name; after NULL the first. */
 const struct vrv_cattopic *vrv_catimage_after(const struct vrv_catimage *img, const char *name);
-int32_t vrv_cattopic_epoch(const struct vrv_cattopic *t, int32_t part);
+struct vrv_catepoch vrv_cattopic_epoch(const struct vrv_cattopic *t, int32_t part);
 /* A copy, to be freed with vrv_topic_info_fini(). */
 void vrv_cattopic_info(const struct vrv_cattopic *t, struct vrv_topic_info *out);
 
@@ -60,7 +63,7 @@ int vrv_catimage_put(struct vrv_catimage *img, const struct vrv_uuid *id, const 
     size_t n, uint64_t mod, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_catimage_drop(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t mod);
 void vrv_catimage_epoch(struct vrv_catimage *img, const struct vrv_uuid *id, int32_t part,
-    int32_t epoch);
+    struct vrv_catepoch epoch);
 void vrv_catimage_put_gone(struct vrv_catimage *img, const struct vrv_uuid *id);
 void vrv_catimage_drop_gone(struct vrv_catimage *img, const struct vrv_uuid *id);
 

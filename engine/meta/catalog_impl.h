@@ -18,6 +18,7 @@ enum {
 struct vrv_catalog {
     uint32_t magic;
     struct vrv_metastore *m; /* borrowed; only the thread that is `changing` may touch it */
+    uint64_t fence;          /* its revision, as far as we know; the changing thread's */
     struct vrv_lock lock;    /* rank meta; not held while the store works, so that readers of the
                               * image never wait for a disk */
     pthread_cond_t idle;

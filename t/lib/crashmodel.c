@@ -227,16 +227,15 @@ struct atomics {
 static void
 judge(struct sim *s, int log, struct rec *r, int64_t start, struct atomics *a)
 {
-    const struct model *m = &s->m[log];
     bool present = r->scan == s->scans, below = r->last < start;
 
     if (r->gone)
         return;
     if (!present && !below) {
-        if ((!m->lossy || r->settled) && r->fate == ACKED)
+        if ((!r->lossy || r->settled) && r->fate == ACKED)
             broken(s, "log %d: acknowledged batch at %" PRId64 " is lost (start %" PRId64 ")", log,
                 r->base, start);
-        if (!m->lossy && r->seen)
+        if (!r->lossy && r->seen)
             broken(s, "log %d: the batch at %" PRId64 " was read and is lost", log, r->base);
         r->gone = true;
     }
@@ -244,7 +243,7 @@ judge(struct sim *s, int log, struct rec *r, int64_t start, struct atomics *a)
         r->fate = ACKED; /* what recovery serves, it must keep */
         r->seen = true;
     }
-    if (r->atomic != 0 && !m->lossy && !below) {
+    if (r->atomic != 0 && !r->lossy && !below) {
         a->there[r->atomic % ATOMICS] |= present;
         a->lost[r->atomic % ATOMICS] |= !present;
     }
@@ -261,7 +260,7 @@ check_start(struct sim *s, int log, const struct vrv_log_offsets *off)
     if (off->start > m->start_asked && off->start > m->start_acked && !m->retains)
         broken(s, "log %d: start is %" PRId64 ", nobody asked for more than %" PRId64, log,
             off->start, m->start_asked);
-    if (m->lossy && off->end < m->floor)
+    if (off->end < m->floor)
         broken(s, "log %d: offsets below %" PRId64 " were known, the log ends at %" PRId64, log,
             m->floor, off->end);
 }
@@ -340,7 +339,7 @@ model_check(struct sim *s)
     struct atomics *a = VRV_NEW(struct atomics);
 
     for (int log = 0; log < LOGS; log++) {
-        if (s->topic[log / PARTS].state != TOPIC_THERE)
+        if (!log_exists(s, log))
             continue;
         check_log(s, log, a);
         check_segments(s, log);

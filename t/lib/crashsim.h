@@ -3,11 +3,11 @@
  * must be there.
  *
  * One seed is one run: appends (also atomic ones over several logs, idempotent ones and repetitions),
- * rolls, delete-records, retention, topics that come and go, readers that wait, time passing, a
- * disk that fills up, and the engine's steps in any order; how often each happens, and the
- * settings of engine and topics, are drawn per run.  The power fails at a random operation, or only
- * the process dies; the engine is thrown away, the disk decides what it kept, and after recovery
- * the model is held against what can be read:
+ * rolls, delete-records, retention, topics that come, change, grow and go, readers that wait, time
+ * passing, a disk that fills up, and the engine's steps in any order; how often each happens, and
+ * the settings of engine and topics, are drawn per run.  The power fails at a random operation, or
+ * only the process dies; the engine is thrown away, the disk decides what it kept, and after
+ * recovery the model is held against what can be read:
  *
  *   - what was acknowledged under `sync` is there, at its offset, byte for byte;
  *   - nothing is there that wasn't appended, and no offset changed its meaning;
@@ -16,7 +16,8 @@
  *   - an acknowledged delete-records stays;
  *   - a repetition of an acknowledged batch gets the same offset;
  *   - recovering twice gives the same;
- *   - a deleted topic stays deleted, a sealed segment is what was sealed, to the byte;
+ *   - a deleted topic stays deleted, an altered or grown one is as it was left, a sealed segment is
+ *     what was sealed, to the byte;
  *   - while it runs: no read passes over what was acknowledged, look-ups by time find the record,
  *     waiting readers are woken, and at rest an append is taken.
  *
@@ -35,7 +36,7 @@ struct crashsim_opts {
     int generations;        /* crashes in this run */
     int steps;              /* at most so many actions between them */
     int policy;             /* enum sim_policy, or -1: any */
-    bool lossy;             /* some topics with flush.policy none and interval, too */
+    bool lossy;             /* some topics have flush.policy none or interval, for a while */
     bool direct;            /* WAL past the page cache */
     /* instead of a crash: the n-th operation from the start fails in this way */
     uint64_t fail_at;

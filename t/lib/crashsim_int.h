@@ -1,4 +1,7 @@
-/* Inside the crash simulator: what its scheduler (crashsim.c) and its model (crashmodel.c) share. */
+/*
+ * Inside the crash simulator: its lives (crashsim.c), actions (crashact.c), topics (crashtopic.c),
+ * clients (crashappend.c) and model (crashmodel.c).
+ */
 #ifndef VRV_T_CRASHSIM_INT_H
 #define VRV_T_CRASHSIM_INT_H
 
@@ -8,8 +11,9 @@
 #include "t/lib/crashsim.h"
 #include "t/lib/simclock.h"
 
-enum { TOPICS = 3, PARTS = 2, LOGS = TOPICS * PARTS, PRODUCERS = 2, BATCH_BYTES_MAX = 1500,
+enum { TOPICS = 3, PARTS = 3, LOGS = TOPICS * PARTS, PRODUCERS = 2, BATCH_BYTES_MAX = 1500,
     CONFIGS = 10, DEAD_MAX = 32, WAITERS = 4 };
+#define DISK_LARGE ((uint64_t)1 << 40)
 
 enum fate { PENDING, ACKED };
 
@@ -21,6 +25,7 @@ struct rec {
     uint32_t atomic;  /* same number: one append; 0: alone */
     uint32_t scan;    /* the number of the last scan that met it */
     bool seen;        /* a reader saw it */
+    bool lossy;       /* appended when the policy was lossy, and nothing synced it since */
     bool settled;     /* acknowledged before an orderly stop: durable whatever the policy */
     bool gone;        /* a crash took it: it must never come back */
 };
@@ -31,7 +36,7 @@ struct model {
     size_t n, cap;
     int64_t start_acked, start_asked; /* delete-records */
     int64_t floor;                    /* offsets below can't be given out again: seen or acked */
-    bool lossy;
+    bool lossy, was_lossy;            /* its policy now, or at any time */
     bool retains;                     /* the start may move by itself */
     int32_t seq[PRODUCERS];           /* next sequence of each producer */
     int16_t epoch[PRODUCERS];
@@ -46,6 +51,8 @@ enum topic_state { TOPIC_NONE, TOPIC_UNSURE, TOPIC_THERE };
 struct topic {
     struct vrv_uuid id;
     enum topic_state state;
+    int parts;
+    bool changing; /* a call that altered or grew it failed: the next start tells */
 };
 
 struct call {
@@ -54,6 +61,7 @@ struct call {
     struct {
         int log;      /* -1: deleted meanwhile */
         size_t rec;
+        bool lossy;
     } part[LOGS];
     bool is_start;
     int64_t offset;
@@ -65,6 +73,13 @@ struct waiter {
     struct vrv_waiter w;
     int log;
     bool active, strict; /* strict: all that it waits for was not there yet */
+};
+
+/* The parts of one append, and the bytes as they were sent. */
+struct parts {
+    struct vrv_append a[LOGS];
+    uint8_t *sent[LOGS];
+    int log[LOGS], n, producer;
 };
 
 struct sim;
@@ -96,10 +111,45 @@ struct sim {
 void broken(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 uint64_t pick(struct sim *s, uint64_t n);
 struct vrv_log_id log_id(const struct sim *s, int log);
-/* NULL when its topic isn't surely there. */
+/* Does its topic have it, surely? */
+bool log_exists(const struct sim *s, int log);
+/* NULL when it does not. */
 struct vrv_log *get_log(struct sim *s, int log);
 /* Nothing explains an error: the power is on and no fault struck since the action began. */
 bool no_excuse(struct sim *s);
+/* Something explains this refusal. */
+bool expected_refusal(struct sim *s, int rc);
+
+/* ---- actions: one by chance, and those that lives are made of, too */
+
+void draw_weights(struct sim *s);
+void act(struct sim *s);
+action_fn act_alter, act_append, act_checkpoint, act_commit, act_flush, act_grow, act_prepare,
+    act_repeat, act_set_start, act_topic, act_wait;
+void tend(struct sim *s);
+
+/* ---- topics */
+
+/* Make those that aren't there. */
+int create_topics(struct sim *s, struct vrv_err *e);
+/* After a start the catalog knows what became of calls that a crash cut off. */
+void settle_topics(struct sim *s);
+
+/* ---- clients */
+
+/* Put a new batch for a log into the append; false: there is no memory for it. */
+bool make_part(struct sim *s, struct parts *ps, int log);
+/* Send it, unless it isn't whole (staged), and free it. */
+int append(struct sim *s, struct parts *ps, bool staged, struct vrv_err *e);
+/* A client that heard nothing, or didn't listen, sends its last batch again. */
+void repeat(struct sim *s, int log, int producer);
+void drop_call(struct sim *s, struct call *c);
+void acknowledged(struct sim *s, const struct call *c);
+/* Hear what was posted. */
+void take_waiters(struct sim *s);
+void take_done(struct sim *s);
+
+/* ---- the model */
 
 /* Read a log from `from` on and compare; returns the hw, or -1 when it couldn't be read. */
 int64_t model_read(struct sim *s, int log, int64_t from);

@@ -103,27 +103,50 @@ rig_crash(struct rig *r, enum sim_policy policy, uint64_t seed)
 
 /* ---- topics ---- */
 
+struct configs {
+    struct vrv_config_kv kv[CONFIGS_MAX];
+    size_t n;
+    char buf[CONFIG_BYTES];
+};
+
+static void
+configs_parse(struct configs *c, const char *text)
+{
+    char *rest;
+
+    c->n = 0;
+    (void)snprintf(c->buf, sizeof(c->buf), "%s", text != NULL ? text : "");
+    for (char *w = strtok_r(c->buf, " ", &rest); w != NULL; w = strtok_r(NULL, " ", &rest)) {
+        char *eq = strchr(w, '=');
+
+        VRV_ASSERT(eq != NULL && c->n < CONFIGS_MAX);
+        *eq = '\0';
+        c->kv[c->n++] = (struct vrv_config_kv){ w, eq[1] != '\0' ? eq + 1 : NULL };
+    }
+}
+
 int
 rig_create(struct rig *r, const char *name, int32_t partitions, const char *configs)
 {
-    struct vrv_config_kv kv[CONFIGS_MAX];
-    char buf[CONFIG_BYTES], *rest;
     struct vrv_uuid id = { { 0x7a, 0x7a } };
-    size_t n = 0;
+    struct configs c;
 
-    (void)snprintf(buf, sizeof(buf), "%s", configs != NULL ? configs : "");
-    for (char *w = strtok_r(buf, " ", &rest); w != NULL; w = strtok_r(NULL, " ", &rest)) {
-        char *eq = strchr(w, '=');
-
-        VRV_ASSERT(eq != NULL && n < CONFIGS_MAX);
-        *eq = '\0';
-        kv[n++] = (struct vrv_config_kv){ w, eq + 1 };
-    }
+    configs_parse(&c, configs);
     r->topics++;
     for (int i = 0; i < 8; i++)
         id.b[8 + i] = (uint8_t)(r->topics >> (8 * i));
     r->e = (struct vrv_err){ 0 };
-    return vrv_engine_create_topic(r->eng, name, partitions, kv, n, &id, &r->e);
+    return vrv_engine_create_topic(r->eng, name, partitions, c.kv, c.n, &id, &r->e);
+}
+
+int
+rig_alter(struct rig *r, const char *name, const char *configs)
+{
+    struct configs c;
+
+    configs_parse(&c, configs);
+    r->e = (struct vrv_err){ 0 };
+    return vrv_engine_alter_topic(r->eng, name, c.kv, c.n, &r->e);
 }
 
 void

@@ -42,7 +42,9 @@ void rig_crash(struct rig *r, enum sim_policy policy, uint64_t seed);
 
 /* configs: "key=value key=value", or NULL.  r->e. */
 int rig_create(struct rig *r, const char *name, int32_t partitions, const char *configs);
-/* The same, and it must work. */
+/* The same for vrv_engine_alter_topic; "key=" is a NULL value. */
+int rig_alter(struct rig *r, const char *name, const char *configs);
+/* rig_create, and it must work. */
 void rig_topic(struct rig *r, const char *name, int32_t partitions, const char *configs);
 /* NULL when there is no such topic or partition. */
 struct vrv_log *rig_log(struct rig *r, const char *name, int32_t partition);

@@ -36,34 +36,35 @@ replay_new(void *ctx, const uint8_t *bytes, size_t n, struct vrv_slab *slab,
 }
 
 int
-slotrig_replay(struct slotstore *store, uint32_t session, vrv_wal_replay_fn *fn, void *ctx,
+slotrig_replay(struct slotstore *store, struct slotname name, vrv_wal_replay_fn *fn, void *ctx,
     struct vrv_err *e)
 {
-    uint64_t seal = slotwal_fence(store, session), from = 1;
+    uint64_t seal = slotwal_fence(store, name), from = 1;
 
-    while (from < seal && !slotwal_holds(store, session, from))
+    while (from < seal && !slotwal_holds(store, name, from))
         from++;
-    return slotwal_replay(store, session, from, fn, ctx, e);
+    return slotwal_replay(store, name, from, fn, ctx, e);
 }
 
+/* `trim`, a slot of some session before, isn't looked at: next_seq says the same. */
 static int
-open_slots(struct vrv_wal_opener *op, uint32_t session, uint64_t trim, uint64_t next_seq,
-    vrv_wal_replay_fn *fn, void *ctx, struct vrv_wal_found *found, struct vrv_waldev **dev,
-    struct vrv_err *e)
+open_slots(struct vrv_wal_opener *op, const struct vrv_wal_open *what, struct vrv_wal_found *found,
+    struct vrv_waldev **dev, struct vrv_err *e)
 {
     struct slotrig *o = (struct slotrig *)(void *)((char *)op - offsetof(struct slotrig, opener));
-    struct skip s = { fn, ctx, found };
+    struct slotname name = { o->misled != 0 ? o->misled : what->wal_id, 0 };
+    struct skip s = { what->fn, what->ctx, found };
     int rc = 0;
 
-    (void)trim; /* a slot of some session before: next_seq says the same */
     found->next_slot = 1;
-    found->next_seq = next_seq;
-    for (uint32_t i = 1; i < session && rc == 0; i++)
-        rc = slotrig_replay(o->store, i, replay_new, &s, e);
-    if (rc == 0)
-        *dev = o->dev = slotwal_new(o->store, session, o->k, CAPACITY, o->seed + session);
-    o->session = session;
-    return rc;
+    found->next_seq = what->next_seq;
+    while (++name.session < what->session && rc == 0)
+        rc = slotrig_replay(o->store, name, replay_new, &s, e);
+    if (rc < 0)
+        return rc;
+    *dev = o->dev = slotwal_new(o->store, name, o->k, CAPACITY, o->seed + name.session);
+    o->name = name;
+    return 0;
 }
 
 void

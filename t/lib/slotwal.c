@@ -21,7 +21,7 @@ struct slot {
 };
 
 struct stream {
-    uint32_t session;
+    struct slotname name;
     bool frozen; /* being taken over: no more trims */
     struct slot *v;
     size_t n, cap; /* v[i] is slot i + 1 */
@@ -107,13 +107,14 @@ slotstore_free(struct slotstore **sp)
 }
 
 static struct stream *
-stream_of(struct slotstore *s, uint32_t session)
+stream_of(struct slotstore *s, struct slotname name)
 {
     for (unsigned i = 0; i < s->n; i++)
-        if (s->streams[i].session == session)
+        if (s->streams[i].name.wal_id == name.wal_id &&
+            s->streams[i].name.session == name.session)
             return &s->streams[i];
     VRV_ASSERT(s->n < SESSIONS_MAX);
-    s->streams[s->n].session = session;
+    s->streams[s->n].name = name;
     return &s->streams[s->n++];
 }
 
@@ -144,10 +145,10 @@ put(struct stream *st, const struct vrv_wal_group *g)
 }
 
 uint64_t
-slotwal_fence(struct slotstore *s, uint32_t session)
+slotwal_fence(struct slotstore *s, struct slotname name)
 {
     enter(s);
-    struct stream *st = stream_of(s, session);
+    struct stream *st = stream_of(s, name);
     uint64_t slot = 1;
 
     st->frozen = true;
@@ -159,44 +160,44 @@ slotwal_fence(struct slotstore *s, uint32_t session)
 }
 
 bool
-slotwal_holds(struct slotstore *s, uint32_t session, uint64_t slot)
+slotwal_holds(struct slotstore *s, struct slotname name, uint64_t slot)
 {
     enter(s);
-    bool holds = slot_of(stream_of(s, session), slot)->state == GROUP;
+    bool holds = slot_of(stream_of(s, name), slot)->state == GROUP;
     leave(s);
     return holds;
 }
 
 static int
-hand_out(uint32_t session, uint64_t slot, const struct slot *s, vrv_wal_replay_fn *fn, void *ctx,
-    struct vrv_err *e)
+hand_out(struct slotname name, uint64_t slot, const struct slot *s, vrv_wal_replay_fn *fn,
+    void *ctx, struct vrv_err *e)
 {
     struct vrv_wal_head h;
 
     if (s->n < VRV_WAL_GROUP_HEADER || !vrv_wal_head_read(&h, s->bytes) || h.slot != slot ||
-        h.session != session || !vrv_wal_payload_ok(&h, s->bytes, s->n))
+        h.session != name.session || !vrv_wal_payload_ok(&h, s->bytes, s->n))
         return vrv_err_set(e, VRV_E_CORRUPT, "slot %" PRIu64 " of session %u is damaged", slot,
-            session);
+            name.session);
     return fn(ctx, s->bytes, VRV_WAL_GROUP_HEADER + (size_t)h.bytes, NULL, e);
 }
 
 /* Sealed slots never change, so the lock is not held while fn runs. */
 int
-slotwal_replay(struct slotstore *s, uint32_t session, uint64_t from, vrv_wal_replay_fn *fn,
+slotwal_replay(struct slotstore *s, struct slotname name, uint64_t from, vrv_wal_replay_fn *fn,
     void *ctx, struct vrv_err *e)
 {
     int rc = 0;
 
     for (uint64_t slot = from; rc == 0; slot++) {
         enter(s);
-        struct slot found = *slot_of(stream_of(s, session), slot);
+        struct slot found = *slot_of(stream_of(s, name), slot);
         leave(s);
         if (found.state == SEAL)
             return 0;
         if (found.state != GROUP) /* absent proves nothing: the session must be sealed first */
             return vrv_err_set(e, VRV_E_NOTFOUND, "slot %" PRIu64 " of session %u is not there",
-                slot, session);
-        rc = hand_out(session, slot, &found, fn, ctx, e);
+                slot, name.session);
+        rc = hand_out(name, slot, &found, fn, ctx, e);
     }
     return rc;
 }
@@ -261,7 +262,7 @@ trim(struct vrv_waldev *d, uint64_t slot, struct vrv_err *e)
     enter(w->store);
     if (w->stream->frozen)
         rc = vrv_err_set(e, VRV_E_FENCED, "another owner has taken over session %u",
-            w->stream->session);
+            w->stream->name.session);
     for (uint64_t i = 1; i < slot && i <= w->stream->n && rc == 0; i++) {
         struct slot *s = slot_of(w->stream, i);
 
@@ -307,7 +308,7 @@ static const struct vrv_waldev_ops ops = { reserve, release, submit, sync_op, tr
     close_op };
 
 struct vrv_waldev *
-slotwal_new(struct slotstore *s, uint32_t session, unsigned k, size_t capacity, uint64_t seed)
+slotwal_new(struct slotstore *s, struct slotname name, unsigned k, size_t capacity, uint64_t seed)
 {
     struct slotwal *w = VRV_NEW(struct slotwal);
 
@@ -319,7 +320,7 @@ slotwal_new(struct slotstore *s, uint32_t session, unsigned k, size_t capacity, 
     w->flights = vrv_mem_zero(k * sizeof(*w->flights));
     w->next_slot = 1;
     enter(s);
-    w->stream = stream_of(s, session);
+    w->stream = stream_of(s, name);
     leave(s);
     return &w->dev;
 }

@@ -185,20 +185,20 @@ test_create_bounds(void)
     free(long_value);
     IS(vrv_catalog_create(cat, uid(5), "x", 1, 0, many, VRV_CONFIGS_MAX, NULL), 0,
         "%s: as many as allowed", kind);
-    IS(vrv_catalog_delete(cat, "x", NULL), 0, "%s: (deleted again)", kind);
+    IS(vrv_catalog_delete(cat, "x", NULL, NULL), 0, "%s: (deleted again)", kind);
     IS(vrv_catalog_forget(cat, uid(5), NULL), 0, "%s: (and forgotten)", kind);
 }
 
 static void
 test_delete(void)
 {
-    IS(vrv_catalog_delete(cat, "nope", NULL), VRV_E_NOTFOUND, "%s: no such topic", kind);
-    IS(vrv_catalog_delete(cat, "a", NULL), 0, "%s: delete", kind);
-    IS(vrv_catalog_delete(cat, "a", NULL), VRV_E_NOTFOUND, "%s: it is gone", kind);
+    IS(vrv_catalog_delete(cat, "nope", NULL, NULL), VRV_E_NOTFOUND, "%s: no such topic", kind);
+    IS(vrv_catalog_delete(cat, "a", NULL, NULL), 0, "%s: delete", kind);
+    IS(vrv_catalog_delete(cat, "a", NULL, NULL), VRV_E_NOTFOUND, "%s: it is gone", kind);
     IS(gone(), 2, "%s: and remembered", kind);
     IS(make(2, "b", 1), VRV_E_INVALID, "%s: its id stays in use", kind);
     IS(make(6, "a", 2), 0, "%s: its name is free", kind);
-    IS(vrv_catalog_delete(cat, "a", NULL), 0, "%s: also twice", kind);
+    IS(vrv_catalog_delete(cat, "a", NULL, NULL), 0, "%s: also twice", kind);
     IS(make(7, "a", 4), 0, "%s: and thrice", kind);
     IS(gone(), 2 * 1000 + 6, "%s: both are remembered", kind);
     reopen();
@@ -216,10 +216,10 @@ test_grow_and_alter(void)
     struct vrv_config_kv config = {(char *)"k", (char *)"1"};
     struct vrv_topic_info t;
 
-    IS(vrv_catalog_grow(cat, "orders", 3, NULL), VRV_E_INVALID, "%s: growing to the same", kind);
-    IS(vrv_catalog_grow(cat, "orders", 2, NULL), VRV_E_INVALID, "%s: or to fewer is refused", kind);
-    IS(vrv_catalog_grow(cat, "nope", 9, NULL), VRV_E_NOTFOUND, "%s: there is none to grow", kind);
-    IS(vrv_catalog_grow(cat, "orders", 9, NULL), 0, "%s: more partitions", kind);
+    IS(vrv_catalog_grow(cat, "orders", 3, NULL, NULL), VRV_E_INVALID, "%s: to the same", kind);
+    IS(vrv_catalog_grow(cat, "orders", 2, NULL, NULL), VRV_E_INVALID, "%s: or to fewer", kind);
+    IS(vrv_catalog_grow(cat, "nope", 9, NULL, NULL), VRV_E_NOTFOUND, "%s: none to grow", kind);
+    IS(vrv_catalog_grow(cat, "orders", 9, NULL, NULL), 0, "%s: more partitions", kind);
     IS(vrv_catalog_by_name(cat, "orders", &t, NULL), 0, "%s: look", kind);
     uint64_t mod = t.mod;
     vrv_topic_info_fini(&t);
@@ -241,38 +241,42 @@ static void
 test_bump(void)
 {
     enum { N = 300 };
-    int32_t parts[N], epochs[N], before[N];
-    bool rose = true, exact = true, known = true;
+    struct vrv_catbump v[N];
+    int32_t before[N];
+    bool sorted = true, rose = true, exact = true, known = true;
 
     IS(vrv_catalog_epoch(cat, uid(3), 0), 0, "%s: an epoch begins with 0", kind);
     IS(vrv_catalog_epoch(cat, uid(3), VRV_PARTITIONS_MAX), -1, "%s: no such partition", kind);
     IS(vrv_catalog_epoch(cat, uid(9), 0), -1, "%s: no such topic", kind);
-    parts[0] = 17;
-    IS(vrv_catalog_bump(cat, uid(3), parts, 1, epochs, NULL), 0, "%s: one is raised", kind);
-    OK(epochs[0] >= 1 && vrv_catalog_epoch(cat, uid(3), 17) == epochs[0], "%s: and known", kind);
+    v[0] = (struct vrv_catbump){*uid(3), 17, 0};
+    IS(vrv_catalog_bump(cat, v, 1, NULL), 0, "%s: one is raised", kind);
+    OK(v[0].epoch >= 1 && vrv_catalog_epoch(cat, uid(3), 17) == v[0].epoch, "%s: and known", kind);
     for (int i = 0; i < N; i++) {
-        parts[i] = i * 7 % N;
-        before[i] = vrv_catalog_epoch(cat, uid(3), parts[i]);
+        v[i] = (struct vrv_catbump){*uid(3), i * 7 % N, 0};
+        before[i] = vrv_catalog_epoch(cat, uid(3), i);
     }
-    IS(vrv_catalog_bump(cat, uid(3), parts, N, epochs, NULL), 0, "%s: many are raised", kind);
+    IS(vrv_catalog_bump(cat, v, N, NULL), 0, "%s: many are raised", kind);
     for (int i = 0; i < N; i++) {
-        rose = rose && epochs[i] > before[i];
-        exact = exact && epochs[i] == before[i] + 1;
+        sorted = sorted && v[i].part == i;
+        rose = rose && v[i].epoch > before[i];
+        exact = exact && v[i].epoch == before[i] + 1;
     }
+    OK(sorted, "%s: told in order", kind);
     OK(rose, "%s: each has risen", kind);
     OK(exact || disk == NULL, "%s: by one, where no outcome was unknown", kind);
     reopen();
     for (int i = 0; i < N; i++)
-        known = known && vrv_catalog_epoch(cat, uid(3), parts[i]) >= epochs[i] &&
-                (disk == NULL || vrv_catalog_epoch(cat, uid(3), parts[i]) == epochs[i]);
+        known = known && vrv_catalog_epoch(cat, uid(3), i) >= v[i].epoch &&
+                (disk == NULL || vrv_catalog_epoch(cat, uid(3), i) == v[i].epoch);
     OK(known, "%s: they are durable", kind);
     IS(vrv_catalog_epoch(cat, uid(3), N), 0, "%s: others stay", kind);
-    parts[1] = parts[0];
-    IS(vrv_catalog_bump(cat, uid(3), parts, 2, epochs, NULL), VRV_E_INVALID, "%s: twice", kind);
-    parts[1] = VRV_PARTITIONS_MAX;
-    IS(vrv_catalog_bump(cat, uid(3), parts, 2, epochs, NULL), VRV_E_INVALID, "%s: none", kind);
-    IS(vrv_catalog_bump(cat, uid(9), parts, 1, epochs, NULL), VRV_E_NOTFOUND, "%s: none", kind);
-    IS(vrv_catalog_bump(cat, uid(3), parts, 0, epochs, NULL), 0, "%s: nothing to do", kind);
+    v[1] = v[0];
+    IS(vrv_catalog_bump(cat, v, 2, NULL), VRV_E_INVALID, "%s: twice", kind);
+    v[1].part = VRV_PARTITIONS_MAX;
+    IS(vrv_catalog_bump(cat, v, 2, NULL), VRV_E_INVALID, "%s: none", kind);
+    v[0].id = *uid(9);
+    IS(vrv_catalog_bump(cat, v, 1, NULL), VRV_E_NOTFOUND, "%s: none", kind);
+    IS(vrv_catalog_bump(cat, v, 0, NULL), 0, "%s: nothing to do", kind);
 }
 
 static void
@@ -280,7 +284,7 @@ test_forget_epochs(void)
 {
     char *text = NULL;
 
-    IS(vrv_catalog_delete(cat, "Z", NULL), 0, "%s: a topic with epochs is deleted", kind);
+    IS(vrv_catalog_delete(cat, "Z", NULL, NULL), 0, "%s: a topic with epochs is deleted", kind);
     IS(vrv_catalog_forget(cat, uid(3), NULL), 0, "%s: and forgotten", kind);
     do {
         free(text);
@@ -299,7 +303,7 @@ delete_fn(void *ctx, const struct vrv_topic_info *t)
     int *n = ctx;
 
     ++*n;
-    return vrv_catalog_delete(cat, t->name, NULL);
+    return vrv_catalog_delete(cat, t->name, NULL, NULL);
 }
 
 static int
@@ -353,15 +357,15 @@ model_step(struct model *s, struct vrv_rand *r, int id)
         }
         break;
     case 1:
-        IS(vrv_catalog_delete(cat, name, NULL), there ? 0 : VRV_E_NOTFOUND, "%s: delete %s", kind,
-            name);
+        IS(vrv_catalog_delete(cat, name, NULL, NULL), there ? 0 : VRV_E_NOTFOUND, "%s: delete %s",
+            kind, name);
         /* late news of a forgotten topic must not bring it back */
         if (there)
             IS(vrv_catalog_forget(cat, uid(s->id[k]), NULL), 0, "%s: forget it", kind);
         s->id[k] = 0;
         break;
     case 2:
-        IS(vrv_catalog_grow(cat, name, n, NULL),
+        IS(vrv_catalog_grow(cat, name, n, NULL, NULL),
             !there                 ? VRV_E_NOTFOUND
             : n > s->partitions[k] ? 0
                                    : VRV_E_INVALID,

@@ -133,7 +133,7 @@ static void
 test_foreign_changes(uint64_t seed)
 {
     struct vrv_uuid two = uid(2);
-    int32_t part = 5, epoch = 0;
+    struct vrv_catbump b = {two, 5, 0};
 
     begin_fake(seed, 3);
     IS(foreign_create(2, "theirs", 8), 0, "a topic is made elsewhere");
@@ -144,12 +144,12 @@ test_foreign_changes(uint64_t seed)
     IS(partitions("theirs"), 8, "then we know it");
     IS(vrv_catalog_epoch(cat, &two, 5), 4, "and its epoch");
     IS(foreign_bump(2, 5, 7), 0, "which is raised again");
-    IS(vrv_catalog_bump(cat, &two, &part, 1, &epoch, NULL), 0, "and by us");
-    IS(epoch, 8, "on top of that");
+    IS(vrv_catalog_bump(cat, &b, 1, NULL), 0, "and by us");
+    IS(b.epoch, 8, "on top of that");
     IS(foreign_delete(2, "theirs", true), 0, "it is deleted elsewhere, and forgotten");
     IS(vrv_catalog_alter(cat, "theirs", 0, NULL, 0, NULL), VRV_E_NOTFOUND,
         "who changes it then hears so");
-    IS(vrv_catalog_bump(cat, &two, &part, 1, &epoch, NULL), VRV_E_NOTFOUND, "or raises its epochs");
+    IS(vrv_catalog_bump(cat, &b, 1, NULL), VRV_E_NOTFOUND, "or raises its epochs");
     IS(foreign_create(4, "theirs", 9), 0, "its name is used again");
     IS(partitions("theirs"), -1, "which we don't know yet");
     IS(make(5, "theirs", 1), VRV_E_EXISTS, "but can't take");
@@ -162,8 +162,7 @@ test_foreign_changes(uint64_t seed)
 static void
 test_late_bumps(void)
 {
-    struct vrv_uuid one = uid(1);
-    int32_t part = 0, epoch = 0;
+    struct vrv_catbump b = {uid(1), 0, 0};
     bool rose = true;
 
     store = fakemeta_new(&(struct fakemeta_opts){.seed = 5, .unknown_percent = 40,
@@ -171,11 +170,54 @@ test_late_bumps(void)
     IS(vrv_catalog_open(&cat, store, NULL), 0, "a store that does things late");
     IS(make(1, "t", 1), 0, "a topic");
     for (int i = 0; i < 500; i++) {
-        int32_t last = epoch;
+        int32_t last = b.epoch;
 
-        rose = vrv_catalog_bump(cat, &one, &part, 1, &epoch, NULL) == 0 && epoch > last && rose;
+        rose = vrv_catalog_bump(cat, &b, 1, NULL) == 0 && b.epoch > last && rose;
     }
     OK(rose, "no epoch is given twice");
+    end_store();
+}
+
+static void
+let_late_ones_come(void)
+{
+    int rc = 0;
+
+    for (int i = 0; i < 200 && rc >= 0; i++)
+        rc = vrv_meta_step(store, NULL);
+    OK(rc >= 0, "(late ones come)");
+}
+
+static int
+count_topic(void *ctx, const struct vrv_topic_info *t)
+{
+    (void)t;
+    (*(int *)ctx)++;
+    return 0;
+}
+
+/* Nor may one make a topic whose creation was refused, or done by a later try, once its name is
+ * free and its id forgotten. */
+static void
+test_late_creations(void)
+{
+    int bad = 0, topics = 0;
+
+    store = fakemeta_new(&(struct fakemeta_opts){.seed = 6, .unknown_percent = 40,
+        .late_max = 60});
+    IS(vrv_catalog_open(&cat, store, NULL), 0, "a store that does things late");
+    for (int i = 0; i < 300; i++) {
+        struct vrv_uuid u = uid(2 * i);
+
+        bad += make(2 * i, "t", 1) != 0;
+        bad += make(2 * i + 1, "t", 1) != VRV_E_EXISTS;
+        bad += vrv_catalog_delete(cat, "t", NULL, NULL) != 0;
+        bad += vrv_catalog_forget(cat, &u, NULL) != 0;
+    }
+    let_late_ones_come();
+    IS(bad, 0, "creations and deletions in turn");
+    (void)vrv_catalog_each(cat, count_topic, &topics);
+    IS(topics, 0, "and none comes true later");
     end_store();
 }
 
@@ -193,16 +235,16 @@ test_foreign_race(void)
     IS(vrv_catalog_alter(cat, "t", t.mod, &config, 1, NULL), VRV_E_CONFLICT,
         "who altered what he saw is told");
     IS(foreign_create(1, "t", 6), 0, "again");
-    IS(vrv_catalog_grow(cat, "t", 6, NULL), VRV_E_INVALID, "growing decides by what is there");
+    IS(vrv_catalog_grow(cat, "t", 6, NULL, NULL), VRV_E_INVALID, "growing goes by what is there");
     IS(foreign_create(1, "t", 7), 0, "again");
     IS(vrv_catalog_alter(cat, "t", 0, &config, 1, NULL), 0, "who doesn't care alters");
     IS(partitions("t"), 7, "without undoing that");
     IS(foreign_create(1, "t", 8), 0, "again");
-    IS(vrv_catalog_delete(cat, "t", NULL), 0, "and deletes");
+    IS(vrv_catalog_delete(cat, "t", NULL, NULL), 0, "and deletes");
     IS(foreign_create(2, "u", 1), 0, "another");
     IS(make(3, "v", 1), 0, "(news)");
     IS(foreign_delete(2, "u", false), 0, "is deleted elsewhere");
-    IS(vrv_catalog_delete(cat, "u", NULL), VRV_E_NOTFOUND, "who deletes it hears so");
+    IS(vrv_catalog_delete(cat, "u", NULL, NULL), VRV_E_NOTFOUND, "who deletes it hears so");
     end_store();
 }
 
@@ -219,17 +261,17 @@ one_thread(void *arg)
     (void)snprintf(name, sizeof(name), "thread-%d", me);
     for (int i = 0; i < TURNS; i++) {
         struct vrv_uuid u = uid(1000 * me + i);
-        int32_t parts[] = {0, 1}, epochs[2];
+        struct vrv_catbump b[] = {{u, 0, 0}, {u, 1, 0}};
         struct vrv_topic_info t;
 
         bad += vrv_catalog_create(cat, &u, name, 2, 0, NULL, 0, NULL) != 0;
         bad += vrv_catalog_by_name(cat, name, &t, NULL) != 0 || !vrv_uuid_eq(&t.id, &u);
         vrv_topic_info_fini(&t);
-        bad += vrv_catalog_bump(cat, &u, parts, 2, epochs, NULL) != 0 || epochs[1] != 1;
+        bad += vrv_catalog_bump(cat, b, 2, NULL) != 0 || b[1].epoch != 1;
         bad += vrv_catalog_epoch(cat, &u, 1) != 1;
-        bad += vrv_catalog_grow(cat, name, 3 + i, NULL) != 0;
+        bad += vrv_catalog_grow(cat, name, 3 + i, NULL, NULL) != 0;
         if (i + 1 < TURNS)
-            bad += vrv_catalog_delete(cat, name, NULL) != 0;
+            bad += vrv_catalog_delete(cat, name, NULL, NULL) != 0;
         bad += i % 2 && i + 1 < TURNS && vrv_catalog_forget(cat, &u, NULL) != 0;
     }
     *(int *)arg = bad;
@@ -344,7 +386,7 @@ test_bad_news(void)
     put_raw("topic/" ID, "?", 1);
     IS(make(1, "a", 1), 0, "a change that meets bad news is done");
     IS(make(2, "b", 1), VRV_E_VERSION, "the next is refused");
-    IS(vrv_catalog_delete(cat, "a", &e), VRV_E_VERSION, "and all others");
+    IS(vrv_catalog_delete(cat, "a", NULL, &e), VRV_E_VERSION, "and all others");
     OK(strstr(e.msg, ID) != NULL, "with the reason: %s", e.msg);
     IS(partitions("a"), 1, "what is known can be read");
     end_store();
@@ -366,7 +408,7 @@ test_stopped(void)
     IS(make(2, "b", 1), 0, "which is made when there is space");
     simdisk_fail(d, 2, SIM_EIO, false);
     IS(make(3, "c", 1), VRV_E_STOPPED, "a failed sync stops the store");
-    IS(vrv_catalog_delete(cat, "a", &e), VRV_E_STOPPED, "for good: %s", e.msg);
+    IS(vrv_catalog_delete(cat, "a", NULL, &e), VRV_E_STOPPED, "for good: %s", e.msg);
     IS(partitions("b"), 1, "what is known can be read");
     vrv_catalog_close(&cat);
     IS(vrv_catalog_open(&cat, store, NULL), VRV_E_STOPPED, "a stopped store opens no catalog");
@@ -410,6 +452,77 @@ test_many(void)
     simdisk_free(&d);
 }
 
+enum { BUMP_TOPICS = 40, BUMP_PARTS = 50, BUMPS = BUMP_TOPICS * BUMP_PARTS };
+
+/* Topics, and all of their partitions in a list that begins anywhere. */
+static void
+make_for_bump(struct vrv_catbump *v)
+{
+    char name[16];
+    int bad = 0;
+
+    for (int t = 0; t < BUMP_TOPICS; t++) {
+        (void)snprintf(name, sizeof(name), "t%d", t);
+        bad += make(t, name, BUMP_PARTS) != 0;
+    }
+    IS(bad, 0, "%d topics are made", BUMP_TOPICS);
+    for (int i = 0; i < BUMPS; i++) {
+        int k = (i * 7 + 11) % BUMPS;
+
+        v[i] = (struct vrv_catbump){uid(k % BUMP_TOPICS), k / BUMP_TOPICS, 0};
+    }
+}
+
+static int
+not_known(const struct vrv_catbump *v)
+{
+    int bad = 0;
+
+    for (int i = 0; i < BUMPS; i++)
+        bad += vrv_catalog_epoch(cat, &v[i].id, v[i].part) != v[i].epoch || v[i].epoch < 1;
+    return bad;
+}
+
+/* After an unclean stop many epochs are raised at once: few syncs must do. */
+static void
+test_many_bumps(void)
+{
+    static struct vrv_catbump v[BUMPS];
+    struct simdisk *d = simdisk_new(1);
+
+    IS(vrv_metalog_open(&store, simdisk_vfs(d), "meta", NULL, NULL), 0, "a log");
+    IS(vrv_catalog_open(&cat, store, NULL), 0, "a catalog");
+    make_for_bump(v);
+    uint64_t before = simdisk_ops(d);
+    IS(vrv_catalog_bump(cat, v, BUMPS, NULL), 0, "%d epochs of all topics are raised", BUMPS);
+    OK(simdisk_ops(d) - before <= 6, "with %d operations on the disk",
+        (int)(simdisk_ops(d) - before));
+    IS(not_known(v), 0, "and known");
+    end_store();
+    simdisk_free(&d);
+}
+
+/* With outcomes unknown, and some of them coming true late, none is given twice. */
+static void
+test_many_late_bumps(uint64_t seed)
+{
+    static struct vrv_catbump v[BUMPS], last[BUMPS];
+    int bad = 0;
+
+    store = fakemeta_new(&(struct fakemeta_opts){.seed = seed, .delay_max = 5,
+        .unknown_percent = 30, .late_max = 40, .rewind_percent = 5});
+    IS(vrv_catalog_open(&cat, store, NULL), 0, "a store that does things late");
+    make_for_bump(v);
+    for (int round = 0; round < 10; round++) {
+        IS(vrv_catalog_bump(cat, v, BUMPS, NULL), 0, "all are raised");
+        for (int i = 0; i < BUMPS; i++)
+            bad += round > 0 && v[i].epoch <= last[i].epoch;
+        memcpy(last, v, sizeof(last));
+    }
+    IS(bad, 0, "and none is given twice");
+    end_store();
+}
+
 int
 main(void)
 {
@@ -417,10 +530,14 @@ main(void)
         test_foreign_changes(seed);
     test_foreign_race();
     test_late_bumps();
+    test_late_creations();
     test_threads();
     test_bad_values();
     test_bad_news();
     test_stopped();
     test_many();
+    test_many_bumps();
+    for (uint64_t seed = 1; seed <= 5; seed++)
+        test_many_late_bumps(seed);
     return tap_done();
 }

@@ -13,6 +13,12 @@
 
 enum { CAPACITY = 4 << 20 };
 
+static struct slotname
+own(uint32_t session)
+{
+    return (struct slotname){ JRIG_WAL_ID, session };
+}
+
 static void
 settle(struct jrig *r)
 {
@@ -48,7 +54,7 @@ test_window(void)
     struct slotstore *s = slotstore_new();
     struct jrig r;
 
-    jrig_init(&r, slotwal_new(s, 1, 4, CAPACITY, 1), 1, 256);
+    jrig_init(&r, slotwal_new(s, own(1), 4, CAPACITY, 1), 1, 256);
     for (uint64_t id = 1; id <= 10; id++)
         (void)jrig_append(&r, id, 1, 150, JRIG_SYNC);
     while (vrv_journal_commit_step(r.j))
@@ -74,7 +80,7 @@ prefix_holds(uint64_t seed)
     uint64_t id = 1;
     bool ok = true;
 
-    jrig_init(&r, slotwal_new(s, 1, 1 + (unsigned)vrv_rand_below(&rand, 8), CAPACITY, seed), 1,
+    jrig_init(&r, slotwal_new(s, own(1), 1 + (unsigned)vrv_rand_below(&rand, 8), CAPACITY, seed), 1,
         512);
     for (int i = 0; i < 200 && ok; i++) {
         unsigned n = 1 + (unsigned)vrv_rand_below(&rand, 3);
@@ -86,7 +92,7 @@ prefix_holds(uint64_t seed)
         struct vrv_journal_state st = vrv_journal_state(r.j);
         ok &= st.committed_seq == 1 + r.committed.n;
         for (uint64_t slot = 1; slot < st.durable_slot && ok; slot++)
-            ok &= slotwal_holds(s, 1, slot);
+            ok &= slotwal_holds(s, own(1), slot);
         jrig_evict(&r);
     }
     settle(&r);
@@ -112,13 +118,13 @@ fence_run(uint64_t seed, bool kill)
     size_t acked_at_seal = 0;
     bool ok = true;
 
-    jrig_init(&r, slotwal_new(s, 7, 1 + (unsigned)vrv_rand_below(&rand, 6), CAPACITY, seed), 7,
+    jrig_init(&r, slotwal_new(s, own(7), 1 + (unsigned)vrv_rand_below(&rand, 6), CAPACITY, seed), 7,
         512);
     for (uint64_t i = 0; i < 200; i++) {
         if (i == when) {
-            seal = slotwal_fence(s, 7);
+            seal = slotwal_fence(s, own(7));
             acked_at_seal = r.committed.n;
-            ok &= slotwal_replay(s, 7, 1, note_ids, &seen, &e) == 0;
+            ok &= slotwal_replay(s, own(7), 1, note_ids, &seen, &e) == 0;
             if (kill)
                 break;
         }
@@ -140,7 +146,7 @@ fence_run(uint64_t seed, bool kill)
     ok &= r.committed.n + r.failed.n == id - 1;
     ok &= vrv_journal_state(r.j).durable_slot <= seal;
     /* The stream below the seal never changes. */
-    ok &= slotwal_fence(s, 7) == seal && slotwal_replay(s, 7, 1, note_ids, &again, &e) == 0 &&
+    ok &= slotwal_fence(s, own(7)) == seal && slotwal_replay(s, own(7), 1, note_ids, &again, &e) == 0 &&
         again.n == seen.n;
     rig_fini(&r);
     free(seen.v);
@@ -172,13 +178,13 @@ test_fenced(void)
     struct jrig r;
     size_t claim;
 
-    jrig_init(&r, slotwal_new(s, 1, 2, CAPACITY, 3), 1, 0);
+    jrig_init(&r, slotwal_new(s, own(1), 2, CAPACITY, 3), 1, 0);
     for (uint64_t id = 1; id <= 3; id++) {
         (void)jrig_append(&r, id, 1, 100, JRIG_SYNC);
         settle(&r);
     }
     IS(vrv_waldev_trim(r.dev, 2, &e), 0, "the owner may trim");
-    IS(slotwal_fence(s, 1), 4, "a seal takes the next slot");
+    IS(slotwal_fence(s, own(1)), 4, "a seal takes the next slot");
     IS(vrv_waldev_trim(r.dev, 3, &e), VRV_E_FENCED, "after it the old owner trims no more");
     (void)jrig_append(&r, 4, 2, 100, JRIG_SYNC);
     settle(&r);
@@ -213,21 +219,21 @@ test_take_over(void)
     struct jrig a, b;
     int calls = 0;
 
-    jrig_init(&a, slotwal_new(s, 1, 3, CAPACITY, 1), 1, 0);
-    jrig_init(&b, slotwal_new(s, 2, 3, CAPACITY, 2), 2, 0);
+    jrig_init(&a, slotwal_new(s, own(1), 3, CAPACITY, 1), 1, 0);
+    jrig_init(&b, slotwal_new(s, own(2), 3, CAPACITY, 2), 2, 0);
     for (uint64_t id = 1; id <= 6; id++) {
         (void)jrig_append(&a, id, 1, 100, JRIG_SYNC);
         (void)jrig_append(&b, 100 + id, 1, 100, JRIG_SYNC);
         settle(&a);
         settle(&b);
     }
-    IS(slotwal_replay(s, 1, 1, note_ids, &seen, &e), VRV_E_NOTFOUND,
+    IS(slotwal_replay(s, own(1), 1, note_ids, &seen, &e), VRV_E_NOTFOUND,
         "a stream without a seal has no end: %s", e.msg);
     seen.n = 0;
-    (void)slotwal_fence(s, 1);
-    IS(slotwal_replay(s, 1, 3, note_ids, &seen, &e), 0, "another session's stream, from a slot on");
+    (void)slotwal_fence(s, own(1));
+    IS(slotwal_replay(s, own(1), 3, note_ids, &seen, &e), 0, "another session's stream, from a slot on");
     OK(jrig_is_run(&seen, 3, 4), "... in order, up to the seal");
-    IS(slotwal_replay(s, 1, 1, stop_at_two, &calls, &e), VRV_E_INVALID,
+    IS(slotwal_replay(s, own(1), 1, stop_at_two, &calls, &e), VRV_E_INVALID,
         "who is handed the groups may stop it");
     IS(calls, 2, "... at once");
     (void)jrig_append(&b, 107, 1, 100, JRIG_SYNC);
@@ -248,7 +254,7 @@ test_lost_answer(void)
     struct vrv_err e = { 0 };
     struct jrig r;
 
-    jrig_init(&r, slotwal_new(s, 1, 4, CAPACITY, 5), 1, 200);
+    jrig_init(&r, slotwal_new(s, own(1), 4, CAPACITY, 5), 1, 200);
     slotwal_fail(r.dev, 2);
     for (uint64_t id = 1; id <= 8; id++)
         (void)jrig_append(&r, id, 1, 100, JRIG_SYNC);
@@ -257,8 +263,8 @@ test_lost_answer(void)
     OK(r.committed.n < 4 && r.committed.n + r.failed.n == 8, "all others have failed (%zu, %zu)",
         r.committed.n, r.failed.n);
     IS(slotwal_reserved(r.dev), 0, "no claim is left over");
-    (void)slotwal_fence(s, 1);
-    OK(slotwal_replay(s, 1, 1, note_ids, &seen, &e) == 0 && seen.n >= r.committed.n &&
+    (void)slotwal_fence(s, own(1));
+    OK(slotwal_replay(s, own(1), 1, note_ids, &seen, &e) == 0 && seen.n >= r.committed.n &&
             jrig_is_run(&seen, 1, seen.n), "what was acknowledged is replayed");
     rig_fini(&r);
     free(seen.v);
@@ -273,7 +279,7 @@ test_full(void)
     struct jrig r;
     uint64_t id = 1;
 
-    jrig_init(&r, slotwal_new(s, 1, 4, 64 * 1024, 5), 1, 0);
+    jrig_init(&r, slotwal_new(s, own(1), 4, 64 * 1024, 5), 1, 0);
     while (jrig_append(&r, id, 1, 1000, JRIG_SYNC) == 0) {
         id++;
         settle(&r);

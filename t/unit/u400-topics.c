@@ -78,23 +78,24 @@ test_bad_configs(void)
 {
     begin();
     refused("t", 1, "retention.ms=soon", VRV_E_INVALID,
-        "topic : retention.ms is \"soon\", expected a whole number from -1 to "
+        "topic t: retention.ms is \"soon\", expected a whole number from -1 to "
         "9223372036854775807");
     refused("t", 1, "segment.bytes=13", VRV_E_INVALID,
-        "topic : segment.bytes is \"13\", expected a whole number from 14 to 2147483647");
+        "topic t: segment.bytes is \"13\", expected a whole number from 14 to 2147483647");
     refused("t", 1, "segment.ms=0", VRV_E_INVALID,
-        "topic : segment.ms is \"0\", expected a whole number from 1 to 9223372036854775807");
+        "topic t: segment.ms is \"0\", expected a whole number from 1 to 9223372036854775807");
     refused("t", 1, "max.message.bytes=99999999999999999999", VRV_E_INVALID,
-        "topic : max.message.bytes is \"99999999999999999999\", expected a whole number from 0 to "
+        "topic t: max.message.bytes is \"99999999999999999999\", expected a whole number from 0 to "
         "2147483647");
     refused("t", 1, "flush.policy=fsync", VRV_E_INVALID,
-        "topic : flush.policy is \"fsync\", expected sync, interval or none");
+        "topic t: flush.policy is \"fsync\", expected sync, interval or none");
     refused("t", 1, "message.timestamp.type=Now", VRV_E_INVALID,
-        "topic : message.timestamp.type is \"Now\", expected CreateTime or LogAppendTime");
+        "topic t: message.timestamp.type is \"Now\", expected CreateTime or LogAppendTime");
     refused("t", 1, "validation=all", VRV_E_INVALID,
-        "topic : validation is \"all\", expected header or records");
+        "topic t: validation is \"all\", expected header or records");
     refused("t", 1, "retention.sec=1", VRV_E_INVALID,
-        "topic : there is no topic setting \"retention.sec\"");
+        "topic t: there is no topic setting \"retention.sec\"");
+    refused("t", 1, "flush.ms=", VRV_E_INVALID, "topic t: the setting flush.ms has no value");
     IS(rig_create(&rig, "t", 1, "segment.ms=1 segment.ms=2"), VRV_E_INVALID,
         "a setting given twice is refused");
     IS(rig_create(&rig, "t", 1, "retention.ms=-1 flush.messages=1 validation=records"), 0,
@@ -102,20 +103,7 @@ test_bad_configs(void)
     rig_fini(&rig);
 }
 
-/* ---- deleting ---- */
-
-/* Sealed and open segments, a checkpoint, and some in the journal only. */
-static void
-fill(const char *name)
-{
-    char configs[] = "segment.bytes=2000 index.interval.bytes=100";
-
-    rig_topic(&rig, name, 2, configs);
-    for (int i = 0; i < 40; i++)
-        (void)rig_put_batch(&rig, rig_log(&rig, name, i % 2), &(struct rig_batch){ .size = 500 });
-    OK(rig_checkpoint(&rig) && rig_checkpoint(&rig), "segments are sealed and open");
-    (void)rig_put(&rig, rig_log(&rig, name, 0), "newest");
-}
+/* ---- what is left ---- */
 
 static void
 bury(void)
@@ -153,6 +141,161 @@ nothing_left(const char *when)
     IS(rig.eng != NULL && rig_close(&rig), 0, "a stop");
     IS(rig_keys(&rig, "state/") + rig_keys(&rig, "open/") + rig_keys(&rig, "seal/"), 0,
         "%s: no record is left in the checkpoints", when);
+}
+
+/* ---- altering and growing ---- */
+
+static int
+add_setting(void *ctx, const struct vrv_setting *s)
+{
+    char *text = ctx;
+    size_t n = strlen(text);
+
+    if (s->own)
+        (void)snprintf(text + n, 1000 - n, "%s=%s(%s) ", s->key, s->value, s->dflt);
+    return 0;
+}
+
+/* A topic's own settings, each with its default. */
+static void
+own_settings(const char *name, const char *want)
+{
+    char text[1000] = "";
+
+    IS(vrv_engine_describe_topic(rig.eng, name, add_setting, text, &rig.e), 0, "described");
+    IS_STR(text, want, "the topic's own settings");
+}
+
+static void
+test_alter(void)
+{
+    begin();
+    rig_topic(&rig, "t", 2, "segment.bytes=1000 retention.ms=5");
+    struct vrv_log *log = rig_log(&rig, "t", 1);
+    IS(rig_put(&rig, log, "a"), 0, "a record");
+    IS(rig_alter(&rig, "t", "segment.bytes=2000 flush.policy=none retention.ms="), 0, "altered");
+    OK(rig_log(&rig, "t", 1) == log, "the log is the same");
+    IS(log->config->segment_bytes, 2000, "it follows: a new value,");
+    IS(log->config->policy, VRV_FLUSH_NONE, "another setting,");
+    IS(log->config->retention_ms, 604800000, "and back to the default");
+    IS(rig_log(&rig, "t", 0)->config->segment_bytes, 2000, "so does the other partition");
+    IS(rig_alter(&rig, "t", "max.message.bytes=10"), 0, "altered again");
+    IS(rig_append(&rig, log, &(struct rig_batch){ .value = "b" }, &(struct rig_call){ 0 }),
+        VRV_E_TOO_LARGE, "the new limit is in force at once");
+    IS(rig_alter(&rig, "t", NULL), 0, "nothing to alter");
+    const char *want = "flush.policy=none(sync) max.message.bytes=10(1048588) "
+                       "segment.bytes=2000(1073741824) ";
+    own_settings("t", want);
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    own_settings("t", want);
+    IS(rig_log(&rig, "t", 1)->config->segment_bytes, 2000, "all that outlives a crash");
+    rig_fini(&rig);
+}
+
+static void
+not_altered(const char *name, const char *configs, int code, const char *why)
+{
+    IS(rig_alter(&rig, name, configs), code, "not altered: %s", configs);
+    IS_STR(rig.e.msg, why, "... and the sentence says why");
+}
+
+static void
+test_bad_alter(void)
+{
+    begin();
+    rig_topic(&rig, "t", 1, "segment.bytes=1000");
+    uint64_t before = rig_tree(&rig);
+    not_altered("u", "segment.bytes=5000", VRV_E_NOTFOUND, "there is no topic u");
+    not_altered("t", "segment.bytes=5000 retention.sec=1", VRV_E_INVALID,
+        "topic t: there is no topic setting \"retention.sec\"");
+    not_altered("t", "segment.bytes=5000 retention.sec=", VRV_E_INVALID,
+        "topic t: there is no topic setting \"retention.sec\"");
+    not_altered("t", "segment.bytes=5000 flush.ms=x", VRV_E_INVALID,
+        "topic t: flush.ms is \"x\", expected a whole number from 0 to 9223372036854775807");
+    not_altered("t", "flush.ms=1 flush.ms=", VRV_E_INVALID,
+        "topic t: the setting flush.ms is given twice");
+    IS(rig_tree(&rig), before, "none of this has changed anything on the disk");
+    own_settings("t", "segment.bytes=1000(1073741824) ");
+    IS(rig_log(&rig, "t", 0)->config->segment_bytes, 1000, "or in the log");
+    rig_fini(&rig);
+}
+
+static void
+not_grown(const char *name, int32_t partitions, int code, const char *why)
+{
+    IS(vrv_engine_grow_topic(rig.eng, name, partitions, &rig.e), code, "not grown to %d",
+        partitions);
+    IS_STR(rig.e.msg, why, "... and the sentence says why");
+}
+
+static void
+test_grow(void)
+{
+    begin();
+    rig_topic(&rig, "t", 2, "segment.bytes=1000");
+    IS(rig_put(&rig, rig_log(&rig, "t", 1), "a"), 0, "a record");
+    not_grown("t", 1, VRV_E_INVALID, "topic t has 2 partitions: 1 would not be more");
+    not_grown("t", 2, VRV_E_INVALID, "topic t has 2 partitions: 2 would not be more");
+    not_grown("t", 100001, VRV_E_INVALID,
+        "topic t with 100001 partitions: 1 to 100000 are allowed");
+    not_grown("u", 3, VRV_E_NOTFOUND, "there is no topic u");
+    IS(vrv_engine_grow_topic(rig.eng, "t", 5, &rig.e), 0, "grown");
+    OK(rig_log(&rig, "t", 4) != NULL && rig_log(&rig, "t", 5) == NULL, "to five");
+    IS(rig_log(&rig, "t", 4)->config->segment_bytes, 1000, "with the topic's settings");
+    IS(rig_put(&rig, rig_log(&rig, "t", 4), "b"), 0, "a new one takes records");
+    IS(rig_put(&rig, rig_log(&rig, "t", 1), "c"), 1, "an old one goes on");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    (void)rig_reads(&rig, rig_log(&rig, "t", 4), 0, "0:b ", "after a crash it is there");
+    OK(rig_checkpoint(&rig), "a checkpoint");
+    IS(vrv_engine_delete_topic(rig.eng, "t", &rig.e), 0, "deleted");
+    OK(rig_log(&rig, "t", 4) == NULL, "with all of its partitions");
+    bury();
+    nothing_left("a grown topic deleted");
+    rig_fini(&rig);
+}
+
+static int
+count_setting(void *ctx, const struct vrv_setting *s)
+{
+    int *n = ctx;
+
+    if (s->own || strcmp(s->value, s->dflt) != 0)
+        *n += 1000;
+    return ++*n == 3 ? 77 : 0;
+}
+
+static void
+test_describe(void)
+{
+    int n = 4;
+
+    begin();
+    IS(vrv_engine_describe_topic(rig.eng, "t", count_setting, &n, &rig.e), VRV_E_NOTFOUND,
+        "no topic to describe");
+    IS(vrv_engine_describe_topic(rig.eng, NULL, count_setting, &n, &rig.e), 0,
+        "what a new one would have");
+    IS(n, 4 + 14, "fourteen settings, all by default");
+    n = 0;
+    IS(vrv_engine_describe_topic(rig.eng, NULL, count_setting, &n, &rig.e), 77, "who stops");
+    IS(n, 3, "sees no more");
+    rig_fini(&rig);
+}
+
+/* ---- deleting ---- */
+
+/* Sealed and open segments, a checkpoint, and some in the journal only. */
+static void
+fill(const char *name)
+{
+    char configs[] = "segment.bytes=2000 index.interval.bytes=100";
+
+    rig_topic(&rig, name, 2, configs);
+    for (int i = 0; i < 40; i++)
+        (void)rig_put_batch(&rig, rig_log(&rig, name, i % 2), &(struct rig_batch){ .size = 500 });
+    OK(rig_checkpoint(&rig) && rig_checkpoint(&rig), "segments are sealed and open");
+    (void)rig_put(&rig, rig_log(&rig, name, 0), "newest");
 }
 
 static void
@@ -260,6 +403,30 @@ test_delete_fault(void)
     while (fail_at(ops))
         ops++;
     OK(ops > 20, "any of %d operations of a deletion fails: nothing of it stays", (int)ops - 1);
+}
+
+/* Its files may be gone before the next checkpoint, which would have synced them. */
+static void
+test_delete_between_checkpoints(void)
+{
+    rig_init(&rig, 1);
+    rig.o.open_files_max = 2; /* no handle is left open by chance */
+    rig_up(&rig);
+    rig_topic(&rig, "t", 1, NULL);
+    rig_topic(&rig, "u", 1, NULL);
+    for (int i = 0; i < 2; i++) {
+        (void)rig_put_batch(&rig, rig_log(&rig, "t", 0), &(struct rig_batch){ .size = 20000 });
+        (void)rig_put_batch(&rig, rig_log(&rig, "u", 0), &(struct rig_batch){ .size = 20000 });
+        rig_flush(&rig);
+        if (i == 0)
+            OK(rig_checkpoint(&rig), "segments are written, a checkpoint, and they are again");
+    }
+    IS(vrv_engine_delete_topic(rig.eng, "t", &rig.e), 0, "then the topic is deleted");
+    rig_flush(&rig);
+    rig_pass(&rig, 1000);
+    IS(rig_files(&rig, "log", ".log"), 1, "its files are gone at once");
+    OK(rig_checkpoint(&rig), "the next checkpoint doesn't miss them");
+    rig_fini(&rig);
 }
 
 static void
@@ -370,9 +537,14 @@ main(void)
     test_create();
     test_bad_names();
     test_bad_configs();
+    test_alter();
+    test_bad_alter();
+    test_grow();
+    test_describe();
     test_delete();
     test_delete_crash();
     test_delete_fault();
+    test_delete_between_checkpoints();
     test_name_again();
     test_held();
     test_let_go();

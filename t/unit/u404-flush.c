@@ -192,6 +192,130 @@ test_strict_crash(void)
     rig_fini(&rig);
 }
 
+/* ---- the policy changes ---- */
+
+static void
+alter(const char *configs)
+{
+    IS(rig_alter(&rig, "t", configs), 0, "altered to %s", configs);
+}
+
+/* What the lossy time left open becomes durable with the next commit. */
+static void
+test_to_sync(void)
+{
+    begin("flush.policy=none");
+    for (int i = 0; i < 3; i++)
+        (void)rig_put(&rig, the_log(), "b");
+    OK(!all_durable(), "a lossy log, not all of it durable");
+    alter("flush.policy=sync");
+    rig_commit(&rig);
+    OK(all_durable(), "all is, with the next commit");
+    IS(rig_put(&rig, the_log(), "c"), 4, "one more");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    IS(rig.found.skipped_logs, 0, "no offset is skipped after a crash");
+    (void)rig_reads(&rig, the_log(), 0, "0:a 1:b 2:b 3:b 4:c ", "all is there");
+    IS(rig_put(&rig, the_log(), "d"), 5, "and it goes on without a hole");
+    rig_fini(&rig);
+}
+
+/* Before that commit, what was given out may be lost, and must not be given out again. */
+static void
+test_to_sync_and_crash(void)
+{
+    int64_t last = 0;
+
+    begin("flush.policy=none");
+    for (int i = 0; i < 3; i++)
+        last = rig_put(&rig, the_log(), "lost");
+    alter("flush.policy=");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    IS(the_log()->config->policy, VRV_FLUSH_SYNC, "it has become sync before the crash");
+    OK(rig_put(&rig, the_log(), "b") > last, "offsets go on above those that were lost");
+    IS(vrv_log_offsets(the_log()).epoch, 1, "in a new epoch");
+    int64_t next = vrv_log_offsets(the_log()).end;
+    rig_crash(&rig, SIM_DROP_ALL, 2);
+    rig_up(&rig);
+    IS(rig.found.skipped_logs, 0, "a crash after that skips nothing");
+    IS(rig_put(&rig, the_log(), "c"), next, "and it goes on");
+    rig_fini(&rig);
+}
+
+static void
+test_to_lossy_and_back(void)
+{
+    int64_t last = 0;
+
+    begin(NULL);
+    for (int i = 0; i < 6; i++) {
+        alter(i % 2 == 0 ? "flush.policy=none" : "flush.policy=sync");
+        for (int k = 0; k < 3; k++)
+            last = rig_put(&rig, the_log(), "b");
+        if (i == 2)
+            OK(rig_checkpoint(&rig), "a checkpoint");
+    }
+    IS(last, 18, "a log is lossy and isn't, in turn");
+    alter("flush.policy=interval");
+    last = rig_put(&rig, the_log(), "promises");
+    last = rig_put(&rig, the_log(), "lost");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    IS(rig.found.skipped_logs, 1, "it is when a crash comes");
+    IS(rig_count(&rig, the_log(), 0), 20, "what was durable is there");
+    OK(rig_put(&rig, the_log(), "b") > last, "no offset is given out twice");
+    rig_fini(&rig);
+}
+
+/* The power fails at each operation of the change. */
+static void
+test_crash_in_change(const char *from, const char *to)
+{
+    bool done = false, again = false;
+
+    for (uint64_t op = 1; !done && op < 50; op++) {
+        int64_t last = 0;
+
+        rig_init(&rig, op);
+        rig_up(&rig);
+        rig_topic(&rig, "t", 1, from);
+        for (int i = 0; i < 4; i++)
+            last = rig_put(&rig, the_log(), "b");
+        simdisk_crash_at(rig.disk, op);
+        done = rig_alter(&rig, "t", to) == 0;
+        if (done) {
+            simdisk_crash_at(rig.disk, 0);
+            last = rig_put(&rig, the_log(), "c");
+        }
+        rig_crash(&rig, SIM_DROP_ALL, op);
+        rig_up(&rig);
+        again |= rig_put(&rig, the_log(), "d") <= last;
+        rig_fini(&rig);
+    }
+    OK(done && !again, "%s to %s: a crash anywhere lets no offset be given out again", from, to);
+}
+
+/* A repetition of a batch from the lossy time is acknowledged when that one is durable. */
+static void
+test_repetition(void)
+{
+    const struct rig_batch b = { .value = "p", .producer = true, .producer_id = 7 };
+    struct vrv_log_config c;
+
+    begin("flush.policy=none");
+    vrv_log_config_default(&c);
+    IS(rig_put_batch(&rig, the_log(), &b), 1, "a producer's batch, lossy");
+    struct vrv_log_config *strict = vrv_log_config_new(&c);
+    vrv_log_set_config(the_log(), strict);
+    vrv_log_config_unref(strict);
+    IS(rig_put_batch(&rig, the_log(), &b), 1, "repeated when the log is no longer");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    (void)rig_reads(&rig, the_log(), 0, "0:a 1:p ", "it is durable");
+    rig_fini(&rig);
+}
+
 /* ---- stops ---- */
 
 static void
@@ -280,6 +404,13 @@ main(void)
     test_lossy("flush.policy=interval flush.messages=1000");
     test_lossy_clean();
     test_strict_crash();
+    test_to_sync();
+    test_to_sync_and_crash();
+    test_to_lossy_and_back();
+    test_crash_in_change("flush.policy=none", "flush.policy=sync");
+    test_crash_in_change("flush.policy=interval", "flush.policy=sync");
+    test_crash_in_change("flush.policy=sync", "flush.policy=none");
+    test_repetition();
     test_stops();
     test_close_during_checkpoint();
     test_close_commits();

@@ -280,7 +280,7 @@ test_lost_topic(void)
     make(true);
     rig_up(&rig);
     rig_topic(&rig, "u", 1, NULL);
-    IS(vrv_catalog_grow(vrv_engine_catalog(rig.eng), "u", 2, &rig.e), 0, "a second partition");
+    IS(vrv_engine_grow_topic(rig.eng, "u", 2, &rig.e), 0, "a second partition");
     IS(rig_close(&rig), 0, "a stop");
     rig_up(&rig);
     refused_unknown(1, "a partition that the catalog does not have any more");

@@ -326,6 +326,45 @@ test_full_before_deletion(void)
     IS(bad, 0, "and segments are deleted before it goes on: the engine opens, nothing is lost");
 }
 
+/* ---- memory goes back ---- */
+
+static size_t
+kept_for_reuse(void)
+{
+    struct vrv_slab_pool *pool = vrv_engine_env(rig.eng)->pool;
+
+    vrv_lock(&pool->lock);
+    size_t n = pool->free_bytes;
+    vrv_unlock(&pool->lock);
+    return n;
+}
+
+/* What a burst took is kept while appends go on, and given back when they pause. */
+static void
+test_idle(void)
+{
+    rig_init(&rig, 1);
+    rig_up(&rig);
+    rig_topic(&rig, "burst", 1, NULL);
+    rig_topic(&rig, "t", 1, NULL);
+    for (int i = 0; i < 40; i++)
+        (void)rig_put_batch(&rig, rig_log(&rig, "burst", 0), &(struct rig_batch){ .size = 20000 });
+    OK(rig_checkpoint(&rig), "a burst, all of it written");
+    IS(vrv_engine_delete_topic(rig.eng, "burst", &rig.e), 0, "and not needed any more");
+    rig_flush(&rig);
+    size_t kept = kept_for_reuse();
+    OK(kept >= 2 * VRV_SLAB_BYTES, "its memory is kept for reuse (%zu bytes)", kept);
+    rig_pass(&rig, 1000);
+    (void)rig_put(&rig, rig_log(&rig, "t", 0), "a");
+    rig_pass(&rig, 1000);
+    IS(kept_for_reuse(), kept, "while something is appended now and then");
+    rig_pass(&rig, 1000);
+    IS(kept_for_reuse(), 0, "and goes back to the system when nothing is");
+    (void)rig_put(&rig, rig_log(&rig, "t", 0), "b");
+    (void)rig_reads(&rig, rig_log(&rig, "t", 0), 0, "0:a 1:b ", "it goes on");
+    rig_fini(&rig);
+}
+
 int
 main(void)
 {
@@ -341,5 +380,6 @@ main(void)
     test_failed();
     test_failed_checkpoint();
     test_full_before_deletion();
+    test_idle();
     return tap_done();
 }

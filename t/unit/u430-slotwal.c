@@ -199,7 +199,7 @@ old_life(struct slotrig *o, struct calls *cs, struct vrv_rand *rnd)
 
     for (uint64_t i = 0; i < 200; i++) {
         if (i == when)
-            (void)slotwal_fence(o->store, o->session);
+            (void)slotwal_fence(o->store, o->name);
         if (vrv_rand_below(rnd, 2) && !refused) {
             int rc = append(o, cs, (int)vrv_rand_below(rnd, PARTS));
 
@@ -224,7 +224,7 @@ static bool
 take_over(struct slotrig *to, struct slotrig *from, struct vrv_rand *rnd, int64_t own)
 {
     struct taking t = { to, rnd, own, true };
-    int rc = slotrig_replay(from->store, from->session, take_group, &t, &to->rig.e);
+    int rc = slotrig_replay(from->store, from->name, take_group, &t, &to->rig.e);
 
     if (rc != 0)
         tap_note("taking over: %s", to->rig.e.msg);
@@ -289,7 +289,7 @@ return_run(uint64_t seed)
     ok &= HELD(take_over(&b, &a, &rnd, 0));
     raise_epochs(&b);
     ok &= HELD(goes_on(&b, &cs));
-    (void)slotwal_fence(sb, b.session);
+    (void)slotwal_fence(sb, b.name);
     slotrig_crash(&a, SIM_DROP_ALL, seed);
     rig_up(&a.rig);
     ok &= HELD(rig_checkpoint(&a.rig));
@@ -452,16 +452,16 @@ static void
 test_fenced(void)
 {
     static struct slotrig a, b;
-    struct slotstore *sa = slotstore_new(), *sb = slotstore_new();
+    struct slotstore *s = slotstore_new();
     struct vrv_waiter w = { .done.cq = &b.rig.cq };
     struct rig_call c;
 
-    slotrig_init(&a, sa, 4, 1);
-    slotrig_init(&b, sb, 4, 2);
+    slotrig_init(&a, s, 4, 1);
+    slotrig_init(&b, s, 4, 2);
     rig_topic(&a.rig, "t", 1, NULL);
     rig_topic(&b.rig, "t", 1, NULL);
     (void)rig_put(&a.rig, rig_log(&a.rig, "t", 0), "acked");
-    (void)slotwal_fence(sa, a.session);
+    (void)slotwal_fence(s, a.name);
     IS(rig_append(&a.rig, rig_log(&a.rig, "t", 0), &(struct rig_batch){ .value = "late" }, &c), 0,
         "a fenced owner that doesn't know takes an append");
     rig_commit(&a.rig);
@@ -473,15 +473,42 @@ test_fenced(void)
         "what was acknowledged can be read there still");
     OK(!rig_checkpoint(&a.rig), "it makes no checkpoint any more");
     vrv_log_wait(rig_log(&b.rig, "t", 0), &w, 0, 1, INT64_MAX);
-    IS(slotrig_replay(sa, a.session, replay_into, b.rig.eng, &b.rig.e), 0, "another takes over");
+    IS(slotrig_replay(s, a.name, replay_into, b.rig.eng, &b.rig.e), 0, "another takes over");
     OK(vrv_cq_take(&b.rig.cq, 0) == &w.done && w.status == 0, "who waits there is woken");
     (void)rig_reads(&b.rig, rig_log(&b.rig, "t", 0), 0, "0:acked ", "and reads what was committed");
-    IS(slotrig_replay(sa, a.session, replay_into, b.rig.eng, &b.rig.e), VRV_E_CORRUPT,
+    IS(slotrig_replay(s, a.name, replay_into, b.rig.eng, &b.rig.e), VRV_E_CORRUPT,
         "the same stream once more doesn't follow (%s)", b.rig.e.msg);
     slotrig_fini(&a);
     slotrig_fini(&b);
-    slotstore_free(&sa);
-    slotstore_free(&sb);
+    slotstore_free(&s);
+}
+
+/* Two engines in one store: neither sees the other's groups, and one that is led to them refuses
+ * them. */
+static void
+test_foreign(void)
+{
+    static struct slotrig a, b;
+    struct slotstore *s = slotstore_new();
+
+    slotrig_init(&a, s, 4, 1);
+    slotrig_init(&b, s, 4, 2);
+    rig_topic(&a.rig, "t", 1, NULL);
+    rig_topic(&b.rig, "t", 1, NULL); /* the same id */
+    (void)rig_put(&a.rig, rig_log(&a.rig, "t", 0), "a's");
+    (void)rig_put(&b.rig, rig_log(&b.rig, "t", 0), "b's");
+    slotrig_crash(&a, SIM_DROP_ALL, 1);
+    slotrig_crash(&b, SIM_DROP_ALL, 2);
+    b.misled = a.name.wal_id;
+    IS(rig_open(&b.rig), VRV_E_CORRUPT, "another engine's WAL is refused (%s)", b.rig.e.msg);
+    b.misled = 0;
+    rig_up(&b.rig);
+    rig_up(&a.rig);
+    (void)rig_reads(&a.rig, rig_log(&a.rig, "t", 0), 0, "0:a's ", "each finds its own");
+    (void)rig_reads(&b.rig, rig_log(&b.rig, "t", 0), 0, "0:b's ", "... in the same store");
+    slotrig_fini(&a);
+    slotrig_fini(&b);
+    slotstore_free(&s);
 }
 
 /* A checkpoint that wants to trim may be the first to find out. */
@@ -495,7 +522,7 @@ test_fenced_trim(void)
     slotrig_init(&a, s, 4, 1);
     rig_topic(&a.rig, "t", 1, NULL);
     (void)rig_put(&a.rig, rig_log(&a.rig, "t", 0), "acked");
-    (void)slotwal_fence(s, a.session);
+    (void)slotwal_fence(s, a.name);
     OK(!rig_checkpoint(&a.rig), "a fenced owner's checkpoint does not end");
     IS(vrv_engine_error(a.rig.eng, &a.rig.e), VRV_E_FENCED, "it says why (%s)", a.rig.e.msg);
     IS(rig_append(&a.rig, rig_log(&a.rig, "t", 0), &(struct rig_batch){ .value = "late" }, &c),
@@ -511,6 +538,7 @@ main(void)
 {
     test_fenced();
     test_fenced_trim();
+    test_foreign();
     by_seed();
     return tap_done();
 }

@@ -1,5 +1,6 @@
-/* Everything at once, through the public face: writers, readers that tail and that catch up, deletions,
- * topics that come and go, a WAL so small that checkpoints never stop.  For the thread sanitizer. */
+/* Everything at once, through the public face: writers, readers that tail and that catch up,
+ * deletions, topics that come, change and go, a WAL so small that checkpoints never stop.  For the
+ * thread sanitizer. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -194,11 +195,118 @@ churn(void *ctx)
     return NULL;
 }
 
+/* The topic that all write to and read from changes its settings all the time. */
+static void *
+alter_settings(void *ctx)
+{
+    static const char *const policies[] = { "sync", "none", "interval", NULL };
+    struct job *j = ctx;
+    struct varve_error e = { 0 };
+
+    for (int i = 0; !atomic_load(&j->w->done); i++) {
+        char bytes[16];
+        const struct varve_config c[] = { { "segment.bytes", bytes },
+            { "flush.policy", policies[i % 4] }, { "index.interval.bytes", i % 2 ? "100" : NULL } };
+
+        (void)snprintf(bytes, sizeof(bytes), "%d", 10000 + i % 7 * 5000);
+        if (varve_topic_alter(j->w->v, "t", c, 3, &e) < 0)
+            wrong(j->w, "alter", &e);
+    }
+    return NULL;
+}
+
+/* Several want the same name: each call does its work whole, or says what was in the way. */
+static void *
+contend(void *ctx)
+{
+    static const struct varve_config big[] = { { "segment.bytes", "50000" } };
+    struct job *j = ctx;
+    struct varve_error e = { 0 };
+
+    for (int i = 0; !atomic_load(&j->w->done); i++) {
+        const struct varve_record r = { .timestamp = -1, .value = "x", .value_len = 1 };
+        struct varve_log *log = varve_partition(j->w->v, "contested", i % 4, NULL);
+        int rc = log != NULL ? varve_append(log, &r, 1, NULL, &e) : 0;
+
+        if (rc < 0 && rc != VARVE_E_NOTFOUND)
+            wrong(j->w, "append to a contested topic", &e);
+        switch ((i + j->part) % 4) {
+        case 0:
+            rc = varve_topic_create(j->w->v, "contested", 2, NULL, 0, &e);
+            break;
+        case 1:
+            rc = varve_topic_grow(j->w->v, "contested", 4, &e);
+            break;
+        case 2:
+            rc = varve_topic_alter(j->w->v, "contested", big, 1, &e);
+            break;
+        default:
+            rc = varve_topic_delete(j->w->v, "contested", &e);
+            break;
+        }
+        if (rc < 0 && rc != VARVE_E_EXISTS && rc != VARVE_E_NOTFOUND && rc != VARVE_E_INVALID)
+            wrong(j->w, "a call for a contested topic", &e);
+    }
+    return NULL;
+}
+
+static int
+find_contested(void *ctx, const char *name, int32_t partitions)
+{
+    if (strcmp(name, "contested") == 0)
+        *(int32_t *)ctx = partitions;
+    return 0;
+}
+
+/* It has the partitions that the catalog says, or it is gone. */
+static void
+check_contested(struct varve *v)
+{
+    const struct varve_record r = { .timestamp = -1, .value = "x", .value_len = 1 };
+    int32_t want = 0, got = 0;
+
+    (void)varve_topic_each(v, find_contested, &want);
+    for (int32_t p = 0; p < 4; p++) {
+        struct varve_log *log = varve_partition(v, "contested", p, NULL);
+
+        got += log != NULL && varve_append(log, &r, 1, NULL, NULL) == 0;
+    }
+    IS(got, want, "the contested topic has the partitions that it should");
+}
+
+static int
+add_own(void *ctx, const struct varve_setting *s)
+{
+    char *text = ctx;
+    size_t n = strlen(text);
+
+    if (s->own)
+        (void)snprintf(text + n, 200 - n, "%s=%s, not %s (%d) ", s->key, s->value, s->dflt,
+            (int)s->type);
+    return 0;
+}
+
+/* The last alteration holds, as a user sees it. */
+static void
+check_settings(struct varve *v)
+{
+    const struct varve_config c[] = { { "segment.bytes", "7000" }, { "index.interval.bytes", NULL },
+        { "flush.policy", "none" } };
+    struct varve_error e = { 0 };
+    char text[200] = "";
+
+    OK(varve_topic_alter(v, "t", c, 3, &e) == 0 &&
+           varve_topic_describe(v, "t", add_own, text, &e) == 0, "altered and described");
+    IS_STR(text, "flush.policy=none, not sync (2) segment.bytes=7000, not 1073741824 (0) ",
+        "as it should be");
+    IS(varve_topic_grow(v, "t", PARTS, &e), VARVE_E_INVALID, "not grown: %s", e.message);
+}
+
 static void
 run_all(struct world *w)
 {
     static void *(*const writers[PARTS])(void *) = { write_records, write_async, write_async };
-    pthread_t t[4 * PARTS];
+    pthread_t t[5 * PARTS];
     struct job j[PARTS];
     int n = 0, first_done;
 
@@ -212,6 +320,9 @@ run_all(struct world *w)
     (void)pthread_create(&t[n++], NULL, catch_up, &j[0]);
     (void)pthread_create(&t[n++], NULL, catch_up, &j[1]);
     (void)pthread_create(&t[n++], NULL, churn, &j[0]);
+    (void)pthread_create(&t[n++], NULL, alter_settings, &j[0]);
+    (void)pthread_create(&t[n++], NULL, contend, &j[0]);
+    (void)pthread_create(&t[n++], NULL, contend, &j[1]);
     for (int i = 0; i < first_done; i++)
         (void)pthread_join(t[i], NULL);
     atomic_store(&w->done, true);
@@ -244,8 +355,11 @@ round_of(int number)
         w.log[p] = varve_partition(w.v, "t", p, &e);
     run_all(&w);
     IS(atomic_load(&w.bad), 0, "writers, readers and churn got what they should");
+    check_contested(w.v);
+    check_settings(w.v);
     OK(varve_close(&w.v, &e) == 0, "close");
     OK(varve_open(&w.v, dir, &o, &found, &e) == 0, "open again");
+    check_contested(w.v);
     OK(found.clean && found.replayed == 0, "the stop was clean, nothing was replayed");
     for (int p = 0; p < PARTS; p++) {
         struct varve_offsets off;
