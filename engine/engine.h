@@ -34,6 +34,8 @@ struct vrv_engine_opts {
     size_t flush_bytes;         /* write a log's segment when so much waits */
     unsigned open_files_max;
     int64_t checkpoint_ms;      /* at least so often while something changed */
+    int64_t producer_expiry_ms; /* forget producers whose newest record is as old */
+    uint64_t producers_max;     /* remember about so many, in all partitions together */
     uint64_t disk_reserve_bytes; /* with less free, appends are refused */
     struct vrv_metastore *meta;  /* borrowed, for topics and epochs; NULL: this directory's own */
     struct vrv_wal_opener *wal;  /* borrowed; NULL: files in this directory */

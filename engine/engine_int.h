@@ -59,6 +59,7 @@ struct vrv_engine {
 
     /* the flusher's */
     struct checkpoint ckpt;
+    int64_t expire_at_ms;                /* when to look for expired producers, monotonic */
     struct vrv_fill replay_fill;         /* who takes over; one thread at a time */
     struct dead_seg *dead;
     size_t dead_n, dead_cap;

@@ -81,7 +81,9 @@ vrv_log_unref(struct vrv_log **logp)
     free(log->segs);
     free(log->ring.v);
     vrv_epochs_fini(&log->epochs);
+    size_t producers = vrv_producers_count(log->producers);
     vrv_producers_free(&log->producers);
+    vrv__log_count_producers(log, producers);
     vrv_log_config_unref(log->config);
     vrv_lock_fini(&log->lock);
     free(log);
@@ -104,6 +106,48 @@ vrv_log_set_epoch(struct vrv_log *log, int32_t epoch)
     vrv_lock(&log->lock);
     VRV_ASSERT(epoch >= log->epoch);
     log->epoch = epoch;
+    vrv_unlock(&log->lock);
+}
+
+/* ---- producers ---- */
+
+void
+vrv__log_count_producers(struct vrv_log *log, size_t before)
+{
+    size_t now = vrv_producers_count(log->producers);
+
+    if (now > before)
+        (void)atomic_fetch_add(&log->env->producers, now - before);
+    else if (now < before)
+        (void)atomic_fetch_sub(&log->env->producers, before - now);
+}
+
+/* An eighth goes at once, so that a storm of new ids doesn't pay for each of them.  Where all logs
+ * together have too many, those that add some make the room; a few each may keep. */
+void
+vrv__log_note_producer(struct vrv_log *log, const struct vrv_batch *b)
+{
+    size_t before = vrv_producers_count(log->producers);
+
+    vrv_producers_update(&log->producers, b);
+    size_t now = vrv_producers_count(log->producers);
+    vrv__log_count_producers(log, before);
+    bool too_many = now > VRV_LOG_PRODUCERS_MAX ||
+        (now > VRV_LOG_PRODUCERS_MIN &&
+            atomic_load(&log->env->producers) > log->env->producers_max);
+    if (now <= before || !too_many)
+        return;
+    (void)vrv_producers_shrink(&log->producers, now - now / 8 - 1);
+    vrv__log_count_producers(log, now);
+}
+
+void
+vrv_log_expire_producers(struct vrv_log *log, int64_t before_ms)
+{
+    vrv_lock(&log->lock);
+    size_t before = vrv_producers_count(log->producers);
+    (void)vrv_producers_expire(&log->producers, before_ms);
+    vrv__log_count_producers(log, before);
     vrv_unlock(&log->lock);
 }
 

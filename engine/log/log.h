@@ -99,6 +99,13 @@ void vrv_log_set_config(struct vrv_log *log, struct vrv_log_config *config);
 /* A new epoch from the metastore; what is appended from now on carries it. */
 void vrv_log_set_epoch(struct vrv_log *log, int32_t epoch);
 
+/* Producers that one partition remembers at most.  As bytes they must fit into the one value that a
+ * checkpoint keeps of a log, and leave room there. */
+enum { VRV_LOG_PRODUCERS_MAX = 5000, VRV_LOG_PRODUCERS_MIN = 5 };
+
+/* Forget producers whose newest record is older. */
+void vrv_log_expire_producers(struct vrv_log *log, int64_t before_ms);
+
 struct vrv_log_offsets {
     int64_t start, hw, end;
     int32_t epoch;

@@ -202,7 +202,7 @@ assign(struct vrv_append *a, struct part *p)
     log->end = en->last + 1;
     vrv_epochs_add(&log->epochs, log->epoch, en->base);
     if (p->b.producer_id >= 0)
-        vrv_producers_update(&log->producers, &p->b);
+        vrv__log_note_producer(log, &p->b);
     vrv__ring_push(&log->ring, en);
     vrv__log_touch(log);
 }

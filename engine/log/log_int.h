@@ -16,6 +16,10 @@ void vrv__log_add_seg(struct vrv_log *log, struct vrv_seg *s);
 void vrv__log_touch(struct vrv_log *log);
 void vrv__log_want_flush(struct vrv_log *log);
 void vrv__log_close_open_seg(struct vrv_log *log);
+/* Remember the producer of a batch that was appended, and make room for it. */
+void vrv__log_note_producer(struct vrv_log *log, const struct vrv_batch *b);
+/* The table of producers had `before` of them. */
+void vrv__log_count_producers(struct vrv_log *log, size_t before);
 /* Give a batch its place: rolls first when `roll`; sets pos and seg_base of the entry. */
 void vrv__log_place(struct vrv_log *log, struct vrv_entry *en, bool roll);
 /* So many bytes more are committed: take the waiters that are satisfied now, as a chain. */

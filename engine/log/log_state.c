@@ -214,8 +214,9 @@ vrv_log_restore_state(struct vrv_log *log, const uint8_t *in, size_t n, struct v
     if (prod_n != n - STATE_FIXED - used)
         return vrv_err_set(e, VRV_E_CORRUPT, "a log's state has %zu bytes of producers, not %zu",
             n - STATE_FIXED - used, prod_n);
-    return prod_n == 0 ? 0
-                       : vrv_producers_decode(&log->producers, in + STATE_FIXED + used, prod_n, e);
+    rc = vrv_producers_decode(&log->producers, in + STATE_FIXED + used, prod_n, e);
+    vrv__log_count_producers(log, 0);
+    return rc;
 }
 
 /* ---- replay ---- */
@@ -295,7 +296,7 @@ replay_batch(struct vrv_log *log, struct vrv_entry *en, struct vrv_err *e)
     if (b.leader_epoch > log->epoch)
         log->epoch = b.leader_epoch;
     if (b.producer_id >= 0)
-        vrv_producers_update(&log->producers, &b);
+        vrv__log_note_producer(log, &b);
     vrv__ring_push(&log->ring, en);
     log->ring.committed++;
     const struct vrv_seg *s = seg_with_base(log, en->seg_base);
