@@ -298,6 +298,37 @@ test_let_go(void)
     rig_fini(&rig);
 }
 
+static void
+write_to(const char *topic)
+{
+    (void)rig_put_batch(&rig, rig_log(&rig, topic, 0),
+        &(struct rig_batch){ .size = rig.o.flush_bytes });
+    rig_flush(&rig);
+}
+
+/* Written since a checkpoint synced its segment's name, deleted with its files, and then captured. */
+static void
+test_deleted_unsynced(void)
+{
+    struct vrv_err e = { 0 };
+
+    rig_init(&rig, 1);
+    rig.o.open_files_max = 1;
+    rig_up(&rig);
+    rig_topic(&rig, "t", 1, NULL);
+    rig_topic(&rig, "other", 1, NULL);
+    write_to("t");
+    write_to("other");
+    OK(rig_checkpoint(&rig), "a checkpoint syncs segments and their names");
+    write_to("t");
+    IS(vrv_engine_delete_topic(rig.eng, "t", &e), 0, "more is written, and the topic deleted");
+    write_to("other");
+    vrv_engine_tend_step(rig.eng);
+    IS(rig_files(&rig, "log", ".log"), 1, "its files are away, and closed");
+    OK(rig_checkpoint(&rig), "the next checkpoint doesn't miss them");
+    rig_fini(&rig);
+}
+
 int
 main(void)
 {
@@ -309,5 +340,6 @@ main(void)
     test_name_again();
     test_held();
     test_let_go();
+    test_deleted_unsynced();
     return tap_done();
 }
