@@ -93,6 +93,13 @@ int vrv_engine_delete_topic(struct vrv_engine *eng, const char *name, struct vrv
 int vrv_engine_replay(struct vrv_engine *eng, const uint8_t *group, size_t n, struct vrv_err *e)
     VRV_MUST_CHECK;
 
+/* Cut a partition back to `offset`, as where another owner has gone on without what lies behind it.
+ * AGAIN: it is on its way, ask again; a checkpoint does it, and appends are refused with AGAIN
+ * until this has returned 0: done, durably, or the log doesn't reach beyond `offset`.  Errors: those
+ * of vrv_log_truncate; STOPPED.  Any thread. */
+int vrv_engine_truncate(struct vrv_engine *eng, const struct vrv_log_id *id, int64_t offset,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
 /* Steps.  True when something was done and more may be to do at once. */
 bool vrv_engine_commit_step(struct vrv_engine *eng);
 bool vrv_engine_flush_step(struct vrv_engine *eng);

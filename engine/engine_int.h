@@ -17,6 +17,7 @@ struct captured {
     struct vrv_log *log; /* a reference */
     uint8_t *state;
     size_t n;
+    bool cut;            /* it is to be truncated, and nothing was appended since */
 };
 
 enum checkpoint_phase { CKPT_IDLE, CKPT_COMMITTED, CKPT_FLUSH, CKPT_DURABLE, CKPT_SYNC };
@@ -77,6 +78,7 @@ enum { ENGINE_MAGIC = 0x454e4756 };
 enum { KEY_MAX = 128 };
 void vrv__key_state(char out[KEY_MAX], const struct vrv_log_id *id);
 void vrv__key_open(char out[KEY_MAX], const struct vrv_log_id *id);
+void vrv__key_gone(char out[KEY_MAX], const struct vrv_log_id *id);
 void vrv__key_seal(char out[KEY_MAX], const struct vrv_log_id *id, int64_t base);
 
 /* The checkpoint is over, or given up. */
@@ -100,6 +102,8 @@ int vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t
     struct vrv_err *e);
 int vrv__engine_mark(struct vrv_engine *eng, bool clean, struct vrv_err *e);
 int vrv__engine_mark_wal(struct vrv_engine *eng, uint64_t slot, uint64_t seq, struct vrv_err *e);
+/* A truncated log's new state is kept: delete what it has left. */
+int vrv__engine_clean_cut(struct vrv_engine *eng, struct vrv_log *log, struct vrv_err *e);
 /* Delete files of dead segments and of deleted topics. */
 void vrv__engine_bury(struct vrv_engine *eng);
 

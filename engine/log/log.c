@@ -84,6 +84,7 @@ vrv_log_unref(struct vrv_log **logp)
     size_t producers = vrv_producers_count(log->producers);
     vrv_producers_free(&log->producers);
     vrv__log_count_producers(log, producers);
+    vrv_log_cut_forget(log);
     vrv_log_config_unref(log->config);
     vrv_lock_fini(&log->lock);
     free(log);
@@ -208,16 +209,31 @@ vrv__ring_push(struct vrv_ring *r, struct vrv_entry *en)
     r->v[r->end++ & (r->cap - 1)] = en;
 }
 
+/* An idle partition holds no ring. */
+static void
+ring_shrink(struct vrv_ring *r)
+{
+    if (r->first < r->end)
+        return;
+    free(r->v);
+    r->v = NULL;
+    r->cap = 0;
+}
+
 void
 vrv__ring_pop(struct vrv_ring *r)
 {
     VRV_ASSERT(r->first < r->flushed);
     r->first++;
-    if (r->first == r->end) { /* idle: an idle partition holds no ring */
-        free(r->v);
-        r->v = NULL;
-        r->cap = 0;
-    }
+    ring_shrink(r);
+}
+
+void
+vrv__ring_cut(struct vrv_ring *r, uint64_t number)
+{
+    VRV_ASSERT(r->flushed == r->end && number >= r->first && number <= r->end);
+    r->flushed = r->committed = r->end = number;
+    ring_shrink(r);
 }
 
 /* ---- segments ---- */

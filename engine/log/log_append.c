@@ -72,6 +72,9 @@ judge(struct vrv_append *a, struct part *p, struct vrv_err *e)
 
     if (log->gone)
         return vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
+    int cut = vrv__log_check_cut(log, e);
+    if (cut < 0)
+        return cut;
     if (a->leader_epoch >= 0 && a->leader_epoch != log->epoch)
         return vrv_err_set(e, a->leader_epoch < log->epoch ? VRV_E_EPOCH_OLD : VRV_E_EPOCH_NEW,
             "the request says leader epoch %" PRId32 ", the partition has %" PRId32,
@@ -363,9 +366,10 @@ vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t, str
     vrv_lock(&log->lock);
     if (offset == -1)
         offset = log->hw;
+    rc = vrv__log_check_cut(log, e);
     if (log->gone)
         rc = vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
-    else if (offset < 0 || offset > log->hw)
+    else if (rc == 0 && (offset < 0 || offset > log->hw))
         rc = vrv_err_set(e, VRV_E_RANGE,
             "records can be deleted up to offset %" PRId64 ", not to %" PRId64, log->hw, offset);
     if (rc == 0) {

@@ -154,6 +154,7 @@ vrv_log_take_dead(struct vrv_log *log)
     if (log->seg_n > 0 && log->segs[0]->state == VRV_SEG_SEALED &&
         (log->gone || log->segs[0]->next <= log->start)) {
         s = log->segs[0];
+        vrv_seg_drop(s);
         log->seg_n--;
         for (uint32_t i = 0; i < log->seg_n; i++)
             log->segs[i] = log->segs[i + 1];

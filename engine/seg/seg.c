@@ -82,6 +82,15 @@ vrv_seg_unref(struct vrv_seg *s)
     free(s);
 }
 
+void
+vrv_seg_drop(struct vrv_seg *s)
+{
+    vrv_files_end(s->files, &s->data);
+    vrv_files_end(s->files, &s->index);
+    atomic_store(&s->index_state, VRV_INDEX_BAD); /* nobody is to rebuild it under that name */
+    atomic_store(&s->dropped, true);
+}
+
 /* ---- opening ---- */
 
 /* Until it is sealed, a segment's files are open for writing, whoever asks first. */
@@ -151,13 +160,42 @@ make_data(struct vrv_seg *s, struct vrv_file *data, struct vrv_err *e)
     return rc;
 }
 
+/* What is left of a segment that was sealed and then cut is written again. */
+static int
+thaw(struct vrv_seg *s, const char *suffix, struct vrv_err *e)
+{
+    char path[VRV_PATH_MAX];
+    struct vrv_file *f = NULL;
+
+    vrv_seg_path(&s->log, s->base, suffix, path);
+    int rc = vrv_vfs_open(s->files->vfs, path, 0, &f, e);
+    if (rc == 0)
+        rc = vrv_file_set_readonly(f, false, e);
+    vrv_file_close(&f);
+    return rc;
+}
+
+typedef int get_fn(struct vrv_seg *s, unsigned flags, struct vrv_file **f, struct vrv_err *e);
+
+static int
+get_writable(struct vrv_seg *s, get_fn *get, const char *suffix, bool made, struct vrv_file **f,
+    struct vrv_err *e)
+{
+    int rc = get(s, write_flags(made), f, e);
+
+    if (rc != VRV_E_READONLY || made)
+        return rc;
+    rc = thaw(s, suffix, e);
+    return rc == 0 ? get(s, write_flags(made), f, e) : rc;
+}
+
 static int
 open_data(struct vrv_seg *s, struct vrv_file **data, struct vrv_err *e)
 {
     int rc = s->made ? 0 : make_dirs(s, e);
 
     if (rc == 0)
-        rc = get_data(s, write_flags(s->made), data, e);
+        rc = get_writable(s, get_data, "log", s->made, data, e);
     if (rc == 0 && !s->made) {
         rc = make_data(s, *data, e);
         if (rc < 0)
@@ -184,7 +222,7 @@ make_index(struct vrv_seg *s, struct vrv_file *index, struct vrv_err *e)
 static int
 open_index(struct vrv_seg *s, struct vrv_file **index, struct vrv_err *e)
 {
-    int rc = get_index(s, write_flags(s->index_made), index, e);
+    int rc = get_writable(s, get_index, "index", s->index_made, index, e);
 
     if (rc == 0 && !s->index_made) {
         rc = make_index(s, *index, e);

@@ -456,6 +456,52 @@ act_set_start(struct sim *s)
         broken(s, "log %d: delete-records refused: %s", log, e.msg);
 }
 
+/* ---- truncation ---- */
+
+/* Is one that was asked for over? */
+static void
+poll_cut(struct sim *s, int log)
+{
+    struct model *m = &s->m[log];
+    struct vrv_log_id id = log_id(s, log);
+    struct vrv_err e = { 0 };
+    int rc = vrv_engine_truncate(s->eng, &id, m->cut_to, &e);
+
+    if (rc == 0)
+        model_cut(s, log);
+    else if (rc != VRV_E_AGAIN && rc != VRV_E_STOPPED)
+        m->cutting = false; /* nothing was changed */
+    if (rc == VRV_E_RANGE && (m->retains || m->cut_to < m->start_asked))
+        return;
+    if (rc < 0 && !expected_refusal(s, rc))
+        broken(s, "log %d: truncation refused: %s", log, e.msg);
+}
+
+static void
+poll_cuts(struct sim *s)
+{
+    for (int log = 0; log < LOGS; log++)
+        if (s->m[log].cutting && get_log(s, log) != NULL)
+            poll_cut(s, log);
+}
+
+static void
+act_truncate(struct sim *s)
+{
+    int log = (int)pick(s, LOGS);
+    struct vrv_log *l = get_log(s, log);
+
+    if (l == NULL || s->m[log].cutting || pick(s, 4) != 0)
+        return;
+    struct vrv_log_offsets off = vrv_log_offsets(l);
+    uint64_t most = (uint64_t)(off.end - off.start) + 1;
+    if (pick(s, 4) != 0 && most > 12) /* a little, mostly */
+        most = 12;
+    s->m[log].cut_to = off.end - (int64_t)pick(s, most);
+    s->m[log].cutting = true;
+    poll_cut(s, log);
+}
+
 /* ---- what comes back ---- */
 
 static void
@@ -467,6 +513,8 @@ acknowledged(struct sim *s, const struct call *c)
         struct model *m = &s->m[c->part[i].log];
         struct rec *r = &m->v[c->part[i].rec];
 
+        if (r->gone) /* truncated since; the answer to a repetition may have been on its way */
+            continue;
         r->fate = ACKED;
         if (r->last + 1 > m->floor)
             m->floor = r->last + 1;
@@ -531,6 +579,7 @@ take_done(struct sim *s)
             acknowledged(s, c);
         drop_call(s, c);
     }
+    poll_cuts(s);
     take_waiters(s);
 }
 
@@ -687,6 +736,7 @@ static const struct {
     { act_whole_checkpoint, 1, false },
     { act_time, 2, false },
     { act_set_start, 2, false },
+    { act_truncate, 2, false },
     { act_roll, 2, false },
     { act_read, 2, false },
     { act_wait, 2, false },
@@ -899,6 +949,7 @@ check_goes_on(struct sim *s)
         log++;
     if (log == LOGS || vrv_engine_error(s->eng, NULL) != 0 || simdisk_is_off(s->disk))
         return;
+    poll_cuts(s);
     bool staged = make_part(s, &ps, log);
     int rc = append(s, &ps, staged, &e);
     act_commit(s);

@@ -33,6 +33,8 @@ struct model {
     int64_t floor;                    /* offsets below can't be given out again: seen or acked */
     bool lossy;
     bool retains;                     /* the start may move by itself */
+    bool cutting;                     /* a truncation was asked for, */
+    int64_t cut_to;                   /* to here: what lies behind may be gone, or not yet */
     int32_t seq[PRODUCERS];           /* next sequence of each producer */
     int16_t epoch[PRODUCERS];
     uint8_t *last_batch[PRODUCERS];   /* the newest batch, to repeat it */
@@ -108,6 +110,8 @@ void model_read_times(struct sim *s, int log);
 /* Bytes of the batches from `offset` up to the hw. */
 uint64_t model_bytes(const struct model *m, int64_t offset, int64_t hw);
 void model_reset(struct model *m);
+/* The truncation is done: nothing behind it may be seen again. */
+void model_cut(struct sim *s, int log);
 /* After recovery: everything against everything. */
 void model_check(struct sim *s);
 
