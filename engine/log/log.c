@@ -168,6 +168,29 @@ vrv_log_offsets(struct vrv_log *log)
     return o;
 }
 
+void
+vrv_log_epoch_end(struct vrv_log *log, int32_t epoch, int32_t *found, int64_t *end)
+{
+    vrv_lock(&log->lock);
+    int32_t newest = vrv_epochs_newest(&log->epochs);
+    if (epoch > newest && epoch <= log->epoch) {
+        *found = epoch < log->epoch && newest >= 0 ? newest : epoch;
+        *end = log->end;
+    } else {
+        vrv_epochs_end_of(&log->epochs, epoch, log->end, found, end);
+    }
+    vrv_unlock(&log->lock);
+}
+
+int32_t
+vrv_log_epoch_at(struct vrv_log *log, int64_t offset)
+{
+    vrv_lock(&log->lock);
+    int32_t epoch = vrv_epochs_at(&log->epochs, offset);
+    vrv_unlock(&log->lock);
+    return epoch;
+}
+
 /* ---- the ring ---- */
 
 struct vrv_entry *

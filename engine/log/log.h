@@ -128,6 +128,12 @@ struct vrv_log_offsets {
 };
 struct vrv_log_offsets vrv_log_offsets(struct vrv_log *log);
 
+/* OffsetForLeaderEpoch: the largest epoch <= `epoch` and where it ends, as in vrv_epochs_end_of.  The
+ * log's own epoch counts also while it has no records. */
+void vrv_log_epoch_end(struct vrv_log *log, int32_t epoch, int32_t *found, int64_t *end);
+/* Which epoch wrote the record at `offset`; -1 when unknown. */
+int32_t vrv_log_epoch_at(struct vrv_log *log, int64_t offset);
+
 /* ---- append (log_append.c) ---- */
 
 struct vrv_append {
@@ -157,7 +163,7 @@ int vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t,
     struct vrv_err *e) VRV_MUST_CHECK;
 /* Close the open segment, so that it gets sealed; nothing happens when it is empty. */
 void vrv_log_roll(struct vrv_log *log);
-/* Roll when the open segment is older than its age limit. */
+/* Roll when the open segment is older than its age limit, or all that it holds may be deleted. */
 void vrv_log_roll_if_old(struct vrv_log *log, int64_t now_ms);
 
 /* Called by the journal's callbacks: entries first to last belong to this log. */

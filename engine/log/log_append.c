@@ -414,12 +414,25 @@ vrv_log_roll(struct vrv_log *log)
     vrv_unlock(&log->lock);
 }
 
+/* Only sealed segments can be deleted: without this a log that gets little would keep its records for
+ * segment.ms.  Where all that comes is old already, not a segment for every look. */
+static bool
+holds_back_retention(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_ms)
+{
+    const int64_t often = (int64_t)5 * 60 * 1000;
+    int64_t ms = log->config->retention_ms;
+
+    return now_ms - s->created_ms >= (ms < often ? ms : often) &&
+        vrv__log_is_expired(log, s, now_ms);
+}
+
 void
 vrv_log_roll_if_old(struct vrv_log *log, int64_t now_ms)
 {
     vrv_lock(&log->lock);
     const struct vrv_seg *s = vrv__log_open_seg(log);
-    bool old = s != NULL && s->size > 0 && open_seg_is_old(log, s, now_ms);
+    bool old = s != NULL && s->size > 0 &&
+        (open_seg_is_old(log, s, now_ms) || holds_back_retention(log, s, now_ms));
     vrv_unlock(&log->lock);
     if (old)
         vrv_log_roll(log);

@@ -18,6 +18,8 @@ void vrv__log_add_seg(struct vrv_log *log, struct vrv_seg *s);
 void vrv__log_touch(struct vrv_log *log);
 void vrv__log_want_flush(struct vrv_log *log);
 void vrv__log_close_open_seg(struct vrv_log *log);
+/* Is all of it older than retention.ms? */
+bool vrv__log_is_expired(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_ms);
 /* Remember the producer of a batch that was appended, and make room for it. */
 void vrv__log_note_producer(struct vrv_log *log, const struct vrv_batch *b);
 /* The table of producers had `before` of them. */
