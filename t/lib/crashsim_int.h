@@ -91,6 +91,7 @@ struct sim {
     unsigned weight[32];
     uint32_t atomics, scans;
     bool slab_each;   /* every append in a slab of its own: memory is short, eviction is busy */
+    bool expires;     /* producers are forgotten soon: a repetition may be stored again */
     bool full;        /* the disk was made too small, and since then no tending saw space */
     uint64_t struck;  /* faults that had struck when the current action began */
 };
