@@ -221,12 +221,12 @@ remove_keys(struct vrv_engine *eng, const char *kind, const char *hex, struct vr
 static int
 bury_topic(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e)
 {
-    static const char *const kinds[] = { "state", "open", "seal" };
+    static const char *const kinds[] = { "state", "open", "seal", "gone" };
     char hex[VRV_UUID_TEXT + 1];
 
     vrv_uuid_text(id, hex);
     int rc = remove_files(eng, hex, e);
-    for (size_t i = 0; i < 3 && rc == 0; i++)
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && rc == 0; i++)
         rc = remove_keys(eng, kinds[i], hex, e);
     return rc == 0 ? vrv_catalog_forget(eng->catalog, id, e) : rc;
 }

@@ -9,7 +9,8 @@
  * durable    wait until all that was written is durable in the WAL too: a segment must never know
  *            more than the WAL could prove
  * sync       make the segments durable, then keep the states in one transaction each,
- *            then free the WAL below the noted place
+ *            then free the WAL below the noted place.  Logs that are to be truncated are cut here:
+ *            no batch of them is under way, and all are in the segments
  *
  * Every log that has an entry below that place was touched, so its state, or an older one that still
  * holds, covers the entry; replay skips what a state covers.
@@ -48,6 +49,7 @@ capture(struct vrv_engine *eng)
     for (size_t i = 0; i < c->n; i++) {
         uint64_t seq;
 
+        c->v[i].cut = vrv_log_is_cut(c->v[i].log);
         vrv_log_capture(c->v[i].log, &c->v[i].state, &c->v[i].n, &seq);
         if (seq > c->need_seq)
             c->need_seq = seq;
@@ -156,10 +158,43 @@ sync_segments(struct vrv_engine *eng, struct vrv_err *e)
     struct sync_set set = { .n = 0 };
 
     for (size_t i = 0; i < eng->ckpt.n; i++)
-        add_dirty(&set, eng->ckpt.v[i].log);
+        if (!eng->ckpt.v[i].log->gone) /* its files may be gone, too */
+            add_dirty(&set, eng->ckpt.v[i].log);
     if (set.many)
         return vrv_vfs_sync_all(eng->o.vfs, e);
     return set.n > 0 ? sync_few(eng, &set, e) : 0;
+}
+
+/* ---- truncation ---- */
+
+static void
+cut_logs(struct checkpoint *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        struct captured *v = &c->v[i];
+        uint8_t *state;
+
+        v->cut = v->cut && !v->log->gone && vrv_log_cut(v->log, &state, &v->n);
+        if (v->cut) {
+            free(v->state);
+            v->state = state;
+        }
+    }
+}
+
+static int
+clean_cuts(struct vrv_engine *eng, struct vrv_err *e)
+{
+    struct checkpoint *c = &eng->ckpt;
+    int rc = 0;
+
+    for (size_t i = 0; i < c->n && rc == 0; i++) {
+        if (c->v[i].cut)
+            rc = vrv__engine_clean_cut(eng, c->v[i].log, e);
+        if (rc == 0) /* the next one isn't this checkpoint's, even if it must be tried again */
+            c->v[i].cut = false;
+    }
+    return rc;
 }
 
 /* ---- keeping the states ----
@@ -183,6 +218,9 @@ struct keeping {
     uint8_t seal[VRV_META_OPS_MAX][VRV_SEG_RECORD];
     size_t n;
 };
+
+/* A log's state, its open segments, what truncation took away, a seal that it broke. */
+enum { LOG_OPS = 4 };
 
 static void
 kept(void *ctx, int status, uint64_t revision, const struct vrv_err *e)
@@ -250,12 +288,27 @@ next_footed(struct vrv_log *log, int64_t from)
     return found;
 }
 
+static void
+add_cut(struct keeping *k, const struct vrv_log *log, const uint8_t *gone, size_t gone_n)
+{
+    if (gone_n > 0) {
+        vrv__key_gone(k->key[k->n], &log->id);
+        k->w[k->n] = (struct vrv_meta_write){ k->key[k->n], gone, gone_n };
+        k->n++;
+    }
+    if (log->cut->unseals) {
+        vrv__key_seal(k->key[k->n], &log->id, log->cut->kept_base);
+        k->w[k->n] = (struct vrv_meta_write){ .key = k->key[k->n] };
+        k->n++;
+    }
+}
+
 static int
 keep_log(struct keeping *k, struct captured *c, struct vrv_err *e)
 {
     struct vrv_seg *s;
-    uint8_t *open;
-    size_t open_n;
+    uint8_t *open, *gone = NULL;
+    size_t open_n, gone_n;
     int64_t from = 0;
     int rc = 0;
 
@@ -266,7 +319,7 @@ keep_log(struct keeping *k, struct captured *c, struct vrv_err *e)
         k->w[k->n] = (struct vrv_meta_write){ k->key[k->n], k->seal[k->n], VRV_SEG_RECORD };
         VRV_PUSH_ROOM(k->segs, k->seg_n, k->seg_cap);
         k->segs[k->seg_n++] = s;
-        if (++k->n == VRV_META_OPS_MAX - 2)
+        if (++k->n == VRV_META_OPS_MAX - LOG_OPS)
             rc = send(k, e);
     }
     if (rc < 0)
@@ -278,7 +331,12 @@ keep_log(struct keeping *k, struct captured *c, struct vrv_err *e)
     vrv__key_state(k->key[k->n], &c->log->id);
     k->w[k->n] = (struct vrv_meta_write){ k->key[k->n], c->state, c->n };
     k->n++;
+    if (c->cut) {
+        vrv_log_capture_gone(c->log, &gone, &gone_n);
+        add_cut(k, c->log, gone, gone_n);
+    }
     rc = send(k, e);
+    free(gone);
     free(open);
     return rc;
 }
@@ -318,6 +376,7 @@ keep_all(struct vrv_engine *eng, struct vrv_err *e)
     int rc = 0;
 
     k->eng = eng;
+    cut_logs(c);
     for (size_t i = 0; i < c->n && rc == 0; i++)
         if (!c->v[i].log->gone)
             rc = keep_log(k, &c->v[i], e);
@@ -328,6 +387,8 @@ keep_all(struct vrv_engine *eng, struct vrv_err *e)
     rc = rc == 0 ? rest : rc;
     free(k->segs);
     free(k);
+    if (rc == 0)
+        rc = clean_cuts(eng, e);
     if (rc == 0) {
         forget_dead(eng);
         rc = vrv__engine_mark_wal(eng, c->trim_slot, c->trim_seq, e);

@@ -23,6 +23,7 @@ vrv_engine_opts_default(struct vrv_engine_opts *o)
         .wal_file_bytes = (size_t)64 << 20, .wal_fill_first = (size_t)4 << 20,
         .wal_direct = true, .group_bytes = (size_t)4 << 20, .flush_bytes = 512 << 10,
         .open_files_max = 512, .checkpoint_ms = 30000,
+        .producer_expiry_ms = (int64_t)24 * 3600 * 1000, .producers_max = 250000,
         .disk_reserve_bytes = (uint64_t)256 << 20 };
 }
 
@@ -256,6 +257,7 @@ engine_new(const struct vrv_engine_opts *o)
     vrv_slab_pool_init(&eng->pool, o->memory_bytes);
     eng->env = (struct vrv_log_env){ .clock = o->clock, .files = &eng->files,
         .pool = &eng->pool, .flush_bytes = o->flush_bytes, .seed = 0,
+        .producers_max = o->producers_max,
         .flush_wanted = o->flush_wanted, .ctx = o->ctx, .sync_due_ns = INT64_MAX };
     vrv_lock_init(&eng->env.lock, VRV_LOCK_lists);
     vrv_list_init(&eng->env.touched);
@@ -579,10 +581,12 @@ note_dead(struct vrv_engine *eng, struct vrv_log *log)
 }
 
 static void
-tend_log(struct vrv_engine *eng, struct vrv_log *log, int64_t now_ms)
+tend_log(struct vrv_engine *eng, struct vrv_log *log, int64_t now_ms, bool expire)
 {
     struct vrv_err e = { 0 };
 
+    if (expire)
+        vrv_log_expire_producers(log, now_ms - eng->o.producer_expiry_ms + 1);
     vrv_log_roll_if_old(log, now_ms);
     int64_t start = vrv_log_retention_start(log, now_ms);
     /* Refused, for want of room in the WAL say: the next time, then. */
@@ -602,6 +606,20 @@ release_memory(struct vrv_engine *eng)
     eng->tended_bytes = appended;
 }
 
+/* Every ten minutes, as Kafka does, is often enough to look through all producers. */
+static bool
+expiry_due(struct vrv_engine *eng)
+{
+    const int64_t often = (int64_t)10 * 60 * 1000;
+    int64_t now = eng->o.clock->mono_ns(eng->o.clock) / 1000000;
+
+    if (now < eng->expire_at_ms)
+        return false;
+    eng->expire_at_ms =
+        now + (eng->o.producer_expiry_ms < often ? eng->o.producer_expiry_ms : often);
+    return true;
+}
+
 void
 vrv_engine_tend_step(struct vrv_engine *eng)
 {
@@ -610,6 +628,7 @@ vrv_engine_tend_step(struct vrv_engine *eng)
     VRV_CHECK(eng, ENGINE_MAGIC);
     if (vrv_engine_error(eng, NULL) != 0)
         return;
+    bool expire = expiry_due(eng);
     watch_space(eng);
     release_memory(eng);
     for (size_t i = 0;; i++) {
@@ -620,7 +639,7 @@ vrv_engine_tend_step(struct vrv_engine *eng)
         if (end)
             break;
         if (log != NULL)
-            tend_log(eng, log, now_ms);
+            tend_log(eng, log, now_ms, expire);
     }
     vrv__engine_bury_segs(eng);
     vrv__engine_bury_topics(eng);

@@ -36,6 +36,8 @@ struct vrv_engine_opts {
     size_t flush_bytes;         /* write a log's segment when so much waits */
     unsigned open_files_max;
     int64_t checkpoint_ms;      /* at least so often while something changed */
+    int64_t producer_expiry_ms; /* forget producers whose newest record is as old */
+    uint64_t producers_max;     /* remember about so many, in all partitions together */
     uint64_t disk_reserve_bytes; /* with less free, appends are refused */
     struct vrv_metastore *meta;  /* borrowed, for topics and epochs; NULL: this directory's own */
     struct vrv_wal_opener *wal;  /* borrowed; NULL: files in this directory */
@@ -108,6 +110,13 @@ int vrv_engine_describe_topic(struct vrv_engine *eng, const char *name, vrv_sett
  * CORRUPT when the group doesn't follow what is there. */
 int vrv_engine_replay(struct vrv_engine *eng, const uint8_t *group, size_t n, struct vrv_err *e)
     VRV_MUST_CHECK;
+
+/* Cut a partition back to `offset`, as where another owner has gone on without what lies behind it.
+ * AGAIN: it is on its way, ask again; a checkpoint does it, and appends are refused with AGAIN
+ * until this has returned 0: done, durably, or the log doesn't reach beyond `offset`.  Errors: those
+ * of vrv_log_truncate; STOPPED.  Any thread. */
+int vrv_engine_truncate(struct vrv_engine *eng, const struct vrv_log_id *id, int64_t offset,
+    struct vrv_err *e) VRV_MUST_CHECK;
 
 /* Steps.  True when something was done and more may be to do at once. */
 bool vrv_engine_commit_step(struct vrv_engine *eng);

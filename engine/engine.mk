@@ -106,6 +106,7 @@ libvrvengine_la_SOURCES = \
 	engine/log/log.c \
 	engine/log/log.h \
 	engine/log/log_append.c \
+	engine/log/log_cut.c \
 	engine/log/log_flush.c \
 	engine/log/log_int.h \
 	engine/log/log_ring.h \
@@ -120,6 +121,7 @@ libvrvengine_la_SOURCES = \
 	engine/reader/reader.h \
 	engine/bury.c \
 	engine/checkpoint.c \
+	engine/cut.c \
 	engine/engine.c \
 	engine/engine.h \
 	engine/engine_int.h \

@@ -18,6 +18,7 @@ struct captured {
     struct vrv_log *log; /* a reference */
     uint8_t *state;
     size_t n;
+    bool cut;            /* it is to be truncated, and nothing was appended since */
 };
 
 enum checkpoint_phase { CKPT_IDLE, CKPT_COMMITTED, CKPT_FLUSH, CKPT_DURABLE, CKPT_SYNC };
@@ -64,6 +65,7 @@ struct vrv_engine {
     /* the flusher's */
     struct checkpoint ckpt;
     uint64_t tended_bytes;               /* appended until the last tending */
+    int64_t expire_at_ms;                /* when to look for expired producers, monotonic */
     struct vrv_fill replay_fill;         /* who takes over; one thread at a time */
     struct dead_seg *dead;
     size_t dead_n, dead_cap;
@@ -81,6 +83,7 @@ enum { ENGINE_MAGIC = 0x454e4756 };
 enum { KEY_MAX = 128 };
 void vrv__key_state(char out[KEY_MAX], const struct vrv_log_id *id);
 void vrv__key_open(char out[KEY_MAX], const struct vrv_log_id *id);
+void vrv__key_gone(char out[KEY_MAX], const struct vrv_log_id *id);
 void vrv__key_seal(char out[KEY_MAX], const struct vrv_log_id *id, int64_t base);
 /* Which partition such a key is about; false: none. */
 bool vrv__key_log(const char *key, struct vrv_log_id *id);
@@ -114,5 +117,7 @@ int vrv__engine_mark_wal(struct vrv_engine *eng, uint64_t slot, uint64_t seq, st
  * again by the next call. */
 void vrv__engine_bury_segs(struct vrv_engine *eng);
 void vrv__engine_bury_topics(struct vrv_engine *eng);
+/* A truncated log's new state is kept: delete what it has left. */
+int vrv__engine_clean_cut(struct vrv_engine *eng, struct vrv_log *log, struct vrv_err *e);
 
 #endif

@@ -12,6 +12,7 @@
 
 /* ---- keys and values in the store of checkpoints ----
  *
+ * gone/<topic>/<partition>             segments that truncation took away (log_cut.c)
  * state/<topic>/<partition>            the log's state            (log_state.c)
  * open/<topic>/<partition>             its segments not sealed
  * seal/<topic>/<partition>/<base>      a sealed segment
@@ -27,6 +28,15 @@ vrv__key_state(char out[KEY_MAX], const struct vrv_log_id *id)
 
     vrv_uuid_text(&id->topic, hex);
     (void)snprintf(out, KEY_MAX, "state/%s/%" PRId32, hex, id->partition);
+}
+
+void
+vrv__key_gone(char out[KEY_MAX], const struct vrv_log_id *id)
+{
+    char hex[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(&id->topic, hex);
+    (void)snprintf(out, KEY_MAX, "gone/%s/%" PRId32, hex, id->partition);
 }
 
 void
@@ -194,8 +204,8 @@ check_unknown(struct vrv_engine *eng, const struct vrv_log_id *id, struct vrv_er
         "any more: the end of the catalog is missing", hex, id->partition);
 }
 
-/* Keys come in order: open, seal, session, state, wal.  A log's sealed segments must be there before
- * its open ones, so each kind is read by a range of its own. */
+/* Keys come in order: gone, open, seal, session, state, wal.  A log's sealed segments must be there
+ * before its open ones, so each kind is read by a range of its own. */
 static void
 load_key(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
     const struct vrv_err *err)
@@ -227,6 +237,8 @@ load_key(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
     struct vrv_log *log = vrv__table_get(&l->eng->logs, &id);
     if (log == NULL)
         l->rc = check_unknown(l->eng, &id, l->e);
+    else if (kv->key[0] == 'g')
+        l->rc = vrv_log_restore_gone(log, kv->value, kv->value_len, l->e);
     else if (kv->key[0] == 'o')
         l->rc = vrv_log_restore_open(log, kv->value, kv->value_len, l->e);
     else if (kv->key[1] == 'e')
@@ -514,12 +526,29 @@ check_logs(struct vrv_engine *eng, bool clean, struct vrv_recovery *found, struc
     return rc;
 }
 
+/* The crash came when a truncation was kept, and not all of it done. */
+static int
+clean_cuts(struct vrv_engine *eng, struct vrv_err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < eng->logs.cap && rc == 0; i++) {
+        struct vrv_log *log = eng->logs.v[i];
+
+        if (log == NULL || log->cut == NULL)
+            continue;
+        rc = vrv__engine_clean_cut(eng, log, e);
+        vrv_log_cut_forget(log);
+    }
+    return rc;
+}
+
 int
 vrv__engine_recover(struct vrv_engine *eng, bool is_new, struct vrv_recovery *found,
     struct vrv_err *e)
 {
     struct loading l = { .eng = eng, .e = e, .trim_slot = 1, .trim_seq = 1 };
-    static const char *const ranges[] = { "session", "wal", "seal/", "open/", "state/" };
+    static const char *const ranges[] = { "session", "wal", "gone/", "seal/", "open/", "state/" };
 
     if (vrv_catalog_each(eng->catalog, add_topic, &l) != 0)
         return l.rc;
@@ -541,5 +570,5 @@ vrv__engine_recover(struct vrv_engine *eng, bool is_new, struct vrv_recovery *fo
         rc = vrv__engine_mark(eng, false, e);
     if (rc == 0)
         rc = check_logs(eng, l.clean || !l.has_wal, found, e);
-    return rc;
+    return rc == 0 ? clean_cuts(eng, e) : rc;
 }

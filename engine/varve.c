@@ -56,7 +56,8 @@ varve_options_init(struct varve_options *o)
     vrv_engine_opts_default(&d);
     *o = (struct varve_options){ .memory_bytes = d.memory_bytes,
         .wal_bytes = d.wal_files * d.wal_file_bytes, .open_files = half_of_limit(),
-        .checkpoint_ms = d.checkpoint_ms, .disk_reserve_bytes = d.disk_reserve_bytes };
+        .checkpoint_ms = d.checkpoint_ms, .disk_reserve_bytes = d.disk_reserve_bytes,
+        .producer_expiry_ms = d.producer_expiry_ms, .producers_max = d.producers_max };
 }
 
 /* ---- threads ---- */
@@ -226,6 +227,8 @@ engine_opts(struct varve *v, const struct varve_options *o, struct vrv_engine_op
     eo->open_files_max = o->open_files;
     eo->checkpoint_ms = o->checkpoint_ms;
     eo->disk_reserve_bytes = o->disk_reserve_bytes;
+    eo->producer_expiry_ms = o->producer_expiry_ms;
+    eo->producers_max = o->producers_max;
     eo->wal_direct = eo->wal_probe = !o->buffered_wal;
     eo->flush_wanted = flush_wanted;
     eo->ctx = v;
@@ -233,6 +236,9 @@ engine_opts(struct varve *v, const struct varve_options *o, struct vrv_engine_op
         return vrv_err_set(e, VRV_E_INVALID,
             "memory_bytes is %zu, less than the write-ahead log (%zu): what the log holds must fit",
             o->memory_bytes, eo->wal_files * eo->wal_file_bytes);
+    if (o->producer_expiry_ms < 1)
+        return vrv_err_set(e, VRV_E_INVALID, "producer_expiry_ms is %lld, expected 1 or more",
+            (long long)o->producer_expiry_ms);
     if (getrandom(&eo->random, sizeof(eo->random), 0) != (ssize_t)sizeof(eo->random))
         return vrv_err_sys(e, "no random numbers");
     return 0;

@@ -72,6 +72,9 @@ struct varve_options {
     unsigned open_files;         /* at most so many data files open (half of ulimit -n) */
     int64_t checkpoint_ms;       /* at least one checkpoint in this time under load (30 s) */
     uint64_t disk_reserve_bytes; /* refuse appends when less is free (256 MiB) */
+    int64_t producer_expiry_ms;  /* forget idempotent producers this long after their newest record's
+                                  * time (a day) */
+    uint64_t producers_max;      /* remember about so many of them (250,000; 5,000 in a partition) */
     bool buffered_wal;           /* no O_DIRECT, even where it is the faster way */
 };
 void varve_options_init(struct varve_options *o);

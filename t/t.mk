@@ -140,6 +140,8 @@ t_unit_u406_many_SOURCES = t/unit/u406-many.c
 
 check_PROGRAMS += t/unit/u407-full
 t_unit_u407_full_SOURCES = t/unit/u407-full.c
+check_PROGRAMS += t/unit/u408-truncate
+t_unit_u408_truncate_SOURCES = t/unit/u408-truncate.c
 
 check_PROGRAMS += t/unit/u410-reader
 t_unit_u410_reader_SOURCES = t/unit/u410-reader.c

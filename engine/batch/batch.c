@@ -184,6 +184,19 @@ limits_timestamps(const struct vrv_batch_rules *rules)
     return !rules->log_append_time && (rules->ts_min != INT64_MIN || rules->ts_max != INT64_MAX);
 }
 
+/* Does the header alone show that all its records lie within the limits?  How new the newest is it
+ * says, and everything that timestamps do here (segments, retention, look-ups) believes it.  How
+ * old the oldest is it says only of a single record: baseTimestamp is just the first one's. */
+static bool
+is_within_limits(const struct vrv_batch *b, const struct vrv_batch_rules *rules)
+{
+    if (b->max_ts > rules->ts_max)
+        return false;
+    if (rules->ts_min == INT64_MIN)
+        return true;
+    return b->count == 1 && (b->max_ts >= rules->ts_min || b->max_ts == -1);
+}
+
 static int
 record_check(const struct vrv_record *r, const struct vrv_batch_rules *rules, struct vrv_err *e)
 {
@@ -217,6 +230,10 @@ records_check(const struct vrv_batch *b, const void *p, const struct vrv_batch_r
     }
     if (rc < 0 && it.index < b->count)
         *bad_record = it.index;
+    if (rc == 0 && limits_timestamps(rules) && b->max_ts > rules->ts_max)
+        rc = vrv_err_set(e, VRV_E_TIMESTAMP,
+            "maxTimestamp is %" PRId64 ", expected %" PRId64 " or less, as in all its records",
+            b->max_ts, rules->ts_max);
 out:
     vrv_record_iter_fini(&it);
     return rc;
@@ -244,8 +261,8 @@ vrv_batch_check(struct vrv_batch *b, const void *p, size_t n, const struct vrv_b
         rc = offsets_check(b, e);
     if (rc == 0)
         rc = fields_check(b, rules, e);
-    /* The header's timestamps are the client's word only, so limits need the records' own. */
-    if (rc == 0 && (rules->walk_records || rules->keys_required || limits_timestamps(rules)))
+    bool limited = limits_timestamps(rules) && !is_within_limits(b, rules);
+    if (rc == 0 && (rules->walk_records || rules->keys_required || limited))
         rc = records_check(b, p, rules, bad_record, e);
     return rc;
 }

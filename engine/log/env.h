@@ -35,6 +35,9 @@ struct vrv_log_env {
      * INT64_MAX. */
     _Atomic int64_t sync_due_ns;
 
+    _Atomic uint64_t producers; /* that all logs remember */
+    uint64_t producers_max;     /* above it, who needs another one forgets some */
+
     _Atomic bool wal_full; /* an append found no room in the WAL: a checkpoint is due */
     _Atomic uint64_t appended_bytes, appended_batches;
 };

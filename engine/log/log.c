@@ -81,7 +81,10 @@ vrv_log_unref(struct vrv_log **logp)
     free(log->segs);
     free(log->ring.v);
     vrv_epochs_fini(&log->epochs);
+    size_t producers = vrv_producers_count(log->producers);
     vrv_producers_free(&log->producers);
+    vrv__log_count_producers(log, producers);
+    vrv_log_cut_forget(log);
     vrv_log_config_unref(log->config);
     vrv_lock_fini(&log->lock);
     free(log);
@@ -107,6 +110,48 @@ vrv_log_set_epoch(struct vrv_log *log, int32_t epoch)
     vrv_unlock(&log->lock);
 }
 
+/* ---- producers ---- */
+
+void
+vrv__log_count_producers(struct vrv_log *log, size_t before)
+{
+    size_t now = vrv_producers_count(log->producers);
+
+    if (now > before)
+        (void)atomic_fetch_add(&log->env->producers, now - before);
+    else if (now < before)
+        (void)atomic_fetch_sub(&log->env->producers, before - now);
+}
+
+/* An eighth goes at once, so that a storm of new ids doesn't pay for each of them.  Where all logs
+ * together have too many, those that add some make the room; a few each may keep. */
+void
+vrv__log_note_producer(struct vrv_log *log, const struct vrv_batch *b)
+{
+    size_t before = vrv_producers_count(log->producers);
+
+    vrv_producers_update(&log->producers, b);
+    size_t now = vrv_producers_count(log->producers);
+    vrv__log_count_producers(log, before);
+    bool too_many = now > VRV_LOG_PRODUCERS_MAX ||
+        (now > VRV_LOG_PRODUCERS_MIN &&
+            atomic_load(&log->env->producers) > log->env->producers_max);
+    if (now <= before || !too_many)
+        return;
+    (void)vrv_producers_shrink(&log->producers, now - now / 8 - 1);
+    vrv__log_count_producers(log, now);
+}
+
+void
+vrv_log_expire_producers(struct vrv_log *log, int64_t before_ms)
+{
+    vrv_lock(&log->lock);
+    size_t before = vrv_producers_count(log->producers);
+    (void)vrv_producers_expire(&log->producers, before_ms);
+    vrv__log_count_producers(log, before);
+    vrv_unlock(&log->lock);
+}
+
 struct vrv_log_offsets
 vrv_log_offsets(struct vrv_log *log)
 {
@@ -121,6 +166,29 @@ vrv_log_offsets(struct vrv_log *log)
         o.bytes += log->segs[i]->size;
     vrv_unlock(&log->lock);
     return o;
+}
+
+void
+vrv_log_epoch_end(struct vrv_log *log, int32_t epoch, int32_t *found, int64_t *end)
+{
+    vrv_lock(&log->lock);
+    int32_t newest = vrv_epochs_newest(&log->epochs);
+    if (epoch > newest && epoch <= log->epoch) {
+        *found = epoch < log->epoch && newest >= 0 ? newest : epoch;
+        *end = log->end;
+    } else {
+        vrv_epochs_end_of(&log->epochs, epoch, log->end, found, end);
+    }
+    vrv_unlock(&log->lock);
+}
+
+int32_t
+vrv_log_epoch_at(struct vrv_log *log, int64_t offset)
+{
+    vrv_lock(&log->lock);
+    int32_t epoch = vrv_epochs_at(&log->epochs, offset);
+    vrv_unlock(&log->lock);
+    return epoch;
 }
 
 /* ---- the ring ---- */
@@ -164,16 +232,31 @@ vrv__ring_push(struct vrv_ring *r, struct vrv_entry *en)
     r->v[r->end++ & (r->cap - 1)] = en;
 }
 
+/* An idle partition holds no ring. */
+static void
+ring_shrink(struct vrv_ring *r)
+{
+    if (r->first < r->end)
+        return;
+    free(r->v);
+    r->v = NULL;
+    r->cap = 0;
+}
+
 void
 vrv__ring_pop(struct vrv_ring *r)
 {
     VRV_ASSERT(r->first < r->flushed);
     r->first++;
-    if (r->first == r->end) { /* idle: an idle partition holds no ring */
-        free(r->v);
-        r->v = NULL;
-        r->cap = 0;
-    }
+    ring_shrink(r);
+}
+
+void
+vrv__ring_cut(struct vrv_ring *r, uint64_t number)
+{
+    VRV_ASSERT(r->flushed == r->end && number >= r->first && number <= r->end);
+    r->flushed = r->committed = r->end = number;
+    ring_shrink(r);
 }
 
 /* ---- segments ---- */

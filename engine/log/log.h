@@ -59,6 +59,19 @@ struct vrv_ring {
     uint64_t first, flushed, committed, end; /* entry numbers: first <= flushed <= ... */
 };
 
+enum vrv_cut_state { VRV_CUT_WANTED, VRV_CUT_FAILED, VRV_CUT_APPLIED, VRV_CUT_DONE };
+
+/* A log that is being cut back at its end (log_cut.c). */
+struct vrv_cut {
+    enum vrv_cut_state state;
+    struct vrv_err err; /* why it failed */
+    int64_t to;        /* the end that was asked for */
+    bool unseals;      /* what is kept of a segment that was sealed: the base of that */
+    int64_t kept_base;
+    int64_t *gone;     /* segments that are away: their files and records are to go */
+    uint32_t gone_n, gone_cap;
+};
+
 struct vrv_log {
     uint32_t magic;
     _Atomic uint32_t refs;
@@ -83,6 +96,7 @@ struct vrv_log {
     uint64_t seq_end;          /* one past its newest journal entry */
     int64_t unsynced;          /* records since the last group that was to be synced (interval) */
     struct vrv_waiter *waiters;
+    struct vrv_cut *cut;       /* NULL, but while it is being truncated */
     struct vrv_list touched_link, flush_link; /* guarded by env->lock */
     bool touched;              /* guarded by lock: is it in env->touched? */
     void *face;                /* the library's handle for it; the library's business */
@@ -99,6 +113,13 @@ void vrv_log_set_config(struct vrv_log *log, struct vrv_log_config *config);
 /* A new epoch from the metastore; what is appended from now on carries it. */
 void vrv_log_set_epoch(struct vrv_log *log, int32_t epoch);
 
+/* Producers that one partition remembers at most.  As bytes they must fit into the one value that a
+ * checkpoint keeps of a log, and leave room there. */
+enum { VRV_LOG_PRODUCERS_MAX = 5000, VRV_LOG_PRODUCERS_MIN = 5 };
+
+/* Forget producers whose newest record is older. */
+void vrv_log_expire_producers(struct vrv_log *log, int64_t before_ms);
+
 struct vrv_log_offsets {
     int64_t start, hw, end;
     int32_t epoch;
@@ -106,6 +127,12 @@ struct vrv_log_offsets {
     uint32_t segments;
 };
 struct vrv_log_offsets vrv_log_offsets(struct vrv_log *log);
+
+/* OffsetForLeaderEpoch: the largest epoch <= `epoch` and where it ends, as in vrv_epochs_end_of.  The
+ * log's own epoch counts also while it has no records. */
+void vrv_log_epoch_end(struct vrv_log *log, int32_t epoch, int32_t *found, int64_t *end);
+/* Which epoch wrote the record at `offset`; -1 when unknown. */
+int32_t vrv_log_epoch_at(struct vrv_log *log, int64_t offset);
 
 /* ---- append (log_append.c) ---- */
 
@@ -136,11 +163,38 @@ int vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t,
     struct vrv_err *e) VRV_MUST_CHECK;
 /* Close the open segment, so that it gets sealed; nothing happens when it is empty. */
 void vrv_log_roll(struct vrv_log *log);
-/* Roll when the open segment is older than its age limit. */
+/* Roll when the open segment is older than its age limit, or all that it holds may be deleted. */
 void vrv_log_roll_if_old(struct vrv_log *log, int64_t now_ms);
 
 /* Called by the journal's callbacks: entries first to last belong to this log. */
 void vrv_log_committed(struct vrv_log *log, struct vrv_entry *first, struct vrv_entry *last);
+
+/* ---- truncation (log_cut.c) ----
+ *
+ * What a log holds at and behind an offset goes, for good: where its ownership was lost, and the
+ * new owner never saw it.  It is done as part of a checkpoint, and until then nothing can be
+ * appended. */
+
+/* 0: the log ends at or below `offset`, durably.  Else it is set going (*begun), or on its way:
+ * AGAIN, ask again behind the next checkpoint; only who has heard of the end lets appends go on.  A
+ * batch that `offset` lies within goes as a whole.  RANGE below the start; CORRUPT, IO, NOMEM when
+ * the segment that is to be cut can't be read, nothing is changed then; NOTFOUND. */
+int vrv_log_truncate(struct vrv_log *log, int64_t offset, bool *begun, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* Is it to be cut?  Nothing is appended from then on. */
+bool vrv_log_is_cut(struct vrv_log *log);
+/* All is committed, written and synced: cut it, in memory; *out is the state that goes with it.
+ * Done again it gives the same.  False: it failed, the log is as it was. */
+bool vrv_log_cut(struct vrv_log *log, uint8_t **out, size_t *n);
+/* The bases of the segments that are away (malloc'd; *n is 0 for none). */
+void vrv_log_capture_gone(const struct vrv_log *log, uint8_t **out, size_t *n);
+/* They were away when the engine stopped: their records don't count.  Before all other restores. */
+int vrv_log_restore_gone(struct vrv_log *log, const uint8_t *in, size_t n, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* Their files and records are deleted. */
+void vrv_log_cut_done(struct vrv_log *log);
+/* Nobody is going to ask. */
+void vrv_log_cut_forget(struct vrv_log *log);
 
 /* ---- to the segments (log_flush.c); flusher only ---- */
 
@@ -165,11 +219,12 @@ struct vrv_waiter {
     uint64_t min_bytes, have;
     int64_t deadline_ns;
     uint32_t heap_at;        /* place among the deadlines */
-    int status;              /* 0: enough is there; TIMEDOUT; CANCELLED; NOTFOUND */
+    int status;              /* 0: enough is there; TIMEDOUT; CANCELLED; NOTFOUND; RANGE: the log
+                              * was cut back, look again */
 };
 
 /* Post w when at least min_bytes are committed at and after `offset` (at once if so now), or at the
- * deadline (of the monotonic clock; INT64_MAX: none), or when the log goes away. */
+ * deadline (of the monotonic clock; INT64_MAX: none), or when the log goes away or is cut. */
 void vrv_log_wait(struct vrv_log *log, struct vrv_waiter *w, int64_t offset, uint64_t min_bytes,
     int64_t deadline_ns);
 /* Post it now with CANCELLED, unless it is posted already.  w must not have been taken from its

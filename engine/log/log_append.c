@@ -75,6 +75,9 @@ judge(struct vrv_append *a, struct part *p, struct vrv_err *e)
 
     if (log->gone)
         return vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
+    int cut = vrv__log_check_cut(log, e);
+    if (cut < 0)
+        return cut;
     if (a->leader_epoch >= 0 && a->leader_epoch != log->epoch)
         return vrv_err_set(e, a->leader_epoch < log->epoch ? VRV_E_EPOCH_OLD : VRV_E_EPOCH_NEW,
             "the request says leader epoch %" PRId32 ", the partition has %" PRId32,
@@ -217,7 +220,7 @@ assign(struct vrv_append *a, struct part *p)
     log->end = en->last + 1;
     vrv_epochs_add(&log->epochs, log->epoch, en->base);
     if (p->b.producer_id >= 0)
-        vrv_producers_update(&log->producers, &p->b);
+        vrv__log_note_producer(log, &p->b);
     vrv__ring_push(&log->ring, en);
     vrv__log_touch(log);
 }
@@ -380,9 +383,10 @@ vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t, str
     vrv_lock(&log->lock);
     if (offset == -1)
         offset = log->hw;
+    rc = vrv__log_check_cut(log, e);
     if (log->gone)
         rc = vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
-    else if (offset < 0 || offset > log->hw)
+    else if (rc == 0 && (offset < 0 || offset > log->hw))
         rc = vrv_err_set(e, VRV_E_RANGE,
             "records can be deleted up to offset %" PRId64 ", not to %" PRId64, log->hw, offset);
     if (rc == 0) {
@@ -427,12 +431,25 @@ vrv_log_roll(struct vrv_log *log)
     vrv_unlock(&log->lock);
 }
 
+/* Only sealed segments can be deleted: without this a log that gets little would keep its records for
+ * segment.ms.  Where all that comes is old already, not a segment for every look. */
+static bool
+holds_back_retention(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_ms)
+{
+    const int64_t often = (int64_t)5 * 60 * 1000;
+    int64_t ms = log->config->retention_ms;
+
+    return now_ms - s->created_ms >= (ms < often ? ms : often) &&
+        vrv__log_is_expired(log, s, now_ms);
+}
+
 void
 vrv_log_roll_if_old(struct vrv_log *log, int64_t now_ms)
 {
     vrv_lock(&log->lock);
     const struct vrv_seg *s = vrv__log_open_seg(log);
-    bool old = s != NULL && s->size > 0 && open_seg_is_old(log, s, now_ms);
+    bool old = s != NULL && s->size > 0 &&
+        (open_seg_is_old(log, s, now_ms) || holds_back_retention(log, s, now_ms));
     vrv_unlock(&log->lock);
     if (old)
         vrv_log_roll(log);

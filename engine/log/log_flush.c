@@ -154,12 +154,24 @@ vrv_log_take_dead(struct vrv_log *log)
     if (log->seg_n > 0 && log->segs[0]->state == VRV_SEG_SEALED &&
         (log->gone || log->segs[0]->next <= log->start)) {
         s = log->segs[0];
+        vrv_seg_drop(s);
         log->seg_n--;
         for (uint32_t i = 0; i < log->seg_n; i++)
             log->segs[i] = log->segs[i + 1];
     }
     vrv_unlock(&log->lock);
     return s;
+}
+
+/* A client's clock may be ahead: the time of append bounds the record's time (L13).  Records may have
+ * no time at all, or it is not known yet. */
+bool
+vrv__log_is_expired(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_ms)
+{
+    bool known = s->flushed == s->size && s->max_ts >= 0;
+    int64_t newest = known && s->max_ts < s->last_ms ? s->max_ts : s->last_ms;
+
+    return log->config->retention_ms >= 0 && now_ms - newest > log->config->retention_ms;
 }
 
 /* Sealed segments from the front, as long as they are too old or the rest is big enough. */
@@ -177,10 +189,7 @@ vrv_log_retention_start(struct vrv_log *log, int64_t now_ms)
 
         if (s->state != VRV_SEG_SEALED)
             break;
-        /* A client's clock may be ahead: the time of append bounds the record's time (L13).  Records
-         * may have no time at all. */
-        int64_t newest = s->max_ts >= 0 && s->max_ts < s->last_ms ? s->max_ts : s->last_ms;
-        bool old = c->retention_ms >= 0 && now_ms - newest > c->retention_ms;
+        bool old = vrv__log_is_expired(log, s, now_ms);
         bool big = c->retention_bytes >= 0 && total - s->size >= (uint64_t)c->retention_bytes;
         if (!old && !big)
             break;

@@ -9,6 +9,8 @@ enum { VRV_LOG_MAGIC = 0x4c4f4756 };
 
 void vrv__ring_push(struct vrv_ring *r, struct vrv_entry *en);
 void vrv__ring_pop(struct vrv_ring *r);
+/* Entries from `number` on leave it; all of them are flushed. */
+void vrv__ring_cut(struct vrv_ring *r, uint64_t number);
 
 /* All with log->lock held. */
 struct vrv_seg *vrv__log_open_seg(const struct vrv_log *log);
@@ -16,10 +18,22 @@ void vrv__log_add_seg(struct vrv_log *log, struct vrv_seg *s);
 void vrv__log_touch(struct vrv_log *log);
 void vrv__log_want_flush(struct vrv_log *log);
 void vrv__log_close_open_seg(struct vrv_log *log);
+/* Is all of it older than retention.ms? */
+bool vrv__log_is_expired(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_ms);
+/* Remember the producer of a batch that was appended, and make room for it. */
+void vrv__log_note_producer(struct vrv_log *log, const struct vrv_batch *b);
+/* The table of producers had `before` of them. */
+void vrv__log_count_producers(struct vrv_log *log, size_t before);
 /* Give a batch its place: rolls first when `roll`; sets pos and seg_base of the entry. */
 void vrv__log_place(struct vrv_log *log, struct vrv_entry *en, bool roll);
 /* So many bytes more are committed: take the waiters that are satisfied now, as a chain. */
 struct vrv_waiter *vrv__log_take_ready(struct vrv_log *log, uint64_t bytes);
+/* All waiters, as a chain, with this status. */
+struct vrv_waiter *vrv__log_take_all(struct vrv_log *log, int status);
+/* AGAIN while it is being truncated. */
+int vrv__log_check_cut(const struct vrv_log *log, struct vrv_err *e) VRV_MUST_CHECK;
+/* The log's state as bytes (malloc'd). */
+void vrv__log_state(const struct vrv_log *log, uint8_t **out, size_t *n);
 /* No lock is held. */
 void vrv__waiters_post(struct vrv_waiter *chain);
 

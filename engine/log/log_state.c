@@ -89,13 +89,11 @@ get_seg(struct vrv_log *log, const uint8_t *p, struct vrv_err *e)
 /* ---- capture ---- */
 
 void
-vrv_log_capture(struct vrv_log *log, uint8_t **out, size_t *n, uint64_t *seq)
+vrv__log_state(const struct vrv_log *log, uint8_t **out, size_t *n)
 {
     uint8_t *prod = NULL;
     size_t prod_n = 0;
 
-    vrv_lock(&log->lock);
-    log->touched = false;
     const struct vrv_seg *open = vrv__log_open_seg(log);
     size_t epochs_n = vrv_epochs_encoded(&log->epochs);
     vrv_producers_encode(log->producers, &prod, &prod_n);
@@ -113,11 +111,19 @@ vrv_log_capture(struct vrv_log *log, uint8_t **out, size_t *n, uint64_t *seq)
     vrv_epochs_encode(&log->epochs, p + STATE_FIXED);
     if (prod_n > 0)
         memcpy(p + STATE_FIXED + epochs_n, prod, prod_n);
-    *seq = log->seq_end;
-    vrv_unlock(&log->lock);
     free(prod);
     *out = p;
     *n = STATE_FIXED + epochs_n + prod_n;
+}
+
+void
+vrv_log_capture(struct vrv_log *log, uint8_t **out, size_t *n, uint64_t *seq)
+{
+    vrv_lock(&log->lock);
+    log->touched = false;
+    vrv__log_state(log, out, n);
+    *seq = log->seq_end;
+    vrv_unlock(&log->lock);
 }
 
 void
@@ -157,12 +163,26 @@ restore_seg(struct vrv_log *log, const uint8_t *in, bool sealed, struct vrv_err 
     return 0;
 }
 
+/* Truncation had taken it out of the log. */
+static bool
+is_gone(const struct vrv_log *log, int64_t base)
+{
+    const struct vrv_cut *c = log->cut;
+
+    for (uint32_t i = 0; c != NULL && i < c->gone_n; i++)
+        if (c->gone[i] == base)
+            return true;
+    return false;
+}
+
 int
 vrv_log_restore_sealed(struct vrv_log *log, const uint8_t *in, size_t n, struct vrv_err *e)
 {
     if (n != VRV_SEG_RECORD)
         return vrv_err_set(
             e, VRV_E_CORRUPT, "a segment's record has %zu bytes, expected %d", n, VRV_SEG_RECORD);
+    if (is_gone(log, (int64_t)vrv_get_le64(in)))
+        return 0;
     return restore_seg(log, in, true, e);
 }
 
@@ -214,8 +234,9 @@ vrv_log_restore_state(struct vrv_log *log, const uint8_t *in, size_t n, struct v
     if (prod_n != n - STATE_FIXED - used)
         return vrv_err_set(e, VRV_E_CORRUPT, "a log's state has %zu bytes of producers, not %zu",
             n - STATE_FIXED - used, prod_n);
-    return prod_n == 0 ? 0
-                       : vrv_producers_decode(&log->producers, in + STATE_FIXED + used, prod_n, e);
+    rc = vrv_producers_decode(&log->producers, in + STATE_FIXED + used, prod_n, e);
+    vrv__log_count_producers(log, 0);
+    return rc;
 }
 
 /* ---- replay ---- */
@@ -295,7 +316,7 @@ replay_batch(struct vrv_log *log, struct vrv_entry *en, struct vrv_err *e)
     if (b.leader_epoch > log->epoch)
         log->epoch = b.leader_epoch;
     if (b.producer_id >= 0)
-        vrv_producers_update(&log->producers, &b);
+        vrv__log_note_producer(log, &b);
     vrv__ring_push(&log->ring, en);
     log->ring.committed++;
     const struct vrv_seg *s = seg_with_base(log, en->seg_base);
@@ -316,6 +337,10 @@ vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, uint64_t seq_end, stru
     int rc = 0;
 
     vrv_lock(&log->lock);
+    if (seq_end == 0 && (rc = vrv__log_check_cut(log, e)) < 0) {
+        vrv_unlock(&log->lock);
+        return rc;
+    }
     if (seq_end == 0 || en->seq >= log->state_seq) {
         if (seq_end > log->seq_end)
             log->seq_end = seq_end;

@@ -220,21 +220,28 @@ vrv_log_expire_waiters(struct vrv_log_env *env, int64_t now_ns)
     return next;
 }
 
-void
-vrv_log_retire(struct vrv_log *log)
+struct vrv_waiter *
+vrv__log_take_all(struct vrv_log *log, int status)
 {
     struct vrv_waiter *chain = NULL;
 
-    vrv_lock(&log->lock);
-    log->gone = true;
     while (log->waiters != NULL) {
         struct vrv_waiter *w = log->waiters;
 
         unlink_waiter(log, w);
-        w->status = VRV_E_NOTFOUND;
+        w->status = status;
         w->next = chain;
         chain = w;
     }
+    return chain;
+}
+
+void
+vrv_log_retire(struct vrv_log *log)
+{
+    vrv_lock(&log->lock);
+    log->gone = true;
+    struct vrv_waiter *chain = vrv__log_take_all(log, VRV_E_NOTFOUND);
     vrv_unlock(&log->lock);
     vrv__waiters_post(chain);
 }

@@ -218,6 +218,12 @@ vrv_producers_check(const struct vrv_producers *p, const struct vrv_batch *b, in
     return VRV_PRODUCER_DUPLICATE;
 }
 
+static bool
+follows(const struct producer *pr, const struct vrv_batch *b)
+{
+    return pr->n == 0 || b->base_seq < 0 || b->base_seq == vrv_seq_add(last_seq_of(pr), 1);
+}
+
 static void
 ring_push(struct producer *pr, const struct vrv_batch *b)
 {
@@ -259,7 +265,7 @@ vrv_producers_update(struct vrv_producers **p, const struct vrv_batch *b)
     } else if (marker && b->producer_epoch < pr->epoch) {
         return;
     }
-    if (pr->epoch != b->producer_epoch) {
+    if (pr->epoch != b->producer_epoch || (!marker && !follows(pr, b))) {
         pr->epoch = b->producer_epoch;
         pr->n = 0;
     }
@@ -308,6 +314,42 @@ size_t
 vrv_producers_expire(struct vrv_producers **p, int64_t before_ms)
 {
     return sweep(p, is_fresh, before_ms);
+}
+
+static bool
+is_at_or_above(struct producer *pr, int64_t offset)
+{
+    return pr->last_offset >= offset;
+}
+
+static int
+by_number(const void *pa, const void *pb)
+{
+    int64_t a = *(const int64_t *)pa, b = *(const int64_t *)pb;
+
+    return a < b ? -1 : a > b;
+}
+
+size_t
+vrv_producers_shrink(struct vrv_producers **pp, size_t keep)
+{
+    const struct vrv_producers *p = *pp;
+
+    VRV_ASSERT(keep > 0);
+    if (p == NULL || p->n <= keep)
+        return 0;
+    VRV_CHECK(p, TABLE_MAGIC);
+
+    int64_t *newest = vrv_mem_zero(p->n * sizeof(*newest));
+
+    for (uint32_t i = 0; i < p->n; i++)
+        newest[i] = p->v[i]->last_offset;
+    qsort(newest, p->n, sizeof(*newest), by_number);
+
+    int64_t oldest_kept = newest[p->n - keep];
+
+    free(newest);
+    return sweep(pp, is_at_or_above, oldest_kept);
 }
 
 static bool

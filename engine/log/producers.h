@@ -32,12 +32,19 @@ int vrv_producers_check(const struct vrv_producers *p, const struct vrv_batch *b
 
 /* Remember a batch that was appended (or is replayed; then no rule is checked, but a batch at or
  * below the last one known changes nothing, so replaying twice is harmless).  b->base_offset is
- * the assigned one.  Creates the table on first use. */
+ * the assigned one.  Creates the table on first use.
+ *
+ * One whose sequence doesn't follow was let in because its producer was not known then (any more):
+ * what a copy older than that still knows of the producer is forgotten here, too.  Else a crash
+ * would bring back batches that new ones, of a sequence that began anew, are taken for. */
 void vrv_producers_update(struct vrv_producers **p, const struct vrv_batch *b);
 
 /* Forget producers whose newest batch has a max timestamp before `before_ms` (Kafka's
  * producer.id.expiration.ms).  Returns how many. */
 size_t vrv_producers_expire(struct vrv_producers **p, int64_t before_ms);
+
+/* Forget all but the `keep` producers whose newest batches lie highest.  Returns how many. */
+size_t vrv_producers_shrink(struct vrv_producers **p, size_t keep);
 
 /* Forget all that lies at or above `offset`.  A producer whose newest batches go falls back to its
  * older ones; with none left it is forgotten. */

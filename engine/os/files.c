@@ -53,7 +53,9 @@ vrv_files_get(struct vrv_files *fs, struct vrv_file_slot *slot, const char *path
         VRV_ASSERT(slot->users == 0);
         slot_close(fs, slot);
     }
-    if (slot->f == NULL) {
+    if (slot->f == NULL && slot->ended) {
+        rc = vrv_err_set(e, VRV_E_NOTFOUND, "%s is not this file any more", path);
+    } else if (slot->f == NULL) {
         make_room(fs);
         rc = vrv_vfs_open(fs->vfs, path, flags, &slot->f, e);
         if (rc == VRV_E_READONLY && reader) { /* sealed since the caller looked */
@@ -95,6 +97,14 @@ vrv_files_renew(struct vrv_files *fs, struct vrv_file_slot *slot)
         slot_close(fs, slot);
     else
         slot->stale = true;
+    vrv_unlock(&fs->lock);
+}
+
+void
+vrv_files_end(struct vrv_files *fs, struct vrv_file_slot *slot)
+{
+    vrv_lock(&fs->lock);
+    slot->ended = true;
     vrv_unlock(&fs->lock);
 }
 

@@ -31,6 +31,7 @@ struct vrv_file_slot {
     unsigned flags; /* it was opened with */
     unsigned users;
     bool stale;     /* its name leads to another file now: close it when nobody uses it */
+    bool ended;     /* its name leads to nothing, or to another's file: it is not opened again */
 };
 
 void vrv_files_init(struct vrv_files *fs, struct vrv_vfs *vfs, unsigned max);
@@ -45,6 +46,8 @@ void vrv_files_put(struct vrv_files *fs, struct vrv_file_slot *slot);
 /* Another file was put under its name: who gets it from now on gets that one, but while others
  * still use the old one. */
 void vrv_files_renew(struct vrv_files *fs, struct vrv_file_slot *slot);
+/* Its file is about to lose its name: while it is open it can be used, then NOTFOUND. */
+void vrv_files_end(struct vrv_files *fs, struct vrv_file_slot *slot);
 /* Close it; not in use. */
 void vrv_files_clear(struct vrv_files *fs, struct vrv_file_slot *slot);
 

@@ -233,6 +233,10 @@ scan_log(struct vrv_log *log, bool largest, struct best *best, struct vrv_err *e
             rc = scan_batch(p.bytes, p.n, from, largest, best, e);
         else if (p.seg != NULL && p.max_ts >= wanted(best, largest))
             rc = scan_segment(&p, from, largest, best, e);
+        if (rc < 0 && p.seg != NULL && atomic_load(&p.seg->dropped)) {
+            p.upto = from; /* deleted or cut meanwhile: ask the log again */
+            rc = 0;
+        }
         part_fini(&p);
         if (rc < 0 || (rc > 0 && !largest))
             break;

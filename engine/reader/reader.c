@@ -141,8 +141,12 @@ vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e)
         if (rc <= 0)
             return rc;
         rc = read_segment(seg, &v, r, e);
-        /* "Not here" continues behind what this segment held (L3). */
-        from = v.next > from ? v.next : from + 1;
+        if (rc < 0 && atomic_load(&seg->dropped)) { /* deleted or cut meanwhile */
+            from = r->offset;
+            rc = 0;
+        } else { /* "not here" continues behind what this segment held (L3) */
+            from = v.next > from ? v.next : from + 1;
+        }
         vrv_seg_unref(seg);
         if (rc != 0)
             return rc < 0 ? rc : 0;
@@ -172,6 +176,9 @@ vrv_slice_load(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *
     ssize_t got = vrv_seg_pread(s->seg, slab->data, s->n, s->pos, VRV_READ_DONTCACHE, e);
     if (got != (ssize_t)s->n) {
         vrv_slab_unref(slab);
+        if (atomic_load(&s->seg->dropped))
+            return vrv_err_set(e, VRV_E_RANGE, "the records of segment %" PRId64
+                " were deleted while they were read", s->seg->base);
         return got < 0 ? (int)got
                        : vrv_err_set(e, VRV_E_CORRUPT, "segment %" PRId64 " ends at byte %" PRIu64,
                              s->seg->base, s->pos + (uint64_t)got);

@@ -82,6 +82,15 @@ vrv_seg_unref(struct vrv_seg *s)
     free(s);
 }
 
+void
+vrv_seg_drop(struct vrv_seg *s)
+{
+    vrv_files_end(s->files, &s->data);
+    vrv_files_end(s->files, &s->index);
+    atomic_store(&s->index_state, VRV_INDEX_BAD); /* nobody is to rebuild it under that name */
+    atomic_store(&s->dropped, true);
+}
+
 /* ---- opening ---- */
 
 /* Until it is sealed, a segment's files are open for writing, whoever asks first. */

@@ -60,6 +60,7 @@ struct vrv_seg {
     bool made, index_made;  /* the file is there, and is what we know of it */
     bool dirty, index_dirty; /* written since the last sync */
     bool fresh;             /* a name is not synced yet */
+    _Atomic bool dropped;   /* its log has let go of it: who fails to read it asks the log again */
     _Atomic(enum vrv_index_state) index_state;
     struct vrv_files *files;
     struct vrv_file_slot data, index;
@@ -77,6 +78,9 @@ struct vrv_seg *vrv_seg_new(struct vrv_files *files, const struct vrv_log_id *id
     int64_t created_ms);
 struct vrv_seg *vrv_seg_ref(struct vrv_seg *s);
 void vrv_seg_unref(struct vrv_seg *s); /* NULL is fine */
+/* It leaves its log, and its files are going to.  Readers may use what they have open; nothing
+ * that gets the same name later is taken for it. */
+void vrv_seg_drop(struct vrv_seg *s);
 
 /* What writing changes: computed without the lock, put in place under it. */
 struct vrv_seg_written {
@@ -133,6 +137,12 @@ void vrv_seg_file_put(struct vrv_seg *s);
  * in *seal (but entries: 0).  Stops at the first damage: CORRUPT, *seal is of what is before. */
 int vrv_seg_check(struct vrv_seg *s, uint64_t size, struct vrv_seal *seal, struct vrv_err *e)
     VRV_MUST_CHECK;
+/* What of a written segment lies before the first batch that reaches `offset`: *kept is a closed
+ * segment of that (one reference), or NULL when it is nothing; *end is where it ends: at `offset`,
+ * or where that batch begins.  No file is changed: the first writing to *kept cuts the
+ * data, and makes the index anew.  CORRUPT, IO. */
+int vrv_seg_cut(struct vrv_seg *s, int64_t offset, struct vrv_seg **kept, int64_t *end,
+    struct vrv_err *e) VRV_MUST_CHECK;
 /* Write the index of a sealed segment anew from the data, under the same name, at once durable.
  * It gets s->index_n entries; they are the ones that writing made when the interval is the one
  * that was used then.  CORRUPT when the data is not what s says. */

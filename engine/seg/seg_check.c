@@ -54,6 +54,56 @@ vrv_seg_check(struct vrv_seg *s, uint64_t size, struct vrv_seal *seal, struct vr
     return rc;
 }
 
+/* ---- the part before an offset ---- */
+
+static uint32_t
+interval_of(const struct vrv_seg *s)
+{
+    return s->interval >= 0 ? (uint32_t)s->interval : INTERVAL_DEFAULT;
+}
+
+static struct vrv_seg *
+kept_part(const struct vrv_seg *s, const struct vrv_seg_written *w)
+{
+    struct vrv_seg *kept = vrv_seg_new(s->files, &s->log, s->base, s->created_ms);
+
+    kept->last_ms = s->last_ms;
+    kept->interval = s->interval;
+    vrv_seg_apply(kept, w);
+    kept->size = w->flushed;
+    kept->next = w->flushed_next;
+    kept->state = VRV_SEG_CLOSED;
+    kept->index_state = VRV_INDEX_BAD; /* its entries were written with what goes */
+    return kept;
+}
+
+int
+vrv_seg_cut(struct vrv_seg *s, int64_t offset, struct vrv_seg **kept, int64_t *end,
+    struct vrv_err *e)
+{
+    struct vrv_seg_written w = written_none(s);
+    struct vrv_index_entry unused;
+    struct vrv_seg_walk k;
+    struct vrv_batch b;
+    int rc;
+
+    *kept = NULL;
+    *end = offset;
+    vrv_seg_walk_init(&k, s, s->flushed);
+    while ((rc = vrv_seg_walk_next(&k, &b, e)) > 0 && vrv_batch_last_offset(&b) < offset) {
+        w.index_n += vrv__seg_note(&w, &b, interval_of(s), &unused);
+        w.crc = k.crc;
+    }
+    vrv_seg_walk_fini(&k);
+    if (rc < 0)
+        return rc;
+    if (rc > 0 && b.base_offset < offset)
+        *end = b.base_offset;
+    if (w.flushed > 0)
+        *kept = kept_part(s, &w);
+    return 0;
+}
+
 /* ---- making an index ---- */
 
 struct filler {
@@ -135,12 +185,6 @@ fill_index(struct vrv_seg *s, struct vrv_file *f, const struct source *src, stru
     seal_of(s, &k, &w, seal);
     vrv_seg_walk_fini(&k);
     return rc;
-}
-
-static uint32_t
-interval_of(const struct vrv_seg *s)
-{
-    return s->interval >= 0 ? (uint32_t)s->interval : INTERVAL_DEFAULT;
 }
 
 static int

@@ -71,10 +71,10 @@ take_key(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
 static int
 search(struct search *s, struct vrv_metastore *states, struct vrv_err *e)
 {
-    static const char *const kind[] = { "state/", "open/", "seal/" };
+    static const char *const kind[] = { "state/", "open/", "seal/", "gone/" };
     int rc = 0;
 
-    for (size_t i = 0; i < 3 && rc >= 0; i++) {
+    for (size_t i = 0; i < 4 && rc >= 0; i++) {
         s->done = false;
         vrv_meta_range(states, kind[i], take_key, s);
         while (rc >= 0 && !s->done)

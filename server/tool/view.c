@@ -126,7 +126,9 @@ load_key(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
         vrv_uuid_text(&id.topic, hex);
         vl = push(l->v, hex, vrv_log_new(&l->v->env, &id, l->v->config, 0));
     }
-    if (kv->key[0] == 'o')
+    if (kv->key[0] == 'g')
+        rc = vrv_log_restore_gone(vl->log, kv->value, kv->value_len, &e);
+    else if (kv->key[0] == 'o')
         rc = vrv_log_restore_open(vl->log, kv->value, kv->value_len, &e);
     else if (kv->key[1] == 'e')
         rc = vrv_log_restore_sealed(vl->log, kv->value, kv->value_len, &e);
@@ -139,13 +141,13 @@ load_key(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
 static void
 read_states(struct view *v, struct tool *t, const struct trouble *tr)
 {
-    static const char *const kind[] = { "seal/", "open/", "state/" };
+    static const char *const kind[] = { "gone/", "seal/", "open/", "state/" };
     struct vrv_metastore *m = NULL;
     struct vrv_err e = { 0 };
     uint64_t cut;
     int rc = vrv_metalog_open(&m, t->vfs, "checkpoint", &cut, &e);
 
-    for (size_t i = 0; i < 3 && rc >= 0; i++) {
+    for (size_t i = 0; i < sizeof(kind) / sizeof(kind[0]) && rc >= 0; i++) {
         struct loading l = { .v = v, .tr = tr };
 
         vrv_meta_range(m, kind[i], load_key, &l);

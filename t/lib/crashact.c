@@ -132,6 +132,7 @@ static const struct {
     { act_whole_checkpoint, 1, false },
     { act_time, 2, false },
     { act_set_start, 2, false },
+    { act_truncate, 2, false },
     { act_roll, 2, false },
     { act_read, 2, false },
     { act_wait, 2, false },

@@ -205,6 +205,18 @@ act_append(struct sim *s)
         broken(s, "append refused: %s", e.msg);
 }
 
+/* Where producers expire a batch may be stored more than once, and a crash may leave the older one. */
+static size_t
+stored_at(const struct model *m, size_t newest, int64_t base)
+{
+    size_t i = m->n;
+
+    while (i-- > 0)
+        if (m->v[i].base == base && m->v[i].crc == m->v[newest].crc && !m->v[i].gone)
+            return i;
+    return newest;
+}
+
 void
 repeat(struct sim *s, int log, int producer)
 {
@@ -215,14 +227,16 @@ repeat(struct sim *s, int log, int producer)
     if (get_log(s, log) == NULL || m->last_batch[producer] == NULL ||
         !stage(s, &a, log, m->last_batch[producer], m->last_n[producer]))
         return;
-    struct rec *r = &m->v[m->last_rec[producer]];
     struct call *c = new_call(s);
     int rc = vrv_log_append(&a, 1, &c->t, NULL, &e);
+    if (rc == 0 && s->expires)
+        m->last_rec[producer] = stored_at(m, m->last_rec[producer], a.base_offset);
+    struct rec *r = &m->v[m->last_rec[producer]];
     bool below = r->last < vrv_log_offsets(a.log).start, gone = r->gone;
     if (rc < 0 && !expected_refusal(s, rc) && !(rc == VRV_E_SEQUENCE && (gone || m->was_lossy)))
         broken(s, "log %d: repetition refused: %s", log, e.msg);
     if (rc == 0 && (gone || a.base_offset != r->base)) {
-        if (!gone && !below)
+        if (!gone && !below && !s->expires)
             broken(s, "log %d: repetition of %" PRId64 " was appended at %" PRId64, log, r->base,
                 a.base_offset);
         note_append(s, c, log, &a, 0);
@@ -269,6 +283,52 @@ act_set_start(struct sim *s)
         broken(s, "log %d: delete-records refused: %s", log, e.msg);
 }
 
+/* ---- truncation ---- */
+
+/* Is one that was asked for over? */
+static void
+poll_cut(struct sim *s, int log)
+{
+    struct model *m = &s->m[log];
+    struct vrv_log_id id = log_id(s, log);
+    struct vrv_err e = { 0 };
+    int rc = vrv_engine_truncate(s->eng, &id, m->cut_to, &e);
+
+    if (rc == 0)
+        model_cut(s, log);
+    else if (rc != VRV_E_AGAIN && rc != VRV_E_STOPPED)
+        m->cutting = false; /* nothing was changed */
+    if (rc == VRV_E_RANGE && (m->retains || m->cut_to < m->start_asked))
+        return;
+    if (rc < 0 && !expected_refusal(s, rc))
+        broken(s, "log %d: truncation refused: %s", log, e.msg);
+}
+
+void
+poll_cuts(struct sim *s)
+{
+    for (int log = 0; log < LOGS; log++)
+        if (s->m[log].cutting && get_log(s, log) != NULL)
+            poll_cut(s, log);
+}
+
+void
+act_truncate(struct sim *s)
+{
+    int log = (int)pick(s, LOGS);
+    struct vrv_log *l = get_log(s, log);
+
+    if (l == NULL || s->m[log].cutting || pick(s, 4) != 0)
+        return;
+    struct vrv_log_offsets off = vrv_log_offsets(l);
+    uint64_t most = (uint64_t)(off.end - off.start) + 1;
+    if (pick(s, 4) != 0 && most > 12) /* a little, mostly */
+        most = 12;
+    s->m[log].cut_to = off.end - (int64_t)pick(s, most);
+    s->m[log].cutting = true;
+    poll_cut(s, log);
+}
+
 /* ---- what comes back ---- */
 
 /* What is synced is durable with all before it. */
@@ -288,6 +348,8 @@ acknowledged(struct sim *s, const struct call *c)
         struct model *m = &s->m[c->part[i].log];
         struct rec *r = &m->v[c->part[i].rec];
 
+        if (r->gone) /* truncated since; the answer to a repetition may have been on its way */
+            continue;
         r->fate = ACKED;
         if (!c->part[i].lossy)
             synced(m, c->part[i].rec);
@@ -354,6 +416,7 @@ take_done(struct sim *s)
             acknowledged(s, c);
         drop_call(s, c);
     }
+    poll_cuts(s);
     take_waiters(s);
 }
 

@@ -55,6 +55,34 @@ model_bytes(const struct model *m, int64_t offset, int64_t hw)
     return n;
 }
 
+void
+model_cut(struct sim *s, int log)
+{
+    struct model *m = &s->m[log];
+    struct vrv_log_offsets off = vrv_log_offsets(get_log(s, log));
+
+    m->cutting = false;
+    if (m->floor > off.end)
+        m->floor = off.end;
+    if (off.end > m->cut_to)
+        broken(s, "log %d: truncated to %" PRId64 ", it ends at %" PRId64, log, m->cut_to, off.end);
+    for (size_t i = 0; i < m->n; i++) {
+        struct rec *r = &m->v[i];
+
+        if (r->fate == ACKED && !r->gone && r->last < m->cut_to && r->last >= off.end)
+            broken(s, "log %d: truncated to %" PRId64 ", the batch at %" PRId64 " went, too", log,
+                m->cut_to, r->base);
+        r->gone |= r->last >= m->cut_to;
+    }
+}
+
+/* It may go, or have gone, by a truncation that is under way. */
+static bool
+is_cut(const struct model *m, const struct rec *r)
+{
+    return m->cutting && r->last >= m->cut_to;
+}
+
 /* ---- reading ---- */
 
 /* A reader may only see what was appended, and remembers it. */
@@ -158,7 +186,8 @@ check_scan(struct sim *s, int log, int64_t from, int64_t hw)
     for (size_t i = 0; i < m->n; i++) {
         const struct rec *r = &m->v[i];
 
-        if (r->fate == ACKED && !r->gone && r->last >= from && r->scan != s->scans)
+        if (r->fate == ACKED && !r->gone && !is_cut(m, r) && r->last >= from &&
+            r->scan != s->scans)
             broken(s, "log %d: the batch at %" PRId64 " is acknowledged, but reading from %" PRId64
                       " to %" PRId64 " passed it over", log, r->base, from, hw);
     }
@@ -231,6 +260,10 @@ judge(struct sim *s, int log, struct rec *r, int64_t start, struct atomics *a)
 
     if (r->gone)
         return;
+    if (!present && !below && is_cut(&s->m[log], r)) {
+        r->gone = true;
+        return;
+    }
     if (!present && !below) {
         if ((!r->lossy || r->settled) && r->fate == ACKED)
             broken(s, "log %d: acknowledged batch at %" PRId64 " is lost (start %" PRId64 ")", log,
@@ -276,10 +309,17 @@ check_log(struct sim *s, int log, struct atomics *a)
         return;
     }
     struct vrv_log_offsets off = vrv_log_offsets(l);
+    int64_t hw = scan(s, log, off.start);
+    /* The crash came while a truncation was under way: all of what it was to take is there, or
+     * none.  In a lossy log each may be lost, and offsets go on above the ceiling. */
+    if (m->cutting && off.end <= m->cut_to)
+        model_cut(s, log);
+    m->cutting = m->cutting && m->was_lossy;
     check_start(s, log, &off);
-    if (scan(s, log, off.start) >= 0)
+    if (hw >= 0)
         for (size_t i = 0; i < m->n; i++)
             judge(s, log, &m->v[i], off.start, a);
+    m->cutting = false;
 }
 
 /* Sealed files are for ever: not a byte more or less, and the checksum that was kept. */

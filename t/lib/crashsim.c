@@ -74,6 +74,9 @@ draw_engine(struct sim *s)
     o->open_files_max = 8;
     o->checkpoint_ms = 500;
     o->disk_reserve_bytes = 0;
+    s->expires = pick(s, 4) == 0;
+    if (s->expires)
+        o->producer_expiry_ms = 1 + (int64_t)pick(s, 2000);
 }
 
 static int
@@ -220,6 +223,7 @@ check_goes_on(struct sim *s)
         log++;
     if (log == LOGS || vrv_engine_error(s->eng, NULL) != 0 || simdisk_is_off(s->disk))
         return;
+    poll_cuts(s);
     bool staged = make_part(s, &ps, log);
     int rc = append(s, &ps, staged, &e);
     act_commit(s);

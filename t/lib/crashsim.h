@@ -3,17 +3,18 @@
  * must be there.
  *
  * One seed is one run: appends (also atomic ones over several logs, idempotent ones and repetitions),
- * rolls, delete-records, retention, topics that come, change, grow and go, readers that wait, time
- * passing, a disk that fills up, and the engine's steps in any order; how often each happens, and
- * the settings of engine and topics, are drawn per run.  The power fails at a random operation, or
- * only the process dies; the engine is thrown away, the disk decides what it kept, and after
- * recovery the model is held against what can be read:
+ * rolls, delete-records, truncation, retention, topics that come, change, grow and go, readers that
+ * wait, time passing, a disk that fills up, and the engine's steps in any order; how often each
+ * happens, and the settings of engine and topics, are drawn per run.  The power fails at a random
+ * operation, or only the process dies; the engine is thrown away, the disk decides what it kept, and
+ * after recovery the model is held against what can be read:
  *
  *   - what was acknowledged under `sync` is there, at its offset, byte for byte;
  *   - nothing is there that wasn't appended, and no offset changed its meaning;
  *   - a reader never saw more than survives (sync);
  *   - atomic appends are there as a whole or not at all;
- *   - an acknowledged delete-records stays;
+ *   - an acknowledged delete-records stays, and so does a truncation: one that a crash came before
+ *     has happened as a whole or not at all;
  *   - a repetition of an acknowledged batch gets the same offset;
  *   - recovering twice gives the same;
  *   - a deleted topic stays deleted, an altered or grown one is as it was left, a sealed segment is

@@ -38,6 +38,8 @@ struct model {
     int64_t floor;                    /* offsets below can't be given out again: seen or acked */
     bool lossy, was_lossy;            /* its policy now, or at any time */
     bool retains;                     /* the start may move by itself */
+    bool cutting;                     /* a truncation was asked for, */
+    int64_t cut_to;                   /* to here: what lies behind may be gone, or not yet */
     int32_t seq[PRODUCERS];           /* next sequence of each producer */
     int16_t epoch[PRODUCERS];
     uint8_t *last_batch[PRODUCERS];   /* the newest batch, to repeat it */
@@ -104,6 +106,7 @@ struct sim {
     unsigned weight[32];
     uint32_t atomics, scans;
     bool slab_each;   /* every append in a slab of its own: memory is short, eviction is busy */
+    bool expires;     /* producers are forgotten soon: a repetition may be stored again */
     bool full;        /* the disk was made too small, and since then no tending saw space */
     uint64_t struck;  /* faults that had struck when the current action began */
 };
@@ -125,7 +128,7 @@ bool expected_refusal(struct sim *s, int rc);
 void draw_weights(struct sim *s);
 void act(struct sim *s);
 action_fn act_alter, act_append, act_checkpoint, act_commit, act_flush, act_grow, act_prepare,
-    act_repeat, act_set_start, act_topic, act_wait;
+    act_repeat, act_set_start, act_topic, act_truncate, act_wait;
 void tend(struct sim *s);
 
 /* ---- topics */
@@ -143,6 +146,8 @@ bool make_part(struct sim *s, struct parts *ps, int log);
 int append(struct sim *s, struct parts *ps, bool staged, struct vrv_err *e);
 /* A client that heard nothing, or didn't listen, sends its last batch again. */
 void repeat(struct sim *s, int log, int producer);
+/* Truncations that were asked for: are they over? */
+void poll_cuts(struct sim *s);
 void drop_call(struct sim *s, struct call *c);
 void acknowledged(struct sim *s, const struct call *c);
 /* Hear what was posted. */
@@ -158,6 +163,8 @@ void model_read_times(struct sim *s, int log);
 /* Bytes of the batches from `offset` up to the hw. */
 uint64_t model_bytes(const struct model *m, int64_t offset, int64_t hw);
 void model_reset(struct model *m);
+/* The truncation is done: nothing behind it may be seen again. */
+void model_cut(struct sim *s, int log);
 /* After recovery: everything against everything. */
 void model_check(struct sim *s);
 

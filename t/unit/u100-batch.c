@@ -330,6 +330,59 @@ test_timestamps(void)
     free(p);
 }
 
+/* Its records can't be unpacked: who walks them sees that. */
+static void
+test_timestamps_unwalked(void)
+{
+    const int64_t t0 = 1700000000000;
+    struct vrv_batch_rules rules = lax;
+    struct vrv_err e = {0};
+    struct vrv_batch b;
+    size_t n;
+    uint8_t *p = golden("batch-gzip.bin", &n);
+
+    p[VRV_BATCH_HEADER] ^= 1;
+    fix_crc(p, n);
+    rules.ts_max = t0 + 7;
+    IS(vrv_batch_check(&b, p, n, &rules, NULL, &e), 0, "maxTimestamp shows that none is too new");
+    rules.ts_min = t0 - 1000;
+    IS(vrv_batch_check(&b, p, n, &rules, NULL, &e), VRV_E_BATCH,
+        "whether one is too old only the records show");
+    rules.ts_min = INT64_MIN;
+    rules.walk_records = true;
+    IS(vrv_batch_check(&b, p, n, &rules, NULL, &e), VRV_E_BATCH, "a strict topic looks anyway");
+    free(p);
+    p = golden("batch-gzip.bin", &n);
+    rules = lax;
+    rules.ts_max = t0 + 7;
+    vrv_put_be64(p + 35, (uint64_t)t0 + 8);
+    fix_crc(p, n);
+    IS(vrv_batch_check(&b, p, n, &rules, NULL, &e), VRV_E_TIMESTAMP,
+        "a maxTimestamp that is too new itself is refused");
+    IS_STR(e.msg, "maxTimestamp is 1700000000008, expected 1700000000007 or less, as in all its "
+                  "records", "and told from a record's");
+    free(p);
+}
+
+static void
+test_one_record(void)
+{
+    struct vrv_batch_rules rules = lax;
+    struct vrv_batch_builder w;
+    struct vrv_batch b;
+    const uint8_t *p;
+    size_t n;
+
+    vrv_batch_builder_init(&w);
+    vrv_batch_builder_add(&w, 100, NULL, -1, "v", 1, NULL, 0);
+    IS(vrv_batch_builder_finish(&w, VRV_CODEC_GZIP, &p, &n, NULL), 0, "one record");
+    rules.ts_min = 100;
+    IS(vrv_batch_check(&b, p, n, &rules, NULL, NULL), 0, "is as old as the header says");
+    rules.ts_min = 101;
+    IS(vrv_batch_check(&b, p, n, &rules, NULL, NULL), VRV_E_TIMESTAMP, "and may be too old");
+    vrv_batch_builder_fini(&w);
+}
+
 static void
 test_no_timestamp(void)
 {
@@ -407,6 +460,8 @@ main(void)
     test_size_and_crc();
     test_keys();
     test_timestamps();
+    test_timestamps_unwalked();
+    test_one_record();
     test_no_timestamp();
     test_append_time();
     test_stamp();

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/batch/build.h"
 #include "engine/batch/record.h"
 #include "t/lib/golden.h"
 #include "t/lib/tap.h"
@@ -267,6 +268,38 @@ test_bound(void)
     IS(vrv_unpacked_max(SIZE_MAX), 67108864, "whatever comes in");
 }
 
+/* Kafka knows no limit on either but the size of a batch. */
+static void
+test_no_other_limit(void)
+{
+    enum { RECORDS = 1200000, HEADERS = 3000 };
+    struct vrv_build_header h[HEADERS];
+    struct vrv_batch_builder w;
+    struct vrv_record_iter it;
+    struct vrv_record r = {0};
+    struct vrv_batch b;
+    const uint8_t *p;
+    size_t size;
+    int32_t n;
+
+    for (int i = 0; i < HEADERS; i++)
+        h[i] = (struct vrv_build_header){.key = "h", .value_len = -1};
+    vrv_batch_builder_init(&w);
+    vrv_batch_builder_add(&w, 1, NULL, -1, NULL, -1, h, HEADERS);
+    for (int i = 1; i < RECORDS; i++)
+        vrv_batch_builder_add(&w, 1, NULL, -1, NULL, -1, NULL, 0);
+    IS(vrv_batch_builder_finish(&w, VRV_CODEC_NONE, &p, &size, NULL), 0, "a batch of many records");
+    IS(vrv_batch_read(&b, p, size, NULL), 0, "is one");
+    IS(vrv_record_iter_init(&it, p, &b, NULL), 0, "and can be unpacked");
+    IS(vrv_record_next(&it, &r, NULL), 1, "the first record");
+    IS(r.header_count, HEADERS, "has as many headers as it likes");
+    for (n = 1; vrv_record_next(&it, &r, NULL) == 1;)
+        n++;
+    IS(n, RECORDS, "and all are there");
+    vrv_record_iter_fini(&it);
+    vrv_batch_builder_fini(&w);
+}
+
 int
 main(void)
 {
@@ -279,5 +312,6 @@ main(void)
     test_empty();
     test_last_delta_max();
     test_bound();
+    test_no_other_limit();
     return tap_done();
 }

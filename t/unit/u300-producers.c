@@ -232,6 +232,49 @@ test_expire(void)
     OK(p == NULL, "and the table with them");
 }
 
+/* The producer expired, and its client began anew with the same epoch: a copy in bytes that is older
+ * than that knows batches which look like the new ones. */
+static void
+test_replay_after_expiry(void)
+{
+    struct vrv_producers *p = NULL;
+    struct vrv_err e = {0};
+    int64_t first;
+
+    for (int i = 0; i < 4; i++)
+        append(&p, batch(1, 0, i, 1, i));
+    append(&p, batch(1, 0, 0, 1, 100));
+    IS(judge(p, batch(1, 0, 1, 1, 0), &first, &e), VRV_PRODUCER_NEW,
+        "what comes after a sequence that began anew is no repetition of what was before");
+    IS(judge(p, batch(1, 0, 0, 1, 0), &first, &e), VRV_PRODUCER_DUPLICATE,
+        "what began it is known");
+    IS(first, 100, "... as what it is now");
+    append(&p, batch(1, 0, 70, 2, 200));
+    IS(judge(p, batch(1, 0, 72, 1, 0), &first, &e), VRV_PRODUCER_NEW, "so it is behind a gap");
+    IS(judge(p, batch(1, 0, 0, 1, 0), &first, &e), VRV_E_SEQUENCE, "... and nothing before it");
+    vrv_producers_free(&p);
+}
+
+static void
+test_shrink(void)
+{
+    struct vrv_producers *p = NULL;
+    struct vrv_err e = {0};
+    int64_t first;
+
+    IS(vrv_producers_shrink(&p, 1), 0, "an empty table can't shrink");
+    for (int i = 0; i < 100; i++)
+        append(&p, batch(100 - i, 0, 0, 1, i));
+    append(&p, batch(100, 0, 1, 1, 200));
+    IS(vrv_producers_shrink(&p, 100), 0, "nor one that is small enough");
+    IS(vrv_producers_shrink(&p, 11), 89, "those go");
+    IS(vrv_producers_count(p), 11, "... and these stay:");
+    IS(judge(p, batch(100, 0, 1, 1, 0), &first, &e), VRV_PRODUCER_DUPLICATE, "the newest");
+    IS(judge(p, batch(10, 0, 0, 1, 0), &first, &e), VRV_PRODUCER_DUPLICATE, "the tenth to it");
+    IS(judge(p, batch(11, 0, 9, 1, 0), &first, &e), VRV_PRODUCER_NEW, "the next is forgotten");
+    vrv_producers_free(&p);
+}
+
 static void
 test_truncate(void)
 {
@@ -722,6 +765,8 @@ main(void)
     test_markers();
     test_replay();
     test_expire();
+    test_replay_after_expiry();
+    test_shrink();
     test_truncate();
     test_golden();
     test_hostile();

@@ -405,30 +405,6 @@ test_delete_fault(void)
     OK(ops > 20, "any of %d operations of a deletion fails: nothing of it stays", (int)ops - 1);
 }
 
-/* Its files may be gone before the next checkpoint, which would have synced them. */
-static void
-test_delete_between_checkpoints(void)
-{
-    rig_init(&rig, 1);
-    rig.o.open_files_max = 2; /* no handle is left open by chance */
-    rig_up(&rig);
-    rig_topic(&rig, "t", 1, NULL);
-    rig_topic(&rig, "u", 1, NULL);
-    for (int i = 0; i < 2; i++) {
-        (void)rig_put_batch(&rig, rig_log(&rig, "t", 0), &(struct rig_batch){ .size = 20000 });
-        (void)rig_put_batch(&rig, rig_log(&rig, "u", 0), &(struct rig_batch){ .size = 20000 });
-        rig_flush(&rig);
-        if (i == 0)
-            OK(rig_checkpoint(&rig), "segments are written, a checkpoint, and they are again");
-    }
-    IS(vrv_engine_delete_topic(rig.eng, "t", &rig.e), 0, "then the topic is deleted");
-    rig_flush(&rig);
-    rig_pass(&rig, 1000);
-    IS(rig_files(&rig, "log", ".log"), 1, "its files are gone at once");
-    OK(rig_checkpoint(&rig), "the next checkpoint doesn't miss them");
-    rig_fini(&rig);
-}
-
 static void
 test_name_again(void)
 {
@@ -544,7 +520,6 @@ main(void)
     test_delete();
     test_delete_crash();
     test_delete_fault();
-    test_delete_between_checkpoints();
     test_name_again();
     test_held();
     test_let_go();

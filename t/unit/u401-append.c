@@ -280,6 +280,99 @@ test_duplicates(void)
     rig_fini(&rig);
 }
 
+static uint64_t
+known(void)
+{
+    return atomic_load(&vrv_engine_env(rig.eng)->producers);
+}
+
+static void
+test_expiry(void)
+{
+    struct rig_batch b = { .value = "p", .producer = true, .producer_id = 7 };
+    struct rig_batch other = { .value = "q", .producer = true, .producer_id = 8, .seq = 5 };
+
+    rig_init(&rig, 1);
+    rig.o.producer_expiry_ms = 60000;
+    rig_up(&rig);
+    rig_topic(&rig, "t", 4, NULL);
+    IS(rig_put_batch(&rig, part(0), &b), 0, "a producer's batch");
+    OK(rig_checkpoint(&rig), "a checkpoint remembers it");
+    rig_pass(&rig, 59000);
+    IS(rig_put_batch(&rig, part(0), &other), 1, "another one's, much later");
+    IS(rig_put_batch(&rig, part(0), &b), 0, "the first, sent again before it expires");
+    rig_pass(&rig, 61000);
+    IS(known(), 0, "both expire");
+    IS(rig_put_batch(&rig, part(0), &b), 2, "then it is new");
+    b.seq = 3;
+    IS(rig_put_batch(&rig, part(0), &b), VRV_E_SEQUENCE, "... and a gap is one again");
+    b.seq = 1;
+    IS(rig_put_batch(&rig, part(0), &b), 3, "... what follows isn't");
+    other.seq = 9;
+    IS(rig_put_batch(&rig, part(0), &other), 4, "an expired producer may go on anywhere");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    IS(known(), 2, "after a crash both are known,");
+    IS(rig_put_batch(&rig, part(0), &b), 3, "... the first as it began anew");
+    other.seq = 10;
+    IS(rig_put_batch(&rig, part(0), &other), 5, "... the other with where it went on");
+    rig_fini(&rig);
+}
+
+/* One id per batch is what a client that is made anew for each record does. */
+static void
+test_producer_storm(void)
+{
+    struct rig_batch b = { .value = "p", .producer = true };
+    const int ids = 2 * VRV_LOG_PRODUCERS_MAX;
+    int refused = 0;
+
+    begin(NULL);
+    for (int i = 0; i < ids; i++) {
+        b.producer_id = i * INT64_C(7919) % 100003;
+        for (b.seq = 0; b.seq < VRV_PRODUCER_BATCHES; b.seq++)
+            refused += rig_put_batch(&rig, part(0), &b) < 0 &&
+                (!rig_checkpoint(&rig) || rig_put_batch(&rig, part(0), &b) < 0);
+    }
+    IS(refused, 0, "a storm of producers is let in");
+    OK(known() <= VRV_LOG_PRODUCERS_MAX && known() > VRV_LOG_PRODUCERS_MAX / 2,
+        "and not all are remembered");
+    OK(rig_checkpoint(&rig), "a checkpoint holds those that are");
+    b.seq = VRV_PRODUCER_BATCHES - 1;
+    IS(rig_put_batch(&rig, part(0), &b), ids * VRV_PRODUCER_BATCHES - 1, "the newest is known");
+    uint64_t before = known();
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    IS(known(), before, "as many are known after a crash");
+    IS(rig_put_batch(&rig, part(0), &b), ids * VRV_PRODUCER_BATCHES - 1, "... also the newest");
+    rig_fini(&rig);
+}
+
+static void
+test_producers_of_all(void)
+{
+    struct rig_batch b = { .value = "p", .producer = true };
+
+    rig_init(&rig, 1);
+    rig.o.producers_max = 20;
+    rig_up(&rig);
+    rig_topic(&rig, "t", 4, NULL);
+    for (b.producer_id = 0; b.producer_id < 100; b.producer_id++)
+        (void)rig_put_batch(&rig, part(0), &b);
+    OK(known() <= 20, "all partitions together have a limit");
+    for (int32_t p = 1; p < 4; p++)
+        for (b.producer_id = 0; b.producer_id < 8; b.producer_id++)
+            (void)rig_put_batch(&rig, part(p), &b);
+    OK(known() <= 20 + 3 * VRV_LOG_PRODUCERS_MIN, "a few more each when others have taken it");
+    b.producer_id = 7;
+    IS(rig_put_batch(&rig, part(3), &b), 7, "the newest of each are known");
+    b.producer_id = 3;
+    IS(rig_put_batch(&rig, part(3), &b), 3, "... %d of them", VRV_LOG_PRODUCERS_MIN);
+    b.producer_id = 2;
+    IS(rig_put_batch(&rig, part(3), &b), 8, "the one before is not");
+    rig_fini(&rig);
+}
+
 /* ---- time ---- */
 
 static void
@@ -368,6 +461,9 @@ main(void)
     test_atomic();
     test_offsets();
     test_duplicates();
+    test_expiry();
+    test_producer_storm();
+    test_producers_of_all();
     test_log_append_time();
     test_timestamp_limits();
     test_strict();

@@ -348,17 +348,42 @@ test_retention_bytes(void)
     rig_fini(&rig);
 }
 
+/* A log that gets little doesn't fill a segment. */
+static void
+test_retention_open(void)
+{
+    begin("retention.ms=100000");
+    put_at(wall);
+    put_at(wall);
+    rig_pass(&rig, 99000);
+    seal();
+    rig_pass(&rig, 1000);
+    OK(offsets().start == 0 && offsets().segments == 1, "the open segment isn't old enough");
+    rig_pass(&rig, 1000);
+    seal();
+    rig_pass(&rig, 1000);
+    rig_pass(&rig, 1000);
+    IS(offsets().start, 2, "when it is, it goes as well");
+    IS(rig_files(&rig, "log", ".log"), 0, "... with its file");
+    (void)rig_put(&rig, the_log(), "next");
+    rig_pass(&rig, 1000);
+    OK(offsets().end == 3 && rig_count(&rig, the_log(), 2) == 1, "the log goes on");
+    for (int i = 0; i < 5; i++) {
+        put_at(wall - 500000);
+        rig_pass(&rig, 1000);
+    }
+    IS(offsets().segments, 1, "old records don't make a segment each");
+    rig_fini(&rig);
+}
+
 /* ---- epochs ---- */
 
 static int32_t
 epoch_of_newest(int64_t *end, int32_t asked)
 {
-    struct vrv_log *log = the_log();
     int32_t found;
 
-    vrv_lock(&log->lock);
-    vrv_epochs_end_of(&log->epochs, asked, log->end, &found, end);
-    vrv_unlock(&log->lock);
+    vrv_log_epoch_end(the_log(), asked, &found, end);
     return found;
 }
 
@@ -372,6 +397,26 @@ check_epochs(const char *when)
     OK(epoch_of_newest(&end, 5) == 5 && end == 3, "%s: epoch 5 ends at 3", when);
     OK(epoch_of_newest(&end, 8) == 8 && end == 4, "%s: epoch 8 ends with the log", when);
     OK(epoch_of_newest(&end, 9) == -1 && end == -1, "%s: 9 is not known", when);
+}
+
+/* An epoch that wrote nothing yet is one: a consumer that heard of it asks for it. */
+static void
+test_own_epoch(void)
+{
+    int64_t end;
+
+    begin(NULL);
+    OK(epoch_of_newest(&end, 0) == 0 && end == 0, "an empty log's epoch ends at its start");
+    OK(epoch_of_newest(&end, -1) == -1 && end == -1, "an unknown epoch is not known");
+    put(2, 10);
+    vrv_log_set_epoch(the_log(), 5);
+    OK(epoch_of_newest(&end, 5) == 5 && end == 2, "the log's own epoch ends with the log");
+    OK(epoch_of_newest(&end, 3) == 0 && end == 2, "one between is the last before it");
+    OK(epoch_of_newest(&end, 6) == -1 && end == -1, "a later one is not known");
+    put(1, 10);
+    OK(vrv_log_epoch_at(the_log(), 1) == 0 && vrv_log_epoch_at(the_log(), 2) == 5,
+        "each record is of its epoch");
+    rig_fini(&rig);
 }
 
 static void
@@ -417,6 +462,8 @@ main(void)
     test_retention_old();
     test_retention_clock();
     test_retention_bytes();
+    test_retention_open();
+    test_own_epoch();
     test_epochs();
     return tap_done();
 }
