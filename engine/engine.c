@@ -344,7 +344,7 @@ vrv_engine_abandon(struct vrv_engine **engp)
     for (size_t i = 0; i < eng->retired_n; i++)
         vrv_log_unref(&eng->retired[i]);
     free(eng->retired);
-    free(eng->env.heap);
+    vrv_heap_fini(&eng->env.waits);
     vrv_waldev_close(&eng->dev);
     vrv_catalog_close(&eng->catalog);
     vrv_meta_close(&eng->states);

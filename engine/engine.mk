@@ -11,6 +11,8 @@ libvrvengine_la_SOURCES = \
 	engine/base/err.c \
 	engine/base/err.h \
 	engine/base/errors.def \
+	engine/base/heap.c \
+	engine/base/heap.h \
 	engine/base/list.h \
 	engine/base/mem.c \
 	engine/base/mem.h \

@@ -4,14 +4,13 @@
 
 #include <stdatomic.h>
 
+#include "engine/base/heap.h"
 #include "engine/base/list.h"
 #include "engine/os/clock.h"
 #include "engine/os/files.h"
 #include "engine/os/lock.h"
 #include "engine/tail/slab.h"
 #include "engine/wal/journal.h"
-
-struct vrv_waiter;
 
 struct vrv_log_env {
     struct vrv_clock *clock;
@@ -26,8 +25,7 @@ struct vrv_log_env {
     /* Lists of logs, with a reference to each. */
     struct vrv_list touched;   /* they changed since their last checkpoint */
     struct vrv_list flushable; /* they have flush_bytes or more to write */
-    struct vrv_waiter **heap;  /* by deadline, earliest first */
-    uint32_t heap_n, heap_cap;
+    struct vrv_heap waits;     /* deadlines of waiters */
     void (*flush_wanted)(void *ctx); /* called when flushable gets its first member */
     void *ctx;
 

@@ -163,8 +163,7 @@ struct vrv_waiter {
     struct vrv_log *log;
     int64_t offset;
     uint64_t min_bytes, have;
-    int64_t deadline_ns;
-    uint32_t heap_at;        /* place among the deadlines */
+    struct vrv_timer timer;
     int status;              /* 0: enough is there; TIMEDOUT; CANCELLED; NOTFOUND */
 };
 
