@@ -4,6 +4,8 @@
 # What test programs share: linked into each of them.
 check_LIBRARIES += libtap.a
 libtap_a_SOURCES = \
+	t/lib/coldparts.c \
+	t/lib/coldparts.h \
 	t/lib/crashmodel.c \
 	t/lib/crashsim.c \
 	t/lib/crashsim.h \
