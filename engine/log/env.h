@@ -12,11 +12,16 @@
 #include "engine/tail/slab.h"
 #include "engine/wal/journal.h"
 
+struct vrv_cold;
+struct vrv_fetches;
+
 struct vrv_log_env {
     struct vrv_clock *clock;
     struct vrv_files *files;
     struct vrv_slab_pool *pool;
     struct vrv_journal *journal;
+    struct vrv_cold *cold;     /* what left this disk; NULL: nothing may */
+    struct vrv_fetches *fetches; /* what it was asked for; the reader's */
     size_t flush_bytes;        /* a log with so much unwritten is written at once */
     uint64_t flushed_seq;      /* entries written to segments are below it; the flusher's */
     uint64_t seed;             /* spreads the age at which segments roll */

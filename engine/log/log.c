@@ -113,6 +113,7 @@ vrv_log_offsets(struct vrv_log *log)
     VRV_CHECK(log, VRV_LOG_MAGIC);
     vrv_lock(&log->lock);
     struct vrv_log_offsets o = {.start = log->start,
+        .local_start = vrv_log_local(log),
         .hw = log->hw,
         .end = log->end,
         .epoch = log->epoch,
@@ -121,6 +122,14 @@ vrv_log_offsets(struct vrv_log *log)
         o.bytes += log->segs[i]->size;
     vrv_unlock(&log->lock);
     return o;
+}
+
+void
+vrv_log_epoch_end(struct vrv_log *log, int32_t epoch, int32_t *found, int64_t *end)
+{
+    vrv_lock(&log->lock);
+    vrv_epochs_end_of(&log->epochs, epoch, log->end, found, end);
+    vrv_unlock(&log->lock);
 }
 
 /* ---- the ring ---- */

@@ -1,15 +1,18 @@
 /*
  * One partition: a log of record batches.
  *
- *   start ≤ ... ≤ high watermark ≤ end
+ *   start ≤ local start ≤ ... ≤ high watermark ≤ end
  *
- * start    records below it are gone (retention, delete-records)
- * hw       records below it are committed by their policy and may be read
- * end      the next offset that will be given out
+ * start        records below it are gone (retention, delete-records)
+ * local start  records below it, from the start on, are in the cold tier only
+ * hw           records below it are committed by their policy and may be read
+ * end          the next offset that will be given out
  *
  * Where the bytes of a batch are, in its life: a ring of journal entries (memory) until it is
  * evicted, and from the flush on also a segment.  The ring is ordered by offset, as are the
- * segments, and together they cover start to end without a gap that wasn't there when appending.
+ * segments, and together they cover local start to end without a gap that wasn't there when
+ * appending.  Only a durable record moves the start or the local start, before any file goes; so
+ * a segment that is missing above both is damage, never taken for one that was offloaded.
  *
  * Threads: any; `lock` (rank log) guards everything that is not fixed.  The flusher alone writes
  * segments.  No lock is held over disk I/O.
@@ -68,6 +71,7 @@ struct vrv_log {
     struct vrv_log_config *config;
     int64_t start, hw, end;
     int64_t start_next;        /* where the start will be once what is in the journal is committed */
+    int64_t local, local_next; /* what lies below was dropped here for good: the cold tier has it */
     int64_t ceiling;           /* lossy policies: offsets below it may be given out (L1) */
     int32_t epoch;             /* of the metastore; stamped on batches */
     _Atomic bool gone;         /* deleted, or not ours any more */
@@ -100,12 +104,15 @@ void vrv_log_set_config(struct vrv_log *log, struct vrv_log_config *config);
 void vrv_log_set_epoch(struct vrv_log *log, int32_t epoch);
 
 struct vrv_log_offsets {
-    int64_t start, hw, end;
+    int64_t start, local_start, hw, end;
     int32_t epoch;
     uint64_t bytes; /* in segments */
     uint32_t segments;
 };
 struct vrv_log_offsets vrv_log_offsets(struct vrv_log *log);
+/* OffsetForLeaderEpoch, as vrv_epochs_end_of says it.  A log keeps its epochs from its start on,
+ * also where its records are cold. */
+void vrv_log_epoch_end(struct vrv_log *log, int32_t epoch, int32_t *found, int64_t *end);
 
 /* ---- append (log_append.c) ---- */
 
@@ -134,6 +141,11 @@ int vrv_log_append(struct vrv_append *parts, size_t n, struct vrv_ticket *t, siz
 /* Move the start to `offset` (at most hw: RANGE; -1 means hw).  Posted when durable. */
 int vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t,
     struct vrv_err *e) VRV_MUST_CHECK;
+/* The cold tier has all from the start up to `offset`, verified and for good: local segments
+ * wholly below it may go, and will, once that is durable and posted; the local start moves to the
+ * first offset of what stays.  RANGE unless all below is sealed; INVALID without a cold tier. */
+int vrv_log_drop_local(struct vrv_log *log, int64_t offset, struct vrv_ticket *t,
+    struct vrv_err *e) VRV_MUST_CHECK;
 /* Close the open segment, so that it gets sealed; nothing happens when it is empty. */
 void vrv_log_roll(struct vrv_log *log);
 /* Roll when the open segment is older than its age limit. */
@@ -149,7 +161,7 @@ void vrv_log_committed(struct vrv_log *log, struct vrv_entry *first, struct vrv_
 int vrv_log_flush(struct vrv_log *log, struct vrv_err *e) VRV_MUST_CHECK;
 /* The oldest entry in memory is flushed: forget it. */
 void vrv_log_evict_first(struct vrv_log *log, const struct vrv_entry *en);
-/* Segments wholly below the start leave the log; the caller deletes their files and unrefs.
+/* Segments wholly below the local start leave the log; the caller deletes their files and unrefs.
  * Returns one or NULL. */
 struct vrv_seg *vrv_log_take_dead(struct vrv_log *log);
 /* Where retention by time and size would put the start. */

@@ -314,12 +314,9 @@ test_retention_bytes(void)
 static int32_t
 epoch_of_newest(int64_t *end, int32_t asked)
 {
-    struct vrv_log *log = the_log();
     int32_t found;
 
-    vrv_lock(&log->lock);
-    vrv_epochs_end_of(&log->epochs, asked, log->end, &found, end);
-    vrv_unlock(&log->lock);
+    vrv_log_epoch_end(the_log(), asked, &found, end);
     return found;
 }
 
