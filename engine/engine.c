@@ -256,12 +256,14 @@ engine_new(const struct vrv_engine_opts *o)
     vrv_files_init(&eng->files, o->vfs, o->open_files_max);
     vrv_slab_pool_init(&eng->pool, o->memory_bytes);
     eng->env = (struct vrv_log_env){ .clock = o->clock, .files = &eng->files,
-        .pool = &eng->pool, .flush_bytes = o->flush_bytes, .seed = 0,
+        .pool = &eng->pool, .cold = o->cold, .flush_bytes = o->flush_bytes, .seed = 0,
         .producers_max = o->producers_max,
         .flush_wanted = o->flush_wanted, .ctx = o->ctx, .sync_due_ns = INT64_MAX };
     vrv_lock_init(&eng->env.lock, VRV_LOCK_lists);
     vrv_list_init(&eng->env.touched);
     vrv_list_init(&eng->env.flushable);
+    vrv_fetches_init(&eng->fetches);
+    eng->env.fetches = &eng->fetches;
     eng->ckpt.last_ms = o->clock->mono_ns(o->clock) / 1000000;
     return eng;
 }
@@ -350,7 +352,8 @@ vrv_engine_abandon(struct vrv_engine **engp)
     for (size_t i = 0; i < eng->retired_n; i++)
         vrv_log_unref(&eng->retired[i]);
     free(eng->retired);
-    free(eng->env.heap);
+    vrv_heap_fini(&eng->env.waits);
+    vrv_fetches_fini(&eng->fetches);
     vrv_waldev_close(&eng->dev);
     vrv_catalog_close(&eng->catalog);
     vrv_meta_close(&eng->states);
@@ -547,12 +550,14 @@ vrv_engine_expire_step(struct vrv_engine *eng)
 {
     int64_t now = eng->o.clock->mono_ns(eng->o.clock);
     int64_t next = vrv_log_expire_waiters(&eng->env, now);
+    int64_t fetch = vrv_fetches_expire(&eng->fetches, eng->env.cold, now);
     int64_t due = atomic_load(&eng->env.sync_due_ns);
 
     if (due <= now && atomic_compare_exchange_strong(&eng->env.sync_due_ns, &due, INT64_MAX)) {
         vrv_journal_want_sync(eng->env.journal);
         due = INT64_MAX;
     }
+    next = fetch < next ? fetch : next;
     return due < next ? due : next;
 }
 

@@ -41,6 +41,7 @@ struct vrv_engine_opts {
     uint64_t disk_reserve_bytes; /* with less free, appends are refused */
     struct vrv_metastore *meta;  /* borrowed, for topics and epochs; NULL: this directory's own */
     struct vrv_wal_opener *wal;  /* borrowed; NULL: files in this directory */
+    struct vrv_cold *cold;       /* borrowed; NULL: there is no cold tier */
     void (*flush_wanted)(void *ctx); /* wake the flusher; may be NULL */
     void *ctx;
 };
@@ -65,7 +66,7 @@ struct vrv_recovery {
 int vrv_engine_open(struct vrv_engine **out, const struct vrv_engine_opts *o,
     struct vrv_recovery *found, struct vrv_err *e) VRV_MUST_CHECK;
 /* Checkpoint and mark the stop as clean, by running the steps; then free.  The result says
- * whether that worked; everything is freed anyway. */
+ * whether that worked; everything is freed anyway.  Nobody may wait for a fetch any more. */
 int vrv_engine_close(struct vrv_engine **eng, struct vrv_err *e);
 /* Free without a word to the disk, as a crash would. */
 void vrv_engine_abandon(struct vrv_engine **eng);
@@ -129,8 +130,8 @@ int vrv_engine_prepare_step(struct vrv_engine *eng);
 /* What happens by time: rolls by age, retention, expiry of producers, interval syncs, free space.
  * For every log: call it every second or so. */
 void vrv_engine_tend_step(struct vrv_engine *eng);
-/* Post waiters whose deadline has come, and ask for the sync that flush.ms wants; when to look
- * again (monotonic ns). */
+/* Post waiters whose deadline has come, end such fetches, and ask for the sync that flush.ms wants;
+ * when to look again (monotonic ns). */
 int64_t vrv_engine_expire_step(struct vrv_engine *eng);
 
 /* Begin a checkpoint at the next step, whether due or not; how many have been completed. */

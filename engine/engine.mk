@@ -11,6 +11,8 @@ libvrvengine_la_SOURCES = \
 	engine/base/err.c \
 	engine/base/err.h \
 	engine/base/errors.def \
+	engine/base/heap.c \
+	engine/base/heap.h \
 	engine/base/list.h \
 	engine/base/mem.c \
 	engine/base/mem.h \
@@ -110,12 +112,15 @@ libvrvengine_la_SOURCES = \
 	engine/log/log_flush.c \
 	engine/log/log_int.h \
 	engine/log/log_ring.h \
+	engine/log/log_start.c \
 	engine/log/log_state.c \
 	engine/log/log_wait.c \
 	engine/log/producers.c \
 	engine/log/producers.h \
 	engine/log/topic_config.c \
 	engine/log/topic_config.h \
+	engine/reader/fetch.c \
+	engine/reader/fetch.h \
 	engine/reader/read_time.c \
 	engine/reader/reader.c \
 	engine/reader/reader.h \

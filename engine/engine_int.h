@@ -6,6 +6,7 @@
 #include "engine/contract/metastore.h"
 #include "engine/contract/waldev.h"
 #include "engine/engine.h"
+#include "engine/reader/fetch.h"
 #include "engine/tail/fill.h"
 
 /* Logs by id: open addressing, a power of two long, at most half full. */
@@ -49,6 +50,7 @@ struct vrv_engine {
     struct vrv_files files;
     struct vrv_slab_pool pool;
     struct vrv_log_env env;
+    struct vrv_fetches fetches;
     struct vrv_waldev *dev;
     struct vrv_metastore *meta, *states; /* catalog; checkpoints */
     struct vrv_catalog *catalog;

@@ -258,8 +258,8 @@ free_rest(struct varve *v)
 }
 
 int
-varve_open(struct varve **out, const char *dir, const struct varve_options *o,
-    struct varve_found *found, struct varve_error *e)
+vrv__open(struct varve **out, const char *dir, const struct varve_options *o,
+    struct vrv_cold *cold, struct varve_found *found, struct varve_error *e)
 {
     struct varve *v = VRV_NEW(struct varve);
     struct varve_options dflt;
@@ -276,6 +276,7 @@ varve_open(struct varve **out, const char *dir, const struct varve_options *o,
     int rc = vrv_vfs_posix(dir, true, &v->vfs, vrv__err(e));
     if (rc == 0)
         rc = engine_opts(v, o != NULL ? o : &dflt, &eo, vrv__err(e));
+    eo.cold = cold;
     if (rc == 0)
         rc = vrv_engine_open(&v->engine, &eo, &rec, vrv__err(e));
     if (rc == 0)
@@ -294,6 +295,13 @@ varve_open(struct varve **out, const char *dir, const struct varve_options *o,
             .cut_groups = rec.cut_groups };
     *out = v;
     return 0;
+}
+
+int
+varve_open(struct varve **out, const char *dir, const struct varve_options *o,
+    struct varve_found *found, struct varve_error *e)
+{
+    return vrv__open(out, dir, o, NULL, found, e);
 }
 
 int
@@ -472,7 +480,9 @@ varve_roll(struct varve_log *log)
 int
 varve_offset_at(struct varve_log *log, int64_t ms, int64_t *offset, struct varve_error *e)
 {
-    int64_t ts;
+    struct vrv_read_found found;
+    int rc = vrv_read_time(log->log, ms, INT64_MAX, &found, vrv__err(e));
 
-    return vrv_read_time(log->log, ms, offset, &ts, vrv__err(e));
+    *offset = found.offset;
+    return rc;
 }

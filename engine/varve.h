@@ -195,8 +195,8 @@ int varve_cursor_open(struct varve_cursor **c, struct varve_log *log, int64_t of
     struct varve_error *e);
 void varve_cursor_close(struct varve_cursor **c);
 /* The next record: 1 and *r, which is valid until the next call on this cursor; 0: none is there
- * within wait_ms (-1: wait for ever); negative: an error, RANGE when retention has moved the
- * start past the cursor. */
+ * within wait_ms (-1: wait for ever; reading one that is there is not waiting, wherever it lies);
+ * negative: an error, RANGE when retention has moved the start past the cursor. */
 int varve_cursor_next(struct varve_cursor *c, struct varve_record *r, int64_t wait_ms,
     struct varve_error *e);
 /* Whole batches as they are stored, at least one if there is any, up to about max bytes: their

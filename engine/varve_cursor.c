@@ -11,7 +11,7 @@ enum { READ_BYTES = 256 * 1024 };
 struct varve_cursor {
     struct varve_log *log;
     int64_t next;            /* offset of the next record */
-    struct vrv_read read;    /* what was read last: all its slices are memory */
+    struct vrv_read read;    /* what was read last: all its slices are in memory */
     uint32_t slice;          /* where we are in it */
     size_t at;
     struct vrv_record_iter it;
@@ -73,7 +73,24 @@ wait_for_batch(struct varve_cursor *c, int64_t wait_ms)
     (void)vrv_cq_take(&c->cq, -1);
 }
 
-/* Read on from c->next, into memory.  1; 0: nothing is there. */
+/* c->read, into memory, wherever it is. */
+static int
+read_all(struct varve_cursor *c, struct vrv_err *e)
+{
+    struct vrv_fetch f = { .read = &c->read };
+    struct vrv_log *log = c->log->log;
+    int rc = vrv_read(log, &c->read, e);
+
+    if (rc == VRV_READ_COLD)
+        rc = vrv_fetch_wait(log, &f, INT64_MAX, e);
+    for (uint32_t i = 0; i < c->read.slice_n && rc == 0; i++)
+        rc = vrv_slice_load(&c->read.slice[i], log->env->pool, e);
+    if (rc < 0)
+        vrv_read_fini(&c->read);
+    return rc;
+}
+
+/* Read on from c->next.  1; 0: nothing is there. */
 static int
 read_on(struct varve_cursor *c, size_t max, struct vrv_err *e)
 {
@@ -82,14 +99,10 @@ read_on(struct varve_cursor *c, size_t max, struct vrv_err *e)
     c->read = (struct vrv_read){ .offset = c->next, .max_bytes = max, .whole_first = true };
     c->slice = 0;
     c->at = 0;
-    int rc = vrv_read(c->log->log, &c->read, e);
-    for (uint32_t i = 0; i < c->read.slice_n && rc == 0; i++)
-        rc = vrv_slice_load(&c->read.slice[i], vrv_engine_env(c->log->v->engine)->pool, e);
-    if (rc < 0) {
-        vrv_read_fini(&c->read);
-        return rc;
-    }
-    return c->read.slice_n > 0;
+    int rc = read_all(c, e);
+    if (rc == VRV_E_NOTFOUND) /* the segment went in between, or the log did */
+        rc = read_all(c, e);
+    return rc < 0 ? rc : c->read.slice_n > 0;
 }
 
 static int

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "engine/engine.h"
-#include "engine/reader/reader.h"
+#include "engine/reader/fetch.h"
 #include "engine/tail/fill.h"
 #include "engine/varve.h"
 
@@ -35,5 +35,8 @@ struct varve {
 };
 
 struct vrv_err *vrv__err(struct varve_error *e);
+/* varve_open with a cold tier, which outlives it; NULL: none. */
+int vrv__open(struct varve **out, const char *dir, const struct varve_options *o,
+    struct vrv_cold *cold, struct varve_found *found, struct varve_error *e);
 
 #endif

@@ -99,6 +99,19 @@ for d in clean dirty; do
     sums "$dir/$d" >"$dir/after"
     ok "$d: nothing was changed" cmp -s "$dir/before" "$dir/after"
 done
+
+# ---- records that left for a cold tier
+"$mkdata" "$dir/moved" moved || { echo "Bail out! no data to work on"; exit 1; }
+run log verify "$dir/moved"
+ok "moved: verify finds no damage" says 'no damage$'
+ok "and misses nothing" [ "$(grep -c 'no records' "$dir/out")" = 0 ]
+run log ls --json "$dir/moved"
+ok "ls tells what is here from what is cold" says '"start":0,"local_start":[1-9]'
+local=$(sed -n 's/.*"start":0,"local_start":\([1-9][0-9]*\),.*/\1/p' "$dir/out" | head -n 1)
+run log dump --topic orders --partition 0 --from "$local" "$dir/moved"
+ok "dump shows what is here" [ $rc = 0 -a -s "$dir/out" ]
+run log dump --topic orders --partition 0 --from 0 "$dir/moved"
+ok "and says where the rest is" refused 74 'in the cold tier'
 run log stat "$dir/dirty"
 ok "stat tells of an unclean stop" says 'last stop  *not clean'
 ok "and what would be replayed" says 'replays 20 entries'

@@ -6,6 +6,8 @@ check_LIBRARIES += libtap.a
 libtap_a_SOURCES = \
 	t/lib/crashact.c \
 	t/lib/crashappend.c \
+	t/lib/coldparts.c \
+	t/lib/coldparts.h \
 	t/lib/crashmodel.c \
 	t/lib/crashsim.c \
 	t/lib/crashsim.h \
@@ -20,6 +22,8 @@ libtap_a_SOURCES = \
 	t/lib/jrig.h \
 	t/lib/metatest.c \
 	t/lib/metatest.h \
+	t/lib/offload.c \
+	t/lib/offload.h \
 	t/lib/rig.c \
 	t/lib/rig.h \
 	t/lib/simclock.c \
@@ -155,6 +159,15 @@ t_unit_u431_fakemeta_SOURCES = t/unit/u431-fakemeta.c
 check_PROGRAMS += t/unit/u440-cold
 t_unit_u440_cold_SOURCES = t/unit/u440-cold.c
 
+check_PROGRAMS += t/unit/u441-coldread
+t_unit_u441_coldread_SOURCES = t/unit/u441-coldread.c
+
+check_PROGRAMS += t/unit/u442-coldmodel
+t_unit_u442_coldmodel_SOURCES = t/unit/u442-coldmodel.c
+
+check_PROGRAMS += t/unit/u443-coldcursor
+t_unit_u443_coldcursor_SOURCES = t/unit/u443-coldcursor.c
+
 check_PROGRAMS += t/unit/u500-crash
 t_unit_u500_crash_SOURCES = t/unit/u500-crash.c
 
@@ -245,6 +258,7 @@ TSAN_TESTS = \
 	t/unit/u221-journal \
 	t/unit/u204-catalog-world \
 	t/unit/u440-cold \
+	t/unit/u443-coldcursor \
 	t/unit/u520-threads \
 	$(NULL)
 

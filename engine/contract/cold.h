@@ -1,11 +1,31 @@
 /*
  * What the engine asks for records that left this disk.  The cold tier implements it; the tests
- * have a fake (t/lib/fakecold.h); without one, a log simply begins where its local segments begin.
+ * have a fake (t/lib/fakecold.h); without one, nothing can leave the disk.
  *
- * A fetch is asynchronous and answers once, on any thread.  Cancelling says that nobody waits for
- * the answer any more: the callback still comes, with CANCELLED or with the bytes, and what was
- * fetched stays of use to the next who asks.  Bytes are counted: who gets them holds a
- * reference.
+ * What it holds.  Of a partition, every committed record from the log's start up to some offset
+ * at or behind the log's local start; below the log's start there may be more.  What it says is of
+ * the partition as it was appended: a hole in its answers is a hole in the log.  It never passes
+ * over what it has lost, or can't reach: that is an error.
+ *
+ * Fetches are asynchronous and answered once each, on any thread of the cold tier's, never from
+ * within `fetch` or `cancel`, and with no lock of the cold tier's held.  `fetch` and `cancel` wait
+ * for nothing: they may be called with a lock held (rank fetches).  The tier ends by itself what a
+ * store doesn't: a fetch is answered in bounded time.
+ *
+ * Cancelling says that nobody waits for the answer any more: it comes without waiting for the
+ * store, with CANCELLED, or with the bytes if they were there; and what is on its way stays of use
+ * to the next who asks.  Cancelling what was answered, or is being answered, changes nothing.
+ *
+ * Memory.  A struct vrv_cold_fetch is the asker's, and not touched any more once its answer
+ * began.  Bytes are counted: who gets them holds a reference, and may hold it as long as the cold
+ * tier lives.
+ *
+ * Life.  The cold tier is there before the engine that uses it opens, and goes after it.  The
+ * engine does not end fetches: when it is closed, all have been answered (reader/fetch.h).
+ *
+ * The other questions are answered at once, from what the tier has in memory, on the asker's
+ * thread, which may hold no lock.  AGAIN: it must load first; `ready` (may be NULL) is called once,
+ * like an answer, when asking again is worth it.  NOTFOUND: it knows nothing of this partition.
  */
 #ifndef VRV_CONTRACT_COLD_H
 #define VRV_CONTRACT_COLD_H
@@ -19,7 +39,8 @@
 
 struct vrv_cold;
 
-/* Whole record batches, checked. */
+/* Whole record batches.  The tier has checked that they are what its store was given; the engine
+ * checks the batches themselves. */
 struct vrv_cold_bytes {
     _Atomic uint32_t refs;
     const uint8_t *p;
@@ -34,39 +55,53 @@ vrv_cold_bytes_unref(struct vrv_cold_bytes *b)
         b->free(b);
 }
 
+/* With which batch do the bytes begin?  With the first one that ends at or behind `offset`, and */
+enum vrv_cold_want {
+    VRV_COLD_ANY,    /* nothing more: the batch that holds offset, or the first behind it */
+    VRV_COLD_AS_NEW, /* whose max timestamp is >= ts */
+    VRV_COLD_NEWEST, /* whose max timestamp is the largest of all those */
+};
+
 struct vrv_cold_fetch {
     /* the asker's */
     struct vrv_uuid topic;
     int32_t partition;
-    int64_t offset;
-    size_t max_bytes;
-    /* b: a reference for the callee, beginning with the batch that contains offset or the first one
-     * behind it; NULL with a status: RANGE (no cold record at or behind offset), CANCELLED, or an
-     * error. */
+    enum vrv_cold_want want;
+    int64_t offset, ts;
+    size_t max_bytes; /* whole batches up to this, but at least one */
+    /* b: a reference for the callee; NULL with a status: RANGE (there is no such batch), NOTFOUND,
+     * CANCELLED, or what failed. */
     void (*answer)(struct vrv_cold_fetch *f, int status, struct vrv_cold_bytes *b,
         const struct vrv_err *e);
     /* the cold tier's */
     void *state;
 };
 
+/* Who asks about which partition, and what to call after an AGAIN. */
+struct vrv_cold_ask {
+    struct vrv_uuid topic;
+    int32_t partition;
+    void (*ready)(void *ctx);
+    void *ctx;
+};
+
 struct vrv_cold_ops {
     void (*fetch)(struct vrv_cold *c, struct vrv_cold_fetch *f);
     void (*cancel)(struct vrv_cold *c, struct vrv_cold_fetch *f);
-    /* The rest answer at once, from what the tier has in memory; AGAIN when it must load first, and
-     * calls `ready` (may be NULL) when it is worth asking again. */
-    int (*earliest)(struct vrv_cold *c, const struct vrv_uuid *topic, int32_t partition,
-        int64_t *offset, struct vrv_err *e);
-    int (*by_time)(struct vrv_cold *c, const struct vrv_uuid *topic, int32_t partition, int64_t ts,
-        int64_t *offset, void (*ready)(void *), void *ctx, struct vrv_err *e);
-    int (*epoch_end)(struct vrv_cold *c, const struct vrv_uuid *topic, int32_t partition,
-        int32_t epoch, int32_t *found, int64_t *end, struct vrv_err *e);
+    /* The oldest offset that it can serve. */
+    int (*earliest)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t *offset,
+        struct vrv_err *e);
+    /* As vrv_epochs_end_of (log/epochs.h), of its own records only.  A log knows its epochs itself,
+     * from its start on; this is for who makes a log from what is cold. */
+    int (*epoch_end)(struct vrv_cold *c, const struct vrv_cold_ask *a, int32_t epoch,
+        int32_t *found, int64_t *end, struct vrv_err *e);
     /* Aborted transactions that overlap [from, to): calls add for each. */
-    int (*aborted)(struct vrv_cold *c, const struct vrv_uuid *topic, int32_t partition,
-        int64_t from, int64_t to, void (*add)(void *ctx, int64_t producer, int64_t first),
-        void *ctx, struct vrv_err *e);
-    /* The producers' state as of `offset` (log/producers.h reads it); malloc'd. */
-    int (*producers)(struct vrv_cold *c, const struct vrv_uuid *topic, int32_t partition,
-        int64_t offset, uint8_t **bytes, size_t *n, struct vrv_err *e);
+    int (*aborted)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t from, int64_t to,
+        void (*add)(void *ctx, int64_t producer, int64_t first), void *ctx, struct vrv_err *e);
+    /* The producers' state as of `offset` (log/producers.h reads it); malloc'd.  Also for who makes
+     * a log. */
+    int (*producers)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t offset,
+        uint8_t **bytes, size_t *n, struct vrv_err *e);
 };
 
 struct vrv_cold {

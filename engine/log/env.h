@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "engine/base/heap.h"
 #include "engine/base/list.h"
 #include "engine/os/clock.h"
 #include "engine/os/files.h"
@@ -11,13 +12,16 @@
 #include "engine/tail/slab.h"
 #include "engine/wal/journal.h"
 
-struct vrv_waiter;
+struct vrv_cold;
+struct vrv_fetches;
 
 struct vrv_log_env {
     struct vrv_clock *clock;
     struct vrv_files *files;
     struct vrv_slab_pool *pool;
     struct vrv_journal *journal;
+    struct vrv_cold *cold;     /* what left this disk; NULL: nothing may */
+    struct vrv_fetches *fetches; /* what it was asked for; the reader's */
     size_t flush_bytes;        /* a log with so much unwritten is written at once */
     uint64_t flushed_seq;      /* entries written to segments are below it; the flusher's */
     uint64_t seed;             /* spreads the age at which segments roll */
@@ -26,8 +30,7 @@ struct vrv_log_env {
     /* Lists of logs, with a reference to each. */
     struct vrv_list touched;   /* they changed since their last checkpoint */
     struct vrv_list flushable; /* they have flush_bytes or more to write */
-    struct vrv_waiter **heap;  /* by deadline, earliest first */
-    uint32_t heap_n, heap_cap;
+    struct vrv_heap waits;     /* deadlines of waiters */
     void (*flush_wanted)(void *ctx); /* called when flushable gets its first member */
     void *ctx;
 

@@ -158,6 +158,7 @@ vrv_log_offsets(struct vrv_log *log)
     VRV_CHECK(log, VRV_LOG_MAGIC);
     vrv_lock(&log->lock);
     struct vrv_log_offsets o = {.start = log->start,
+        .local_start = vrv_log_local(log),
         .hw = log->hw,
         .end = log->end,
         .epoch = log->epoch,

@@ -1,15 +1,18 @@
 /*
  * One partition: a log of record batches.
  *
- *   start ≤ ... ≤ high watermark ≤ end
+ *   start ≤ local start ≤ ... ≤ high watermark ≤ end
  *
- * start    records below it are gone (retention, delete-records)
- * hw       records below it are committed by their policy and may be read
- * end      the next offset that will be given out
+ * start        records below it are gone (retention, delete-records)
+ * local start  records below it, from the start on, are in the cold tier only
+ * hw           records below it are committed by their policy and may be read
+ * end          the next offset that will be given out
  *
  * Where the bytes of a batch are, in its life: a ring of journal entries (memory) until it is
  * evicted, and from the flush on also a segment.  The ring is ordered by offset, as are the
- * segments, and together they cover start to end without a gap that wasn't there when appending.
+ * segments, and together they cover local start to end without a gap that wasn't there when
+ * appending.  Only a durable record moves the start or the local start, before any file goes; so
+ * a segment that is missing above both is damage, never taken for one that was offloaded.
  *
  * Threads: any; `lock` (rank log) guards everything that is not fixed.  The flusher alone writes
  * segments.  No lock is held over disk I/O.
@@ -81,6 +84,7 @@ struct vrv_log {
     struct vrv_log_config *config;
     int64_t start, hw, end;
     int64_t start_next;        /* where the start will be once what is in the journal is committed */
+    int64_t local, local_next; /* what lies below was dropped here for good: the cold tier has it */
     int64_t ceiling;           /* offsets below it may be given out without being durable (L1) */
     int32_t epoch;             /* of the metastore; stamped on batches */
     _Atomic bool gone;         /* deleted, or not ours any more */
@@ -121,7 +125,7 @@ enum { VRV_LOG_PRODUCERS_MAX = 5000, VRV_LOG_PRODUCERS_MIN = 5 };
 void vrv_log_expire_producers(struct vrv_log *log, int64_t before_ms);
 
 struct vrv_log_offsets {
-    int64_t start, hw, end;
+    int64_t start, local_start, hw, end;
     int32_t epoch;
     uint64_t bytes; /* in segments */
     uint32_t segments;
@@ -129,7 +133,8 @@ struct vrv_log_offsets {
 struct vrv_log_offsets vrv_log_offsets(struct vrv_log *log);
 
 /* OffsetForLeaderEpoch: the largest epoch <= `epoch` and where it ends, as in vrv_epochs_end_of.  The
- * log's own epoch counts also while it has no records. */
+ * log's own epoch counts also while it has no records; epochs are kept from the start on, also where
+ * records are cold. */
 void vrv_log_epoch_end(struct vrv_log *log, int32_t epoch, int32_t *found, int64_t *end);
 /* Which epoch wrote the record at `offset`; -1 when unknown. */
 int32_t vrv_log_epoch_at(struct vrv_log *log, int64_t offset);
@@ -160,6 +165,11 @@ int vrv_log_append(struct vrv_append *parts, size_t n, struct vrv_ticket *t, siz
 
 /* Move the start to `offset` (at most hw: RANGE; -1 means hw).  Posted when durable. */
 int vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* The cold tier has all from the start up to `offset`, verified and for good: local segments
+ * wholly below it may go, and will, once that is durable and posted; the local start moves to the
+ * first offset of what stays.  RANGE unless all below is sealed; INVALID without a cold tier. */
+int vrv_log_drop_local(struct vrv_log *log, int64_t offset, struct vrv_ticket *t,
     struct vrv_err *e) VRV_MUST_CHECK;
 /* Close the open segment, so that it gets sealed; nothing happens when it is empty. */
 void vrv_log_roll(struct vrv_log *log);
@@ -203,7 +213,7 @@ void vrv_log_cut_forget(struct vrv_log *log);
 int vrv_log_flush(struct vrv_log *log, struct vrv_err *e) VRV_MUST_CHECK;
 /* The oldest entry in memory is flushed: forget it. */
 void vrv_log_evict_first(struct vrv_log *log, const struct vrv_entry *en);
-/* Segments wholly below the start leave the log; the caller deletes their files and unrefs.
+/* Segments wholly below the local start leave the log; the caller deletes their files and unrefs.
  * Returns one or NULL. */
 struct vrv_seg *vrv_log_take_dead(struct vrv_log *log);
 /* Where retention by time and size would put the start. */
@@ -217,8 +227,7 @@ struct vrv_waiter {
     struct vrv_log *log;
     int64_t offset;
     uint64_t min_bytes, have;
-    int64_t deadline_ns;
-    uint32_t heap_at;        /* place among the deadlines */
+    struct vrv_timer timer;
     int status;              /* 0: enough is there; TIMEDOUT; CANCELLED; NOTFOUND; RANGE: the log
                               * was cut back, look again */
 };

@@ -370,54 +370,6 @@ vrv_log_append(
     return rc < 0 ? rc : 0;
 }
 
-int
-vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t, struct vrv_err *e)
-{
-    struct vrv_journal *j = log->env->journal;
-    size_t claim;
-    int rc = vrv_journal_reserve(j, 0, 1, &claim, e);
-
-    if (rc < 0)
-        return rc;
-    struct vrv_entry *en = vrv_entry_new();
-    vrv_lock(&log->lock);
-    if (offset == -1)
-        offset = log->hw;
-    rc = vrv__log_check_cut(log, e);
-    if (log->gone)
-        rc = vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
-    else if (rc == 0 && (offset < 0 || offset > log->hw))
-        rc = vrv_err_set(e, VRV_E_RANGE,
-            "records can be deleted up to offset %" PRId64 ", not to %" PRId64, log->hw, offset);
-    if (rc == 0) {
-        en->owner = log;
-        en->item = (struct vrv_wal_item){.type = VRV_WAL_START,
-            .topic = log->id.topic,
-            .partition = log->id.partition,
-            .arg = offset};
-        en->sync = true;
-        if (offset > log->start_next)
-            log->start_next = offset;
-        if (t != NULL) {
-            *t = (struct vrv_ticket){.done = t->done,
-                .base_offset = offset,
-                .last_offset = offset,
-                .append_ms = -1,
-                .start = log->start_next};
-            en->ticket = t;
-        }
-        vrv__log_touch(log);
-        vrv_journal_push(j, en, en, claim);
-        log->seq_end = en->seq + 1;
-    }
-    vrv_unlock(&log->lock);
-    if (rc < 0) {
-        vrv_journal_release(j, claim);
-        vrv_entry_free(en);
-    }
-    return rc;
-}
-
 void
 vrv_log_roll(struct vrv_log *log)
 {
@@ -473,6 +425,10 @@ commit_one(struct vrv_log *log, struct vrv_entry *en)
             log->start = en->item.arg;
             vrv_epochs_trim_start(&log->epochs, log->start);
         }
+        atomic_store(&en->flushed, true);
+        break;
+    case VRV_WAL_LOCAL:
+        vrv__log_raise_local(log, en->item.arg);
         atomic_store(&en->flushed, true);
         break;
     default:

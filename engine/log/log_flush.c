@@ -152,7 +152,7 @@ vrv_log_take_dead(struct vrv_log *log)
 
     vrv_lock(&log->lock);
     if (log->seg_n > 0 && log->segs[0]->state == VRV_SEG_SEALED &&
-        (log->gone || log->segs[0]->next <= log->start)) {
+        (log->gone || log->segs[0]->next <= vrv_log_local(log))) {
         s = log->segs[0];
         vrv_seg_drop(s);
         log->seg_n--;

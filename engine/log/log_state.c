@@ -18,14 +18,14 @@
  *
  * state    0 u8 version, 1 u8 has segment, 4 i32 epoch, 8 u64 entries below are in, 16 i64 start,
  *          24 i64 end, 32 i64 ceiling, 40 i64 base of the segment the next batch goes to,
- *          48 u64 and its place there, 56 u32 bytes of the producers, 60 u32 0, 64 epochs,
- *          producers
+ *          48 u64 and its place there, 56 u32 bytes of the producers, 60 u32 0, 64 i64 dropped
+ *          below this, 72 epochs, producers
  * segment  0 i64 base, 8 i64 next, 16 u64 size, 24 u32 crc, 28 u32 index entries, 32 i64 created,
  *          40 i64 last append, 48 i64 min ts, 56 i64 max ts, 64 i64 max ts offset, 72 u64 position
  *          of the newest index entry, 80 u32 state, 84 u32 version, 88 u32 checksum of the index
  * open     any number of segments
  */
-enum { STATE_VERSION = 1, STATE_FIXED = 64 };
+enum { STATE_VERSION = 1, STATE_FIXED = 72 };
 
 static void
 put_seg(uint8_t *p, const struct vrv_seg *s)
@@ -108,6 +108,7 @@ vrv__log_state(const struct vrv_log *log, uint8_t **out, size_t *n)
     vrv_put_le64(p + 40, open != NULL ? (uint64_t)open->base : 0);
     vrv_put_le64(p + 48, open != NULL ? open->size : 0);
     vrv_put_le32(p + 56, (uint32_t)prod_n);
+    vrv_put_le64(p + 64, (uint64_t)log->local_next);
     vrv_epochs_encode(&log->epochs, p + STATE_FIXED);
     if (prod_n > 0)
         memcpy(p + STATE_FIXED + epochs_n, prod, prod_n);
@@ -224,9 +225,12 @@ vrv_log_restore_state(struct vrv_log *log, const uint8_t *in, size_t n, struct v
     log->ceiling = (int64_t)vrv_get_le64(in + 32);
     log->replay_base = in[1] ? (int64_t)vrv_get_le64(in + 40) : -1;
     log->replay_pos = vrv_get_le64(in + 48);
-    if (log->start < 0 || log->end < log->start || in[0] == 0)
+    log->local = log->local_next = (int64_t)vrv_get_le64(in + 64);
+    if (log->start < 0 || log->end < log->start || log->local < 0 || log->local > log->end ||
+        in[0] == 0)
         return vrv_err_set(e, VRV_E_CORRUPT,
-            "a log's state says it spans offsets %" PRId64 " to %" PRId64, log->start, log->end);
+            "a log's state says it spans offsets %" PRId64 " to %" PRId64 ", here from %" PRId64
+            " on", log->start, log->end, log->local);
     int rc = vrv_epochs_decode(&log->epochs, in + STATE_FIXED, n - STATE_FIXED, &used, e);
     if (rc < 0)
         return rc;
@@ -347,6 +351,9 @@ vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, uint64_t seq_end, stru
         vrv__log_touch(log);
         if (en->item.type == VRV_WAL_BATCH) {
             rc = replay_batch(log, en, e);
+        } else if (en->item.type == VRV_WAL_LOCAL) {
+            vrv__log_raise_local(log, en->item.arg);
+            log->local_next = log->local;
         } else if (en->item.arg > log->start) {
             log->start = log->start_next = en->item.arg;
             vrv_epochs_trim_start(&log->epochs, log->start);

@@ -1,69 +1,5 @@
 /* Waiting for records: long polls wake when enough is committed, or at their deadline. */
-#include <stdlib.h>
-
-#include "engine/base/assert.h"
-#include "engine/base/mem.h"
 #include "engine/log/log_int.h"
-
-static const uint32_t not_in_heap = UINT32_MAX;
-
-/* ---- deadlines: a binary heap, guarded by env->lock ---- */
-
-static void
-heap_set(struct vrv_log_env *env, uint32_t at, struct vrv_waiter *w)
-{
-    env->heap[at] = w;
-    w->heap_at = at;
-}
-
-static void
-sift_up(struct vrv_log_env *env, uint32_t at)
-{
-    struct vrv_waiter *w = env->heap[at];
-
-    while (at > 0 && env->heap[(at - 1) / 2]->deadline_ns > w->deadline_ns) {
-        heap_set(env, at, env->heap[(at - 1) / 2]);
-        at = (at - 1) / 2;
-    }
-    heap_set(env, at, w);
-}
-
-static void
-sift_down(struct vrv_log_env *env, uint32_t at)
-{
-    struct vrv_waiter *w = env->heap[at];
-
-    for (;;) {
-        uint32_t child = 2 * at + 1;
-
-        if (child >= env->heap_n)
-            break;
-        if (child + 1 < env->heap_n &&
-            env->heap[child + 1]->deadline_ns < env->heap[child]->deadline_ns)
-            child++;
-        if (env->heap[child]->deadline_ns >= w->deadline_ns)
-            break;
-        heap_set(env, at, env->heap[child]);
-        at = child;
-    }
-    heap_set(env, at, w);
-}
-
-static void
-heap_remove(struct vrv_log_env *env, struct vrv_waiter *w)
-{
-    uint32_t at = w->heap_at;
-
-    if (at == not_in_heap)
-        return;
-    struct vrv_waiter *moved = env->heap[--env->heap_n];
-    w->heap_at = not_in_heap;
-    if (moved == w)
-        return;
-    heap_set(env, at, moved);
-    sift_up(env, at);
-    sift_down(env, moved->heap_at);
-}
 
 /* ---- waiters of a log, guarded by its lock ---- */
 
@@ -76,7 +12,7 @@ unlink_waiter(struct vrv_log *log, struct vrv_waiter *w)
         at = &(*at)->next;
     *at = w->next;
     vrv_lock(&log->env->lock);
-    heap_remove(log->env, w);
+    vrv_heap_del(&log->env->waits, &w->timer);
     w->log = NULL;
     vrv_unlock(&log->env->lock);
     w->next = NULL;
@@ -142,8 +78,7 @@ vrv_log_wait(struct vrv_log *log, struct vrv_waiter *w, int64_t offset, uint64_t
 
     w->offset = offset;
     w->min_bytes = min_bytes;
-    w->deadline_ns = deadline_ns;
-    w->heap_at = not_in_heap;
+    w->timer = (struct vrv_timer){ .ns = deadline_ns };
     w->next = NULL;
     w->log = NULL;
     vrv_lock(&log->lock);
@@ -156,10 +91,8 @@ vrv_log_wait(struct vrv_log *log, struct vrv_waiter *w, int64_t offset, uint64_t
         log->waiters = w;
         if (deadline_ns != INT64_MAX) {
             vrv_lock(&env->lock);
-            VRV_PUSH_ROOM(env->heap, env->heap_n, env->heap_cap);
-            env->heap[env->heap_n] = w;
-            sift_up(env, env->heap_n++);
-            bool first = env->heap[0] == w;
+            vrv_heap_add(&env->waits, &w->timer, deadline_ns);
+            bool first = vrv_heap_first(&env->waits) == &w->timer;
             vrv_unlock(&env->lock);
             if (first) /* who posts the overdue must wake earlier than it meant to */
                 vrv_journal_wake(env->journal);
@@ -190,15 +123,16 @@ static bool
 expire_one(struct vrv_log_env *env, int64_t now_ns, int64_t *next)
 {
     vrv_lock(&env->lock);
-    struct vrv_waiter *w = env->heap_n > 0 ? env->heap[0] : NULL;
-    struct vrv_log *log = w != NULL ? w->log : NULL;
-    *next = w != NULL ? w->deadline_ns : INT64_MAX;
+    struct vrv_timer *t = vrv_heap_first(&env->waits);
+    struct vrv_waiter *w = t != NULL ? VRV_TIMER_OF(t, struct vrv_waiter, timer) : NULL;
+    struct vrv_log *log = t != NULL ? w->log : NULL;
+    *next = t != NULL ? t->ns : INT64_MAX;
     vrv_unlock(&env->lock);
-    if (w == NULL || *next > now_ns)
+    if (t == NULL || *next > now_ns)
         return false;
     vrv_lock(&log->lock);
     vrv_lock(&env->lock);
-    bool still = env->heap_n > 0 && env->heap[0] == w && w->log == log && w->deadline_ns <= now_ns;
+    bool still = vrv_heap_first(&env->waits) == t && w->log == log && t->ns <= now_ns;
     vrv_unlock(&env->lock);
     if (still)
         unlink_waiter(log, w);

@@ -4,7 +4,8 @@
  * Batches say in their headers how new their newest record is, and segments keep the maximum of
  * that; so most of a log is passed over unread, and only a batch that may hold the answer is
  * unpacked.  The walk goes by offset and plans each step anew under the log's lock, as bytes
- * move from memory to segments meanwhile: what a segment has is read there, the rest in memory.
+ * move from memory to segments meanwhile, and from segments to the cold tier: what is cold is
+ * asked for there, what a segment has is read there, the rest in memory.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,13 +15,15 @@
 #include "engine/base/mem.h"
 #include "engine/batch/record.h"
 #include "engine/log/log_ring.h"
-#include "engine/reader/reader.h"
+#include "engine/reader/fetch.h"
+#include "engine/reader/reader_int.h"
 
 /* Entries looked at in memory while the log's lock is held. */
 enum { RING_AT_ONCE = 1024 };
 
 /* The next part of the log at or behind some offset, up to `upto`. */
 struct part {
+    bool cold;
     struct vrv_seg *seg;      /* a reference; NULL: memory */
     struct vrv_seg_view view;
     int64_t max_ts;
@@ -30,9 +33,14 @@ struct part {
     int64_t upto;
 };
 
-/* The answer so far, or what it must exceed. */
-struct best {
-    int64_t offset, ts; /* -1 and the timestamp to begin with */
+/* A search: how, and the answer so far. */
+struct search {
+    struct vrv_log *log;
+    bool largest;         /* the newest record of all, not the first that is as new as best.ts */
+    int64_t deadline_ns;
+    struct {
+        int64_t offset, ts; /* -1, and what it must reach or, `largest`, exceed */
+    } best;
 };
 
 static void
@@ -85,6 +93,9 @@ plan(struct vrv_log *log, int64_t *from, int64_t ts, struct part *p, struct vrv_
         rc = vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
     } else if (*from >= log->hw) {
         rc = 0;
+    } else if (*from < vrv_log_local(log)) {
+        p->cold = true;
+        p->upto = vrv_log_local(log);
     } else if (at == log->seg_n || log->segs[at]->flushed_next <= *from) {
         plan_memory(log, *from, ts, p);
     } else {
@@ -99,11 +110,16 @@ plan(struct vrv_log *log, int64_t *from, int64_t ts, struct part *p, struct vrv_
 
 /* ---- records ---- */
 
-/* Find the first record at or behind `from` with a time of at least ts; with `largest`, the first
- * one of the newest that are newer than `best`.  1 when best has changed. */
+/* A batch must say at least this to be worth unpacking. */
+static int64_t
+wanted(const struct search *q)
+{
+    return q->largest && q->best.ts < INT64_MAX ? q->best.ts + 1 : q->best.ts;
+}
+
+/* Look through a batch from the record at `from` on.  1 when the answer has changed. */
 static int
-scan_batch(const uint8_t *p, size_t n, int64_t from, bool largest, struct best *best,
-    struct vrv_err *e)
+scan_batch(struct search *q, const uint8_t *p, size_t n, int64_t from, struct vrv_err *e)
 {
     struct vrv_record_iter it;
     struct vrv_record r;
@@ -116,21 +132,62 @@ scan_batch(const uint8_t *p, size_t n, int64_t from, bool largest, struct best *
     if (rc < 0)
         return rc;
     while ((rc = vrv_record_next(&it, &r, e)) > 0) {
-        if (r.offset < from || (largest ? r.timestamp <= best->ts : r.timestamp < best->ts))
+        if (r.offset < from ||
+            (q->largest ? r.timestamp <= q->best.ts : r.timestamp < q->best.ts))
             continue;
-        *best = (struct best){ r.offset, r.timestamp };
+        q->best.offset = r.offset;
+        q->best.ts = r.timestamp;
         found = 1;
-        if (!largest)
+        if (!q->largest)
             break;
     }
     vrv_record_iter_fini(&it);
     return rc < 0 ? rc : found;
 }
 
+/* ---- what is cold ---- */
+
+/* Ask for one batch at or behind `from`.  1: it is there; 0: there is none. */
+static int
+ask_cold(struct search *q, struct vrv_read *r, int64_t from, enum vrv_cold_want want,
+    struct vrv_batch *b, struct vrv_err *e)
+{
+    struct vrv_fetch f = { .read = r, .want = want, .ts = wanted(q) };
+
+    *r = (struct vrv_read){ .offset = from, .max_bytes = 1, .whole_first = true };
+    int rc = vrv__read_cold(q->log, from, e);
+    if (rc == VRV_READ_COLD)
+        rc = vrv_fetch_wait(q->log, &f, q->deadline_ns, e);
+    if (rc == 0 && r->slice_n > 0)
+        rc = vrv_batch_read(b, r->slice[0].bytes, r->slice[0].n, e) == 0;
+    return rc;
+}
+
+/* The next batch there that may hold the answer; p->upto: behind it. */
+static int
+scan_cold(struct search *q, struct part *p, int64_t from, struct vrv_err *e)
+{
+    struct vrv_read r;
+    struct vrv_batch b;
+    int rc = ask_cold(q, &r, from, VRV_COLD_AS_NEW, &b, e);
+
+    if (rc > 0) {
+        p->upto = vrv_batch_last_offset(&b) + 1;
+        rc = scan_batch(q, r.slice[0].bytes, r.slice[0].n, from, e);
+    }
+    vrv_read_fini(&r);
+    if (rc != VRV_E_RANGE)
+        return rc;
+    p->upto = from; /* the start has moved on: so does the next plan */
+    return 0;
+}
+
+/* ---- what is in segments ---- */
+
 /* The batch at pos of a segment, n bytes long, read and checked. */
 static int
-scan_stored(struct part *p, const struct vrv_seg_place *at, int64_t from, bool largest,
-    struct best *best, struct vrv_err *e)
+scan_stored(struct search *q, struct part *p, const struct vrv_seg_place *at, int64_t from,
+    struct vrv_err *e)
 {
     uint8_t *bytes = vrv_mem_try(at->size);
     struct vrv_batch b;
@@ -147,7 +204,7 @@ scan_stored(struct part *p, const struct vrv_seg_place *at, int64_t from, bool l
     if (rc == 0)
         rc = vrv_batch_check_crc(bytes, &b, e);
     if (rc == 0)
-        rc = scan_batch(bytes, at->size, from, largest, best, e);
+        rc = scan_batch(q, bytes, at->size, from, e);
     free(bytes);
     if (rc >= 0 || rc == VRV_E_IO || rc == VRV_E_NOMEM)
         return rc;
@@ -195,105 +252,137 @@ first_as_new(struct part *p, int64_t from, int64_t ts, struct vrv_seg_place *at,
     return next_as_new(p, at, ts, e);
 }
 
-/* The next batch that is worth unpacking has a header that says at least this. */
-static int64_t
-wanted(const struct best *best, bool largest)
-{
-    return largest && best->ts < INT64_MAX ? best->ts + 1 : best->ts;
-}
-
 /* All of a segment, or up to the first record found. */
 static int
-scan_segment(struct part *p, int64_t from, bool largest, struct best *best, struct vrv_err *e)
+scan_segment(struct search *q, struct part *p, int64_t from, struct vrv_err *e)
 {
     struct vrv_seg_place at;
-    int rc = first_as_new(p, from, wanted(best, largest), &at, e);
+    int rc = first_as_new(p, from, wanted(q), &at, e);
 
     while (rc == 0 && at.size > 0) {
-        rc = scan_stored(p, &at, from, largest, best, e);
-        if (rc < 0 || (rc > 0 && !largest))
+        rc = scan_stored(q, p, &at, from, e);
+        if (rc < 0 || (rc > 0 && !q->largest))
             return rc;
         at.pos += at.size;
-        rc = next_as_new(p, &at, wanted(best, largest), e);
+        rc = next_as_new(p, &at, wanted(q), e);
+    }
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+static int
+scan_part(struct search *q, struct part *p, int64_t from, struct vrv_err *e)
+{
+    if (p->cold)
+        return scan_cold(q, p, from, e);
+    if (p->slab != NULL)
+        return scan_batch(q, p->bytes, p->n, from, e);
+    if (p->seg == NULL || p->max_ts < wanted(q))
+        return 0;
+    int rc = scan_segment(q, p, from, e);
+    if (rc < 0 && atomic_load(&p->seg->dropped)) {
+        p->upto = from; /* its files went while they were read */
+        rc = 0;
     }
     return rc;
 }
 
 /* Walk the log from its start on, unpacking what may hold the answer. */
 static int
-scan_log(struct vrv_log *log, bool largest, struct best *best, struct vrv_err *e)
+scan_log(struct search *q, struct vrv_err *e)
 {
     struct part p;
     int rc;
 
-    for (int64_t from = 0; (rc = plan(log, &from, wanted(best, largest), &p, e)) > 0;
-         from = p.upto) {
-        rc = 0;
-        if (p.slab != NULL)
-            rc = scan_batch(p.bytes, p.n, from, largest, best, e);
-        else if (p.seg != NULL && p.max_ts >= wanted(best, largest))
-            rc = scan_segment(&p, from, largest, best, e);
-        if (rc < 0 && p.seg != NULL && atomic_load(&p.seg->dropped)) {
-            p.upto = from; /* deleted or cut meanwhile: ask the log again */
-            rc = 0;
-        }
+    for (int64_t from = 0; (rc = plan(q->log, &from, wanted(q), &p, e)) > 0; from = p.upto) {
+        rc = scan_part(q, &p, from, e);
         part_fini(&p);
-        if (rc < 0 || (rc > 0 && !largest))
+        if (rc < 0 || (rc > 0 && !q->largest))
             break;
     }
     return rc < 0 ? rc : 0;
 }
 
-int
-vrv_read_time(struct vrv_log *log, int64_t ts, int64_t *offset, int64_t *timestamp,
-    struct vrv_err *e)
+static void
+say_found(const struct search *q, struct vrv_read_found *found)
 {
-    struct best best = { -1, ts };
-    int rc = scan_log(log, false, &best, e);
+    *found = (struct vrv_read_found){ q->best.offset, q->best.offset < 0 ? -1 : q->best.ts };
+}
 
-    *offset = best.offset;
-    *timestamp = best.offset < 0 ? -1 : best.ts;
+int
+vrv_read_time(struct vrv_log *log, int64_t ts, int64_t deadline_ns,
+    struct vrv_read_found *found, struct vrv_err *e)
+{
+    struct search q = { .log = log, .deadline_ns = deadline_ns, .best = { -1, ts } };
+    int rc = scan_log(&q, e);
+
+    say_found(&q, found);
     return rc;
 }
 
 /* ---- the newest ---- */
 
+/* What the headers of a part say. */
+static int
+newest_in(struct search *q, struct part *p, int64_t from, int64_t *ts, struct vrv_err *e)
+{
+    struct vrv_read r = { .slice_n = 0 };
+    struct vrv_batch b;
+    int rc = 0;
+
+    *ts = INT64_MIN;
+    if (p->cold)
+        rc = ask_cold(q, &r, from, VRV_COLD_NEWEST, &b, e);
+    else if (p->slab != NULL)
+        rc = vrv_batch_read(&b, p->bytes, p->n, e) == 0;
+    if (p->seg != NULL)
+        *ts = p->max_ts;
+    else if (rc > 0)
+        *ts = b.max_ts;
+    vrv_read_fini(&r);
+    if (rc == VRV_E_RANGE) {
+        p->upto = from;
+        rc = 0;
+    }
+    return rc < 0 ? rc : 0;
+}
+
 /* The largest time that any header says. */
 static int
-newest_header(struct vrv_log *log, int64_t *ts, struct vrv_err *e)
+newest_header(struct search *q, struct vrv_err *e)
 {
-    struct best best = { -1, INT64_MIN };
     struct part p;
+    int64_t ts;
     int rc;
 
-    for (int64_t from = 0; (rc = plan(log, &from, wanted(&best, true), &p, e)) > 0;
-         from = p.upto) {
-        struct vrv_batch b;
-
-        if (p.slab != NULL && vrv_batch_read(&b, p.bytes, p.n, NULL) == 0)
-            best.ts = b.max_ts;
-        else if (p.seg != NULL && p.max_ts > best.ts)
-            best.ts = p.max_ts;
+    for (int64_t from = 0; (rc = plan(q->log, &from, wanted(q), &p, e)) > 0; from = p.upto) {
+        rc = newest_in(q, &p, from, &ts, e);
         part_fini(&p);
+        if (rc < 0)
+            break;
+        q->best.ts = ts > q->best.ts ? ts : q->best.ts;
     }
-    *ts = best.ts;
     return rc;
 }
 
 int
-vrv_read_max_time(struct vrv_log *log, int64_t *offset, int64_t *timestamp, struct vrv_err *e)
+vrv_read_max_time(struct vrv_log *log, int64_t deadline_ns, struct vrv_read_found *found,
+    struct vrv_err *e)
 {
-    struct best best = { .offset = -1 };
-    int rc = newest_header(log, &best.ts, e);
+    struct search q = { .log = log, .largest = true, .deadline_ns = deadline_ns,
+        .best = { -1, INT64_MIN } };
+    int rc = newest_header(&q, e);
 
+    q.largest = false;
     if (rc == 0)
-        rc = scan_log(log, false, &best, e);
+        rc = scan_log(&q, e);
     /* That time was of a record below the start, or a header says more than its records do. */
-    if (rc == 0 && best.offset < 0) {
-        best.ts = INT64_MIN;
-        rc = scan_log(log, true, &best, e);
+    if (rc == 0 && q.best.offset < 0) {
+        q.largest = true;
+        q.best.ts = INT64_MIN;
+        rc = scan_log(&q, e);
     }
-    *offset = best.offset;
-    *timestamp = best.offset < 0 ? -1 : best.ts;
+    say_found(&q, found);
     return rc;
 }

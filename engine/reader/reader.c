@@ -5,6 +5,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/bytes.h"
 #include "engine/log/log_ring.h"
+#include "engine/reader/reader_int.h"
 
 /* ---- from memory: log->lock is held ---- */
 
@@ -85,9 +86,12 @@ read_segment(struct vrv_seg *s, const struct vrv_seg_view *v, struct vrv_read *r
 
 /* ---- both ---- */
 
-static int
-check_offset(const struct vrv_log *log, const struct vrv_read *r, struct vrv_err *e)
+int
+vrv__read_check(const struct vrv_log *log, struct vrv_read *r, struct vrv_err *e)
 {
+    r->start = log->start;
+    r->hw = log->hw;
+    r->end = log->end;
     if (log->gone)
         return vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
     if (r->offset < log->start || r->offset > log->end)
@@ -97,30 +101,37 @@ check_offset(const struct vrv_log *log, const struct vrv_read *r, struct vrv_err
     return 0;
 }
 
-/* The next place to look at or behind `from`: a segment (with a reference), or memory, which is
- * read at once.  1: a segment; 0: that was all. */
+int
+vrv__read_cold(const struct vrv_log *log, int64_t offset, struct vrv_err *e)
+{
+    if (log->env->cold != NULL)
+        return VRV_READ_COLD;
+    return vrv_err_set(e, VRV_E_IO,
+        "offset %" PRId64 " is in the cold tier, which this engine was opened without", offset);
+}
+
+/* The next place to look at or behind `from`: *seg is a segment (with a reference); or NULL: memory
+ * was read, or it is cold, or that was all. */
 static int
 next_source(struct vrv_log *log, int64_t from, struct vrv_read *r, struct vrv_seg **seg,
     struct vrv_seg_view *v, struct vrv_err *e)
 {
     vrv_lock(&log->lock);
-    int rc = check_offset(log, r, e);
+    int rc = vrv__read_check(log, r, e);
     *seg = NULL;
-    r->start = log->start;
-    r->hw = log->hw;
-    r->end = log->end;
     if (rc == 0 && r->offset < log->hw) {
         const struct vrv_ring *ring = &log->ring;
         bool memory = ring->first < ring->committed && from >= vrv_ring_at(ring, ring->first)->base;
         uint32_t at = vrv_log_seg_for(log, from);
 
         /* What no file holds yet is in memory, also behind a hole. */
-        if (memory || at == log->seg_n || log->segs[at]->flushed_next <= from) {
+        if (!memory && r->offset < vrv_log_local(log)) {
+            rc = vrv__read_cold(log, r->offset, e);
+        } else if (memory || at == log->seg_n || log->segs[at]->flushed_next <= from) {
             read_memory(log, r);
         } else {
             *seg = vrv_seg_ref(log->segs[at]);
             *v = vrv_seg_view(*seg);
-            rc = 1;
         }
     }
     vrv_unlock(&log->lock);
@@ -138,17 +149,16 @@ vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e)
     r->bytes = 0;
     for (int64_t from = r->offset;;) {
         rc = next_source(log, from, r, &seg, &v, e);
-        if (rc <= 0)
+        if (seg == NULL)
             return rc;
         rc = read_segment(seg, &v, r, e);
-        if (rc < 0 && atomic_load(&seg->dropped)) { /* deleted or cut meanwhile */
+        bool again = rc < 0 && atomic_load(&seg->dropped); /* deleted, cut or dropped meanwhile */
+        if (again)
             from = r->offset;
-            rc = 0;
-        } else { /* "not here" continues behind what this segment held (L3) */
+        else /* "not here" continues behind what this segment held (L3) */
             from = v.next > from ? v.next : from + 1;
-        }
         vrv_seg_unref(seg);
-        if (rc != 0)
+        if (rc != 0 && !again)
             return rc < 0 ? rc : 0;
     }
 }
@@ -177,8 +187,8 @@ vrv_slice_load(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *
     if (got != (ssize_t)s->n) {
         vrv_slab_unref(slab);
         if (atomic_load(&s->seg->dropped))
-            return vrv_err_set(e, VRV_E_RANGE, "the records of segment %" PRId64
-                " were deleted while they were read", s->seg->base);
+            return vrv_err_set(e, VRV_E_NOTFOUND,
+                "segment %" PRId64 " went away while it was read: read again", s->seg->base);
         return got < 0 ? (int)got
                        : vrv_err_set(e, VRV_E_CORRUPT, "segment %" PRId64 " ends at byte %" PRIu64,
                              s->seg->base, s->pos + (uint64_t)got);

@@ -2,9 +2,11 @@
  * One way to read a log, wherever its bytes are.
  *
  * A read plans under the log's lock and yields slices, which hold references and need no
- * lock: bytes in memory (the newest batches), or a range of a segment file (for sendfile, or to be
- * read).  Only committed batches are given out.  A slice of memory holds whole batches; a
- * range may end within a batch, as Kafka's fetch allows, but never within its first one.
+ * lock: bytes in memory (the newest batches), a range of a segment file (for sendfile, or to be
+ * read), or bytes from the cold tier (the oldest; fetch.h).  Only committed batches are given out.
+ * A slice of bytes holds whole batches; a range may end within a batch, as Kafka's fetch allows,
+ * but never within its first one.  One read yields slices of one kind; the next one goes on behind
+ * them.
  *
  * Threads: any.  With VRV_READ_NOWAIT nothing waits for a disk: AGAIN says that it would have to,
  * and somebody who may wait is to ask again without.
@@ -42,23 +44,32 @@ struct vrv_read {
     int64_t start, hw, end;
 };
 
+/* The records at this offset are in the cold tier only: vrv_fetch, with this very struct. */
+enum { VRV_READ_COLD = 1 };
+
 /* 0, perhaps with no slices: nothing at or behind offset is committed, or the first batch is too
- * large.  RANGE: offset below start or above end.  NOTFOUND: the log is gone.  AGAIN, CORRUPT,
- * IO. */
+ * large.  VRV_READ_COLD.  RANGE: offset below start or above end.  NOTFOUND: the log is gone.
+ * AGAIN, CORRUPT, IO (also when it would be cold, and the engine has no cold tier). */
 int vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_read_fini(struct vrv_read *r);
 
 /* Turn a file range into memory, without leaving it in the page cache. NOMEM when the budget of
- * slabs is used up: serve fewer, or wait. */
+ * slabs is used up: serve fewer, or wait.  NOTFOUND: the segment has left this disk since it was
+ * read, and the range with it; read again. */
 int vrv_slice_load(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
     VRV_MUST_CHECK;
 
-/* First record with a timestamp >= ts: its offset and timestamp; offset -1 when there is none.  Reads
- * and unpacks what it must: not for a thread that mustn't wait. */
-int vrv_read_time(struct vrv_log *log, int64_t ts, int64_t *offset, int64_t *timestamp,
-    struct vrv_err *e) VRV_MUST_CHECK;
-/* The record with the largest timestamp (the first such); -1 when the log is empty. */
-int vrv_read_max_time(struct vrv_log *log, int64_t *offset, int64_t *timestamp,
+/* A record that was looked up by its time; offset -1: there is none. */
+struct vrv_read_found {
+    int64_t offset, timestamp;
+};
+
+/* First record with a timestamp >= ts.  Reads and unpacks what it must, and waits for the cold
+ * tier, up to the deadline (TIMEDOUT; INT64_MAX: none): not for a thread that mustn't wait. */
+int vrv_read_time(struct vrv_log *log, int64_t ts, int64_t deadline_ns,
+    struct vrv_read_found *found, struct vrv_err *e) VRV_MUST_CHECK;
+/* The record with the largest timestamp (the first such); none when the log is empty. */
+int vrv_read_max_time(struct vrv_log *log, int64_t deadline_ns, struct vrv_read_found *found,
     struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

@@ -93,7 +93,7 @@ vrv_wal_item_read(struct vrv_wal_item *it, const uint8_t *in, size_t n)
     it->partition = (int32_t)vrv_get_le32(in + 24);
     it->arg = (int64_t)vrv_get_le64(in + 32);
     it->time_ms = (int64_t)vrv_get_le64(in + 40);
-    if ((it->type != VRV_WAL_BATCH && it->type != VRV_WAL_START) || it->partition < 0 ||
+    if (it->type < VRV_WAL_BATCH || it->type > VRV_WAL_LOCAL || it->partition < 0 ||
         (it->flags & ~VRV_WAL_ROLL) != 0)
         return false;
     return it->size <= n - VRV_WAL_ENTRY_HEADER;

@@ -44,6 +44,7 @@ enum vrv_wal_type {
     VRV_WAL_NOTHING = 0, /* not written: keeps a completion in its place in the order */
     VRV_WAL_BATCH = 1,   /* a record batch; arg: offsets from here on may be used, 0 if sync */
     VRV_WAL_START = 2,   /* the log starts at offset arg now */
+    VRV_WAL_LOCAL = 3,   /* what lies below offset arg is in the cold tier only */
 };
 
 enum vrv_wal_flags {

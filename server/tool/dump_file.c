@@ -169,7 +169,9 @@ static void
 wal_item(struct tool *t, const struct vrv_wal_item *it, uint64_t seq)
 {
     char hex[VRV_UUID_TEXT + 1];
-    const char *what = it->type == VRV_WAL_BATCH ? "batch" : "start";
+    const char *what = it->type == VRV_WAL_BATCH ? "batch"
+        : it->type == VRV_WAL_START              ? "start"
+                                                 : "local start";
 
     vrv_uuid_text(&it->topic, hex);
     if (!t->out.json) {

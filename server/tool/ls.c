@@ -28,6 +28,7 @@ ls_part(void *ctx, const char *topic, struct vrv_log *log, struct vrv_err *e)
     out_str(&t->out, "id", hex);
     out_int(&t->out, "partition", log->id.partition);
     out_int(&t->out, "start", o.start);
+    out_int(&t->out, "local_start", o.local_start);
     out_int(&t->out, "high_watermark", o.hw);
     out_int(&t->out, "end", o.end);
     out_int(&t->out, "epoch", o.epoch);

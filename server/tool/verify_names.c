@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/log/log_ring.h"
 #include "server/tool/overlay.h"
 #include "server/tool/verify.h"
 
@@ -145,8 +146,9 @@ check_file(struct report *r, const char *dir, const struct view_log *vl, const s
     /* What lies beyond the checkpoint is only known when the WAL could be read. */
     if (has_segment(vl->log, base) || !r->view.whole)
         return;
-    if (base < vl->log->start)
-        tell(r, DAMAGE_NOTE, dir, x->name, "left over from deleted records; harmless");
+    if (base < vrv_log_local(vl->log))
+        tell(r, DAMAGE_NOTE, dir, x->name,
+            "left over from deleted or offloaded records; harmless");
     else
         tell(r, DAMAGE_FOREIGN, dir, x->name, "there is no such segment");
 }

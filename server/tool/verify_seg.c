@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/log/log.h"
+#include "engine/log/log_ring.h"
 #include "engine/seg/seg_walk.h"
 #include "server/tool/verify.h"
 
@@ -141,11 +141,11 @@ verify_batches(struct report *r, struct view_log *vl, struct vrv_seg *s, struct 
     return rc;
 }
 
-/* Deleted records' files go before the record of them does. */
+/* Deleted or offloaded records' files go before the record of them does. */
 static bool
 may_be_gone(const struct view_log *vl, const struct vrv_seg *s)
 {
-    return s->state == VRV_SEG_SEALED && s->next <= vl->log->start;
+    return s->state == VRV_SEG_SEALED && s->next <= vrv_log_local(vl->log);
 }
 
 /* 1: there is a file with bytes to look at. */
@@ -210,7 +210,7 @@ int
 verify_log(struct report *r, struct view_log *vl, struct vrv_err *e)
 {
     struct vrv_log *log = vl->log;
-    int64_t next = log->start;
+    int64_t next = vrv_log_local(log);
     int rc = 0;
 
     for (uint32_t i = 0; i < log->seg_n && rc == 0; i++) {

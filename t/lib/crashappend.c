@@ -384,7 +384,7 @@ judge_waiter(struct sim *s, struct waiter *w)
     if (w->w.status == 0 && w->strict && l != NULL && bytes < w->w.min_bytes)
         broken(s, "log %d: woken for %" PRIu64 " bytes of %" PRIu64, w->log, bytes, w->w.min_bytes);
     if (w->w.status == VRV_E_TIMEDOUT &&
-        s->clock.clock.mono_ns(&s->clock.clock) < w->w.deadline_ns)
+        s->clock.clock.mono_ns(&s->clock.clock) < w->w.timer.ns)
         broken(s, "log %d: woken before the deadline", w->log);
 }
 

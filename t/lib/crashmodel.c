@@ -231,17 +231,18 @@ model_read_times(struct sim *s, int log)
     struct vrv_log *l = get_log(s, log);
     const struct model *m = &s->m[log];
     struct vrv_log_offsets off = vrv_log_offsets(l);
-    int64_t got, when, ts = m->n > 0 ? m->v[pick(s, m->n)].max_ts + (int64_t)pick(s, 3) - 1 : 0;
+    struct vrv_read_found got;
+    int64_t ts = m->n > 0 ? m->v[pick(s, m->n)].max_ts + (int64_t)pick(s, 3) - 1 : 0;
     struct vrv_err e = { 0 };
-    int rc = vrv_read_time(l, ts, &got, &when, &e);
+    int rc = vrv_read_time(l, ts, INT64_MAX, &got, &e);
 
-    if (rc == 0 && got != expected_time(m, &off, true, ts))
-        broken(s, "log %d: time %" PRId64 " begins at %" PRId64 ", not at %" PRId64, log, ts, got,
-            expected_time(m, &off, true, ts));
+    if (rc == 0 && got.offset != expected_time(m, &off, true, ts))
+        broken(s, "log %d: time %" PRId64 " begins at %" PRId64 ", not at %" PRId64, log, ts,
+            got.offset, expected_time(m, &off, true, ts));
     if (rc == 0)
-        rc = vrv_read_max_time(l, &got, &when, &e);
-    if (rc == 0 && got != expected_time(m, &off, false, 0))
-        broken(s, "log %d: the newest time is at %" PRId64 ", not at %" PRId64, log, got,
+        rc = vrv_read_max_time(l, INT64_MAX, &got, &e);
+    if (rc == 0 && got.offset != expected_time(m, &off, false, 0))
+        broken(s, "log %d: the newest time is at %" PRId64 ", not at %" PRId64, log, got.offset,
             expected_time(m, &off, false, 0));
     if (rc < 0 && rc != VRV_E_NOMEM && no_excuse(s))
         broken(s, "log %d: looking for a time: %s", log, e.msg);

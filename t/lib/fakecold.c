@@ -10,38 +10,16 @@
 #include "engine/base/list.h"
 #include "engine/base/mem.h"
 #include "engine/base/rand.h"
-#include "engine/batch/record.h"
-#include "engine/log/epochs.h"
-#include "engine/log/producers.h"
+#include "t/lib/coldparts.h"
 
-enum { FAKECOLD_MAGIC = 0x434f4c44, PARTS_MAX = 8 };
-
-struct batch {
-    struct vrv_batch head;
-    uint8_t *bytes;
-};
-
-struct aborted {
-    int64_t producer, first, last;
-};
-
-struct part {
-    struct vrv_uuid topic;
-    int32_t partition;
-    struct batch *v;
-    size_t n, cap;
-    struct aborted *aborted;
-    size_t aborted_n, aborted_cap;
-    struct vrv_epochs epochs;
-    bool times;             /* its time index is in memory */
-};
+enum { FAKECOLD_MAGIC = 0x434f4c44 };
 
 /* Some batches of a partition, on their way or in memory. */
 struct chunk {
     struct vrv_list link;
     _Atomic uint32_t refs;  /* the cache, each answer's bytes */
     struct fakecold *owner;
-    struct part *part;
+    struct coldpart *part;
     size_t first, batches;
     unsigned steps;         /* until it is there */
     bool there;
@@ -54,20 +32,22 @@ struct chunk {
 struct view {
     struct vrv_cold_bytes b; /* first */
     struct chunk *chunk;
+    uint8_t *lie;            /* or this */
 };
 
 struct waiting {
     struct vrv_list link;
     struct vrv_cold_fetch *f;
-    struct chunk *chunk;     /* NULL: answer RANGE */
+    struct chunk *chunk;     /* NULL: answer status */
+    int status;
     size_t batch;
     bool cancelled;
 };
 
-/* Somebody wants to hear when the times are in memory. */
+/* Somebody wants to hear when a partition can be asked about. */
 struct listener {
     struct vrv_list link;
-    struct part *part;
+    struct coldpart *part;
     void (*ready)(void *ctx);
     void *ctx;
     unsigned steps;
@@ -79,13 +59,13 @@ struct fakecold {
     struct fakecold_opts o;
     pthread_mutex_t mutex; /* guards what follows */
     struct vrv_rand rand;
-    struct part part[PARTS_MAX];
-    unsigned part_n;
+    struct coldparts parts;
     struct vrv_list chunks; /* newest last */
     struct vrv_list waiting, listeners;
     unsigned loads;
     int fail_code;
-    bool damage, thread_on;
+    bool damage, hang, thread_on;
+    enum fakecold_lie lie;
     _Atomic unsigned alive;
     _Atomic bool stop;
     pthread_t thread;
@@ -116,26 +96,6 @@ leave(struct fakecold *c)
     VRV_ASSERT(rc == 0);
 }
 
-static struct part *
-part_of(struct fakecold *c, const struct vrv_uuid *topic, int32_t partition)
-{
-    for (unsigned i = 0; i < c->part_n; i++)
-        if (c->part[i].partition == partition && vrv_uuid_eq(&c->part[i].topic, topic))
-            return &c->part[i];
-    return NULL;
-}
-
-/* The batch that contains offset or is the first behind it; p->n: none. */
-static size_t
-batch_at(const struct part *p, int64_t offset)
-{
-    size_t i = 0;
-
-    while (i < p->n && vrv_batch_last_offset(&p->v[i].head) < offset)
-        i++;
-    return i;
-}
-
 /* ---- chunks: mutex held ---- */
 
 static void
@@ -149,7 +109,7 @@ chunk_unref(struct chunk *k)
 }
 
 static struct chunk *
-find_chunk(struct fakecold *c, const struct part *p, size_t batch)
+find_chunk(struct fakecold *c, const struct coldpart *p, size_t batch)
 {
     for (struct vrv_list *l = c->chunks.next; l != &c->chunks; l = l->next) {
         struct chunk *k = VRV_LIST_OF(l, struct chunk, link);
@@ -161,7 +121,7 @@ find_chunk(struct fakecold *c, const struct part *p, size_t batch)
 }
 
 static struct chunk *
-load(struct fakecold *c, struct part *p, size_t batch)
+load(struct fakecold *c, struct coldpart *p, size_t batch)
 {
     struct chunk *k = VRV_NEW(struct chunk);
 
@@ -186,7 +146,7 @@ arrive(struct fakecold *c, struct chunk *k)
         k->n += k->part->v[k->first + i].head.size;
     k->bytes = vrv_mem_zero(k->n);
     for (size_t i = 0; i < k->batches; i++) {
-        const struct batch *b = &k->part->v[k->first + i];
+        const struct coldbatch *b = &k->part->v[k->first + i];
 
         memcpy(k->bytes + at, b->bytes, b->head.size);
         at += b->head.size;
@@ -244,12 +204,44 @@ free_view(struct vrv_cold_bytes *b)
     struct view *v = (struct view *)(void *)b;
 
     chunk_unref(v->chunk);
+    free(v->lie);
     free(v);
+}
+
+/* Other bytes in place of the right ones. */
+static void
+lie(struct fakecold *c, struct view *v, size_t batch)
+{
+    const struct chunk *k = v->chunk;
+    const struct coldbatch *first = &k->part->v[batch], *before = batch > 0 ? first - 1 : NULL;
+    size_t n = v->b.n, room = before != NULL ? before->head.size : 1;
+
+    if (c->lie == FAKECOLD_MORE)
+        v->b.n = k->n - (size_t)(v->b.p - k->bytes);
+    if (c->lie == FAKECOLD_TRUE || c->lie == FAKECOLD_MORE)
+        return;
+    room = room > n ? room : n;
+    v->lie = vrv_mem_zero(room + n);
+    memcpy(v->lie, v->b.p, n);
+    v->b.p = v->lie;
+    if (c->lie == FAKECOLD_FLIPPED) {
+        v->lie[n - 1] ^= 1;
+    } else if (c->lie == FAKECOLD_CUT) {
+        v->b.n--;
+    } else if (c->lie == FAKECOLD_EMPTY) {
+        v->b.n = 0;
+    } else if (c->lie == FAKECOLD_BEFORE && before != NULL) {
+        v->b.n = before->head.size;
+        memcpy(v->lie, before->bytes, v->b.n);
+    } else if (c->lie == FAKECOLD_TWICE) {
+        memcpy(v->lie + first->head.size, first->bytes, first->head.size);
+        v->b.n = 2 * first->head.size;
+    }
 }
 
 /* Whole batches up to max_bytes, but at least one. */
 static struct vrv_cold_bytes *
-view_of(struct chunk *k, size_t batch, size_t max_bytes)
+view_of(struct fakecold *c, struct chunk *k, size_t batch, size_t max_bytes)
 {
     struct view *v = VRV_NEW(struct view);
     size_t at = 0, n = 0, i = k->first;
@@ -267,6 +259,7 @@ view_of(struct chunk *k, size_t batch, size_t max_bytes)
     v->b.p = k->bytes + at;
     v->b.n = n;
     v->b.free = free_view;
+    lie(c, v, batch);
     return &v->b;
 }
 
@@ -291,12 +284,14 @@ answer(struct fakecold *c, struct waiting *w)
 {
     struct vrv_cold_bytes *b = NULL;
     struct vrv_err e = { 0 };
-    int status = w->chunk == NULL ? VRV_E_RANGE : w->chunk->status;
+    int status = w->status;
 
-    if (w->cancelled)
-        status = VRV_E_CANCELLED;
+    if (w->chunk != NULL)
+        status = w->chunk->there ? w->chunk->status : VRV_E_CANCELLED;
+    if (status == 0 && c->lie == FAKECOLD_NONE)
+        status = VRV_E_RANGE;
     if (status == 0)
-        b = view_of(w->chunk, w->batch, w->f->max_bytes);
+        b = view_of(c, w->chunk, w->batch, w->f->max_bytes);
     else
         (void)vrv_err_set(&e, status, "cold tier, offset %" PRId64 ": %s", w->f->offset,
             vrv_err_text(status));
@@ -307,15 +302,15 @@ answer(struct fakecold *c, struct waiting *w)
     enter(c);
 }
 
-/* A listener whose times are there, out of the list. */
+/* A listener whose partition can be asked about, out of the list. */
 static struct listener *
 next_ready(struct fakecold *c)
 {
     for (struct vrv_list *l = c->listeners.next; l != &c->listeners; l = l->next) {
         struct listener *n = VRV_LIST_OF(l, struct listener, link);
 
-        if (n->part->times || --n->steps == 0) {
-            n->part->times = true;
+        if (n->part->loaded || --n->steps == 0) {
+            n->part->loaded = true;
             vrv_list_del(l);
             return n;
         }
@@ -336,7 +331,7 @@ fakecold_step(struct vrv_cold *cold)
         struct chunk *k = VRV_LIST_OF(l, struct chunk, link);
 
         any |= !k->there;
-        if (!k->there && --k->steps == 0)
+        if (!k->there && !c->hang && --k->steps == 0)
             arrive(c, k);
     }
     while ((w = next_answer(c)) != NULL)
@@ -384,10 +379,14 @@ fetch(struct vrv_cold *cold, struct vrv_cold_fetch *f)
     struct waiting *w = VRV_NEW(struct waiting);
 
     enter(c);
-    struct part *p = part_of(c, &f->topic, f->partition);
+    struct coldpart *p = coldparts_find(&c->parts, &f->topic, f->partition);
     w->f = f;
-    w->batch = p != NULL ? batch_at(p, f->offset) : 0;
-    if (p != NULL && w->batch < p->n) {
+    w->batch = p != NULL ? coldpart_batch(p, f->want, f->offset, f->ts) : 0;
+    if (p == NULL) {
+        w->status = VRV_E_NOTFOUND;
+    } else if (w->batch == p->n) {
+        w->status = VRV_E_RANGE;
+    } else {
         w->chunk = find_chunk(c, p, w->batch);
         if (w->chunk == NULL)
             w->chunk = load(c, p, w->batch);
@@ -409,118 +408,86 @@ cancel(struct vrv_cold *cold, struct vrv_cold_fetch *f)
     leave(c);
 }
 
-static int
-no_part(struct vrv_err *e)
+/* The partition that is asked about, with the mutex held; NULL, and *rc: not now, or not at all. */
+static struct coldpart *
+ask(struct fakecold *c, const struct vrv_cold_ask *a, int *rc, struct vrv_err *e)
 {
-    return vrv_err_set(e, VRV_E_NOTFOUND, "the cold tier has nothing of this partition");
-}
-
-static int
-earliest(struct vrv_cold *cold, const struct vrv_uuid *topic, int32_t partition, int64_t *offset,
-    struct vrv_err *e)
-{
-    struct fakecold *c = of(cold);
-
     enter(c);
-    const struct part *p = part_of(c, topic, partition);
-    *offset = p != NULL ? p->v[0].head.base_offset : -1;
-    leave(c);
-    return p != NULL ? 0 : no_part(e);
-}
-
-/* The first record in the batch at or after ts; -1: none. */
-static int64_t
-record_at(const struct batch *b, int64_t ts)
-{
-    struct vrv_record_iter it;
-    struct vrv_record r;
-    int64_t found = -1;
-
-    if (vrv_record_iter_init(&it, b->bytes, &b->head, NULL) < 0)
-        return -1;
-    while (found < 0 && vrv_record_next(&it, &r, NULL) > 0)
-        if (r.timestamp >= ts)
-            found = r.offset;
-    vrv_record_iter_fini(&it);
-    return found;
-}
-
-static int
-by_time(struct vrv_cold *cold, const struct vrv_uuid *topic, int32_t partition, int64_t ts,
-    int64_t *offset, void (*ready)(void *), void *ctx, struct vrv_err *e)
-{
-    struct fakecold *c = of(cold);
-    int rc = 0;
-
-    enter(c);
-    struct part *p = part_of(c, topic, partition);
-    *offset = -1;
+    struct coldpart *p = coldparts_find(&c->parts, &a->topic, a->partition);
+    *rc = 0;
     if (p == NULL) {
-        rc = no_part(e);
-    } else if (!p->times) {
-        rc = vrv_err_set(e, VRV_E_AGAIN, "the times are being loaded");
-        if (ready != NULL) {
+        *rc = vrv_err_set(e, VRV_E_NOTFOUND, "the cold tier has nothing of this partition");
+    } else if (!p->loaded) {
+        *rc = vrv_err_set(e, VRV_E_AGAIN, "what is known of the partition is being loaded");
+        if (a->ready != NULL) {
             struct listener *l = VRV_NEW(struct listener);
 
-            *l = (struct listener){ .part = p, .ready = ready, .ctx = ctx,
+            *l = (struct listener){ .part = p, .ready = a->ready, .ctx = a->ctx,
                 .steps = 1 + (unsigned)vrv_rand_below(&c->rand, c->o.delay_max) };
             vrv_list_push(&c->listeners, &l->link);
         }
     }
-    for (size_t i = 0; rc == 0 && *offset < 0 && i < p->n; i++)
-        if (p->v[i].head.max_ts >= ts)
-            *offset = record_at(&p->v[i], ts);
+    if (*rc == 0)
+        return p;
     leave(c);
-    return rc;
+    return NULL;
 }
 
 static int
-epoch_end(struct vrv_cold *cold, const struct vrv_uuid *topic, int32_t partition, int32_t epoch,
-    int32_t *found, int64_t *end, struct vrv_err *e)
+earliest(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t *offset, struct vrv_err *e)
 {
-    struct fakecold *c = of(cold);
+    int rc;
+    const struct coldpart *p = ask(of(cold), a, &rc, e);
 
-    enter(c);
-    const struct part *p = part_of(c, topic, partition);
-    if (p != NULL)
-        vrv_epochs_end_of(&p->epochs, epoch, vrv_batch_last_offset(&p->v[p->n - 1].head) + 1,
-            found, end);
-    leave(c);
-    return p != NULL ? 0 : no_part(e);
+    if (p == NULL)
+        return rc;
+    *offset = p->v[0].head.base_offset;
+    leave(of(cold));
+    return 0;
 }
 
 static int
-aborted(struct vrv_cold *cold, const struct vrv_uuid *topic, int32_t partition, int64_t from,
-    int64_t to, void (*add)(void *ctx, int64_t producer, int64_t first), void *ctx,
-    struct vrv_err *e)
+epoch_end(struct vrv_cold *cold, const struct vrv_cold_ask *a, int32_t epoch, int32_t *found,
+    int64_t *end, struct vrv_err *e)
 {
-    struct fakecold *c = of(cold);
+    int rc;
+    const struct coldpart *p = ask(of(cold), a, &rc, e);
 
-    enter(c);
-    const struct part *p = part_of(c, topic, partition);
-    for (size_t i = 0; p != NULL && i < p->aborted_n; i++)
+    if (p == NULL)
+        return rc;
+    vrv_epochs_end_of(&p->epochs, epoch, coldpart_end(p), found, end);
+    leave(of(cold));
+    return 0;
+}
+
+static int
+aborted(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t from, int64_t to,
+    void (*add)(void *ctx, int64_t producer, int64_t first), void *ctx, struct vrv_err *e)
+{
+    int rc;
+    const struct coldpart *p = ask(of(cold), a, &rc, e);
+
+    if (p == NULL)
+        return rc;
+    for (size_t i = 0; i < p->aborted_n; i++)
         if (p->aborted[i].first < to && p->aborted[i].last >= from)
             add(ctx, p->aborted[i].producer, p->aborted[i].first);
-    leave(c);
-    return p != NULL ? 0 : no_part(e);
+    leave(of(cold));
+    return 0;
 }
 
 static int
-producers(struct vrv_cold *cold, const struct vrv_uuid *topic, int32_t partition, int64_t offset,
-    uint8_t **bytes, size_t *n, struct vrv_err *e)
+producers(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t offset, uint8_t **bytes,
+    size_t *n, struct vrv_err *e)
 {
-    struct fakecold *c = of(cold);
-    struct vrv_producers *state = NULL;
+    int rc;
+    const struct coldpart *p = ask(of(cold), a, &rc, e);
 
-    enter(c);
-    const struct part *p = part_of(c, topic, partition);
-    for (size_t i = 0; p != NULL && i < p->n; i++)
-        if (p->v[i].head.producer_id >= 0 && vrv_batch_last_offset(&p->v[i].head) < offset)
-            vrv_producers_update(&state, &p->v[i].head);
-    leave(c);
-    vrv_producers_encode(state, bytes, n);
-    vrv_producers_free(&state);
-    return p != NULL ? 0 : no_part(e);
+    if (p == NULL)
+        return rc;
+    coldpart_producers(p, offset, bytes, n);
+    leave(of(cold));
+    return 0;
 }
 
 /* ---- what it holds ---- */
@@ -528,7 +495,7 @@ producers(struct vrv_cold *cold, const struct vrv_uuid *topic, int32_t partition
 struct vrv_cold *
 fakecold_new(const struct fakecold_opts *o)
 {
-    static const struct vrv_cold_ops ops = { fetch, cancel, earliest, by_time, epoch_end, aborted,
+    static const struct vrv_cold_ops ops = { fetch, cancel, earliest, epoch_end, aborted,
         producers };
     struct fakecold *c = VRV_NEW(struct fakecold);
     int rc = pthread_mutex_init(&c->mutex, NULL);
@@ -557,56 +524,44 @@ fakecold_free(struct vrv_cold **cold)
         chunk_unref(VRV_LIST_OF(l, struct chunk, link));
     }
     VRV_ASSERT(atomic_load(&c->alive) == 0);
-    for (unsigned i = 0; i < c->part_n; i++) {
-        for (size_t k = 0; k < c->part[i].n; k++)
-            free(c->part[i].v[k].bytes);
-        free(c->part[i].v);
-        free(c->part[i].aborted);
-        vrv_epochs_fini(&c->part[i].epochs);
-    }
+    coldparts_fini(&c->parts);
     (void)pthread_mutex_destroy(&c->mutex);
     free(c);
     *cold = NULL;
-}
-
-static struct part *
-part_for(struct fakecold *c, const struct vrv_uuid *topic, int32_t partition)
-{
-    struct part *p = part_of(c, topic, partition);
-
-    if (p != NULL)
-        return p;
-    VRV_ASSERT(c->part_n < PARTS_MAX);
-    p = &c->part[c->part_n++];
-    p->topic = *topic;
-    p->partition = partition;
-    return p;
 }
 
 void
 fakecold_add(struct vrv_cold *cold, const struct vrv_uuid *topic, int32_t partition,
     const uint8_t *bytes, size_t n)
 {
-    struct part *p = part_for(of(cold), topic, partition);
-    struct batch b = { .bytes = vrv_mem_zero(n) };
-    int rc = vrv_batch_read(&b.head, bytes, n, NULL);
+    struct fakecold *c = of(cold);
 
-    VRV_ASSERT(rc == 0 && b.head.size == n);
-    VRV_ASSERT(p->n == 0 || vrv_batch_last_offset(&p->v[p->n - 1].head) < b.head.base_offset);
-    memcpy(b.bytes, bytes, n);
-    VRV_PUSH_ROOM(p->v, p->n, p->cap);
-    p->v[p->n++] = b;
-    vrv_epochs_add(&p->epochs, b.head.leader_epoch, b.head.base_offset);
+    enter(c);
+    coldparts_add(&c->parts, topic, partition, bytes, n);
+    leave(c);
+}
+
+int64_t
+fakecold_end(struct vrv_cold *cold, const struct vrv_uuid *topic, int32_t partition)
+{
+    struct fakecold *c = of(cold);
+
+    enter(c);
+    const struct coldpart *p = coldparts_find(&c->parts, topic, partition);
+    int64_t end = p != NULL ? coldpart_end(p) : 0;
+    leave(c);
+    return end;
 }
 
 void
 fakecold_add_aborted(struct vrv_cold *cold, const struct vrv_uuid *topic, int32_t partition,
     int64_t producer, int64_t first, int64_t last)
 {
-    struct part *p = part_for(of(cold), topic, partition);
+    struct fakecold *c = of(cold);
 
-    VRV_PUSH_ROOM(p->aborted, p->aborted_n, p->aborted_cap);
-    p->aborted[p->aborted_n++] = (struct aborted){ producer, first, last };
+    enter(c);
+    coldparts_add_aborted(&c->parts, topic, partition, producer, first, last);
+    leave(c);
 }
 
 void
@@ -626,6 +581,26 @@ fakecold_damage(struct vrv_cold *cold, bool on)
 
     enter(c);
     c->damage = on;
+    leave(c);
+}
+
+void
+fakecold_hang(struct vrv_cold *cold, bool on)
+{
+    struct fakecold *c = of(cold);
+
+    enter(c);
+    c->hang = on;
+    leave(c);
+}
+
+void
+fakecold_lie(struct vrv_cold *cold, enum fakecold_lie what)
+{
+    struct fakecold *c = of(cold);
+
+    enter(c);
+    c->lie = what;
     leave(c);
 }
 

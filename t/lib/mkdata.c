@@ -2,11 +2,11 @@
  * Makes a data directory for scripts, with everything in it that there can be: topics with and
  * without records, sealed segments and an open one, batches in all codecs, headers, null keys.
  *
- *   mkdata DIR [clean|dirty|hold|append]
+ *   mkdata DIR [clean|dirty|hold|moved|append]
  *
  * clean: stopped as it should be; dirty: as after a crash, with records in the WAL only; hold:
- * print "ready", and keep the directory locked until standard input ends; append: put some more into one
- * that is there.
+ * print "ready", and keep the directory locked until standard input ends; moved: sealed segments
+ * are in a cold tier that is gone; append: put some more into one that is there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #include "engine/batch/build.h"
 #include "engine/engine.h"
 #include "engine/tail/fill.h"
+#include "t/lib/offload.h"
 
 static struct vrv_engine *eng;
 static struct vrv_fill fill;
@@ -123,6 +124,22 @@ append_more(void)
     checkpoint();
 }
 
+static void
+move_out(struct vrv_cold *cold)
+{
+    struct vrv_topic_info t;
+    struct vrv_err e = { 0 };
+
+    checkpoint(); /* seals */
+    need(vrv_catalog_by_name(vrv_engine_catalog(eng), "orders", &t, &e), &e);
+    struct vrv_log *log = vrv_engine_log(eng, &(struct vrv_log_id){ t.id, 0 });
+    need(vrv_log_drop_local(log, offload(log, cold), NULL, &e), &e);
+    while (vrv_engine_commit_step(eng))
+        ;
+    vrv_engine_tend_step(eng);
+    vrv_topic_info_fini(&t);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -131,6 +148,8 @@ main(int argc, char **argv)
     struct vrv_recovery found;
     struct vrv_err e = { 0 };
     struct vrv_vfs *vfs;
+    struct vrv_cold *cold = fakecold_new(&(struct fakecold_opts){ .delay_max = 1,
+        .chunk_batches = 1 });
 
     if (argc < 2 || vrv_cq_init(&cq, 0) < 0)
         return 1;
@@ -143,6 +162,7 @@ main(int argc, char **argv)
     o.wal_file_bytes = 1024 * 1024;
     o.wal_fill_first = o.wal_file_bytes;
     o.memory_bytes = 4 << 20;
+    o.cold = cold;
     need(vrv_engine_open(&eng, &o, &found, &e), &e);
     while (vrv_engine_prepare_step(eng) > 0)
         ;
@@ -150,6 +170,8 @@ main(int argc, char **argv)
         append_more();
     else
         fill_topics();
+    if (strcmp(how, "moved") == 0)
+        move_out(cold);
     if (strcmp(how, "hold") == 0) {
         (void)puts("ready");
         (void)fflush(stdout);
@@ -162,6 +184,7 @@ main(int argc, char **argv)
     else
         need(vrv_engine_close(&eng, &e), &e);
     vrv_vfs_close(&vfs);
+    fakecold_free(&cold);
     vrv_cq_fini(&cq);
     return 0;
 }

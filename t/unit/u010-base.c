@@ -10,6 +10,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/bytes.h"
 #include "engine/base/err.h"
+#include "engine/base/heap.h"
 #include "engine/base/list.h"
 #include "engine/base/mem.h"
 #include "engine/base/rand.h"
@@ -229,6 +230,36 @@ test_list(void)
 /* ---- ids, random numbers, bytes */
 
 static void
+test_heap(void)
+{
+    enum { TIMERS = 500 };
+    static struct vrv_timer t[TIMERS];
+    struct vrv_heap h = { .v = NULL };
+    struct vrv_rand r = { 3 };
+    int64_t last = INT64_MIN;
+    int in = 0, out = 0;
+    bool ordered = true;
+
+    OK(vrv_heap_first(&h) == NULL, "an empty heap has no first");
+    for (int i = 0; i < TIMERS; i++)
+        vrv_heap_add(&h, &t[i], (int64_t)vrv_rand_below(&r, TIMERS / 2));
+    for (int i = 0; i < TIMERS; i++)
+        if (vrv_rand_below(&r, 3) == 0)
+            vrv_heap_del(&h, &t[i]);
+        else
+            in++;
+    vrv_heap_del(&h, &(struct vrv_timer){ .ns = 0 });
+    for (struct vrv_timer *first; (first = vrv_heap_first(&h)) != NULL; out++) {
+        ordered &= first->ns >= last;
+        last = first->ns;
+        vrv_heap_del(&h, first);
+        vrv_heap_del(&h, first);
+    }
+    OK(ordered && out == in, "what was not taken out comes in order of time (%d)", out);
+    vrv_heap_fini(&h);
+}
+
+static void
 test_uuid(void)
 {
     static const char *const text = "00010203a0b1c2d3e4f5ff7f80efcdab";
@@ -430,6 +461,7 @@ main(void)
     OK(aborts(wrong_magic), "a wrong magic is a bug");
     OK(aborts(null_pointer), "and so is no pointer");
     test_list();
+    test_heap();
     test_uuid();
     test_rand();
     test_bytes();

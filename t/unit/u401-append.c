@@ -380,7 +380,8 @@ test_log_append_time(void)
 {
     struct rig_batch b = { .value = "v", .ts = 5, .producer = true, .producer_id = 1 };
     struct rig_call c;
-    int64_t at, ts, now;
+    struct vrv_read_found at;
+    int64_t now;
 
     begin("message.timestamp.type=LogAppendTime message.timestamp.before.max.ms=1000");
     now = rig.clock.clock.wall_ms(&rig.clock.clock);
@@ -391,8 +392,8 @@ test_log_append_time(void)
     IS(rig_append(&rig, part(0), &b, &c), 0, "a repetition, later,");
     rig_commit(&rig);
     IS(c.t.append_ms, now, "... says the original's time");
-    IS(vrv_read_time(part(0), now - 1, &at, &ts, &rig.e), 0, "looked up by time");
-    OK(at == 0 && ts == now, "... it is found at the time of its append");
+    IS(vrv_read_time(part(0), now - 1, INT64_MAX, &at, &rig.e), 0, "looked up by time");
+    OK(at.offset == 0 && at.timestamp == now, "... it is found at the time of its append");
     (void)rig_reads(&rig, part(0), 0, "0:v ", "the batch's checksum is right");
     rig_fini(&rig);
 }

@@ -224,7 +224,7 @@ test_many(void)
         n[1] += x->status == VRV_E_TIMEDOUT;
         n[2] += x->status == VRV_E_CANCELLED;
         wrong += x->status == 0 && x->have < x->min_bytes;
-        wrong += x->status == VRV_E_TIMEDOUT && (x->deadline_ns > now || x->deadline_ns < t0);
+        wrong += x->status == VRV_E_TIMEDOUT && (x->timer.ns > now || x->timer.ns < t0);
     }
     IS(n[0] + n[1] + n[2], N, "each of %d waiters is posted once", N);
     OK(n[0] > 20 && n[1] > 20 && n[2] > 20 && wrong == 0,

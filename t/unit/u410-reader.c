@@ -311,33 +311,36 @@ brute_newest(int64_t start)
 }
 
 static int
-differs(int rc, int64_t offset, int64_t ts, const struct rec *want)
+differs(int rc, const struct vrv_read_found *at, const struct rec *want)
 {
     if (rc < 0)
         return 1;
-    return want == NULL ? offset != -1 : offset != want->offset || ts != want->ts;
+    return want == NULL ? at->offset != -1
+                        : at->offset != want->offset || at->timestamp != want->ts;
 }
 
 static void
 check_times(const char *what, int64_t low, int64_t high)
 {
     struct vrv_log *log = get_log();
-    int64_t start_at = vrv_log_offsets(log).start, offset, ts;
+    int64_t start_at = vrv_log_offsets(log).start;
+    struct vrv_read_found at;
     struct vrv_err e = { 0 };
     int wrong = 0;
 
     for (int64_t t = low - 10; t < high + 10; t += 1 + (high - low) / 400) {
-        int rc = vrv_read_time(log, t, &offset, &ts, &e);
+        int rc = vrv_read_time(log, t, INT64_MAX, &at, &e);
         const struct rec *want = brute_time(start_at, t);
 
-        if (differs(rc, offset, ts, want) && wrong++ == 0)
+        if (differs(rc, &at, want) && wrong++ == 0)
             tap_note("time %" PRId64 ": %d, offset %" PRId64 " time %" PRId64 ", not %" PRId64, t,
-                rc, offset, ts, want != NULL ? want->offset : -1);
+                rc, at.offset, at.timestamp, want != NULL ? want->offset : -1);
     }
     IS(wrong, 0, "%s: first record at or after a time %s", what, e.msg);
-    int rc = vrv_read_max_time(log, &offset, &ts, &e);
-    OK(differs(rc, offset, ts, brute_newest(start_at)) == 0,
-        "%s: the newest record: offset %" PRId64 ", time %" PRId64 " %s", what, offset, ts, e.msg);
+    int rc = vrv_read_max_time(log, INT64_MAX, &at, &e);
+    OK(differs(rc, &at, brute_newest(start_at)) == 0,
+        "%s: the newest record: offset %" PRId64 ", time %" PRId64 " %s", what, at.offset,
+        at.timestamp, e.msg);
 }
 
 static void
@@ -393,12 +396,12 @@ test_shape(uint64_t seed, enum shape shape, int n)
     (void)snprintf(what, sizeof(what), "%s, after a restart", names[shape]);
     check_all(what, low, high, false, false);
     set_start(-1);
-    int64_t offset, ts;
+    struct vrv_read_found at;
     struct vrv_err e = { 0 };
-    IS(vrv_read_max_time(get_log(), &offset, &ts, &e), 0, "%s, emptied", names[shape]);
-    IS(offset, -1, "nothing is the newest");
-    IS(vrv_read_time(get_log(), 0, &offset, &ts, &e), 0, "nor at any time");
-    IS(offset, -1, "is there anything");
+    IS(vrv_read_max_time(get_log(), INT64_MAX, &at, &e), 0, "%s, emptied", names[shape]);
+    IS(at.offset, -1, "nothing is the newest");
+    IS(vrv_read_time(get_log(), 0, INT64_MAX, &at, &e), 0, "nor at any time");
+    IS(at.offset, -1, "is there anything");
     stop();
 }
 
@@ -418,11 +421,11 @@ static void
 test_empty(void)
 {
     struct vrv_err e = { 0 };
-    int64_t offset, ts;
+    struct vrv_read_found at;
 
     start(78, "CreateTime");
-    IS(vrv_read_time(get_log(), 0, &offset, &ts, &e), 0, "an empty log can be asked");
-    OK(offset == -1 && ts == -1, "and has nothing");
+    IS(vrv_read_time(get_log(), 0, INT64_MAX, &at, &e), 0, "an empty log can be asked");
+    OK(at.offset == -1 && at.timestamp == -1, "and has nothing");
     struct vrv_read r = { .offset = 0, .max_bytes = 1000 };
     IS(vrv_read(get_log(), &r, &e), 0, "a read at its end finds nothing");
     IS(r.slice_n, 0, "no slice");
@@ -430,10 +433,10 @@ test_empty(void)
     IS(vrv_read(get_log(), &r, &e), VRV_E_RANGE, "behind the end: RANGE");
     vrv_read_fini(&r);
     append(5, 1);
-    IS(vrv_read_max_time(get_log(), &offset, &ts, &e), 0, "one record");
-    OK(offset >= 0 && ts == 5, "is the newest");
+    IS(vrv_read_max_time(get_log(), INT64_MAX, &at, &e), 0, "one record");
+    OK(at.offset >= 0 && at.timestamp == 5, "is the newest");
     vrv_log_retire(get_log());
-    IS(vrv_read_time(get_log(), 0, &offset, &ts, &e), VRV_E_NOTFOUND, "a deleted one: NOTFOUND");
+    IS(vrv_read_time(get_log(), 0, INT64_MAX, &at, &e), VRV_E_NOTFOUND, "a deleted one: NOTFOUND");
     stop();
 }
 

@@ -91,12 +91,18 @@ answered(struct vrv_cold_fetch *f, int status, struct vrv_cold_bytes *b, const s
 }
 
 static void
-ask(struct ask *a, int64_t offset, size_t max_bytes)
+ask_for(struct ask *a, enum vrv_cold_want want, int64_t offset, int64_t ts, size_t max_bytes)
 {
     memset(a, 0, sizeof(*a));
-    a->f = (struct vrv_cold_fetch){ .topic = topic, .partition = 1, .offset = offset,
-        .max_bytes = max_bytes, .answer = answered };
+    a->f = (struct vrv_cold_fetch){ .topic = topic, .partition = 1, .want = want,
+        .offset = offset, .ts = ts, .max_bytes = max_bytes, .answer = answered };
     cold->ops->fetch(cold, &a->f);
+}
+
+static void
+ask(struct ask *a, int64_t offset, size_t max_bytes)
+{
+    ask_for(a, VRV_COLD_ANY, offset, 0, max_bytes);
 }
 
 static void
@@ -106,13 +112,12 @@ settle(void)
         ;
 }
 
-/* Ask, wait, and look at what came: the first offset, or a status. */
+/* Wait, and look at what came: the first offset, or a status. */
 static int64_t
-first_of(struct ask *a, int64_t offset, size_t max_bytes)
+first_that_came(const struct ask *a)
 {
     struct vrv_batch b;
 
-    ask(a, offset, max_bytes);
     settle();
     if (a->answers != 1)
         return -1000;
@@ -121,11 +126,27 @@ first_of(struct ask *a, int64_t offset, size_t max_bytes)
     return vrv_batch_read(&b, a->b->p, a->b->n, NULL) == 0 ? b.base_offset : -1001;
 }
 
+static int64_t
+first_of(struct ask *a, int64_t offset, size_t max_bytes)
+{
+    ask(a, offset, max_bytes);
+    return first_that_came(a);
+}
+
 static void
 done(struct ask *a)
 {
     vrv_cold_bytes_unref(a->b);
     a->b = NULL;
+}
+
+static int64_t
+wanted_of(struct ask *a, enum vrv_cold_want want, int64_t offset, int64_t ts)
+{
+    ask_for(a, want, offset, ts, 1);
+    int64_t first = first_that_came(a);
+    done(a);
+    return first;
 }
 
 /* Batches at p, whole and well-formed: the offset behind them, or -1. */
@@ -268,51 +289,82 @@ now_ready(void *ctx)
     (*(int *)ctx)++;
 }
 
+static struct vrv_cold_ask
+about(int *ready)
+{
+    return (struct vrv_cold_ask){ .topic = topic, .partition = 1,
+        .ready = ready != NULL ? now_ready : NULL, .ctx = ready };
+}
+
 static void
-test_by_time(void)
+test_again(void)
 {
     int64_t at = 0;
     int ready = 0;
+    struct vrv_cold_ask a = about(&ready), quiet = about(NULL);
 
     begin(5);
-    IS(cold->ops->by_time(cold, &topic, 1, T0 + 1, &at, now_ready, &ready, NULL), VRV_E_AGAIN,
-        "times are not in memory: ask again");
-    IS(cold->ops->by_time(cold, &topic, 1, T0 + 1, &at, NULL, NULL, NULL), VRV_E_AGAIN,
+    IS(cold->ops->earliest(cold, &a, &at, NULL), VRV_E_AGAIN, "not in memory: ask again");
+    IS(cold->ops->earliest(cold, &quiet, &at, NULL), VRV_E_AGAIN,
         "also for one who doesn't want to be called");
     IS(ready, 0, "not called yet");
     settle();
     IS(ready, 1, "called once when it is worth it");
-    IS(cold->ops->by_time(cold, &topic, 1, T0 + 1, &at, now_ready, &ready, NULL), 0, "then");
-    IS(at, 101, "the first record at or after that time is told");
-    IS(cold->ops->by_time(cold, &topic, 1, T0, &at, NULL, NULL, NULL), 0, "the very first");
-    IS(at, 100, "is at the start");
-    IS(cold->ops->by_time(cold, &topic, 1, INT64_MAX, &at, NULL, NULL, NULL), 0, "later than all");
-    IS(at, -1, "none: the asker goes on in the local log");
+    IS(cold->ops->earliest(cold, &a, &at, NULL), 0, "the earliest offset");
+    IS(at, 100, "is the first batch's");
     settle();
     IS(ready, 1, "no call without an AGAIN");
+    a.partition = 0;
+    IS(cold->ops->earliest(cold, &a, &at, NULL), VRV_E_NOTFOUND,
+        "of a partition that was never offloaded there is none");
+    fakecold_free(&cold);
+}
+
+/* What an AGAIN asks for is there. */
+static void
+load_all(const struct vrv_cold_ask *a)
+{
+    int64_t at;
+
+    if (cold->ops->earliest(cold, a, &at, NULL) == VRV_E_AGAIN)
+        settle();
+}
+
+static void
+test_wants(void)
+{
+    struct ask a;
+
+    begin(10);
+    IS(wanted_of(&a, VRV_COLD_AS_NEW, 0, T0), 100, "as new as the first record: the first batch");
+    IS(wanted_of(&a, VRV_COLD_AS_NEW, 0, T0 + 2001), base_of(1), "newer than a batch: the next");
+    IS(wanted_of(&a, VRV_COLD_AS_NEW, base_of(7) + 1, T0), base_of(7),
+        "behind an offset: the batch that holds it is the first that may");
+    IS(wanted_of(&a, VRV_COLD_AS_NEW, 0, INT64_MAX), VRV_E_RANGE, "none is as new as that");
+    IS(wanted_of(&a, VRV_COLD_NEWEST, 0, 0), base_of(BATCHES - 1), "the newest is the last");
+    IS(wanted_of(&a, VRV_COLD_NEWEST, end_of_all(), 0), VRV_E_RANGE, "behind all: none");
     fakecold_free(&cold);
 }
 
 static void
 test_epochs(void)
 {
+    struct vrv_cold_ask a;
     int32_t found = 0;
     int64_t end = 0;
-    int rc;
+    int rc, ready;
 
     begin(6);
-    rc = cold->ops->epoch_end(cold, &topic, 1, 2, &found, &end, NULL);
+    a = about(&ready);
+    load_all(&a);
+    rc = cold->ops->epoch_end(cold, &a, 2, &found, &end, NULL);
     OK(rc == 0 && found == 2 && end == base_of(BATCHES / 2), "an epoch ends where the next begins");
-    rc = cold->ops->epoch_end(cold, &topic, 1, 3, &found, &end, NULL);
+    rc = cold->ops->epoch_end(cold, &a, 3, &found, &end, NULL);
     OK(rc == 0 && found == 2 && end == base_of(BATCHES / 2), "one without records: the one before");
-    rc = cold->ops->epoch_end(cold, &topic, 1, 4, &found, &end, NULL);
+    rc = cold->ops->epoch_end(cold, &a, 4, &found, &end, NULL);
     OK(rc == 0 && found == 4 && end == end_of_all(), "the newest ends with the cold part");
-    rc = cold->ops->epoch_end(cold, &topic, 1, 5, &found, &end, NULL);
+    rc = cold->ops->epoch_end(cold, &a, 5, &found, &end, NULL);
     OK(rc == 0 && found == -1, "a newer one is not known here");
-    IS(cold->ops->earliest(cold, &topic, 1, &end, NULL), 0, "the earliest offset");
-    IS(end, 100, "is the first batch's");
-    IS(cold->ops->earliest(cold, &topic, 0, &end, NULL), VRV_E_NOTFOUND,
-        "of a partition that was never offloaded there is none");
     fakecold_free(&cold);
 }
 
@@ -328,16 +380,20 @@ add_aborted(void *ctx, int64_t producer, int64_t first)
 static void
 test_aborted(void)
 {
+    struct vrv_cold_ask a;
     int64_t sum[2] = { 0 };
+    int ready;
 
     begin(7);
+    a = about(&ready);
+    load_all(&a);
     fakecold_add_aborted(cold, &topic, 1, 7, 105, 110);
     fakecold_add_aborted(cold, &topic, 1, 8, 108, 130);
     fakecold_add_aborted(cold, &topic, 1, 9, 120, 125);
-    IS(cold->ops->aborted(cold, &topic, 1, 110, 120, add_aborted, sum, NULL), 0, "from 110 to 120");
+    IS(cold->ops->aborted(cold, &a, 110, 120, add_aborted, sum, NULL), 0, "from 110 to 120");
     OK(sum[0] == 2 && sum[1] == 7105 + 8108, "the aborted transactions that overlap are told");
     sum[0] = 0;
-    (void)cold->ops->aborted(cold, &topic, 1, 131, 140, add_aborted, sum, NULL);
+    (void)cold->ops->aborted(cold, &a, 131, 140, add_aborted, sum, NULL);
     IS(sum[0], 0, "behind all: none");
     fakecold_free(&cold);
 }
@@ -347,12 +403,16 @@ test_producers(void)
 {
     struct vrv_producers *state = NULL;
     struct vrv_batch next = { .producer_id = 7, .base_seq = 10 * PER_BATCH, .count = 1 };
+    struct vrv_cold_ask a;
     int64_t first, last, ts;
     uint8_t *bytes = NULL;
     size_t n = 0;
+    int ready;
 
     begin(8);
-    IS(cold->ops->producers(cold, &topic, 1, base_of(10), &bytes, &n, NULL), 0,
+    a = about(&ready);
+    load_all(&a);
+    IS(cold->ops->producers(cold, &a, base_of(10), &bytes, &n, NULL), 0,
         "the producers' state as of an offset");
     IS(vrv_producers_decode(&state, bytes, n, NULL), 0, "a log can read it");
     IS(vrv_producers_check(state, &next, &first, &last, &ts, NULL), VRV_PRODUCER_NEW,
@@ -439,7 +499,8 @@ main(void)
     test_errors();
     test_cancel();
     test_refs();
-    test_by_time();
+    test_again();
+    test_wants();
     test_epochs();
     test_aborted();
     test_producers();

@@ -1,0 +1,217 @@
+#include "engine/reader/fetch.h"
+
+#include <inttypes.h>
+
+#include "engine/base/assert.h"
+#include "engine/reader/reader_int.h"
+
+/* ---- what came ---- */
+
+static int
+check_log(struct vrv_fetch *f)
+{
+    vrv_lock(&f->log->lock);
+    int rc = vrv__read_check(f->log, f->read, &f->err);
+    vrv_unlock(&f->log->lock);
+    return rc;
+}
+
+static int
+wrong(struct vrv_fetch *f, const char *what, int64_t at)
+{
+    return vrv_err_set(&f->err, VRV_E_CORRUPT,
+        "from the cold tier, asked for offset %" PRId64 ": %s at offset %" PRId64, f->read->offset,
+        what, at);
+}
+
+/* The batch at p.  The first one may begin before the offset that was asked for, but not end
+ * before it; the others are behind the one before them. */
+static int
+check_batch(struct vrv_fetch *f, const uint8_t *p, const struct vrv_batch *b, bool first,
+    int64_t next)
+{
+    if (vrv_batch_check_crc(p, b, NULL) < 0)
+        return wrong(f, "a damaged batch", b->base_offset);
+    if ((first ? vrv_batch_last_offset(b) : b->base_offset) < next)
+        return wrong(f, "a batch out of place", b->base_offset);
+    if (vrv_batch_last_offset(b) >= f->read->hw)
+        return wrong(f, "a batch that is not committed", b->base_offset);
+    if (first && f->want == VRV_COLD_AS_NEW && b->max_ts < f->ts)
+        return wrong(f, "a batch that is too old", b->base_offset);
+    return 0;
+}
+
+/* Whole batches, as many as the read may have: *n bytes. */
+static int
+check_bytes(struct vrv_fetch *f, const struct vrv_cold_bytes *bytes, size_t *n)
+{
+    const struct vrv_read *r = f->read;
+    int64_t next = r->offset;
+    struct vrv_batch b;
+
+    *n = 0;
+    do {
+        const uint8_t *p = bytes->p + *n;
+        bool first = *n == 0;
+
+        if (vrv_batch_read(&b, p, bytes->n - *n, NULL) < 0)
+            return wrong(f, "no whole batch", next);
+        if (*n + b.size > r->max_bytes && !(first && r->whole_first))
+            return 0;
+        int rc = check_batch(f, p, &b, first, next);
+        if (rc < 0)
+            return rc;
+        next = vrv_batch_last_offset(&b) + 1;
+        *n += b.size;
+    } while (*n < bytes->n);
+    return 0;
+}
+
+/* Takes over the reference. */
+static int
+accept(struct vrv_fetch *f, struct vrv_cold_bytes *b)
+{
+    struct vrv_read *r = f->read;
+    size_t n = 0;
+    int rc = check_log(f);
+
+    if (rc == 0)
+        rc = check_bytes(f, b, &n);
+    if (rc < 0 || n == 0) {
+        vrv_cold_bytes_unref(b);
+        return rc;
+    }
+    r->slice[0] = (struct vrv_slice){ .kind = VRV_SLICE_COLD, .n = n, .bytes = b->p, .cold = b };
+    r->slice_n = 1;
+    r->bytes = n;
+    return 0;
+}
+
+/* The log says that there is something, so none is none only where something special was asked
+ * for; and the log may have changed its mind. */
+static int
+refuse(struct vrv_fetch *f, int status)
+{
+    if (status == VRV_E_CANCELLED && f->overdue)
+        return vrv_err_set(&f->err, VRV_E_TIMEDOUT,
+            "the cold tier had not answered by the deadline");
+    if (status == VRV_E_RANGE && f->want != VRV_COLD_ANY)
+        return 0;
+    if (status != VRV_E_RANGE && status != VRV_E_NOTFOUND)
+        return status;
+    int rc = check_log(f);
+    return rc < 0 ? rc : wrong(f, "nothing", f->read->offset);
+}
+
+static void
+answered(struct vrv_cold_fetch *cf, int status, struct vrv_cold_bytes *b, const struct vrv_err *e)
+{
+    void *start = (char *)cf - offsetof(struct vrv_fetch, cold);
+    struct vrv_fetch *f = start;
+    struct vrv_fetches *fs = f->log->env->fetches;
+
+    vrv_lock(&fs->lock);
+    vrv_heap_del(&fs->due, &f->timer);
+    vrv_unlock(&fs->lock);
+    if (status != 0 && e != NULL)
+        f->err = *e;
+    f->status = status == 0 ? accept(f, b) : refuse(f, status);
+    vrv_log_unref(&f->log);
+    (void)atomic_fetch_sub(&fs->waiting, 1);
+    vrv_cq_post(f->done.cq, &f->done, &f->done);
+}
+
+/* ---- asking ---- */
+
+void
+vrv_fetch(struct vrv_log *log, struct vrv_fetch *f, int64_t deadline_ns)
+{
+    struct vrv_fetches *fs = log->env->fetches;
+    struct vrv_cold *cold = log->env->cold;
+    bool first = false;
+
+    VRV_ASSERT(cold != NULL);
+    f->status = 0;
+    f->err = (struct vrv_err){ 0 };
+    f->log = vrv_log_ref(log);
+    f->timer = (struct vrv_timer){ 0 };
+    f->overdue = false;
+    f->read->slice_n = 0;
+    f->read->bytes = 0;
+    f->cold = (struct vrv_cold_fetch){ .topic = log->id.topic, .partition = log->id.partition,
+        .want = f->want, .offset = f->read->offset, .ts = f->ts,
+        .max_bytes = f->read->max_bytes, .answer = answered };
+    (void)atomic_fetch_add(&fs->waiting, 1);
+    vrv_lock(&fs->lock);
+    if (deadline_ns != INT64_MAX) {
+        vrv_heap_add(&fs->due, &f->timer, deadline_ns);
+        first = vrv_heap_first(&fs->due) == &f->timer;
+    }
+    /* With the lock held: nobody may cancel what the tier doesn't know yet. */
+    cold->ops->fetch(cold, &f->cold);
+    vrv_unlock(&fs->lock);
+    if (first) /* who ends the overdue must wake earlier than it meant to */
+        vrv_journal_wake(log->env->journal);
+}
+
+void
+vrv_fetch_cancel(struct vrv_log *log, struct vrv_fetch *f)
+{
+    struct vrv_cold *cold = log->env->cold;
+
+    cold->ops->cancel(cold, &f->cold);
+}
+
+int
+vrv_fetch_wait(struct vrv_log *log, struct vrv_fetch *f, int64_t deadline_ns, struct vrv_err *e)
+{
+    struct vrv_cq cq;
+
+    (void)vrv_cq_init(&cq, 0);
+    f->done.cq = &cq;
+    vrv_fetch(log, f, deadline_ns);
+    (void)vrv_cq_take(&cq, -1);
+    vrv_cq_fini(&cq);
+    if (f->status < 0 && e != NULL)
+        *e = f->err;
+    return f->status;
+}
+
+/* ---- deadlines ---- */
+
+void
+vrv_fetches_init(struct vrv_fetches *fs)
+{
+    vrv_lock_init(&fs->lock, VRV_LOCK_fetches);
+    fs->due = (struct vrv_heap){ .v = NULL };
+    atomic_init(&fs->waiting, 0);
+}
+
+void
+vrv_fetches_fini(struct vrv_fetches *fs)
+{
+    VRV_ASSERT(atomic_load(&fs->waiting) == 0);
+    vrv_heap_fini(&fs->due);
+    vrv_lock_fini(&fs->lock);
+}
+
+int64_t
+vrv_fetches_expire(struct vrv_fetches *fs, struct vrv_cold *cold, int64_t now_ns)
+{
+    struct vrv_timer *t;
+
+    if (atomic_load(&fs->waiting) == 0)
+        return INT64_MAX;
+    vrv_lock(&fs->lock);
+    /* One that is in the heap was not posted yet. */
+    while ((t = vrv_heap_first(&fs->due)) != NULL && t->ns <= now_ns) {
+        struct vrv_fetch *f = VRV_TIMER_OF(t, struct vrv_fetch, timer);
+
+        vrv_heap_del(&fs->due, t);
+        f->overdue = true;
+        cold->ops->cancel(cold, &f->cold);
+    }
+    int64_t next = t != NULL ? t->ns : INT64_MAX;
+    vrv_unlock(&fs->lock);
+    return next;
+}
