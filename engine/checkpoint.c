@@ -158,8 +158,7 @@ sync_segments(struct vrv_engine *eng, struct vrv_err *e)
     struct sync_set set = { .n = 0 };
 
     for (size_t i = 0; i < eng->ckpt.n; i++)
-        if (!eng->ckpt.v[i].log->gone) /* its files may be gone, too */
-            add_dirty(&set, eng->ckpt.v[i].log);
+        add_dirty(&set, eng->ckpt.v[i].log);
     if (set.many)
         return vrv_vfs_sync_all(eng->o.vfs, e);
     return set.n > 0 ? sync_few(eng, &set, e) : 0;
