@@ -5,7 +5,7 @@
 void
 vrv_omap_init(struct vrv_omap *m, vrv_omap_cmp *cmp)
 {
-    *m = (struct vrv_omap){.cmp = cmp, .rand = {.state = 0x76617276}};
+    *m = (struct vrv_omap){ .cmp = cmp, .rand = { .state = 0x76617276 } };
 }
 
 struct vrv_omap_node *

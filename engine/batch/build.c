@@ -43,7 +43,7 @@ start(struct vrv_batch_builder *b)
 void
 vrv_batch_builder_init(struct vrv_batch_builder *b)
 {
-    *b = (struct vrv_batch_builder){.producer_id = -1, .producer_epoch = -1, .base_seq = -1};
+    *b = (struct vrv_batch_builder){ .producer_id = -1, .producer_epoch = -1, .base_seq = -1 };
     start(b);
 }
 

@@ -61,7 +61,7 @@ packed_max(enum vrv_codec codec, size_t n)
 static int
 pack_gzip(const uint8_t *p, size_t n, uint8_t *out, size_t *out_n, struct vrv_err *e)
 {
-    z_stream z = {.next_in = (Bytef *)(uintptr_t)p, .avail_in = (uInt)n};
+    z_stream z = { .next_in = (Bytef *)(uintptr_t)p, .avail_in = (uInt)n };
 
     if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
             Z_DEFAULT_STRATEGY) != Z_OK)

@@ -73,7 +73,7 @@ sink_empty(struct sink *s, size_t packed, size_t max, struct vrv_err *e)
     size_t cap = packed * PACKED_RATIO_GUESS;
 
     cap = cap < SINK_STEP ? SINK_STEP : cap;
-    *s = (struct sink){.cap = cap < max ? cap : max + 1, .max = max, .e = e};
+    *s = (struct sink){ .cap = cap < max ? cap : max + 1, .max = max, .e = e };
     s->p = vrv_mem_try(s->cap);
     return s->p != NULL;
 }
@@ -149,7 +149,7 @@ static int
 unpack_gzip(const uint8_t *p, size_t n, struct sink *s)
 {
     /* zlib's next_in is const only with ZLIB_CONST; it doesn't write there. */
-    z_stream z = {.next_in = (Bytef *)(uintptr_t)p, .avail_in = (uInt)n};
+    z_stream z = { .next_in = (Bytef *)(uintptr_t)p, .avail_in = (uInt)n };
 
     if (inflateInit2(&z, GZIP_WINDOW) != Z_OK)
         return no_decoder(s);

@@ -62,7 +62,7 @@ vrv_record_iter_init(
     size_t n = b->size - VRV_BATCH_HEADER;
     int rc;
 
-    *it = (struct vrv_record_iter){.p = first, .end = first + n, .batch = *b};
+    *it = (struct vrv_record_iter){ .p = first, .end = first + n, .batch = *b };
     /* Compaction leaves empty batches behind, with no block to unpack. */
     if (codec != VRV_CODEC_NONE && b->count > 0) {
         rc = vrv_decompress(codec, first, n, vrv_unpacked_max(b->size), &it->unpacked, &n, e);

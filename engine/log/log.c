@@ -9,17 +9,11 @@
 void
 vrv_log_config_default(struct vrv_log_config *c)
 {
-    *c = (struct vrv_log_config){.policy = VRV_FLUSH_SYNC,
-        .flush_ms = 1000,
-        .flush_messages = INT64_MAX,
-        .segment_bytes = (uint64_t)1 << 30,
-        .segment_ms = (int64_t)7 * 24 * 3600 * 1000,
-        .index_interval = 4096,
-        .retention_ms = (int64_t)7 * 24 * 3600 * 1000,
-        .retention_bytes = -1,
-        .batch_max = 1048588,
-        .ts_before_max_ms = INT64_MAX,
-        .ts_after_max_ms = INT64_MAX};
+    *c = (struct vrv_log_config){ .policy = VRV_FLUSH_SYNC, .flush_ms = 1000,
+        .flush_messages = INT64_MAX, .segment_bytes = (uint64_t)1 << 30,
+        .segment_ms = (int64_t)7 * 24 * 3600 * 1000, .index_interval = 4096,
+        .retention_ms = (int64_t)7 * 24 * 3600 * 1000, .retention_bytes = -1,
+        .batch_max = 1048588, .ts_before_max_ms = INT64_MAX, .ts_after_max_ms = INT64_MAX };
 }
 
 struct vrv_log_config *
@@ -157,12 +151,8 @@ vrv_log_offsets(struct vrv_log *log)
 {
     VRV_CHECK(log, VRV_LOG_MAGIC);
     vrv_lock(&log->lock);
-    struct vrv_log_offsets o = {.start = log->start,
-        .local_start = vrv_log_local(log),
-        .hw = log->hw,
-        .end = log->end,
-        .epoch = log->epoch,
-        .segments = log->seg_n};
+    struct vrv_log_offsets o = { .start = log->start, .local_start = vrv_log_local(log),
+        .hw = log->hw, .end = log->end, .epoch = log->epoch, .segments = log->seg_n };
     for (uint32_t i = 0; i < log->seg_n; i++)
         o.bytes += log->segs[i]->size;
     vrv_unlock(&log->lock);

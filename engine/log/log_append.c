@@ -14,12 +14,9 @@ static void
 rules_of(const struct vrv_log *log, const struct vrv_log_config *c, bool internal,
     struct vrv_batch_rules *r)
 {
-    *r = (struct vrv_batch_rules){.size_max = c->batch_max,
-        .walk_records = c->strict,
-        .log_append_time = c->log_append_time,
-        .ts_min = INT64_MIN,
-        .ts_max = INT64_MAX,
-        .allow_control = internal};
+    *r = (struct vrv_batch_rules){ .size_max = c->batch_max, .walk_records = c->strict,
+        .log_append_time = c->log_append_time, .ts_min = INT64_MIN, .ts_max = INT64_MAX,
+        .allow_control = internal };
     if (internal || c->log_append_time)
         return;
     int64_t now = log->env->clock->wall_ms(log->env->clock);
@@ -206,12 +203,9 @@ assign(struct vrv_append *a, struct part *p)
     en->bytes = a->bytes;
     en->base = log->end;
     en->last = vrv_batch_last_offset(&p->b);
-    en->item = (struct vrv_wal_item){.type = VRV_WAL_BATCH,
-        .flags = roll ? VRV_WAL_ROLL : 0,
-        .size = (uint32_t)a->n,
-        .topic = log->id.topic,
-        .partition = log->id.partition,
-        .time_ms = now};
+    en->item = (struct vrv_wal_item){ .type = VRV_WAL_BATCH, .flags = roll ? VRV_WAL_ROLL : 0,
+        .size = (uint32_t)a->n, .topic = log->id.topic, .partition = log->id.partition,
+        .time_ms = now };
     vrv__log_place(log, en, roll);
     if (log->config->policy == VRV_FLUSH_SYNC)
         sync_rules(log, en);
@@ -331,7 +325,7 @@ int
 vrv_log_append(
     struct vrv_append *parts, size_t n, struct vrv_ticket *t, size_t *failed, struct vrv_err *e)
 {
-    struct part few[PARTS_ON_STACK] = {0}, *ps = few;
+    struct part few[PARTS_ON_STACK] = { 0 }, *ps = few;
     size_t at = 0, bytes = 0, claim = 0;
     int rc = 0;
 

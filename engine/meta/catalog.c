@@ -131,7 +131,7 @@ watch_fn(void *ctx, const struct vrv_meta_kv *kv, uint64_t revision)
 {
     struct vrv_catalog *c = ctx;
     struct vrv_meta_kv news = *kv;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     news.mod = revision; /* of a deletion too */
     if (vrv_catalog_learn(c, &news, &e) == 0)
@@ -162,7 +162,7 @@ read_all(struct vrv_catalog *c, struct vrv_err *e)
     int rc = 0;
 
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]) && rc == 0; i++) {
-        struct vrv_catread r = {.c = c};
+        struct vrv_catread r = { .c = c };
 
         rc = vrv_catalog_read(&r, prefixes[i], e);
         if (rc == 0)
@@ -268,7 +268,7 @@ vrv_catalog_epoch(struct vrv_catalog *c, const struct vrv_uuid *id, int32_t part
 int
 vrv_catalog_each(struct vrv_catalog *c, vrv_topic_fn *fn, void *ctx)
 {
-    struct vrv_topic_info t = {.config_n = 0};
+    struct vrv_topic_info t = { .config_n = 0 };
     const char *last = NULL;
     char name[VRV_TOPIC_NAME_MAX + 1];
     int rc = 0;

@@ -167,7 +167,7 @@ raise_all(struct bump *b, struct vrv_err *e)
 static int
 read_topic(struct bump *b, const struct vrv_catbump *v, size_t n, struct vrv_err *e)
 {
-    struct vrv_catread r = {.c = b->c};
+    struct vrv_catread r = { .c = b->c };
     char key[VRV_CATKEY_MAX];
 
     vrv_catkey_topic(key, &v->id);

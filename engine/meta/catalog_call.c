@@ -62,7 +62,7 @@ vrv_catcall_end(struct vrv_metastore *m, struct vrv_catcall **call, uint64_t *re
     struct vrv_err *e)
 {
     struct vrv_catcall *c = *call;
-    struct vrv_err stopped = {0};
+    struct vrv_err stopped = { 0 };
     int rc = 0;
 
     *call = NULL;

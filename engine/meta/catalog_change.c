@@ -65,7 +65,7 @@ refresh(struct vrv_catalog *c, const struct vrv_uuid *id, bool *exists, struct v
 {
     const struct vrv_cattopic *t = vrv_catimage_by_id(&c->img, id);
     bool known = t != NULL;
-    struct vrv_catread r = {.c = c};
+    struct vrv_catread r = { .c = c };
     char key[VRV_CATKEY_MAX];
 
     vrv_catkey_topic(key, id);
@@ -476,7 +476,7 @@ vrv_catalog_grow(struct vrv_catalog *c, const char *name, int32_t partitions, st
 {
     int rc = check_partitions(name, partitions, e);
 
-    return rc == 0 ? edit_topic(c, name, &(struct edit){.partitions = partitions, .id = id}, e)
+    return rc == 0 ? edit_topic(c, name, &(struct edit){ .partitions = partitions, .id = id }, e)
                    : rc;
 }
 
@@ -485,5 +485,5 @@ vrv_catalog_alter(struct vrv_catalog *c, const char *name, uint64_t mod,
     const struct vrv_config_kv *configs, size_t config_n, struct vrv_err *e)
 {
     return edit_topic(c, name,
-        &(struct edit){.mod = mod, .configs = configs, .config_n = config_n}, e);
+        &(struct edit){ .mod = mod, .configs = configs, .config_n = config_n }, e);
 }

@@ -95,7 +95,7 @@ _Static_assert(offsetof(struct vrv_metacall, bytes) % _Alignof(struct vrv_meta_w
 struct vrv_metacall *
 vrv_metacall_txn(const struct vrv_meta_txn *t, vrv_meta_txn_fn *fn, void *ctx)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     int rc = check(t, &e);
     struct vrv_metacall *c = vrv_mem_zero(sizeof(*c) + (rc == 0 ? copy_size(t) : 0));
 
@@ -132,7 +132,7 @@ vrv_metacall_finish(struct vrv_metacall **cp, int code, const struct vrv_err *e)
     vrv_list_del(&c->link);
     if (code != 0) {
         c->status = code;
-        c->err = e != NULL ? *e : (struct vrv_err){.code = code};
+        c->err = e != NULL ? *e : (struct vrv_err){ .code = code };
     }
     VRV_ASSERT(c->status == 0 || c->err.code == c->status);
     const struct vrv_err *err = c->status != 0 ? &c->err : NULL;

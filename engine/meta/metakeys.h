@@ -41,10 +41,8 @@ const struct vrv_metakey *vrv_metakeys_next(const struct vrv_metakeys *k, const 
 static inline struct vrv_meta_kv
 vrv_metakey_kv(const struct vrv_metakey *m)
 {
-    return (struct vrv_meta_kv){.key = m->bytes,
-        .value = m->bytes + m->key_len + 1,
-        .value_len = m->value_len,
-        .mod = m->mod};
+    return (struct vrv_meta_kv){ .key = m->bytes, .value = m->bytes + m->key_len + 1,
+        .value_len = m->value_len, .mod = m->mod };
 }
 
 #endif

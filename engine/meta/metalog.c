@@ -158,9 +158,9 @@ answer(struct vrv_metalog *l, struct batch *b, int rc, const struct vrv_err *e)
 static int
 run_batch(struct vrv_metalog *l, struct vrv_list *work)
 {
-    struct batch b = {.revision = l->keys.revision,
-        .buf = {.number = l->number, .base = l->size}};
-    struct vrv_err e = {0};
+    struct batch b = { .revision = l->keys.revision, .buf = { .number = l->number,
+        .base = l->size } };
+    struct vrv_err e = { 0 };
     int rc = 0;
 
     vrv_list_init(&b.calls);
@@ -217,7 +217,7 @@ rotate(struct vrv_metalog *l)
 {
     uint64_t old = l->number;
     char path[VRV_METALOG_PATH_MAX];
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     bool in_doubt;
 
     if (l->stopped.code != 0 || l->size <= l->rotate_at)
@@ -295,7 +295,7 @@ static void
 close_log(struct vrv_metastore *m)
 {
     struct vrv_metalog *l = log_of(m);
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     VRV_ASSERT(!l->stepping);
     (void)vrv_err_set(&e, VRV_E_CANCELLED, "the metadata log is closed");

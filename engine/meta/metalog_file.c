@@ -39,7 +39,7 @@ vrv_metalog_stop(struct vrv_metalog *l, struct vrv_err *e)
 static int
 take_back(struct vrv_metalog *l, int rc, struct vrv_err *e)
 {
-    struct vrv_err cut = {0};
+    struct vrv_err cut = { 0 };
     int failed = vrv_file_truncate(l->file, l->size, &cut);
 
     if (failed == 0)
@@ -118,7 +118,7 @@ static int
 write_temporary(struct vrv_metalog *l, uint64_t number, struct vrv_file **f, uint64_t *size,
     struct vrv_err *e)
 {
-    struct vrv_metabuf b = {.number = number};
+    struct vrv_metabuf b = { .number = number };
     char tmp[VRV_METALOG_PATH_MAX];
 
     vrv_metalog_path(l, number, ".tmp", tmp);

@@ -123,7 +123,7 @@ static int
 load(struct vrv_metalog *l, uint64_t number, uint64_t *cut, bool *appended, struct vrv_err *e)
 {
     char path[VRV_METALOG_PATH_MAX];
-    struct vrv_metareplay r = {.path = path, .number = number};
+    struct vrv_metareplay r = { .path = path, .number = number };
     uint8_t *p = NULL;
 
     vrv_metalog_path(l, number, ".meta", path);
@@ -186,7 +186,7 @@ recover(struct vrv_metalog *l, struct found *f, uint64_t *cut, struct vrv_err *e
 int
 vrv_metalog_recover(struct vrv_metalog *l, uint64_t *cut, struct vrv_err *e)
 {
-    struct found f = {.log = l, .e = e};
+    struct found f = { .log = l, .e = e };
     int rc = recover(l, &f, cut, e);
 
     free(f.meta);

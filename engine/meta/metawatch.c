@@ -23,7 +23,7 @@ watch_of(struct vrv_list *l)
 void
 vrv_metawatches_init(struct vrv_metawatches *w, uint64_t revision)
 {
-    *w = (struct vrv_metawatches){.floor = revision};
+    *w = (struct vrv_metawatches){ .floor = revision };
     vrv_list_init(&w->list);
 }
 
@@ -97,7 +97,7 @@ catch_up(struct vrv_metawatches *w, struct watch *x, const struct vrv_metakeys *
         struct vrv_metawatch_gone *g = &w->gone[(w->gone_n + i) % VRV_METAWATCH_GONE_MAX];
 
         if (g->key != NULL && g->revision > x->from && vrv_metakeys_mod(keys, g->key) == 0)
-            calls += tell_one(x, &(struct vrv_meta_kv){.key = g->key, .mod = g->revision},
+            calls += tell_one(x, &(struct vrv_meta_kv){ .key = g->key, .mod = g->revision },
                 g->revision);
     }
     x->live = true;

@@ -466,7 +466,7 @@ int
 vrv_index_find(struct vrv_file *f, uint32_t n, int64_t offset, unsigned flags,
     struct vrv_index_entry *out, bool *found, struct vrv_err *e)
 {
-    struct search q = {.f = f, .flags = flags, .key = offset};
+    struct search q = { .f = f, .flags = flags, .key = offset };
 
     return search(&q, n, out, found, e);
 }
@@ -475,7 +475,7 @@ int
 vrv_index_find_time(struct vrv_file *f, uint32_t n, int64_t ts, unsigned flags,
     struct vrv_index_entry *out, bool *found, struct vrv_err *e)
 {
-    struct search q = {.f = f, .flags = flags, .by_time = true, .key = ts};
+    struct search q = { .f = f, .flags = flags, .by_time = true, .key = ts };
 
     return search(&q, n, out, found, e);
 }

@@ -84,7 +84,7 @@ one_batch(uint8_t *p, size_t n, uint8_t flags)
         .ts_min = flags & 8 ? 0 : INT64_MIN,
         .ts_max = INT64_MAX,
     };
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_batch b;
     int32_t bad;
     int rc = vrv_batch_check(&b, p, n, &rules, &bad, &e);

@@ -29,7 +29,7 @@ round_trip(enum vrv_codec codec, const uint8_t *p, size_t n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     uint8_t *out;
     size_t out_n;
 

@@ -45,7 +45,7 @@ mem_size(struct vrv_file *f, uint64_t *size, struct vrv_err *e)
     return 0;
 }
 
-static const struct vrv_file_ops mem_ops = {.pread = mem_pread, .size = mem_size};
+static const struct vrv_file_ops mem_ops = { .pread = mem_pread, .size = mem_size };
 
 static void
 look_up(struct vrv_file *f, uint32_t n, int64_t key, unsigned flags)

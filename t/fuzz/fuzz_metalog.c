@@ -46,7 +46,7 @@ static void
 use(struct vrv_vfs *v)
 {
     struct vrv_metastore *m = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     uint64_t cut = 0;
 
     int rc = vrv_metalog_open(&m, v, "meta", &cut, &e);

@@ -132,7 +132,7 @@ answer_range(struct fakemeta *f, struct pending *p)
 static int
 answer(struct fakemeta *f, struct pending *p)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     int calls = 1;
 
     if (!p->call->is_txn)
@@ -259,7 +259,7 @@ static void
 close_fake(struct vrv_metastore *m)
 {
     struct fakemeta *f = fake_of(m);
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     (void)vrv_err_set(&e, VRV_E_CANCELLED, "closed");
     while (!vrv_list_empty(&f->pending)) {

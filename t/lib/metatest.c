@@ -28,7 +28,7 @@ metatest_txn_fn(void *ctx, int status, uint64_t revision, const struct vrv_err *
 int
 metatest_txn(struct vrv_metastore *m, const struct vrv_meta_txn *t, struct metatest_answer *a)
 {
-    struct metatest_answer local = {0};
+    struct metatest_answer local = { 0 };
 
     if (a == NULL)
         a = &local;
@@ -110,7 +110,7 @@ dump_one(void *ctx, int status, const struct vrv_meta_kv *kv, uint64_t revision,
 char *
 metatest_dump(struct vrv_metastore *m, const char *prefix)
 {
-    struct dump d = {0};
+    struct dump d = { 0 };
 
     vrv_meta_range(m, prefix, dump_one, &d);
     for (int i = 0; i < STEPS_MAX && !d.done; i++) {

@@ -40,7 +40,7 @@ aborts(void (*fn)(void))
 static void
 test_err_set(void)
 {
-    struct vrv_err e = {.sys = 5};
+    struct vrv_err e = { .sys = 5 };
     char longer[2 * sizeof(e.msg)];
 
     IS(vrv_err_set(&e, VRV_E_CORRUPT, "segment %d: cut at %s", 7, "byte 9"), VRV_E_CORRUPT,
@@ -78,7 +78,7 @@ test_err_sys(void)
         {EIO, VRV_E_IO},
         {EBADF, VRV_E_IO},
     };
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {
         errno = map[i].sys;
@@ -294,7 +294,7 @@ static void
 test_rand(void)
 {
     struct vrv_rand a = {1234567}, b = {1234567};
-    int seen[10] = {0};
+    int seen[10] = { 0 };
     bool same = true, all = true;
 
     /* the reference values of splitmix64 */
@@ -406,7 +406,7 @@ test_locks(void)
 {
     enum { THREADS = 4 };
     struct vrv_lock a, b, row[2];
-    struct counter c = {.n = 0};
+    struct counter c = { .n = 0 };
     pthread_t t[THREADS];
     void *seen = &c;
     bool started = true;

@@ -94,7 +94,7 @@ lookups_agree(const struct vrv_omap *m, int key)
 static void
 test_random(struct vrv_omap *m)
 {
-    struct vrv_rand r = {.state = 1};
+    struct vrv_rand r = { .state = 1 };
     bool agree = true, removed = true;
     size_t in = 0;
 

@@ -29,7 +29,7 @@ test_vectors(const char *name, uint32_t (*fn)(uint32_t, const void *, size_t))
     static const uint8_t iscsi_read[48] = {0x01, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         0x14, 0, 0, 0, 0, 0, 0x04, 0, 0, 0, 0, 0x14, 0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0, 0, 0, 0x02,
         0, 0, 0, 0, 0, 0, 0};
-    uint8_t up[32], down[32], zeros[32] = {0}, ones[32];
+    uint8_t up[32], down[32], zeros[32] = { 0 }, ones[32];
 
     memset(ones, 0xff, sizeof(ones));
     for (int i = 0; i < 32; i++) {

@@ -9,7 +9,7 @@
 #include "t/lib/golden.h"
 #include "t/lib/tap.h"
 
-static const struct vrv_batch_rules lax = {.ts_min = INT64_MIN, .ts_max = INT64_MAX};
+static const struct vrv_batch_rules lax = { .ts_min = INT64_MIN, .ts_max = INT64_MAX };
 static const struct vrv_batch_rules strict = {
     .walk_records = true, .ts_min = INT64_MIN, .ts_max = INT64_MAX};
 
@@ -35,7 +35,7 @@ static void
 test_golden(void)
 {
     for (int i = 0; i < CLIENT_BATCHES; i++) {
-        struct vrv_err e = {0};
+        struct vrv_err e = { 0 };
         struct vrv_batch b;
         int32_t bad;
         size_t n;
@@ -210,7 +210,7 @@ test_bad_fields(void)
 {
     for (size_t i = 0; i < sizeof(bad_fields) / sizeof(bad_fields[0]); i++) {
         const struct bad_field *f = &bad_fields[i];
-        struct vrv_err e = {0};
+        struct vrv_err e = { 0 };
         struct vrv_batch b;
         int32_t bad = 0;
         size_t n;
@@ -228,7 +228,7 @@ test_bad_fields(void)
 static void
 test_hostile_count(void)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_batch b;
     size_t n;
     uint8_t *p = golden("batch-none.bin", &n);
@@ -261,7 +261,7 @@ static void
 test_size_and_crc(void)
 {
     struct vrv_batch_rules rules = lax;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_batch b;
     size_t n;
     uint8_t *p = golden("batch-none.bin", &n);
@@ -286,7 +286,7 @@ static void
 test_keys(void)
 {
     struct vrv_batch_rules rules = lax;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_batch b;
     int32_t bad;
     size_t n;
@@ -307,7 +307,7 @@ test_timestamps(void)
 {
     const int64_t t0 = 1700000000000;
     struct vrv_batch_rules rules = lax;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_batch b;
     int32_t bad;
     size_t n;
@@ -336,7 +336,7 @@ test_timestamps_unwalked(void)
 {
     const int64_t t0 = 1700000000000;
     struct vrv_batch_rules rules = lax;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_batch b;
     size_t n;
     uint8_t *p = golden("batch-gzip.bin", &n);

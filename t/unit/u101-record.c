@@ -169,7 +169,7 @@ static void
 test_bad_records(void)
 {
     static const uint8_t good[] = {12, 0, 0, 0, 1, 1, 0};
-    struct vrv_batch b = {.count = 1};
+    struct vrv_batch b = { .count = 1 };
     struct vrv_err e;
 
     IS(walk(&b, good, sizeof(good), &e), 0, "the smallest record passes");
@@ -187,7 +187,7 @@ static void
 test_padded_varint(void)
 {
     static const uint8_t padded[] = {0x90, 0x80, 0x00, 0, 0x80, 0x00, 0x80, 0x00, 1, 1, 0};
-    struct vrv_batch b = {.count = 1};
+    struct vrv_batch b = { .count = 1 };
 
     IS(walk(&b, padded, sizeof(padded), NULL), 0, "varints with zero groups pass, as with Kafka");
 }
@@ -196,8 +196,8 @@ static void
 test_timestamp_overflow(void)
 {
     static const uint8_t later[] = {12, 0, 2, 0, 1, 1, 0}, earlier[] = {12, 0, 1, 0, 1, 1, 0};
-    struct vrv_batch b = {.count = 1, .base_ts = INT64_MAX};
-    struct vrv_err e = {0};
+    struct vrv_batch b = { .count = 1, .base_ts = INT64_MAX };
+    struct vrv_err e = { 0 };
 
     IS(walk(&b, later, sizeof(later), &e), VRV_E_BATCH, "a timestamp beyond 64 bits is refused");
     IS_STR(e.msg,
@@ -217,7 +217,7 @@ walk_deltas(uint8_t first, uint8_t second, int32_t last_delta, struct vrv_err *e
 {
     uint8_t rec[] = {
         12, 0, 0, (uint8_t)(2 * first), 1, 1, 0, 12, 0, 0, (uint8_t)(2 * second), 1, 1, 0};
-    struct vrv_batch b = {.count = 2, .last_delta = last_delta};
+    struct vrv_batch b = { .count = 2, .last_delta = last_delta };
 
     return walk(&b, rec, sizeof(rec), e);
 }
@@ -225,7 +225,7 @@ walk_deltas(uint8_t first, uint8_t second, int32_t last_delta, struct vrv_err *e
 static void
 test_offsets(void)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     IS(walk_deltas(0, 1, 1, &e), 0, "dense offsets pass");
     IS(walk_deltas(3, 9, 9, &e), 0, "so do the holes that compaction leaves");
@@ -241,7 +241,7 @@ test_offsets(void)
 static void
 test_empty(void)
 {
-    struct vrv_batch b = {.count = 0, .last_delta = 7, .attrs = VRV_CODEC_ZSTD};
+    struct vrv_batch b = { .count = 0, .last_delta = 7, .attrs = VRV_CODEC_ZSTD };
 
     IS(walk(&b, (const uint8_t *)"", 0, NULL), 0, "a batch that compaction emptied has no records");
     IS(walk(&b, (const uint8_t *)"x", 1, NULL), VRV_E_BATCH, "nor bytes");
@@ -252,7 +252,7 @@ static void
 test_last_delta_max(void)
 {
     static const uint8_t rec[] = {20, 0, 0, 0xfe, 0xff, 0xff, 0xff, 0x0f, 1, 1, 0};
-    struct vrv_batch b = {.count = 1, .last_delta = INT32_MAX};
+    struct vrv_batch b = { .count = 1, .last_delta = INT32_MAX };
 
     IS(walk(&b, rec, sizeof(rec), NULL), 0, "an offset delta of 2147483647 is good");
 }
@@ -276,14 +276,14 @@ test_no_other_limit(void)
     struct vrv_build_header h[HEADERS];
     struct vrv_batch_builder w;
     struct vrv_record_iter it;
-    struct vrv_record r = {0};
+    struct vrv_record r = { 0 };
     struct vrv_batch b;
     const uint8_t *p;
     size_t size;
     int32_t n;
 
     for (int i = 0; i < HEADERS; i++)
-        h[i] = (struct vrv_build_header){.key = "h", .value_len = -1};
+        h[i] = (struct vrv_build_header){ .key = "h", .value_len = -1 };
     vrv_batch_builder_init(&w);
     vrv_batch_builder_add(&w, 1, NULL, -1, NULL, -1, h, HEADERS);
     for (int i = 1; i < RECORDS; i++)

@@ -166,7 +166,7 @@ test_bytes(void)
 {
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct bytes_case *c = &cases[i];
-        struct vrv_err e = {0};
+        struct vrv_err e = { 0 };
         uint8_t *out;
         size_t n;
         int rc = vrv_decompress(c->codec, c->bytes, c->n, 1000, &out, &n, &e);
@@ -219,7 +219,7 @@ rss_kib(void)
 static void
 refuse_bomb(enum vrv_codec codec, const uint8_t *p, size_t n, const char *what)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     long before = rss_kib();
     uint8_t *out;
     size_t out_n;

@@ -31,7 +31,7 @@ end(void)
 static void
 reopen(void)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     uint64_t cut = 1;
 
     vrv_meta_close(&m);

@@ -31,11 +31,10 @@ begin(uint64_t seed)
         IS(vrv_metalog_open(&store, simdisk_vfs(disk), "meta", NULL, NULL), 0, "log: opens");
         kind = "log";
     } else {
-        store = fakemeta_new(&(struct fakemeta_opts){.seed = seed,
+        store = fakemeta_new(&(struct fakemeta_opts){ .seed = seed,
             .delay_max = (unsigned)seed % 8,
             .unknown_percent = seed == 1 ? 0 : (unsigned)seed * 7 % 45,
-            .late_max = (unsigned)seed % 8,
-            .rewind_percent = seed == 1 ? 0 : 20});
+            .late_max = (unsigned)seed % 8, .rewind_percent = seed == 1 ? 0 : 20 });
         (void)snprintf(name, sizeof(name), "fake %d", (int)seed);
         kind = name;
     }
@@ -138,7 +137,7 @@ test_create(void)
     struct vrv_config_kv configs[] = {{(char *)"retention.ms", (char *)"5"},
         {(char *)"cleanup.policy", (char *)"delete"}, {(char *)"x", (char *)""}};
     struct vrv_topic_info t;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     IS(vrv_catalog_create(cat, uid(1), "orders", 3, 77, configs, 3, NULL), 0, "%s: create", kind);
     IS(make(2, "a", 1), 0, "%s: another", kind);
@@ -382,7 +381,7 @@ model_step(struct model *s, struct vrv_rand *r, int id)
 static void
 test_model(uint64_t seed)
 {
-    struct vrv_rand r = {.state = seed};
+    struct vrv_rand r = { .state = seed };
     struct model s = {{0}, {0}, {0}};
     char want[1000];
 
@@ -406,7 +405,7 @@ test_names(void)
 {
     static const char *const bad[] = {"", ".", "..", "a b", "a/b", "\xc3\xa4", "a\n", "a:b"};
     char name[VRV_TOPIC_NAME_MAX + 2];
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     memset(name, 'n', sizeof(name));
     name[VRV_TOPIC_NAME_MAX + 1] = '\0';

@@ -44,7 +44,7 @@ open_bytes(const char *name, const uint8_t *p, size_t n)
 {
     struct simdisk *d = metatest_disk("meta", name, p, n);
     struct vrv_metastore *m = NULL;
-    struct outcome o = {0};
+    struct outcome o = { 0 };
 
     o.rc = vrv_metalog_open(&m, simdisk_vfs(d), "meta", &o.cut, &o.e);
     if (o.rc == 0) {
@@ -106,7 +106,7 @@ test_golden(void)
 static void
 test_encode(void)
 {
-    struct vrv_metabuf b = {.number = 7};
+    struct vrv_metabuf b = { .number = 7 };
     size_t f;
 
     vrv_metabuf_header(&b, 5);
@@ -195,7 +195,7 @@ test_damage(void)
 
     /* the value of a transaction holds the bytes of a later frame, and then the tail is torn */
     memcpy(p, file, file_n);
-    struct vrv_metabuf b = {.number = 7, .base = BATCH_2};
+    struct vrv_metabuf b = { .number = 7, .base = BATCH_2 };
     size_t f = vrv_metabuf_begin(&b, VRV_MFRAME_TXN, 8, BATCH_2);
     vrv_metabuf_op(&b, f, &(struct vrv_meta_kv){"trap", file + BATCH_2, SIZE - BATCH_2, 0});
     vrv_metabuf_end(&b, f);
@@ -213,7 +213,7 @@ test_damage(void)
 static int
 open_frame(enum vrv_mframe_kind kind, uint64_t revision, uint64_t durable, const char *key)
 {
-    struct vrv_metabuf b = {.number = 7, .base = SIZE};
+    struct vrv_metabuf b = { .number = 7, .base = SIZE };
     size_t f = vrv_metabuf_begin(&b, kind, revision, durable);
     uint8_t *p;
 
@@ -297,7 +297,7 @@ test_interrupted(void)
 {
     struct simdisk *d = metatest_disk("meta", NAME, file, file_n);
     struct vrv_metastore *m = NULL;
-    struct vrv_metabuf b = {.number = 8};
+    struct vrv_metabuf b = { .number = 8 };
     char names[200] = "";
 
     vrv_metabuf_header(&b, 9);

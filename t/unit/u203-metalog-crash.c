@@ -111,7 +111,7 @@ check(struct run *r, bool ok, const char *what)
 static void
 make_txn(struct run *r, const struct model *s, struct script *t)
 {
-    *t = (struct script){.compare = -1};
+    *t = (struct script){ .compare = -1 };
     if (vrv_rand_below(&r->rand, 2) == 0) {
         t->compare = (int)vrv_rand_below(&r->rand, KEYS);
         t->mod = vrv_rand_below(&r->rand, 5) == 0 ? 999 : s->key[t->compare].mod;
@@ -218,7 +218,7 @@ compare_state(struct run *r, const char *what)
 static int
 open_store(struct run *r)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     int rc = vrv_metalog_open(&r->store, simdisk_vfs(r->disk), "meta", NULL, &e);
 
     check(r, (rc == 0) == (r->store != NULL), "a failed open gives no store");
@@ -297,7 +297,7 @@ test_crashes(void)
     uint64_t n = one != NULL ? 1 : many != NULL ? 10 * SEEDS : SEEDS;
 
     for (int policy = 0; policy < SIM_POLICY_COUNT; policy++) {
-        struct run r = {.store = NULL};
+        struct run r = { .store = NULL };
         uint64_t wrong = 0;
 
         for (uint64_t seed = from; seed < from + n; seed++) {
@@ -318,7 +318,7 @@ test_crashes(void)
 static bool
 fault_run(struct run *r, uint64_t n, enum sim_fault kind, bool sticky)
 {
-    *r = (struct run){.rand = {.state = 77}, .big = true, .disk = simdisk_new(n)};
+    *r = (struct run){ .rand = { .state = 77 }, .big = true, .disk = simdisk_new(n) };
     simdisk_fail(r->disk, n, kind, sticky);
     if (open_store(r) == 0)
         for (int i = 0; i < 40; i++)
@@ -403,7 +403,7 @@ test_failed_sync(void)
 {
     struct simdisk *d = simdisk_new(1);
     struct vrv_metastore *m = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     IS(vrv_metalog_open(&m, simdisk_vfs(d), "meta", NULL, NULL), 0, "open");
     simdisk_fail(d, 2, SIM_EIO, false);

@@ -44,7 +44,7 @@ make(int id, const char *name, int32_t partitions)
 static void
 begin_fake(uint64_t seed, unsigned delay)
 {
-    store = fakemeta_new(&(struct fakemeta_opts){.seed = seed, .delay_max = delay});
+    store = fakemeta_new(&(struct fakemeta_opts){ .seed = seed, .delay_max = delay });
     IS(vrv_catalog_open(&cat, store, NULL), 0, "a catalog that another machine changes, too");
 }
 
@@ -165,8 +165,8 @@ test_late_bumps(void)
     struct vrv_catbump b = {uid(1), 0, 0};
     bool rose = true;
 
-    store = fakemeta_new(&(struct fakemeta_opts){.seed = 5, .unknown_percent = 40,
-        .late_max = 60});
+    store = fakemeta_new(&(struct fakemeta_opts){ .seed = 5, .unknown_percent = 40,
+        .late_max = 60 });
     IS(vrv_catalog_open(&cat, store, NULL), 0, "a store that does things late");
     IS(make(1, "t", 1), 0, "a topic");
     for (int i = 0; i < 500; i++) {
@@ -203,8 +203,8 @@ test_late_creations(void)
 {
     int bad = 0, topics = 0;
 
-    store = fakemeta_new(&(struct fakemeta_opts){.seed = 6, .unknown_percent = 40,
-        .late_max = 60});
+    store = fakemeta_new(&(struct fakemeta_opts){ .seed = 6, .unknown_percent = 40,
+        .late_max = 60 });
     IS(vrv_catalog_open(&cat, store, NULL), 0, "a store that does things late");
     for (int i = 0; i < 300; i++) {
         struct vrv_uuid u = uid(2 * i);
@@ -324,9 +324,9 @@ put_raw(const char *key, const void *value, size_t n)
 static void
 test_bad_value(const char *key, const void *value, size_t n, int want)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
-    store = fakemeta_new(&(struct fakemeta_opts){.seed = 1});
+    store = fakemeta_new(&(struct fakemeta_opts){ .seed = 1 });
     put_raw(key, value, n);
     IS(vrv_catalog_open(&cat, store, &e), want, "a value is %s: %s", want ? "refused" : "fine",
         e.msg);
@@ -380,7 +380,7 @@ test_bad_values(void)
 static void
 test_bad_news(void)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     begin_fake(1, 0);
     put_raw("topic/" ID, "?", 1);
@@ -398,7 +398,7 @@ static void
 test_stopped(void)
 {
     struct simdisk *d = simdisk_new(1);
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     IS(vrv_metalog_open(&store, simdisk_vfs(d), "meta", NULL, NULL), 0, "a log");
     IS(vrv_catalog_open(&cat, store, NULL), 0, "a catalog");
@@ -509,8 +509,8 @@ test_many_late_bumps(uint64_t seed)
     static struct vrv_catbump v[BUMPS], last[BUMPS];
     int bad = 0;
 
-    store = fakemeta_new(&(struct fakemeta_opts){.seed = seed, .delay_max = 5,
-        .unknown_percent = 30, .late_max = 40, .rewind_percent = 5});
+    store = fakemeta_new(&(struct fakemeta_opts){ .seed = seed, .delay_max = 5,
+        .unknown_percent = 30, .late_max = 40, .rewind_percent = 5 });
     IS(vrv_catalog_open(&cat, store, NULL), 0, "a store that does things late");
     make_for_bump(v);
     for (int round = 0; round < 10; round++) {

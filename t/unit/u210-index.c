@@ -31,7 +31,7 @@ static struct vrv_file *
 file_new(void)
 {
     struct vrv_file *f = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     need(vrv_vfs_open(simdisk_vfs(disk), "x.index", VRV_OPEN_WRITE | VRV_OPEN_CREATE, &f, &e), &e);
     need(vrv_file_truncate(f, 0, &e), &e);
@@ -41,7 +41,7 @@ file_new(void)
 static void
 put(struct vrv_file *f, const uint8_t *p, size_t n, uint64_t pos)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     need(vrv_file_pwrite(f, p, n, pos, &e), &e);
 }
@@ -59,7 +59,7 @@ static struct vrv_file *
 index_new(int64_t base, const struct vrv_index_entry *v, uint32_t n)
 {
     struct vrv_file *f = file_new();
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     need(vrv_index_create(f, base, &sum, &e), &e);
     put_entries(f, 0, v, n);
@@ -130,7 +130,7 @@ static void
 test_bytes(void)
 {
     struct vrv_file *f = file_new();
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_seal s;
     uint8_t got[sizeof(golden)];
 
@@ -157,7 +157,7 @@ static void
 forge_next(struct vrv_file *f, int64_t next)
 {
     uint8_t b[VRV_INDEX_HEADER + VRV_INDEX_FOOTER];
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     need(vrv_file_read_full(f, b, sizeof(b), 0, &e), &e);
     vrv_put_le64(b + VRV_INDEX_HEADER + VRV_IXF_NEXT, (uint64_t)next);
@@ -169,7 +169,7 @@ static void
 test_empty(void)
 {
     struct vrv_file *f = file_new();
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_index_entry x;
     struct vrv_seal s,
         none = {
@@ -193,7 +193,7 @@ test_empty(void)
 static void
 test_unsealed(void)
 {
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_index_entry v[10];
     struct vrv_seal s;
 
@@ -212,7 +212,7 @@ static void
 test_refused(void)
 {
     struct vrv_file *f = index_new(1000, golden_entries, 3);
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_seal s = golden_seal;
 
     IS(vrv_index_check(f, &s, sum, &e), 0, "a growing index is checked: %s", e.msg);
@@ -241,7 +241,7 @@ test_descent(void)
         {{1007, 10, 21}, {1008, 20, 20}},
     };
     struct vrv_seal s = golden_seal;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     s.entries = 2;
     for (int i = 0; i < 3; i++) {
@@ -258,7 +258,7 @@ static void
 test_flips(void)
 {
     struct vrv_file *f = file_new();
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_seal s;
     int missed = 0, other = 0;
 
@@ -285,7 +285,7 @@ static void
 test_lengths(void)
 {
     struct vrv_file *f = file_new();
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_seal s;
     int missed = 0;
 
@@ -326,7 +326,7 @@ static void
 test_forged(void)
 {
     const size_t footer = sizeof(golden) - VRV_INDEX_FOOTER;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
 
     IS(read_forged(0, 'V', 1, 1000, &e), 0, "checksums are put right");
     IS(read_forged(0, 'V', 1, 1001, &e), VRV_E_CORRUPT, "another segment's index: %s", e.msg);
@@ -374,7 +374,7 @@ watched_pread(
     return vrv_file_pread(w->inner, buf, n, pos, flags, e);
 }
 
-static const struct vrv_file_ops watched_ops = {.pread = watched_pread};
+static const struct vrv_file_ops watched_ops = { .pread = watched_pread };
 
 enum { FIND_MAX = 70000 };
 
@@ -399,7 +399,7 @@ static bool
 find_right(struct vrv_file *f, uint32_t n, bool by_time, int64_t key)
 {
     const struct vrv_index_entry *want = NULL;
-    struct vrv_index_entry got = {0};
+    struct vrv_index_entry got = { 0 };
     bool found = false;
     int rc = by_time ? vrv_index_find_time(f, n, key, 0, &got, &found, NULL)
                      : vrv_index_find(f, n, key, 0, &got, &found, NULL);
@@ -418,7 +418,7 @@ test_find(void)
     struct vrv_rand r = {1};
 
     for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
-        struct watched w = {.file = {&watched_ops, "watched"}};
+        struct watched w = { .file = {&watched_ops, "watched"} };
         uint32_t n = sizes[k];
         int wrong = 0, most = 0, limit = 1;
 
@@ -449,9 +449,9 @@ test_find(void)
 static void
 test_find_trouble(void)
 {
-    struct watched w = {.file = {&watched_ops, "watched"}};
+    struct watched w = { .file = {&watched_ops, "watched"} };
     struct vrv_rand r = {2};
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_index_entry x;
     bool found;
 
@@ -536,7 +536,7 @@ static void
 test_faults(void)
 {
     struct vrv_file *f = file_new();
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     struct vrv_seal s;
     uint64_t ops = simdisk_ops(disk);
     int wrong = 0, taken = 0;

@@ -58,7 +58,7 @@ static void
 test_sequences(void)
 {
     struct vrv_producers *p = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     int64_t first;
 
     IS(judge(p, batch(7, 3, 41, 2, 0), &first, &e), VRV_PRODUCER_NEW,
@@ -82,7 +82,7 @@ static void
 test_epochs(void)
 {
     struct vrv_producers *p = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     int64_t first;
 
     append(&p, batch(7, 3, 0, 5, 0));
@@ -110,7 +110,7 @@ static void
 test_wrap(void)
 {
     struct vrv_producers *p = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     int64_t first;
 
     append(&p, batch(1, 0, INT32_MAX - 2, 3, 0));
@@ -131,7 +131,7 @@ static void
 test_ring(void)
 {
     struct vrv_producers *p = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     int64_t first;
 
     for (int i = 0; i < 6; i++)
@@ -149,7 +149,7 @@ static void
 test_markers(void)
 {
     struct vrv_producers *p = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     int64_t first;
 
     append(&p, batch(1, 3, 0, 4, 0));
@@ -238,7 +238,7 @@ static void
 test_replay_after_expiry(void)
 {
     struct vrv_producers *p = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     int64_t first;
 
     for (int i = 0; i < 4; i++)
@@ -259,7 +259,7 @@ static void
 test_shrink(void)
 {
     struct vrv_producers *p = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     int64_t first;
 
     IS(vrv_producers_shrink(&p, 1), 0, "an empty table can't shrink");
@@ -279,7 +279,7 @@ static void
 test_truncate(void)
 {
     struct vrv_producers *p = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     int64_t first;
 
     for (int i = 0; i < 7; i++)
@@ -314,7 +314,7 @@ static void
 test_golden(void)
 {
     struct vrv_producers *p = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     uint8_t *bytes = NULL;
     int64_t first;
     size_t n = 1;
@@ -343,7 +343,7 @@ static int
 decode_strictly(const uint8_t *in, size_t n, bool *same)
 {
     struct vrv_producers *p = NULL;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     uint8_t *copy = malloc(n ? n : 1), *again;
     size_t m;
 
@@ -699,7 +699,7 @@ static void
 test_model(void)
 {
     static struct model m;
-    int wrong = 0, seen[4] = {0};
+    int wrong = 0, seen[4] = { 0 };
 
     for (uint64_t seed = 1; seed <= MODEL_RUNS; seed++) {
         struct vrv_rand r = {seed};

@@ -28,7 +28,7 @@ ends(const struct vrv_epochs *h, int32_t epoch, int64_t end, int32_t want, int64
 static void
 test_answers(void)
 {
-    struct vrv_epochs h = {0};
+    struct vrv_epochs h = { 0 };
 
     IS(vrv_epochs_newest(&h), -1, "no epoch is known at first");
     OK(ends(&h, 0, 0, -1, -1), "and none ends");
@@ -55,7 +55,7 @@ test_answers(void)
 static void
 test_edges(void)
 {
-    struct vrv_epochs h = {0};
+    struct vrv_epochs h = { 0 };
 
     vrv_epochs_trim_start(&h, 5);
     vrv_epochs_trim_end(&h, 5);
@@ -87,7 +87,7 @@ static const uint8_t golden[] = {
 static void
 test_bytes(void)
 {
-    struct vrv_epochs h = {0};
+    struct vrv_epochs h = { 0 };
     uint8_t out[sizeof(golden)];
     size_t used = 0;
 
@@ -107,7 +107,7 @@ static int
 decode(const uint8_t *in, size_t n, size_t *used)
 {
     struct vrv_epochs h;
-    struct vrv_err e = {0};
+    struct vrv_err e = { 0 };
     uint8_t *copy = malloc(n ? n : 1); /* exact, for ASan */
 
     memcpy(copy, in, n);
@@ -124,7 +124,7 @@ decode(const uint8_t *in, size_t n, size_t *used)
 static void
 test_hostile(void)
 {
-    uint8_t bad[sizeof(golden) + 3] = {0};
+    uint8_t bad[sizeof(golden) + 3] = { 0 };
     size_t used = 0;
     int wrong = 0;
 
@@ -293,7 +293,7 @@ test_model(void)
 
     for (uint64_t seed = 1; seed <= MODEL_RUNS; seed++) {
         struct vrv_rand r = {seed};
-        struct vrv_epochs h = {0};
+        struct vrv_epochs h = { 0 };
         int step;
 
         memset(&m, 0, sizeof(m));
