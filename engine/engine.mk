@@ -89,6 +89,7 @@ libvrvengine_la_SOURCES = \
 	engine/seg/seg.c \
 	engine/seg/seg.h \
 	engine/seg/seg_check.c \
+	engine/seg/seg_find.c \
 	engine/seg/seg_int.h \
 	engine/seg/seg_walk.c \
 	engine/seg/seg_walk.h \
@@ -124,6 +125,7 @@ libvrvengine_la_SOURCES = \
 	engine/reader/read_time.c \
 	engine/reader/reader.c \
 	engine/reader/reader.h \
+	engine/reader/reader_int.h \
 	engine/bury.c \
 	engine/checkpoint.c \
 	engine/cut.c \

@@ -20,4 +20,7 @@ int vrv__seg_settle_index(struct vrv_seg *s, struct vrv_file *f, struct vrv_err 
 int vrv__seg_index_ready(struct vrv_seg *s, const struct vrv_seg_view *v, unsigned flags,
     struct vrv_err *e) VRV_MUST_CHECK;
 
+/* The open index file, for reading; put it back into its slot. */
+int vrv__seg_index_get(struct vrv_seg *s, struct vrv_file **f, struct vrv_err *e) VRV_MUST_CHECK;
+
 #endif
