@@ -4,11 +4,13 @@
 # Each repetition measures every case once, the engine and its limit one after the other, so that a
 # change of the machine's speed meets both; the table has minimum, median and maximum of the
 # repetitions and the median of the ratios within one.  README.md says what the cases are.
-#   --quick   a small run, under two minutes       --only    cases whose name has one of these words
-#   --all     every figure, not the chief ones     --json    every figure, one object per line
+#   --quick   a small run, under two minutes       --only    cases whose name has one of these words;
+#   --all     every figure, not the chief ones               "kafka" runs when it is named only
+#   --json    every figure, one object per line
 set -eu
 
 prog=${B_ENGINE:-bench/b_engine}
+kafka=$(dirname "$0")/kafka.sh
 quick='' json='' every='' reps='' only='' dir=${TMPDIR:-/tmp}/varve-bench.$$
 for a; do
     case $a in
@@ -18,7 +20,7 @@ for a; do
     --reps=*) reps=${a#*=} ;;
     --only=*) only=${a#*=} ;;
     --dir=*) dir=${a#*=} ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
 if [ ! -x "$prog" ]; then
@@ -74,8 +76,8 @@ append() {
     # shellcheck disable=SC2086
     b "$c" append --policy="$1" --record="$2" --batch="$3" --parts="$4" --seconds=$seconds \
         --max-seconds=$most $wal
-    rate=$(figure rate) bytes=$(figure bytes) chunk=$(figure batch) group=$(figure group)
-    groups=$(figure groups)
+    rate=$(figure rate) records=$(figure records) bytes=$(figure bytes) chunk=$(figure batch)
+    group=$(figure group) groups=$(figure groups)
     [ "$4" -gt 1000 ] || rm -rf "$work"
     work=$dir/limit
     settle
@@ -108,6 +110,25 @@ latency() {
     share "$1" ratio_sync_p99 "$p99" "$(figure limit_sync_p99)"
     line "$1" stall "$(echo "$ckpt $quiet $(figure limit_sync_p99)" |
         awk '{ print ($1 - $2) / $3 }')" "x p99 sync"
+}
+
+# Only when asked for: it wants what a run of the engine doesn't.
+wanted_kafka() { [ -n "$only" ] && wanted kafka; }
+
+# kafkas BATCH   the engine and its limit, then as many bytes to Kafka without and with syncing
+kafkas() {
+    wanted_kafka || return 0
+    words=$only only=''
+    append sync 1024 "$1" 1
+    only=$words
+    for sync in '' --sync; do
+        c="kafka ${sync:+synced }1024 B, batch $1"
+        say "$c"
+        settle
+        "$kafka" --name="$c" --dir="$dir" --batch="$1" --bytes="$bytes" $sync >"$run"
+        cat "$run" >>"$all"
+        share "$c" engine_ratio "$records" "$(figure records)"
+    done
 }
 
 # What 10 partitions sustained last: the machine's speed drifts.
@@ -185,7 +206,7 @@ table() {
         chief = " rate records cpu group stalled limit limit_cpu ratio load p50 p99 p99.9 max" \
             " limit_p50 limit_p99 limit_sync_p99 ratio_p99 ratio_sync_p99 stall memcpy crc" \
             " wal_write segment_write open first_append rss_idle per_partition" \
-            " per_partition_reopened reopen "
+            " per_partition_reopened reopen engine_ratio "
     }
     every || index(chief, " " $2 " ") {
         k = $1 FS $2
@@ -219,6 +240,7 @@ table() {
     }' "$all"
 }
 
+if wanted_kafka; then "$kafka" --check; fi
 rep=1
 while [ "$rep" -le "$reps" ]; do
     line machine load "$(cut -d ' ' -f 1 /proc/loadavg)" ''
@@ -239,6 +261,8 @@ while [ "$rep" -le "$reps" ]; do
     reads
     recovers
     idle
+    kafkas 16384
+    kafkas 1048576
     rep=$((rep + 1))
 done
 say ''
