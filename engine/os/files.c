@@ -10,12 +10,14 @@ vrv_files_init(struct vrv_files *fs, struct vrv_vfs *vfs, unsigned max)
     fs->max = max;
     fs->open = 0;
     vrv_list_init(&fs->idle);
+    vrv_cond_init(&fs->put);
 }
 
 void
 vrv_files_fini(struct vrv_files *fs)
 {
     VRV_ASSERT(fs->open == 0);
+    (void)pthread_cond_destroy(&fs->put);
     vrv_lock_fini(&fs->lock);
 }
 
@@ -39,6 +41,19 @@ make_room(struct vrv_files *fs)
         slot_close(fs, VRV_LIST_OF(fs->idle.next, struct vrv_file_slot, link));
 }
 
+/* A writer needs another handle.  Readers hold theirs for one call at a time. */
+static void
+close_for_reading(struct vrv_files *fs, struct vrv_file_slot *slot)
+{
+    while (slot->f != NULL && !(slot->flags & VRV_OPEN_WRITE) && slot->users > 0) {
+        slot->wanted = true;
+        vrv_cond_wait(&fs->put, &fs->lock);
+    }
+    slot->wanted = false;
+    if (slot->f != NULL && !(slot->flags & VRV_OPEN_WRITE))
+        slot_close(fs, slot);
+}
+
 int
 vrv_files_get(struct vrv_files *fs, struct vrv_file_slot *slot, const char *path, unsigned flags,
     struct vrv_file **f, struct vrv_err *e)
@@ -48,11 +63,8 @@ vrv_files_get(struct vrv_files *fs, struct vrv_file_slot *slot, const char *path
 
     flags &= ~(unsigned)VRV_FILES_READER;
     vrv_lock(&fs->lock);
-    if (!reader && slot->f != NULL && (flags & VRV_OPEN_WRITE) &&
-        !(slot->flags & VRV_OPEN_WRITE)) {
-        VRV_ASSERT(slot->users == 0);
-        slot_close(fs, slot);
-    }
+    if (!reader && (flags & VRV_OPEN_WRITE))
+        close_for_reading(fs, slot);
     if (slot->f == NULL && slot->ended) {
         rc = vrv_err_set(e, VRV_E_NOTFOUND, "%s is not this file any more", path);
     } else if (slot->f == NULL) {
@@ -86,6 +98,8 @@ vrv_files_put(struct vrv_files *fs, struct vrv_file_slot *slot)
         slot_close(fs, slot);
     else if (slot->users == 0)
         vrv_list_push(&fs->idle, &slot->link);
+    if (slot->users == 0 && slot->wanted)
+        (void)pthread_cond_broadcast(&fs->put);
     vrv_unlock(&fs->lock);
 }
 

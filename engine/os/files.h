@@ -18,6 +18,7 @@ struct vrv_files {
     unsigned max;            /* open at the same time, if possible */
     unsigned open VRV_GUARDED_BY(lock);
     struct vrv_list idle VRV_GUARDED_BY(lock); /* open, not in use; least recently used first */
+    pthread_cond_t put;      /* somebody put back what a writer waits for */
 };
 
 /* With flags: reading is all that the caller needs.  It takes an open file as it is; WRITE is a wish
@@ -30,6 +31,7 @@ struct vrv_file_slot {
     struct vrv_file *f;
     unsigned flags; /* it was opened with */
     unsigned users;
+    bool wanted;    /* a writer waits for its users */
     bool stale;     /* its name leads to another file now: close it when nobody uses it */
     bool ended;     /* its name leads to nothing, or to another's file: it is not opened again */
 };
@@ -39,7 +41,7 @@ void vrv_files_init(struct vrv_files *fs, struct vrv_vfs *vfs, unsigned max);
 void vrv_files_fini(struct vrv_files *fs);
 
 /* The open file for `path` (always the same for one slot).  A slot that is open for reading only
- * is opened again when flags ask for writing; nobody else may use it at that moment. */
+ * is opened again when flags ask for writing: that waits until its readers put it back. */
 int vrv_files_get(struct vrv_files *fs, struct vrv_file_slot *slot, const char *path,
     unsigned flags, struct vrv_file **f, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_files_put(struct vrv_files *fs, struct vrv_file_slot *slot);
