@@ -294,6 +294,8 @@ poll_cut(struct sim *s, int log)
     struct vrv_err e = { 0 };
     int rc = vrv_engine_truncate(s->eng, &id, m->cut_to, &e);
 
+    if (rc == 0 && vrv_log_offsets(get_log(s, log)).end > m->cut_to)
+        broken(s, "log %d: truncated to %" PRId64 ", it ends behind that", log, m->cut_to);
     if (rc == 0)
         model_cut(s, log);
     else if (rc != VRV_E_AGAIN && rc != VRV_E_STOPPED)

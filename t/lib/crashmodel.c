@@ -64,8 +64,6 @@ model_cut(struct sim *s, int log)
     m->cutting = false;
     if (m->floor > off.end)
         m->floor = off.end;
-    if (off.end > m->cut_to)
-        broken(s, "log %d: truncated to %" PRId64 ", it ends at %" PRId64, log, m->cut_to, off.end);
     for (size_t i = 0; i < m->n; i++) {
         struct rec *r = &m->v[i];
 
@@ -81,6 +79,19 @@ static bool
 is_cut(const struct model *m, const struct rec *r)
 {
     return m->cutting && r->last >= m->cut_to;
+}
+
+/* Did a crash come behind the truncation?  All of what it was to take is gone then; a log that was
+ * lossy goes on above its ceiling. */
+static bool
+was_cut(const struct sim *s, const struct model *m, int64_t end)
+{
+    if (!m->cutting || end <= m->cut_to || !m->was_lossy)
+        return m->cutting && end <= m->cut_to;
+    for (size_t i = 0; i < m->n; i++)
+        if (!m->v[i].gone && is_cut(m, &m->v[i]) && m->v[i].scan == s->scans)
+            return false;
+    return true;
 }
 
 /* ---- reading ---- */
@@ -312,8 +323,8 @@ check_log(struct sim *s, int log, struct atomics *a)
     struct vrv_log_offsets off = vrv_log_offsets(l);
     int64_t hw = scan(s, log, off.start);
     /* The crash came while a truncation was under way: all of what it was to take is there, or
-     * none.  In a lossy log each may be lost, and offsets go on above the ceiling. */
-    if (m->cutting && off.end <= m->cut_to)
+     * none; but in a lossy log each may be lost. */
+    if (was_cut(s, m, off.end))
         model_cut(s, log);
     m->cutting = m->cutting && m->was_lossy;
     check_start(s, log, &off);
