@@ -217,38 +217,90 @@ run_floor(const struct opts *o)
 
 /* ---- open loop ---- */
 
-void
-run_latency_limit(const struct opts *o)
+struct open_loop {
+    const struct opts *o;
+    int ring, plain;
+    size_t group;
+    int64_t t0;
+    double seconds;
+};
+
+/* The same bytes at the same rate to a plain file, as the segments get them. */
+static void *
+plain_paced(void *ctx)
 {
-    int fd = open_ring(o, RING);
-    size_t group = round_group(o->group), at = 0;
-    struct hist *h = aligned(sizeof(*h)), *sync = aligned(sizeof(*sync));
-    char *buf = aligned(group);
+    const struct open_loop *l = ctx;
+    double per_second = l->o->rate * (double)l->group;
+    char *buf = aligned(BEHIND);
 
-    fill_random(buf, group, 4);
-    pin_to(o, 0);
-    int64_t t0 = now_ns() + 1000000;
+    fill_random(buf, BEHIND, 2);
+    for (size_t at = 0;; at += BEHIND) {
+        int64_t due = l->t0 + (int64_t)((double)(at + BEHIND) * 1e9 / per_second);
+
+        if ((double)(due - l->t0) / 1e9 > l->seconds)
+            break;
+        if (now_ns() < due)
+            sleep_until(due);
+        write_at(l->plain, buf, BEHIND, at);
+        (void)sync_file_range(l->plain, (off_t)at, BEHIND, SYNC_FILE_RANGE_WRITE);
+    }
+    free(buf);
+    return NULL;
+}
+
+static void
+wal_paced(const struct open_loop *l, struct hist *all, struct hist *sync)
+{
+    size_t at = 0;
+    char *buf = aligned(l->group);
+
+    fill_random(buf, l->group, 4);
     for (uint64_t i = 0;; i++) {
-        int64_t due = t0 + (int64_t)((double)i * 1e9 / o->rate);
+        int64_t due = l->t0 + (int64_t)((double)i * 1e9 / l->o->rate);
 
-        if ((double)(due - t0) / 1e9 > o->seconds)
+        if ((double)(due - l->t0) / 1e9 > l->seconds)
             break;
         if (now_ns() < due)
             sleep_until(due);
         int64_t begun = now_ns();
-        write_at(fd, buf, group, at);
-        if (fdatasync(fd) < 0)
+        write_at(l->ring, buf, l->group, at);
+        if (fdatasync(l->ring) < 0)
             die("sync: %s", strerror(errno));
         int64_t end = now_ns();
-        hist_add(h, end - due);
+        hist_add(all, end - due);
         hist_add(sync, end - begun);
-        at = at + 2 * group <= RING ? at + group : 0;
+        at = at + 2 * l->group <= RING ? at + l->group : 0;
     }
-    out_hist(o, "limit_", h);
-    out_hist(o, "limit_sync_", sync);
-    free(h);
-    free(sync);
     free(buf);
-    (void)close(fd);
+}
+
+void
+run_latency_limit(const struct opts *o)
+{
+    struct open_loop l = { .o = o, .ring = open_ring(o, RING), .group = round_group(o->group),
+        .plain = open_file(o, "plain", O_TRUNC) };
+    struct hist *all = aligned(sizeof(*all)), *sync = aligned(sizeof(*sync));
+    struct hist *bare = aligned(sizeof(*bare));
+    pthread_t t;
+
+    pin_to(o, 0);
+    l.seconds = o->seconds / 4;
+    l.t0 = now_ns() + 1000000;
+    wal_paced(&l, all, bare);
+    memset(all, 0, sizeof(*all));
+    l.seconds = o->seconds;
+    l.t0 = now_ns() + 1000000;
+    if (pthread_create(&t, NULL, plain_paced, &l) != 0)
+        die("no thread");
+    wal_paced(&l, all, sync);
+    (void)pthread_join(t, NULL);
+    out_hist(o, "limit_", all);
+    out_hist(o, "limit_sync_", sync);
+    out_hist(o, "bare_sync_", bare);
+    free(all);
+    free(sync);
+    free(bare);
+    (void)close(l.ring);
+    (void)close(l.plain);
     dir_remove(o->dir);
 }

@@ -15,6 +15,7 @@ struct state {
     struct pool p;
     int64_t t0;
     uint64_t total;
+    uint64_t refused; /* for want of memory or WAL: tried again every 100 us */
     struct hist all, checkpoint, quiet;
 };
 
@@ -64,10 +65,10 @@ sender(struct state *s)
             s->p.size, s->b.q, (void *)(uintptr_t)i, &e);
         if (rc == 0)
             i++;
-        else if (rc == VARVE_E_AGAIN)
-            (void)usleep(100);
-        else
+        else if (rc != VARVE_E_AGAIN)
             die("append: %s", e.message);
+        else if (usleep(100) == 0)
+            s->refused++;
     }
 }
 
@@ -103,6 +104,7 @@ run_latency(const struct opts *o)
     out(o, "group",
         (double)s->total * (double)(s->p.size + VRV_WAL_ENTRY_HEADER) / (double)groups +
             VRV_WAL_GROUP_HEADER, "B");
+    out(o, "refused", (double)s->refused, "times");
     out(o, "checkpoints", (double)(vrv_engine_checkpoints(s->b.v->engine) - ck), "");
     bench_close(&s->b);
     pool_free(&s->p);

@@ -99,15 +99,17 @@ latency() {
     wanted "$1" || return 0
     say "$1"
     work=$dir/latency
+    settle
     b "$1" latency --record="$2" --batch="$3" --rate="$4" --seconds=$lat \
         --checkpoint-ms=$((lat * 200)) --parts=10
-    p99=$(figure p99) ckpt=$(figure checkpoint_max) quiet=$(figure quiet_max)
+    p99=$(figure p99) p999=$(figure p99.9) ckpt=$(figure checkpoint_max) quiet=$(figure quiet_max)
     gr=$(figure group_rate) group=$(figure group)
     rm -rf "$work"
     work=$dir/limit
+    settle
     b "$1" latency-limit --rate="$gr" --group="$group" --seconds=$lat
     share "$1" ratio_p99 "$p99" "$(figure limit_p99)"
-    share "$1" ratio_sync_p99 "$p99" "$(figure limit_sync_p99)"
+    share "$1" ratio_p99.9 "$p999" "$(figure limit_p99.9)"
     line "$1" stall "$(echo "$ckpt $quiet $(figure limit_sync_p99)" |
         awk '{ print ($1 - $2) / $3 }')" "x p99 sync"
 }
@@ -204,8 +206,8 @@ table() {
     awk -F '\t' -v json="$json" -v every="$every" '
     BEGIN {
         chief = " rate records cpu group stalled limit limit_cpu ratio load p50 p99 p99.9 max" \
-            " limit_p50 limit_p99 limit_sync_p99 ratio_p99 ratio_sync_p99 stall memcpy crc" \
-            " wal_write segment_write open first_append rss_idle per_partition" \
+            " limit_p50 limit_p99 limit_p99.9 limit_sync_p99 bare_sync_p99 ratio_p99 ratio_p99.9" \
+            " refused stall memcpy crc wal_write segment_write open first_append rss_idle per_partition" \
             " per_partition_reopened reopen engine_ratio "
     }
     every || index(chief, " " $2 " ") {
