@@ -6,6 +6,7 @@
  * capture    note where the WAL is durable up to; take the state of every log touched since
  * committed  wait until all that those states contain is committed
  * flush      write those logs' segments
+ *            (many of them: syncing begins meanwhile, on another thread)
  * durable    wait until all that was written is durable in the WAL too: a segment must never know
  *            more than the WAL could prove
  * sync       make the segments durable, then keep the states in one transaction each,
@@ -98,11 +99,42 @@ flush_next(struct vrv_engine *eng)
         return wait_for_room(eng);
     if (rc < 0)
         vrv__engine_fail(eng, &e);
-    c->at++;
+    if (++c->at % eng->o.sync_ahead_logs == 0) {
+        atomic_store(&eng->sync_due, true);
+        if (eng->o.sync_wanted != NULL)
+            eng->o.sync_wanted(eng->o.ctx);
+    }
     return true;
 }
 
-/* ---- syncing the segments ---- */
+/* ---- syncing the segments ----
+ *
+ * Many small files are written by the kernel one by one; that may begin while the flusher writes the
+ * others.  The checkpoint's own sync follows, with little left to do.  They never run at the
+ * same time: an error is told to one of them only.
+ */
+
+bool
+vrv_engine_sync_step(struct vrv_engine *eng)
+{
+    struct vrv_err e = { 0 };
+
+    atomic_store(&eng->syncing, true); /* first: who withdraws the wish sees one or the other */
+    bool go = atomic_exchange(&eng->sync_due, false) && vrv_engine_error(eng, NULL) == 0;
+    if (go && vrv_vfs_sync_all(eng->o.vfs, &e) < 0)
+        vrv__engine_fail(eng, &e);
+    atomic_store(&eng->syncing, false);
+    if (go && eng->o.flush_wanted != NULL)
+        eng->o.flush_wanted(eng->o.ctx);
+    return go;
+}
+
+static bool
+is_syncing(struct vrv_engine *eng)
+{
+    atomic_store(&eng->sync_due, false);
+    return atomic_load(&eng->syncing);
+}
 
 struct sync_set {
     struct vrv_seg *segs[SYNC_FILES_MAX];
@@ -156,7 +188,10 @@ static int
 sync_segments(struct vrv_engine *eng, struct vrv_err *e)
 {
     struct sync_set set = { .n = 0 };
+    int rc = vrv_engine_error(eng, e); /* the sync ahead may have failed */
 
+    if (rc < 0)
+        return rc;
     for (size_t i = 0; i < eng->ckpt.n; i++)
         add_dirty(&set, eng->ckpt.v[i].log);
     if (set.many)
@@ -412,6 +447,7 @@ finish(struct vrv_engine *eng)
     } else if (rc < 0) {
         vrv__engine_fail(eng, &e);
     } else {
+        atomic_store(&eng->env.wal_full, false); /* what found it full finds room now */
         (void)atomic_fetch_add(&eng->checkpoints, 1);
     }
     eng->ckpt.last_ms = eng->o.clock->mono_ns(eng->o.clock) / 1000000;
@@ -470,7 +506,7 @@ vrv_engine_checkpoint_step(struct vrv_engine *eng)
         c->phase = CKPT_SYNC;
         return true;
     case CKPT_SYNC:
-        return finish(eng);
+        return !is_syncing(eng) && finish(eng);
     }
     return false;
 }

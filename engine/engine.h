@@ -34,6 +34,7 @@ struct vrv_engine_opts {
     bool wal_probe;             /* ... and if that turns out to be faster */
     size_t group_bytes;         /* largest group commit wished for; 0: as large as possible */
     size_t flush_bytes;         /* write a log's segment when so much waits */
+    unsigned sync_ahead_logs;   /* a checkpoint that has written so many begins to sync them */
     unsigned open_files_max;
     int64_t checkpoint_ms;      /* at least so often while something changed */
     int64_t producer_expiry_ms; /* forget producers whose newest record is as old */
@@ -42,7 +43,8 @@ struct vrv_engine_opts {
     struct vrv_metastore *meta;  /* borrowed, for topics and epochs; NULL: this directory's own */
     struct vrv_wal_opener *wal;  /* borrowed; NULL: files in this directory */
     struct vrv_cold *cold;       /* borrowed; NULL: there is no cold tier */
-    void (*flush_wanted)(void *ctx); /* wake the flusher; may be NULL */
+    void (*flush_wanted)(void *ctx); /* wake the flusher; may be NULL, as the next one */
+    void (*sync_wanted)(void *ctx);  /* wake who runs vrv_engine_sync_step */
     void *ctx;
 };
 
@@ -124,6 +126,9 @@ bool vrv_engine_commit_step(struct vrv_engine *eng);
 bool vrv_engine_flush_step(struct vrv_engine *eng);
 /* One phase of a checkpoint; begins one when it is due. */
 bool vrv_engine_checkpoint_step(struct vrv_engine *eng);
+/* Sync what a checkpoint under way has written so far, if that is much; any one thread, so that the
+ * flusher needn't wait for the disk in between. */
+bool vrv_engine_sync_step(struct vrv_engine *eng);
 /* Fill the WAL with zeros, a bit further.  1; 0: it is full to the end, for good; negative: not now,
  * for want of space say. */
 int vrv_engine_prepare_step(struct vrv_engine *eng);

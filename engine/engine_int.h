@@ -72,6 +72,7 @@ struct vrv_engine {
     struct dead_seg *dead;
     size_t dead_n, dead_cap;
 
+    _Atomic bool sync_due, syncing;      /* see vrv_engine_sync_step */
     _Atomic bool want_checkpoint;
     _Atomic bool disk_full;
     _Atomic uint64_t checkpoints;

@@ -361,6 +361,7 @@ open_device(struct vrv_engine *eng, struct loading *l, struct replay *r, struct 
 {
     struct vrv_wal_file_opts o = { .dir = "wal", .wal_id = eng->wal_id,
         .files = eng->o.wal_files, .file_bytes = eng->o.wal_file_bytes,
+        .group_bytes = eng->o.group_bytes,
         .pool = &eng->pool, .direct = eng->o.wal_direct, .create = !l->has_wal,
         .fill_first = eng->o.wal_fill_first };
     struct vrv_wal_open what = { .wal_id = eng->wal_id, .session = eng->session,

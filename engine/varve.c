@@ -2,6 +2,7 @@
  *
  * commit    waits for something to commit, commits it; posts waiters whose time has come
  * flusher   segments, checkpoints, eviction; every second what happens by time
+ * sync      begins to sync what a checkpoint has written, while the flusher writes more
  * filler    zero-fills the WAL after it was made, as soon as the disk has room for it, then ends
  */
 #include "engine/varve.h"
@@ -132,6 +133,23 @@ flusher_main(void *ctx)
     return NULL;
 }
 
+static void *
+sync_main(void *ctx)
+{
+    struct varve *v = ctx;
+
+    while (!atomic_load(&v->stop)) {
+        if (vrv_engine_sync_step(v->engine))
+            continue;
+        vrv_lock(&v->wake);
+        while (!v->sync_wanted && !atomic_load(&v->stop))
+            vrv_cond_wait(&v->sync, &v->wake);
+        v->sync_wanted = false;
+        vrv_unlock(&v->wake);
+    }
+    return NULL;
+}
+
 /* Nobody tells when the disk has room again. */
 static void
 filler_wait(struct varve *v)
@@ -171,6 +189,17 @@ flush_wanted(void *ctx)
     vrv_unlock(&v->wake);
 }
 
+static void
+sync_wanted(void *ctx)
+{
+    struct varve *v = ctx;
+
+    vrv_lock(&v->wake);
+    v->sync_wanted = true;
+    (void)pthread_cond_signal(&v->sync);
+    vrv_unlock(&v->wake);
+}
+
 static int
 start_threads(struct varve *v, struct vrv_err *e)
 {
@@ -178,7 +207,7 @@ start_threads(struct varve *v, struct vrv_err *e)
         const char *name;
         void *(*run)(void *);
     } threads[VARVE_THREADS] = { { "varve-commit", commit_main }, { "varve-flush", flusher_main },
-        { "varve-fill", filler_main } };
+        { "varve-sync", sync_main }, { "varve-fill", filler_main } };
 
     for (int i = 0; i < VARVE_THREADS; i++) {
         int rc = vrv_thread_start(&v->thread[i], threads[i].name, threads[i].run, v, e);
@@ -195,6 +224,7 @@ stop_threads(struct varve *v)
     atomic_store(&v->stop, true);
     vrv_journal_wake(vrv_engine_env(v->engine)->journal);
     flush_wanted(v);
+    sync_wanted(v);
     tell_space(v);
     for (int i = 0; i < v->thread_n; i++)
         (void)pthread_join(v->thread[i], NULL);
@@ -231,6 +261,7 @@ engine_opts(struct varve *v, const struct varve_options *o, struct vrv_engine_op
     eo->producers_max = o->producers_max;
     eo->wal_direct = eo->wal_probe = !o->buffered_wal;
     eo->flush_wanted = flush_wanted;
+    eo->sync_wanted = sync_wanted;
     eo->ctx = v;
     if (o->memory_bytes < eo->wal_files * eo->wal_file_bytes)
         return vrv_err_set(e, VRV_E_INVALID,
@@ -250,6 +281,7 @@ free_rest(struct varve *v)
     vrv_vfs_close(&v->vfs);
     free(v->handles);
     (void)pthread_cond_destroy(&v->space);
+    (void)pthread_cond_destroy(&v->sync);
     (void)pthread_cond_destroy(&v->work);
     vrv_lock_fini(&v->fill_lock);
     vrv_lock_fini(&v->wake);
@@ -273,6 +305,7 @@ vrv__open(struct varve **out, const char *dir, const struct varve_options *o,
     vrv_lock_init(&v->wake, VRV_LOCK_wake);
     vrv_cond_init(&v->work);
     vrv_cond_init(&v->space);
+    vrv_cond_init(&v->sync);
     int rc = vrv_vfs_posix(dir, true, &v->vfs, vrv__err(e));
     if (rc == 0)
         rc = engine_opts(v, o != NULL ? o : &dflt, &eo, vrv__err(e));

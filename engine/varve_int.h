@@ -10,7 +10,7 @@
 #include "engine/tail/fill.h"
 #include "engine/varve.h"
 
-enum { VARVE_THREADS = 3 };
+enum { VARVE_THREADS = 4 };
 
 struct varve_log {
     struct varve *v;
@@ -26,7 +26,8 @@ struct varve {
     struct vrv_lock wake; /* a leaf */
     pthread_cond_t work;  /* for the flusher */
     pthread_cond_t space; /* for appends that wait for room */
-    bool flush_wanted;
+    pthread_cond_t sync;  /* for the syncing thread */
+    bool flush_wanted, sync_wanted;
     struct vrv_lock lock; /* rank varve */
     struct varve_log **handles;
     size_t handle_n, handle_cap;

@@ -22,12 +22,12 @@ of(struct vrv_waldev *d)
 
 /* ---- room ---- */
 
-/* What of a file can surely be used from `pos` on: a group that doesn't fit into the rest leaves
- * up to its own size unused. */
+/* What of a file can surely be used from `pos` on by groups of up to `most` bytes: one that doesn't
+ * fit into the rest leaves up to its own size unused. */
 static size_t
-sure_room(const struct wal_file *w, const struct ring_file *rf, uint64_t pos)
+sure_room(const struct ring_file *rf, uint64_t pos, size_t most)
 {
-    return rf->filled > pos + w->dev.group_max ? rf->filled - pos - w->dev.group_max : 0;
+    return rf->filled > pos + most ? rf->filled - pos - most : 0;
 }
 
 /* Filled far enough for any group.  Others are passed over: while the ring is being filled, or
@@ -35,7 +35,7 @@ sure_room(const struct wal_file *w, const struct ring_file *rf, uint64_t pos)
 static bool
 usable(const struct wal_file *w, const struct ring_file *rf)
 {
-    return rf->filled >= VRV_WAL_FILE_HEADER + w->dev.group_max;
+    return rf->filled >= VRV_WAL_FILE_HEADER + w->group_most;
 }
 
 static bool
@@ -44,17 +44,21 @@ reserve(struct vrv_waldev *d, size_t bytes)
     struct wal_file *w = of(d);
 
     vrv_lock(&w->lock);
-    size_t room = sure_room(w, &w->ring[w->cur], w->ring[w->cur].end);
+    /* Large appends are rare: only with the first of its size files leave that much unused. */
+    size_t most = bytes > w->group_most ? bytes : w->group_most;
+    size_t room = sure_room(&w->ring[w->cur], w->ring[w->cur].end, most);
     for (unsigned i = 1; i < w->n; i++) {
         const struct ring_file *rf = &w->ring[(w->cur + i) % w->n];
 
         if (rf->last_slot != 0)
             break;
-        room += sure_room(w, rf, VRV_WAL_FILE_HEADER); /* 0 when it isn't usable */
+        room += sure_room(rf, VRV_WAL_FILE_HEADER, most); /* 0 when it isn't usable */
     }
     bool ok = w->reserved + bytes <= room;
-    if (ok)
+    if (ok) {
         w->reserved += bytes;
+        w->group_most = most;
+    }
     vrv_unlock(&w->lock);
     return ok;
 }
@@ -366,8 +370,10 @@ wal_file_new(struct vrv_vfs *vfs, const struct vrv_wal_file_opts *o)
     w->dev.window = 1;
     w->dev.align = VRV_DIRECT_ALIGN;
     size_t quarter = o->file_bytes / 4 / VRV_DIRECT_ALIGN * VRV_DIRECT_ALIGN;
+    size_t group = (o->group_bytes + VRV_DIRECT_ALIGN - 1) & ~(size_t)(VRV_DIRECT_ALIGN - 1);
     w->dev.group_max = quarter < GROUP_LIMIT ? quarter : GROUP_LIMIT;
-    w->dev.capacity = o->files * (o->file_bytes - VRV_WAL_FILE_HEADER - w->dev.group_max);
+    w->group_most = group > 0 && group < w->dev.group_max ? group : w->dev.group_max;
+    w->dev.capacity = o->files * (o->file_bytes - VRV_WAL_FILE_HEADER - w->group_most);
     w->vfs = vfs;
     w->dir = vrv_mem_strdup(o->dir);
     w->wal_id = o->wal_id;

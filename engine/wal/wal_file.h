@@ -26,6 +26,7 @@ struct vrv_wal_file_opts {
     uint64_t wal_id;
     unsigned files;       /* how many, at least 2 */
     size_t file_bytes;    /* each, header and all */
+    size_t group_bytes;   /* a group of several claims has no more; 0: as group_max */
     struct vrv_slab_pool *pool; /* for what recovery reads */
     bool direct;          /* try O_DIRECT */
     bool create;          /* a new WAL: no file may be there; else all of them must be */

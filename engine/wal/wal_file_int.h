@@ -32,6 +32,7 @@ struct wal_file {
     struct ring_file *ring;
     unsigned cur;
     size_t reserved;
+    size_t group_most;  /* no group that comes is larger: what a file may leave unused at its end */
     bool lost;          /* a sync failed that groups depend on */
 };
 

@@ -75,6 +75,13 @@ act_checkpoint(struct sim *s)
     (void)vrv_engine_checkpoint_step(s->eng);
 }
 
+/* Another thread's, in between. */
+static void
+act_sync_ahead(struct sim *s)
+{
+    (void)vrv_engine_sync_step(s->eng);
+}
+
 static void
 act_want_checkpoint(struct sim *s)
 {
@@ -128,6 +135,7 @@ static const struct {
     { act_commit, 8, true },
     { act_flush, 2, false },
     { act_checkpoint, 4, true },
+    { act_sync_ahead, 2, false },
     { act_want_checkpoint, 2, false },
     { act_whole_checkpoint, 1, false },
     { act_time, 2, false },

@@ -71,6 +71,7 @@ draw_engine(struct sim *s)
     o->wal_direct = s->o->direct;
     o->group_bytes = 8192;
     o->flush_bytes = (size_t)1024 << pick(s, 4);
+    o->sync_ahead_logs = 1 + (unsigned)pick(s, 3);
     o->open_files_max = 8;
     o->checkpoint_ms = 500;
     o->disk_reserve_bytes = 0;

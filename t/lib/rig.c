@@ -45,6 +45,7 @@ rig_init(struct rig *r, uint64_t seed)
     r->o.wal_direct = false;
     r->o.group_bytes = 32 * 1024;
     r->o.flush_bytes = 16 * 1024;
+    r->o.sync_ahead_logs = 2;
     r->o.open_files_max = 8;
     r->o.checkpoint_ms = 1000000; /* when a test asks for it */
     r->o.disk_reserve_bytes = 0;

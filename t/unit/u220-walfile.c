@@ -172,20 +172,43 @@ test_full(void)
     rig_free(&r);
 }
 
+/* All that can be claimed, block by block; it is given back. */
+static size_t
+claimable(struct vrv_waldev *dev)
+{
+    size_t n = 0;
+
+    while (vrv_waldev_reserve(dev, BLOCK))
+        n += BLOCK;
+    vrv_waldev_release(dev, n);
+    return n;
+}
+
 static void
 test_claims(void)
 {
     struct walrig r;
 
     rig_new(&r, &small);
-    size_t most = 0;
-    while (vrv_waldev_reserve(r.dev, BLOCK))
-        most += BLOCK;
-    IS(most, r.dev->capacity, "claims add up to the capacity");
-    vrv_waldev_release(r.dev, most);
-    OK(vrv_waldev_reserve(r.dev, most) && !vrv_waldev_reserve(r.dev, 1),
-        "what is released can be claimed again, and not a byte more");
-    vrv_waldev_release(r.dev, most);
+    IS(claimable(r.dev), r.dev->capacity, "claims add up to the capacity");
+    IS(claimable(r.dev), r.dev->capacity, "what is released can be claimed again");
+    rig_free(&r);
+}
+
+/* Files leave unused at their ends what the largest group so far might not have fit into. */
+static void
+test_small_groups(void)
+{
+    struct vrv_wal_file_opts o = small;
+    struct walrig r;
+
+    o.group_bytes = 100; /* rounded up to a block */
+    rig_new(&r, &o);
+    IS(claimable(r.dev), 3 * (FILE_BYTES - 2 * BLOCK), "small groups may fill the files but for a block");
+    IS(claimable(r.dev), r.dev->capacity, "... which is the capacity");
+    IS(walrig_write(&r, GROUP_MAX - 64, true), WALRIG_DONE, "a group of the largest size comes");
+    IS(claimable(r.dev), 3 * (FILE_BYTES - BLOCK - GROUP_MAX) - GROUP_MAX,
+        "from then on the ends of the files are kept for its like");
     rig_free(&r);
 }
 
@@ -200,6 +223,9 @@ claims_hold(uint64_t seed)
     size_t claimed = 0; /* in blocks */
     bool ok = true;
 
+    /* A group is no larger than one claim, or than this. */
+    size_t largest = 1 + vrv_rand_below(&rand, 4);
+    o.group_bytes = largest * BLOCK;
     o.files = 2 + (unsigned)vrv_rand_below(&rand, 3);
     o.fill_first = vrv_rand_below(&rand, FILE_BYTES + BLOCK);
     walrig_init(&r, simdisk_new(seed), &o);
@@ -210,7 +236,8 @@ claims_hold(uint64_t seed)
 
         if (what < 5 && vrv_waldev_reserve(r.dev, blocks * BLOCK)) {
             claimed += blocks;
-        } else if (what < 8 && claimed >= blocks) {
+            largest = blocks > largest ? blocks : largest;
+        } else if (what < 8 && claimed >= blocks && blocks <= largest) {
             /* the rig claims for itself: give back what was claimed for this one */
             vrv_waldev_release(r.dev, blocks * BLOCK);
             claimed -= blocks;
@@ -784,6 +811,7 @@ main(void)
     test_wrap();
     test_full();
     test_claims();
+    test_small_groups();
     test_random_claims();
     test_filling();
     test_fill_first();

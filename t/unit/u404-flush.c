@@ -344,6 +344,64 @@ test_stops(void)
     rig_fini(&rig);
 }
 
+/* ---- syncing ahead ---- */
+
+static void
+count_call(void *ctx)
+{
+    (*(int *)ctx)++;
+}
+
+/* A checkpoint of four logs that has written two of them. */
+static int
+written_two(void)
+{
+    static int asked;
+
+    rig_init(&rig, 1);
+    asked = 0;
+    rig.o.sync_wanted = count_call;
+    rig.o.ctx = &asked;
+    rig_up(&rig);
+    rig_topic(&rig, "t", 4, NULL);
+    for (int32_t p = 0; p < 4; p++)
+        (void)rig_put(&rig, rig_log(&rig, "t", p), "a");
+    vrv_engine_want_checkpoint(rig.eng);
+    OK(!vrv_engine_sync_step(rig.eng), "nothing to sync ahead before a checkpoint wrote anything");
+    for (int i = 0; i < 100 && asked == 0; i++)
+        (void)vrv_engine_checkpoint_step(rig.eng);
+    return asked;
+}
+
+static void
+test_sync_ahead(void)
+{
+    IS(written_two(), 1, "it asks for a sync when two of four logs are written");
+    uint64_t before = simdisk_ops(rig.disk);
+    OK(vrv_engine_sync_step(rig.eng), "that is done beside it,");
+    IS(simdisk_ops(rig.disk) - before, 1, "... by one sync,");
+    OK(!vrv_engine_sync_step(rig.eng), "... once");
+    OK(rig_checkpoint(&rig), "the checkpoint goes on to its end");
+    OK(!vrv_engine_sync_step(rig.eng), "then nothing is left to sync ahead");
+    rig_fini(&rig);
+}
+
+/* The failure was told to that sync, the next one wouldn't know of it (L4). */
+static void
+test_sync_ahead_fails(void)
+{
+    (void)written_two();
+    simdisk_fail(rig.disk, 1, SIM_EIO, false);
+    (void)vrv_engine_sync_step(rig.eng);
+    IS(vrv_engine_may_append(rig.eng, &rig.e), VRV_E_STOPPED, "a sync ahead fails: the engine stops");
+    OK(!rig_checkpoint(&rig), "and no checkpoint comes to an end");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    rig_up(&rig);
+    for (int32_t p = 0; p < 4; p++)
+        (void)rig_reads(&rig, rig_log(&rig, "t", p), 0, "0:a ", "after a crash all is there");
+    rig_fini(&rig);
+}
+
 /* A stop in the middle of a checkpoint, after so many of its steps: what came since it began is not in
  * it, and nothing but the stop makes it durable. */
 static bool
@@ -412,6 +470,8 @@ main(void)
     test_crash_in_change("flush.policy=sync", "flush.policy=none");
     test_repetition();
     test_stops();
+    test_sync_ahead();
+    test_sync_ahead_fails();
     test_close_during_checkpoint();
     test_close_commits();
     return tap_done();
