@@ -202,11 +202,14 @@ record_check(const struct vrv_record *r, const struct vrv_batch_rules *rules, st
 {
     if (rules->keys_required && r->key == NULL)
         return vrv_err_set(e, VRV_E_BATCH, "the record has no key, a compacted topic needs one");
-    if (limits_timestamps(rules) && r->timestamp != -1 &&
-        (r->timestamp < rules->ts_min || r->timestamp > rules->ts_max))
-        return vrv_err_set(e, VRV_E_TIMESTAMP,
-            "timestamp is %" PRId64 ", expected %" PRId64 " to %" PRId64, r->timestamp,
-            rules->ts_min, rules->ts_max);
+    if (!limits_timestamps(rules) || r->timestamp == -1)
+        return 0;
+    if (r->timestamp < rules->ts_min)
+        return vrv_err_set(e, VRV_E_TIMESTAMP, "timestamp is %" PRId64 ", expected %" PRId64
+            " or later", r->timestamp, rules->ts_min);
+    if (r->timestamp > rules->ts_max)
+        return vrv_err_set(e, VRV_E_TIMESTAMP, "timestamp is %" PRId64 ", expected %" PRId64
+            " or earlier", r->timestamp, rules->ts_max);
     return 0;
 }
 

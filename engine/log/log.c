@@ -13,7 +13,7 @@ vrv_log_config_default(struct vrv_log_config *c)
         .flush_messages = INT64_MAX, .segment_bytes = (uint64_t)1 << 30,
         .segment_ms = (int64_t)7 * 24 * 3600 * 1000, .index_interval = 4096,
         .retention_ms = (int64_t)7 * 24 * 3600 * 1000, .retention_bytes = -1,
-        .batch_max = 1048588, .ts_before_max_ms = INT64_MAX, .ts_after_max_ms = INT64_MAX };
+        .batch_max = 1048588, .ts_before_max_ms = INT64_MAX, .ts_after_max_ms = 3600000 };
 }
 
 struct vrv_log_config *

@@ -318,8 +318,8 @@ test_timestamps(void)
     IS(vrv_batch_check(&b, p, n, &rules, &bad, &e), 0, "timestamps up to both limits pass");
     rules.ts_min++;
     IS(vrv_batch_check(&b, p, n, &rules, &bad, &e), VRV_E_TIMESTAMP, "an older one does not");
-    IS_STR(e.msg, "record 2: timestamp is 1699999999000, expected 1699999999001 to 1700000000007",
-        "and hears the limits");
+    IS_STR(e.msg, "record 2: timestamp is 1699999999000, expected 1699999999001 or later",
+        "and hears the limit");
     IS(bad, 2, "and which record it is");
     rules.ts_min--;
     rules.ts_max--;

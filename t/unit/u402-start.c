@@ -267,7 +267,8 @@ put_at(int64_t ts)
 static void
 test_retention_ms(void)
 {
-    begin("segment.bytes=1000 retention.ms=100000");
+    begin("segment.bytes=1000 retention.ms=100000 "
+          "message.timestamp.after.max.ms=9223372036854775807");
     put_at(wall);
     put_at(wall + (int64_t)365 * 24 * 3600 * 1000); /* a clock that is a year ahead */
     put_at(wall);
