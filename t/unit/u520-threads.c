@@ -1,6 +1,6 @@
 /* Everything at once, through the public face: writers, readers that tail and that catch up,
- * deletions, topics that come, change and go, a WAL so small that checkpoints never stop.  For the
- * thread sanitizer. */
+ * deletions, truncation, topics that come, change and go, hundreds of partitions, a WAL so small that
+ * checkpoints never stop.  For the thread sanitizer. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,9 +14,10 @@
 
 #include "engine/batch/build.h"
 #include "engine/varve.h"
+#include "engine/varve_int.h"
 #include "t/lib/tap.h"
 
-enum { PARTS = 3, RECORDS = 3000, ASYNC_IN_FLIGHT = 32 };
+enum { PARTS = 3, RECORDS = 3000, ASYNC_IN_FLIGHT = 32, WIDE = 300 };
 
 struct world {
     struct varve *v;
@@ -167,6 +168,83 @@ catch_up(void *ctx)
     return NULL;
 }
 
+/* One record to each of so many partitions that a checkpoint syncs them while it writes. */
+static void *
+write_wide(void *ctx)
+{
+    struct job *j = ctx;
+    struct varve_error e = { 0 };
+
+    for (int64_t n = 0; !atomic_load(&j->w->done); n++) {
+        for (int p = 0; p < WIDE; p++) {
+            const struct varve_record r = { .timestamp = -1, .value = "x", .value_len = 1 };
+            struct varve_log *log = varve_partition(j->w->v, "wide", p, &e);
+            int64_t offset = -1;
+
+            if (log == NULL || varve_append(log, &r, 1, &offset, &e) < 0 || offset != n)
+                wrong(j->w, "append to one of many", &e);
+        }
+    }
+    return NULL;
+}
+
+/* Cut back, and go on from there: offsets follow what is left, whatever reads meanwhile. */
+static void *
+truncate_often(void *ctx)
+{
+    struct job *j = ctx;
+    struct varve_error e = { 0 };
+    struct varve_log *log = varve_partition(j->w->v, "cut", 0, &e);
+    int64_t end = 0;
+
+    for (int i = 0; log != NULL && !atomic_load(&j->w->done); i++) {
+        for (int k = 0; k < 20; k++, end++) {
+            const struct varve_record r = { .timestamp = -1, .value = "x", .value_len = 1 };
+            int64_t offset = -1;
+
+            if (varve_append(log, &r, 1, &offset, &e) < 0 || offset != end)
+                wrong(j->w, "append to what was cut", &e);
+        }
+        end -= i % 20;
+        int rc;
+        while ((rc = vrv_engine_truncate(j->w->v->engine, &log->log->id, end, vrv__err(&e))) ==
+                VRV_E_AGAIN &&
+            !atomic_load(&j->w->done))
+            ;
+        if (rc != 0 && rc != VRV_E_AGAIN)
+            wrong(j->w, "truncate", &e);
+    }
+    return NULL;
+}
+
+/* What is read may have been cut since; it is a record of the log, or there is none any more. */
+static void *
+read_cut(void *ctx)
+{
+    struct job *j = ctx;
+    struct varve_error e = { 0 };
+    struct varve_log *log = varve_partition(j->w->v, "cut", 0, &e);
+
+    while (log != NULL && !atomic_load(&j->w->done)) {
+        struct varve_cursor *c = NULL;
+        struct varve_record r;
+        struct varve_offsets o;
+
+        varve_offsets_get(log, &o);
+        int64_t from = o.next > 30 ? o.next - 30 : 0;
+        int rc = varve_cursor_open(&c, log, from, &e);
+        for (int64_t n = from; rc == 0 && (rc = varve_cursor_next(c, &r, 0, &e)) > 0; n++) {
+            if (r.offset != n || r.value_len != 1 || memcmp(r.value, "x", 1) != 0)
+                wrong(j->w, "a record of a log that is cut", NULL);
+            rc = 0;
+        }
+        if (rc < 0 && rc != VARVE_E_RANGE)
+            wrong(j->w, "read what is cut", &e);
+        varve_cursor_close(&c);
+    }
+    return NULL;
+}
+
 /* Topics that come, get records, and go. */
 static void *
 churn(void *ctx)
@@ -306,7 +384,7 @@ static void
 run_all(struct world *w)
 {
     static void *(*const writers[PARTS])(void *) = { write_records, write_async, write_async };
-    pthread_t t[5 * PARTS];
+    pthread_t t[6 * PARTS];
     struct job j[PARTS];
     int n = 0, first_done;
 
@@ -323,6 +401,9 @@ run_all(struct world *w)
     (void)pthread_create(&t[n++], NULL, alter_settings, &j[0]);
     (void)pthread_create(&t[n++], NULL, contend, &j[0]);
     (void)pthread_create(&t[n++], NULL, contend, &j[1]);
+    (void)pthread_create(&t[n++], NULL, write_wide, &j[0]);
+    (void)pthread_create(&t[n++], NULL, truncate_often, &j[0]);
+    (void)pthread_create(&t[n++], NULL, read_cut, &j[0]);
     for (int i = 0; i < first_done; i++)
         (void)pthread_join(t[i], NULL);
     atomic_store(&w->done, true);
@@ -351,6 +432,8 @@ round_of(int number)
     o.open_files = 4;
     OK(varve_open(&w.v, dir, &o, NULL, &e) == 0, "round %d: open", number);
     OK(varve_topic_create(w.v, "t", PARTS, config, 1, &e) == 0, "create a topic");
+    OK(varve_topic_create(w.v, "wide", WIDE, NULL, 0, &e) == 0, "one of many partitions");
+    OK(varve_topic_create(w.v, "cut", 1, config, 1, &e) == 0, "and one to be cut");
     for (int p = 0; p < PARTS; p++)
         w.log[p] = varve_partition(w.v, "t", p, &e);
     run_all(&w);
