@@ -38,16 +38,19 @@ vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t, st
     if (rc < 0)
         return rc;
     struct vrv_log_config *config = vrv_log_config_new(&c);
+    bool running = eng->env.journal != NULL;
     for (int32_t p = 0; p < t->partitions; p++) {
         struct vrv_log_id id = { t->id, p };
         struct vrv_log *log = vrv__table_get(&eng->logs, &id);
 
-        if (log != NULL)
+        if (log != NULL) {
             vrv_log_set_config(log, config);
-        else
-            vrv__table_put(&eng->logs,
-                vrv_log_new(&eng->env, &id, config,
-                    vrv_catalog_epoch(eng->catalog, &t->id, p)));
+            continue;
+        }
+        log = vrv_log_new(&eng->env, &id, config, vrv_catalog_epoch(eng->catalog, &t->id, p));
+        vrv__table_put(&eng->logs, log);
+        if (running) /* a new one: once a checkpoint knows it, the catalog can't lose it unseen */
+            vrv_log_touch(log);
     }
     vrv_log_config_unref(config);
     return 0;

@@ -301,6 +301,14 @@ vrv__log_touch(struct vrv_log *log)
 }
 
 void
+vrv_log_touch(struct vrv_log *log)
+{
+    vrv_lock(&log->lock);
+    vrv__log_touch(log);
+    vrv_unlock(&log->lock);
+}
+
+void
 vrv__log_want_flush(struct vrv_log *log)
 {
     struct vrv_log_env *env = log->env;

@@ -250,6 +250,8 @@ void vrv_log_retire(struct vrv_log *log);
  * below some number; its segments that aren't sealed, as far as they are written; and one
  * record per sealed segment. */
 
+/* The next checkpoint keeps its state. */
+void vrv_log_touch(struct vrv_log *log);
 /* The state that goes with all entries below *seq (malloc'd); clears `touched`. */
 void vrv_log_capture(struct vrv_log *log, uint8_t **out, size_t *n, uint64_t *seq);
 /* The segments that aren't sealed (malloc'd).  All that they hold must be durable in the WAL or

@@ -284,6 +284,17 @@ test_lost_topic(void)
     IS(rig_close(&rig), 0, "a stop");
     rig_up(&rig);
     refused_unknown(1, "a partition that the catalog does not have any more");
+
+    /* Nothing was appended before the checkpoint; what is after it, only the WAL has. */
+    make(true);
+    rig_up(&rig);
+    rig_topic(&rig, "u", 1, NULL);
+    OK(rig_checkpoint(&rig), "a checkpoint has a topic without records");
+    (void)rig_put(&rig, rig_log(&rig, "u", 0), "x");
+    rig_crash(&rig, SIM_KEEP_ALL, 1);
+    lose_newest_change();
+    IS(rig_open(&rig), VRV_E_CORRUPT, "with a topic that is gone, refused (%s)", rig.e.msg);
+    rig_fini(&rig);
 }
 
 /* ---- a real directory that may not be written ---- */
