@@ -204,6 +204,41 @@ check_whole(struct vrv_engine *eng, struct vrv_err *e)
     return 0;
 }
 
+static int
+was_used(struct vrv_err *e)
+{
+    return vrv_err_set(e, VRV_E_FOREIGN, "the file FORMAT is missing or empty, and the directory was "
+        "used: that file is one line, \"%.*s\"", (int)sizeof(format_text) - 2, format_text);
+}
+
+static int
+log_entry(void *ctx, const char *name, bool is_dir)
+{
+    (void)name;
+    (void)is_dir;
+    return was_used(ctx);
+}
+
+static int
+used_topic(void *ctx, const struct vrv_topic_info *t)
+{
+    (void)t;
+    return was_used(ctx);
+}
+
+/* What would be made anew must not replace what there was: segments; topics are looked for when the
+ * catalog is open. */
+static int
+check_unused(struct vrv_engine *eng, struct vrv_err *e)
+{
+    struct vrv_err list_err = { 0 };
+    int rc = vrv_vfs_list(eng->o.vfs, "log", log_entry, &list_err, e);
+
+    if (rc < 0 && list_err.code != 0 && e != NULL)
+        *e = list_err;
+    return rc == VRV_E_NOTFOUND ? 0 : rc;
+}
+
 /* FORMAT comes last: a directory without it, but with nothing foreign in it, was never used. */
 static int
 open_directory(struct vrv_engine *eng, bool *is_new, struct vrv_err *e)
@@ -220,12 +255,12 @@ open_directory(struct vrv_engine *eng, bool *is_new, struct vrv_err *e)
     if (rc == 0)
         rc = vrv_vfs_lock(eng->o.vfs, "LOCK", &eng->lock_file, e);
     if (rc == 0)
-        rc = *is_new ? make_dirs(eng, e) : check_whole(eng, e);
-    return rc;
+        rc = *is_new ? check_unused(eng, e) : check_whole(eng, e);
+    return rc == 0 && *is_new ? make_dirs(eng, e) : rc;
 }
 
 static int
-open_stores(struct vrv_engine *eng, struct vrv_recovery *found, struct vrv_err *e)
+open_stores(struct vrv_engine *eng, bool is_new, struct vrv_recovery *found, struct vrv_err *e)
 {
     uint64_t cut = 0;
     int rc = 0;
@@ -235,11 +270,13 @@ open_stores(struct vrv_engine *eng, struct vrv_recovery *found, struct vrv_err *
         rc = vrv_metalog_open(&eng->meta, eng->o.vfs, "meta", &cut, e);
     found->meta_cut_bytes = cut;
     if (rc == 0)
-        rc = vrv_metalog_open(&eng->states, eng->o.vfs, "checkpoint", &cut, e);
-    if (rc == 0) {
-        found->meta_cut_bytes += cut;
         rc = vrv_catalog_open(&eng->catalog, eng->meta, e);
-    }
+    if (rc == 0 && is_new && eng->o.meta == NULL)
+        rc = vrv_catalog_each(eng->catalog, used_topic, e);
+    if (rc == 0)
+        rc = vrv_metalog_open(&eng->states, eng->o.vfs, "checkpoint", &cut, e);
+    if (rc == 0)
+        found->meta_cut_bytes += cut;
     return rc;
 }
 
@@ -280,7 +317,7 @@ vrv_engine_open(struct vrv_engine **out, const struct vrv_engine_opts *o,
     if (rc == 0 && o->wal_direct && o->wal_probe)
         eng->o.wal_direct = vrv_wal_direct_pays(o->vfs, o->clock, wal_probe);
     if (rc == 0)
-        rc = open_stores(eng, found, e);
+        rc = open_stores(eng, is_new, found, e);
     if (rc == 0)
         rc = vrv__engine_recover(eng, is_new, found, e);
     if (rc == 0 && is_new)

@@ -195,14 +195,27 @@ missing(const char *dir, bool clean)
     rig_fini(&rig);
 }
 
+/* Who has no FORMAT is new, unless it was used: then nothing is made anew in it. */
 static void
 test_missing_format(void)
 {
     make(true);
     unlink_file("FORMAT");
-    int rc = rig_open(&rig);
-    OK(rc == VRV_E_FOREIGN || (rc == 0 && rig_count(&rig, rig_log(&rig, "t", 0), 0) == 5),
-        "FORMAT is missing: refused, or nothing is lost (%d %s)", rc, rig.e.msg);
+    refused(VRV_E_FOREIGN, "FORMAT", "no FORMAT, but segments");
+    write_file("FORMAT", "");
+    refused(VRV_E_FOREIGN, "FORMAT", "an empty FORMAT");
+    write_file("FORMAT", "varve data directory, format 1\n");
+    rig_up(&rig);
+    IS(rig_count(&rig, rig_log(&rig, "t", 0), 0), 5, "with that line all is there");
+    rig_fini(&rig);
+    rig_init(&rig, 1);
+    rig_up(&rig);
+    rig_topic(&rig, "t", 1, NULL);
+    IS(rig_put(&rig, rig_log(&rig, "t", 0), "a"), 0, "a record that is in the WAL only");
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    unlink_file("FORMAT");
+    IS(remove_first("checkpoint"), 0, "FORMAT and the checkpoint are removed");
+    refused(VRV_E_FOREIGN, "FORMAT", "no FORMAT, but topics");
     rig_fini(&rig);
 }
 
