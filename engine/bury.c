@@ -103,16 +103,17 @@ remove_dir(struct vrv_engine *eng, const char *dir, struct vrv_err *e)
     return rc == 0 ? vrv_vfs_rmdir(eng->o.vfs, dir, e) : rc;
 }
 
-/* Durable before anything forgets that there was something to remove. */
-static int
-sync_removed(struct vrv_engine *eng, const char *dir, struct vrv_err *e)
+int
+vrv__engine_sync_removed(struct vrv_engine *eng, const char *dir, struct vrv_err *e)
 {
-    int rc = vrv_vfs_sync_dir(eng->o.vfs, dir, e);
+    struct vrv_err err = { 0 };
+    int rc = vrv_vfs_sync_dir(eng->o.vfs, dir, &err);
 
-    if (rc == VRV_E_NOTFOUND)
+    if (rc == 0 || rc == VRV_E_NOTFOUND)
         return 0;
-    if (rc < 0) /* trying again would prove nothing (L4) */
-        vrv__engine_fail(eng, e);
+    vrv__engine_fail(eng, &err); /* trying again would prove nothing (L4) */
+    if (e != NULL)
+        *e = err;
     return rc;
 }
 
@@ -131,7 +132,7 @@ remove_files(struct vrv_engine *eng, const char *hex, struct vrv_err *e)
     }
     names_fini(&l);
     /* Also when there was nothing now: a try before this one may have come as far as here. */
-    return rc == 0 ? sync_removed(eng, top, e) : rc;
+    return rc == 0 ? vrv__engine_sync_removed(eng, top, e) : rc;
 }
 
 /* ---- files of segments ---- */
@@ -163,7 +164,7 @@ vrv__engine_bury_segs(struct vrv_engine *eng)
         if (!unsynced || !last)
             continue;
         vrv_log_dir(&d->log, dir);
-        (void)sync_removed(eng, dir, &e);
+        (void)vrv__engine_sync_removed(eng, dir, &e);
         unsynced = false;
     }
 }

@@ -18,7 +18,7 @@ delete_files(struct vrv_engine *eng, const struct vrv_log *log, struct vrv_err *
     for (uint32_t i = 0; i < log->cut->gone_n && rc == 0; i++)
         rc = vrv_seg_delete_files(&eng->files, &log->id, log->cut->gone[i], e);
     vrv_log_dir(&log->id, dir);
-    return rc == 0 ? vrv_vfs_sync_dir(eng->o.vfs, dir, e) : rc;
+    return rc == 0 ? vrv__engine_sync_removed(eng, dir, e) : rc;
 }
 
 /* The list is deleted by the last transaction. */

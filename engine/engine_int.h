@@ -120,6 +120,9 @@ int vrv__engine_mark_wal(struct vrv_engine *eng, uint64_t slot, uint64_t seq, st
  * again by the next call. */
 void vrv__engine_bury_segs(struct vrv_engine *eng);
 void vrv__engine_bury_topics(struct vrv_engine *eng);
+/* What was removed from the directory is gone for good, before anything forgets that there was
+ * something to remove.  An error stops the engine. */
+int vrv__engine_sync_removed(struct vrv_engine *eng, const char *dir, struct vrv_err *e);
 /* A truncated log's new state is kept: delete what it has left. */
 int vrv__engine_clean_cut(struct vrv_engine *eng, struct vrv_log *log, struct vrv_err *e);
 

@@ -598,6 +598,47 @@ test_faults(enum sim_fault fault)
     OK(stopped > 0, "... some failures stop the engine");
 }
 
+/* How many operations it is to the first sync of a log's directory. */
+static uint64_t
+find_sync_dir(void)
+{
+    char *text = NULL, *line;
+    size_t n;
+    FILE *out = open_memstream(&text, &n);
+    uint64_t before = simdisk_ops(rig.disk);
+
+    simdisk_trace(rig.disk, out);
+    (void)truncate_to(5);
+    simdisk_trace(rig.disk, NULL);
+    (void)fclose(out);
+    for (line = strstr(text, " sync_dir log/"); line > text && line[-1] != '\n'; line--)
+        ;
+    uint64_t at = line != NULL ? strtoull(line, NULL, 10) - before : 0;
+    free(text);
+    return at;
+}
+
+/* Not even for want of room is a sync tried again (L4). */
+static void
+test_sync_dir_fails(void)
+{
+    begin(small);
+    put(0, 10);
+    seal();
+    uint64_t at = find_sync_dir();
+    OK(at > 0, "files that go are gone for good");
+    rig_fini(&rig);
+    begin(small);
+    put(0, 10);
+    seal();
+    simdisk_fail(rig.disk, at, SIM_ENOSPC, false);
+    IS(truncate_to(5), VRV_E_STOPPED, "that sync fails for want of room: the engine stops");
+    crash();
+    IS(truncate_to(5), 0, "behind a crash all is done");
+    IS(rig_count(&rig, the_log(), 0), 5, "... and the log is cut");
+    rig_fini(&rig);
+}
+
 int
 main(void)
 {
@@ -627,5 +668,6 @@ main(void)
     test_crashes(true);
     test_faults(SIM_EIO);
     test_faults(SIM_ENOSPC);
+    test_sync_dir_fails();
     return tap_done();
 }
