@@ -67,7 +67,8 @@ const char *varve_version(void);
 /* ---- a data directory ---- */
 
 struct varve_options {
-    size_t memory_bytes;         /* bound on memory for records (default 512 MiB) */
+    size_t memory_bytes;         /* bound on memory for records (default 512 MiB); when it is all in
+                                  * use, a cursor has one batch beyond it */
     size_t wal_bytes;            /* size of the write-ahead log; only when it is made (384 MiB) */
     unsigned open_files;         /* at most so many data files open (half of ulimit -n) */
     int64_t checkpoint_ms;       /* at least one checkpoint in this time under load (30 s) */

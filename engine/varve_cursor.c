@@ -73,18 +73,21 @@ wait_for_batch(struct varve_cursor *c, int64_t wait_ms)
     (void)vrv_cq_take(&c->cq, -1);
 }
 
-/* c->read, into memory, wherever it is. */
+typedef int load_fn(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e);
+
+/* From c->next on, into memory, wherever it is. */
 static int
-read_all(struct varve_cursor *c, struct vrv_err *e)
+read_all(struct varve_cursor *c, size_t max, load_fn *load, struct vrv_err *e)
 {
     struct vrv_fetch f = { .read = &c->read };
     struct vrv_log *log = c->log->log;
-    int rc = vrv_read(log, &c->read, e);
 
+    c->read = (struct vrv_read){ .offset = c->next, .max_bytes = max, .whole_first = true };
+    int rc = vrv_read(log, &c->read, e);
     if (rc == VRV_READ_COLD)
         rc = vrv_fetch_wait(log, &f, INT64_MAX, e);
     for (uint32_t i = 0; i < c->read.slice_n && rc == 0; i++)
-        rc = vrv_slice_load(&c->read.slice[i], log->env->pool, e);
+        rc = load(&c->read.slice[i], log->env->pool, e);
     if (rc < 0)
         vrv_read_fini(&c->read);
     return rc;
@@ -96,12 +99,13 @@ read_on(struct varve_cursor *c, size_t max, struct vrv_err *e)
 {
     end_batch(c);
     vrv_read_fini(&c->read);
-    c->read = (struct vrv_read){ .offset = c->next, .max_bytes = max, .whole_first = true };
     c->slice = 0;
     c->at = 0;
-    int rc = read_all(c, e);
+    int rc = read_all(c, max, vrv_slice_load, e);
     if (rc == VRV_E_NOTFOUND) /* the segment went in between, or the log did */
-        rc = read_all(c, e);
+        rc = read_all(c, max, vrv_slice_load, e);
+    if (rc == VRV_E_NOMEM) /* producers have it all, and may want it as long: one batch, then */
+        rc = read_all(c, 1, vrv_slice_load_over, e);
     return rc < 0 ? rc : c->read.slice_n > 0;
 }
 

@@ -175,12 +175,10 @@ vrv_read_fini(struct vrv_read *r)
     r->bytes = 0;
 }
 
-int
-vrv_slice_load(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
+/* Takes the slab, which may be NULL. */
+static int
+load(struct vrv_slice *s, struct vrv_slab *slab, struct vrv_err *e)
 {
-    if (s->kind != VRV_SLICE_FILE)
-        return 0;
-    struct vrv_slab *slab = vrv_slab_get(pool, s->n);
     if (slab == NULL)
         return vrv_err_set(e, VRV_E_NOMEM, "the memory for records is in use");
     ssize_t got = vrv_seg_pread(s->seg, slab->data, s->n, s->pos, VRV_READ_DONTCACHE, e);
@@ -197,4 +195,16 @@ vrv_slice_load(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *
     *s = (struct vrv_slice){ .kind = VRV_SLICE_MEMORY, .n = (size_t)got, .bytes = slab->data,
         .slab = slab };
     return 0;
+}
+
+int
+vrv_slice_load(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
+{
+    return s->kind == VRV_SLICE_FILE ? load(s, vrv_slab_get(pool, s->n), e) : 0;
+}
+
+int
+vrv_slice_load_over(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
+{
+    return s->kind == VRV_SLICE_FILE ? load(s, vrv_slab_get_over(pool, s->n), e) : 0;
 }

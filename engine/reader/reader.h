@@ -58,6 +58,9 @@ void vrv_read_fini(struct vrv_read *r);
  * read, and the range with it; read again. */
 int vrv_slice_load(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
     VRV_MUST_CHECK;
+/* The same past the budget: for one batch, when there is room for nothing else. */
+int vrv_slice_load_over(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
+    VRV_MUST_CHECK;
 
 /* A record that was looked up by its time; offset -1: there is none. */
 struct vrv_read_found {

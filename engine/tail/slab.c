@@ -137,14 +137,23 @@ vrv_slab_get(struct vrv_slab_pool *pool, size_t n)
 }
 
 struct vrv_slab *
-vrv_slab_get_must(struct vrv_slab_pool *pool, size_t n)
+vrv_slab_get_over(struct vrv_slab_pool *pool, size_t n)
 {
     size_t counted = counted_size(n);
     struct vrv_slab *s = slab_new(pool, counted);
 
     VRV_ASSERT(n < UINT32_MAX / 2);
+    if (s != NULL)
+        (void)atomic_fetch_add(&pool->used, counted);
+    return s;
+}
+
+struct vrv_slab *
+vrv_slab_get_must(struct vrv_slab_pool *pool, size_t n)
+{
+    struct vrv_slab *s = vrv_slab_get_over(pool, n);
+
     VRV_ASSERT(s != NULL);
-    (void)atomic_fetch_add(&pool->used, counted);
     return s;
 }
 

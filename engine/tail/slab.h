@@ -48,7 +48,10 @@ void vrv_slab_pool_shrink(struct vrv_slab_pool *pool);
 /* A slab with room for at least n bytes and one reference; NULL when that would exceed the
  * budget. */
 struct vrv_slab *vrv_slab_get(struct vrv_slab_pool *pool, size_t n);
-/* The same past the budget: only for recovery, whose need the WAL's size bounds. */
+/* The same past the budget, for who can't wait and is bounded otherwise: a cursor, to one batch.
+ * NULL when the system has none. */
+struct vrv_slab *vrv_slab_get_over(struct vrv_slab_pool *pool, size_t n);
+/* That must succeed: only for recovery, whose need the WAL's size bounds. */
 struct vrv_slab *vrv_slab_get_must(struct vrv_slab_pool *pool, size_t n);
 struct vrv_slab *vrv_slab_ref(struct vrv_slab *s);
 void vrv_slab_unref(struct vrv_slab *s); /* NULL is fine */

@@ -502,6 +502,45 @@ test_filling(void)
     OK(varve_close(&v, &e) == 0, "close");
 }
 
+/* ---- memory that is all in use ---- */
+
+static void
+test_memory_in_use(void)
+{
+    enum { SLABS = 64 };
+    struct vrv_slab *taken[SLABS] = { NULL };
+    struct varve *v = NULL;
+    struct varve_cursor *c = NULL;
+    struct varve_error e = { 0 };
+    struct varve_options o;
+    struct varve_record r = { .timestamp = -1, .value = "x", .value_len = 1 };
+    char dir[512];
+    int rc = 0, n = 0;
+
+    (void)snprintf(dir, sizeof(dir), "%s/memory", tap_dir());
+    varve_options_init(&o);
+    o.wal_bytes = 4 << 20;
+    o.memory_bytes = 4 << 20;
+    OK(varve_open(&v, dir, &o, NULL, &e) == 0 && varve_topic_create(v, "t", 1, NULL, 0, &e) == 0,
+        "a log (%s)", e.message);
+    for (int i = 0; i < 10 && rc == 0; i++)
+        rc = varve_append(varve_partition(v, "t", 0, &e), &r, 1, NULL, &e);
+    OK(rc == 0 && varve_close(&v, &e) == 0 && varve_open(&v, dir, &o, NULL, &e) == 0,
+        "its records are in a segment (%s)", e.message);
+    struct vrv_slab_pool *pool = vrv_engine_env(v->engine)->pool;
+    while (n < SLABS && (taken[n] = vrv_slab_get(pool, 1)) != NULL)
+        n++;
+    OK(n < SLABS, "all memory for records is in use");
+    rc = varve_cursor_open(&c, varve_partition(v, "t", 0, &e), 0, &e);
+    for (n = 0; rc >= 0 && (rc = varve_cursor_next(c, &r, 0, &e)) > 0; n++)
+        ;
+    IS(n, 10, "a cursor reads them, batch by batch (%s)", e.message);
+    varve_cursor_close(&c);
+    for (n = 0; n < SLABS; n++)
+        vrv_slab_unref(taken[n]);
+    OK(varve_close(&v, &e) == 0, "close");
+}
+
 int
 main(void)
 {
@@ -510,5 +549,6 @@ main(void)
     for (int i = 0; i < rounds; i++)
         round_of(i);
     test_filling();
+    test_memory_in_use();
     return tap_done();
 }
