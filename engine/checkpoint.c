@@ -129,6 +129,7 @@ vrv_engine_sync_step(struct vrv_engine *eng)
     return go;
 }
 
+/* No more of it begins; is one still on its way? */
 static bool
 is_syncing(struct vrv_engine *eng)
 {

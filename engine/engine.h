@@ -11,7 +11,7 @@
  * All work in the background is a step that somebody calls: threads in production
  * (varve.c), a test's scheduler by seed otherwise.  commit, flush and checkpoint steps may run at
  * the same time as anything else, but flush, checkpoint and tend steps on one thread only (the
- * flusher), and commit on one thread.
+ * flusher), commit on one thread, and sync on one.
  */
 #ifndef VRV_ENGINE_H
 #define VRV_ENGINE_H

@@ -144,6 +144,7 @@ t_unit_u406_many_SOURCES = t/unit/u406-many.c
 
 check_PROGRAMS += t/unit/u407-full
 t_unit_u407_full_SOURCES = t/unit/u407-full.c
+
 check_PROGRAMS += t/unit/u408-truncate
 t_unit_u408_truncate_SOURCES = t/unit/u408-truncate.c
 

@@ -44,7 +44,7 @@ reserve(struct vrv_waldev *d, size_t bytes)
     struct wal_file *w = of(d);
 
     vrv_lock(&w->lock);
-    /* Large appends are rare: only with the first of its size files leave that much unused. */
+    /* An append that is larger than all before is rare: files leave room for its like from now on. */
     size_t most = bytes > w->group_most ? bytes : w->group_most;
     size_t room = sure_room(&w->ring[w->cur], w->ring[w->cur].end, most);
     for (unsigned i = 1; i < w->n; i++) {
