@@ -197,11 +197,13 @@ int varve_cursor_open(struct varve_cursor **c, struct varve_log *log, int64_t of
 void varve_cursor_close(struct varve_cursor **c);
 /* The next record: 1 and *r, which is valid until the next call on this cursor; 0: none is there
  * within wait_ms (-1: wait for ever; reading one that is there is not waiting, wherever it lies);
- * negative: an error, RANGE when retention has moved the start past the cursor. */
+ * negative: an error, RANGE when retention has moved the start past the cursor, CORRUPT at a damaged
+ * batch, which the cursor stays at: to read on, open one behind it. */
 int varve_cursor_next(struct varve_cursor *c, struct varve_record *r, int64_t wait_ms,
     struct varve_error *e);
 /* Whole batches as they are stored, at least one if there is any, up to about max bytes: their
- * bytes, valid until the next call.  0: none within wait_ms. */
+ * bytes, valid until the next call.  0: none within wait_ms; errors are those of varve_cursor_next,
+ * after all that is whole before them. */
 int varve_cursor_batches(struct varve_cursor *c, size_t max, const void **bytes, size_t *n,
     int64_t wait_ms, struct varve_error *e);
 

@@ -1,4 +1,5 @@
 /* The public face: reading. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,23 @@ read_all(struct varve_cursor *c, size_t max, load_fn *load, struct vrv_err *e)
     return rc;
 }
 
+/* What failed to be read, by the names that its owner knows. */
+static int
+say_where(const struct varve_cursor *c, int64_t offset, int code, struct vrv_err *e)
+{
+    const struct vrv_log_id *id = &c->log->log->id;
+    struct vrv_topic_info t;
+
+    if (vrv_catalog_by_id(vrv_engine_catalog(c->log->v->engine), &id->topic, &t, NULL) < 0)
+        return code; /* deleted meanwhile */
+    if (code == VRV_E_NOTFOUND) /* not the partition: a file of it */
+        code = VRV_E_FOREIGN;
+    (void)vrv_err_prefix(e, code, "topic %.100s, partition %" PRId32 ", offset %" PRId64, t.name,
+        id->partition, offset);
+    vrv_topic_info_fini(&t);
+    return code;
+}
+
 /* Read on from c->next.  1; 0: nothing is there. */
 static int
 read_on(struct varve_cursor *c, size_t max, struct vrv_err *e)
@@ -106,6 +124,8 @@ read_on(struct varve_cursor *c, size_t max, struct vrv_err *e)
         rc = read_all(c, max, vrv_slice_load, e);
     if (rc == VRV_E_NOMEM) /* producers have it all, and may want it as long: one batch, then */
         rc = read_all(c, 1, vrv_slice_load_over, e);
+    if (rc == VRV_E_CORRUPT || rc == VRV_E_NOTFOUND)
+        return say_where(c, c->next, rc, e);
     return rc < 0 ? rc : c->read.slice_n > 0;
 }
 
@@ -121,7 +141,8 @@ fetch(struct varve_cursor *c, size_t max, int64_t wait_ms, struct vrv_err *e)
     return rc;
 }
 
-/* Step to the next whole batch of what was read.  1; 0: there is none. */
+/* Step to the next whole batch of what was read.  1; 0: there is none.  It doesn't step over a
+ * damaged one. */
 static int
 next_batch(struct varve_cursor *c, struct vrv_batch *b, const uint8_t **p, struct vrv_err *e)
 {
@@ -130,9 +151,10 @@ next_batch(struct varve_cursor *c, struct vrv_batch *b, const uint8_t **p, struc
 
         *p = s->bytes + c->at;
         if (c->at < s->n && vrv_batch_read(b, *p, s->n - c->at, NULL) == 0) {
+            if (vrv_batch_check_crc(*p, b, e) < 0)
+                return say_where(c, b->base_offset, VRV_E_CORRUPT, e);
             c->at += b->size;
-            int rc = vrv_batch_check_crc(*p, b, e);
-            return rc < 0 ? VRV_E_CORRUPT : 1;
+            return 1;
         }
         c->slice++; /* the rest is a batch cut short: it will be read again */
         c->at = 0;
@@ -201,5 +223,7 @@ varve_cursor_batches(struct varve_cursor *c, size_t max, const void **bytes, siz
         *n = c->at;
         c->next = vrv_batch_last_offset(&b) + 1;
     }
-    return rc < 0 ? rc : *n > 0;
+    if (*n > 0)
+        return 1; /* what is whole first: the next call meets the damage again */
+    return rc;
 }

@@ -178,6 +178,9 @@ t_unit_u501_faults_SOURCES = t/unit/u501-faults.c
 check_PROGRAMS += t/unit/u502-bitrot
 t_unit_u502_bitrot_SOURCES = t/unit/u502-bitrot.c
 
+check_PROGRAMS += t/unit/u444-cursordamage
+t_unit_u444_cursordamage_SOURCES = t/unit/u444-cursordamage.c
+
 check_PROGRAMS += t/unit/u510-kill
 t_unit_u510_kill_SOURCES = t/unit/u510-kill.c
 
@@ -260,6 +263,7 @@ TSAN_TESTS = \
 	t/unit/u204-catalog-world \
 	t/unit/u440-cold \
 	t/unit/u443-coldcursor \
+	t/unit/u444-cursordamage \
 	t/unit/u520-threads \
 	$(NULL)
 
