@@ -20,7 +20,7 @@ vrv_engine_opts_default(struct vrv_engine_opts *o)
 {
     *o = (struct vrv_engine_opts){ .clock = vrv_clock_real(),
         .memory_bytes = (size_t)512 << 20, .wal_files = 6,
-        .wal_file_bytes = (size_t)64 << 20, .wal_fill_first = (size_t)4 << 20,
+        .wal_file_bytes = (size_t)64 << 20, .wal_fill_first = (size_t)6 << 20,
         .wal_direct = true, .group_bytes = (size_t)4 << 20, .flush_bytes = 512 << 10,
         .sync_ahead_logs = 256, .open_files_max = 512, .checkpoint_ms = 30000,
         .producer_expiry_ms = (int64_t)24 * 3600 * 1000, .producers_max = 250000,

@@ -73,6 +73,7 @@ vrv_err_prefix(struct vrv_err *e, int code, const char *fmt, ...)
 
     if (e == NULL)
         return code;
+    e->code = code;
     memcpy(rest, e->msg, sizeof(rest));
     va_start(ap, fmt);
     int n = vsnprintf(e->msg, sizeof(e->msg), fmt, ap);

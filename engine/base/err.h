@@ -31,7 +31,7 @@ int vrv_err_set(struct vrv_err *e, int code, const char *fmt, ...) VRV_PRINTF(3,
  * Reads errno: call it before anything clobbers it. */
 int vrv_err_sys(struct vrv_err *e, const char *fmt, ...) VRV_PRINTF(2, 3);
 
-/* Put "text: " in front of the sentence in `e`; returns `code` as given. */
+/* Put "text: " in front of the sentence in `e`, whose code becomes `code`; returns that. */
 int vrv_err_prefix(struct vrv_err *e, int code, const char *fmt, ...) VRV_PRINTF(3, 4);
 
 /* Static text for a code, and the exit code of a command that fails with it. */

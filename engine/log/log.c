@@ -308,6 +308,16 @@ vrv_log_touch(struct vrv_log *log)
     vrv_unlock(&log->lock);
 }
 
+int
+vrv__log_reserve(struct vrv_log_env *env, size_t bytes, size_t n, size_t *claim, struct vrv_err *e)
+{
+    int rc = vrv_journal_reserve(env->journal, bytes, n, claim, e);
+
+    if (rc == VRV_E_AGAIN)
+        atomic_store(&env->wal_full, true);
+    return rc;
+}
+
 void
 vrv__log_want_flush(struct vrv_log *log)
 {

@@ -341,9 +341,7 @@ vrv_log_append(
     }
     struct vrv_journal *j = parts[0].log->env->journal;
     if (rc == 0)
-        rc = vrv_journal_reserve(j, bytes, n, &claim, e);
-    if (rc == VRV_E_AGAIN)
-        atomic_store(&parts[0].log->env->wal_full, true);
+        rc = vrv__log_reserve(parts[0].log->env, bytes, n, &claim, e);
     if (rc == 0) {
         for (size_t i = 0; i < n; i++)
             ps[i].en = vrv_entry_new();

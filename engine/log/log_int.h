@@ -16,6 +16,9 @@ void vrv__ring_cut(struct vrv_ring *r, uint64_t number);
 struct vrv_seg *vrv__log_open_seg(const struct vrv_log *log);
 void vrv__log_add_seg(struct vrv_log *log, struct vrv_seg *s);
 void vrv__log_touch(struct vrv_log *log);
+/* Room in the WAL, as vrv_journal_reserve; when there is none, a checkpoint is to make some. */
+int vrv__log_reserve(struct vrv_log_env *env, size_t bytes, size_t n, size_t *claim,
+    struct vrv_err *e) VRV_MUST_CHECK;
 void vrv__log_want_flush(struct vrv_log *log);
 void vrv__log_close_open_seg(struct vrv_log *log);
 /* Is all of it older than retention.ms? */

@@ -74,7 +74,7 @@ mark(struct vrv_log *log, enum vrv_wal_type type, int64_t offset, struct vrv_tic
 {
     bool is_start = type == VRV_WAL_START;
     size_t claim;
-    int rc = vrv_journal_reserve(log->env->journal, 0, 1, &claim, e);
+    int rc = vrv__log_reserve(log->env, 0, 1, &claim, e);
 
     if (rc < 0)
         return rc;

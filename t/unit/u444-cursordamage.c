@@ -1,5 +1,5 @@
 /* Cursors meet a batch whose checksum is wrong: they say where it is, don't step over it, and give
- * out all that lies before it. */
+ * out all that lies before it.  Or a segment whose file is away. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "engine/varve_int.h"
 #include "t/lib/tap.h"
 
-enum { BATCHES = 10, BAD = 4, SIZE = 200 };
+enum { BATCHES = 10, BAD = 4, SIZE = 200, PATH_SIZE = 400 };
 
 static struct varve *v;
 static struct varve_log *part;
@@ -29,7 +29,7 @@ open_it(const char *dir)
 
 /* Batches of one record each, in a segment; where it is. */
 static void
-make(const char *dir, char path[256])
+make(const char *dir, char path[PATH_SIZE])
 {
     const struct varve_config config[] = { { "flush.policy", "sync" } };
     char text[SIZE], where[VRV_PATH_MAX];
@@ -46,7 +46,7 @@ make(const char *dir, char path[256])
             OK(false, "append %d", i);
     }
     vrv_log_dir(&part->log->id, where);
-    (void)snprintf(path, 256, "%s/%s/%020d.log", dir, where, 0);
+    (void)snprintf(path, PATH_SIZE, "%s/%s/%020d.log", dir, where, 0);
     IS(varve_close(&v, NULL), 0, "close");
 }
 
@@ -113,10 +113,24 @@ read_batches(void)
     varve_cursor_close(&c);
 }
 
+static void
+test_missing(const char *path)
+{
+    struct varve_cursor *c = NULL;
+    struct varve_record r;
+    struct varve_error e = { 0 };
+
+    IS(remove(path), 0, "the file is away");
+    IS(varve_cursor_open(&c, part, 0, &e), 0, "cursor");
+    IS(varve_cursor_next(c, &r, 0, &e), VARVE_E_FOREIGN, "missing, not deleted: %s", e.message);
+    IS(e.code, VARVE_E_FOREIGN, "the error has the same code");
+    varve_cursor_close(&c);
+}
+
 int
 main(void)
 {
-    char dir[200], path[256];
+    char dir[200], path[PATH_SIZE];
 
     (void)snprintf(dir, sizeof(dir), "%s/data", tap_dir());
     make(dir, path);
@@ -125,6 +139,10 @@ main(void)
     part = varve_partition(v, "t", 1, NULL);
     read_records();
     read_batches();
+    IS(varve_close(&v, NULL), 0, "close");
+    open_it(dir);
+    part = varve_partition(v, "t", 1, NULL);
+    test_missing(path);
     IS(varve_close(&v, NULL), 0, "close");
     return tap_done();
 }

@@ -494,9 +494,9 @@ test_filling(void)
     varve_options_init(&o);
     o.wal_bytes = 32 << 20;
     o.memory_bytes = 32 << 20;
-    OK(limit_files(9 << 19), "files may not be larger than 4.5 MiB");
+    OK(limit_files(13 << 19), "files may not be larger than 6.5 MiB");
     OK(varve_open(&v, dir, &o, NULL, &e) == 0, "the WAL is to be four of 8 MiB (%s)", e.message);
-    OK(has_size(dir, 1, 9 << 19), "the first one was filled as far as it could be");
+    OK(has_size(dir, 1, 13 << 19), "the first one was filled as far as it could be");
     OK(limit_files(RLIM_INFINITY), "now they may be larger");
     OK(has_size(dir, 1, 8 << 20) && has_size(dir, 4, 8 << 20), "and they are filled");
     OK(varve_close(&v, &e) == 0, "close");
