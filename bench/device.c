@@ -230,7 +230,7 @@ static void *
 plain_paced(void *ctx)
 {
     const struct open_loop *l = ctx;
-    double per_second = l->o->rate * (double)l->group;
+    double per_second = l->o->rate * (double)l->o->group; /* no padding there */
     char *buf = aligned(BEHIND);
 
     fill_random(buf, BEHIND, 2);
