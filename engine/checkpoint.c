@@ -13,8 +13,8 @@
  *            then free the WAL below the noted place.  Logs that are to be truncated are cut here:
  *            no batch of them is under way, and all are in the segments
  *
- * Every log that has an entry below that place was touched, so its state, or an older one that still
- * holds, covers the entry; replay skips what a state covers.
+ * Every log that has an entry below that place was touched, so its state, or an older one that
+ * still holds, covers the entry; replay skips what a state covers.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -109,8 +109,8 @@ flush_next(struct vrv_engine *eng)
 
 /* ---- syncing the segments ----
  *
- * Many small files are written by the kernel one by one; that may begin while the flusher writes the
- * others.  The checkpoint's own sync follows, with little left to do.  They never run at the
+ * Many small files are written by the kernel one by one; that may begin while the flusher writes
+ * the others.  The checkpoint's own sync follows, with little left to do.  They never run at the
  * same time: an error is told to one of them only.
  */
 
@@ -234,8 +234,8 @@ clean_cuts(struct vrv_engine *eng, struct vrv_err *e)
 
 /* ---- keeping the states ----
  *
- * One transaction per log (more where many of its segments were sealed), many of them in flight: the
- * store puts what is waiting on the disk with one sync.
+ * One transaction per log (more where many of its segments were sealed), many of them in flight:
+ * the store puts what is waiting on the disk with one sync.
  */
 
 enum { IN_FLIGHT_MAX = 1024 };
@@ -433,8 +433,8 @@ keep_all(struct vrv_engine *eng, struct vrv_err *e)
     return rc;
 }
 
-/* False: the disk is too full to keep the states; try again, all of it can be done twice.  A sync that
- * fails, for want of room or not, stops the engine (L4). */
+/* False: the disk is too full to keep the states; try again, all of it can be done twice.  A sync
+ * that fails, for want of room or not, stops the engine (L4). */
 static bool
 finish(struct vrv_engine *eng)
 {

@@ -207,8 +207,10 @@ check_whole(struct vrv_engine *eng, struct vrv_err *e)
 static int
 was_used(struct vrv_err *e)
 {
-    return vrv_err_set(e, VRV_E_FOREIGN, "the file FORMAT is missing or empty, and the directory was "
-        "used: that file is one line, \"%.*s\"", (int)sizeof(format_text) - 2, format_text);
+    return vrv_err_set(e, VRV_E_FOREIGN,
+        "the file FORMAT is missing or empty, and the directory was "
+        "used: that file is one line, \"%.*s\"",
+        (int)sizeof(format_text) - 2, format_text);
 }
 
 static int
@@ -636,8 +638,8 @@ tend_log(struct vrv_engine *eng, struct vrv_log *log, int64_t now_ms, bool expir
         note_dead(eng, log);
 }
 
-/* What a burst has left in the pool goes back to the system when nothing was appended since the last
- * tending. */
+/* What a burst has left in the pool goes back to the system when nothing was appended since the
+ * last tending. */
 static void
 release_memory(struct vrv_engine *eng)
 {

@@ -79,8 +79,8 @@ struct vrv_log_env *vrv_engine_env(struct vrv_engine *eng);
 /* NULL when there is no such partition.  Lives until the topic is deleted or the engine closed. */
 struct vrv_log *vrv_engine_log(struct vrv_engine *eng, const struct vrv_log_id *id);
 
-/* The same with a reference, to be given back with vrv_log_unref before the engine is closed: when the
- * topic is deleted meanwhile, its calls fail with NOTFOUND. */
+/* The same with a reference, to be given back with vrv_log_unref before the engine is closed: when
+ * the topic is deleted meanwhile, its calls fail with NOTFOUND. */
 struct vrv_log *vrv_engine_log_ref(struct vrv_engine *eng, const struct vrv_log_id *id);
 
 /* Durable when they return 0.  Configuration keys and values are Kafka's (topic_config.h).  Any
@@ -105,19 +105,18 @@ typedef int vrv_setting_fn(void *ctx, const struct vrv_setting *s);
 int vrv_engine_describe_topic(struct vrv_engine *eng, const char *name, vrv_setting_fn *fn,
     void *ctx, struct vrv_err *e) VRV_MUST_CHECK;
 
-/* Take over: apply one group of another session's WAL to the partitions that this engine has (others'
- * entries are passed over).  Those partitions must be idle here, groups come in order, and a
- * checkpoint must be completed before these partitions take appends: nothing of what was replayed
+/* Take over: apply one group of another session's WAL to the partitions that this engine has
+ * (others' entries are passed over).  Those partitions must be idle here, groups come in order, and
+ * a checkpoint must be completed before these partitions take appends: nothing of what was replayed
  * is in this engine's own WAL.
- * Runs on the flusher's thread.
- * CORRUPT when the group doesn't follow what is there. */
+ * Runs on the flusher's thread.  CORRUPT when the group doesn't follow what is there. */
 int vrv_engine_replay(struct vrv_engine *eng, const uint8_t *group, size_t n, struct vrv_err *e)
     VRV_MUST_CHECK;
 
 /* Cut a partition back to `offset`, as where another owner has gone on without what lies behind it.
  * AGAIN: it is on its way, ask again; a checkpoint does it, and appends are refused with AGAIN
- * until this has returned 0: done, durably, or the log doesn't reach beyond `offset`.  Errors: those
- * of vrv_log_truncate; STOPPED.  Any thread. */
+ * until this has returned 0: done, durably, or the log doesn't reach beyond `offset`.  Errors:
+ * those of vrv_log_truncate; STOPPED.  Any thread. */
 int vrv_engine_truncate(struct vrv_engine *eng, const struct vrv_log_id *id, int64_t offset,
     struct vrv_err *e) VRV_MUST_CHECK;
 
@@ -129,8 +128,8 @@ bool vrv_engine_checkpoint_step(struct vrv_engine *eng);
 /* Sync what a checkpoint under way has written so far, if that is much; any one thread, so that the
  * flusher needn't wait for the disk in between. */
 bool vrv_engine_sync_step(struct vrv_engine *eng);
-/* Fill the WAL with zeros, a bit further.  1; 0: it is full to the end, for good; negative: not now,
- * for want of space say. */
+/* Fill the WAL with zeros, a bit further.  1; 0: it is full to the end, for good; negative: not
+ * now, for want of space say. */
 int vrv_engine_prepare_step(struct vrv_engine *eng);
 /* What happens by time: rolls by age, retention, expiry of producers, interval syncs, free space.
  * For every log: call it every second or so. */

@@ -40,7 +40,7 @@ struct dead_seg {
     struct vrv_log_id log;
     int64_t base;
     bool deleted; /* the files are away, for good, */
-    bool forget;  /* and were when the checkpoint under way began: older states may need the record */
+    bool forget;  /* and were when the checkpoint under way began: older states may need it */
 };
 
 struct vrv_engine {

@@ -73,9 +73,9 @@ struct varve_options {
     unsigned open_files;         /* at most so many data files open (half of ulimit -n) */
     int64_t checkpoint_ms;       /* at least one checkpoint in this time under load (30 s) */
     uint64_t disk_reserve_bytes; /* refuse appends when less is free (256 MiB) */
-    int64_t producer_expiry_ms;  /* forget idempotent producers this long after their newest record's
-                                  * time (a day) */
-    uint64_t producers_max;      /* remember about so many of them (250,000; 5,000 in a partition) */
+    int64_t producer_expiry_ms;  /* forget idempotent producers this long after their newest
+                                  * record's time (a day) */
+    uint64_t producers_max;      /* remember about so many (250,000; 5,000 in a partition) */
     bool buffered_wal;           /* no O_DIRECT, even where it is the faster way */
 };
 void varve_options_init(struct varve_options *o);
@@ -109,8 +109,9 @@ int varve_topic_create(struct varve *v, const char *name, int32_t partitions,
     const struct varve_config *configs, size_t n, struct varve_error *e);
 int varve_topic_delete(struct varve *v, const char *name, struct varve_error *e);
 /* Change n settings, all or none; the others stay as they are, and a NULL value sets one back to
- * its default.  What is appended from then on goes by the new ones; records that a lossy flush.policy
- * has acknowledged before are as lossy as they were until the next sync, which this asks for. */
+ * its default.  What is appended from then on goes by the new ones; records that a lossy
+ * flush.policy has acknowledged before are as lossy as they were until the next sync, which this
+ * asks for. */
 int varve_topic_alter(struct varve *v, const char *name, const struct varve_config *changes,
     size_t n, struct varve_error *e);
 /* More partitions: as many or fewer than there are is INVALID. */
@@ -197,8 +198,8 @@ int varve_cursor_open(struct varve_cursor **c, struct varve_log *log, int64_t of
 void varve_cursor_close(struct varve_cursor **c);
 /* The next record: 1 and *r, which is valid until the next call on this cursor; 0: none is there
  * within wait_ms (-1: wait for ever; reading one that is there is not waiting, wherever it lies);
- * negative: an error, RANGE when retention has moved the start past the cursor, CORRUPT at a damaged
- * batch, which the cursor stays at: to read on, open one behind it. */
+ * negative: an error, RANGE when retention has moved the start past the cursor, CORRUPT at a
+ * damaged batch, which the cursor stays at: to read on, open one behind it. */
 int varve_cursor_next(struct varve_cursor *c, struct varve_record *r, int64_t wait_ms,
     struct varve_error *e);
 /* Whole batches as they are stored, at least one if there is any, up to about max bytes: their

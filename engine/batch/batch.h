@@ -60,8 +60,8 @@ struct vrv_batch_rules {
     bool log_append_time;     /* the topic stamps: client timestamps don't matter */
     bool keys_required;       /* compacted topic: a record without a key is refused */
     int64_t ts_min, ts_max;   /* allowed record timestamps (CreateTime), -1 in a record is
-                               * exempt; INT64_MIN and INT64_MAX: no limit.  Records are walked where
-                               * the header doesn't show that they are within */
+                               * exempt; INT64_MIN and INT64_MAX: no limit.  Records are walked
+                               * where the header doesn't show that they are within */
     bool allow_control;       /* internal appends: markers */
 };
 

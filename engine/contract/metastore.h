@@ -80,8 +80,8 @@ void vrv_meta_txn(struct vrv_metastore *m, const struct vrv_meta_txn *t, vrv_met
 /* All keys that begin with prefix, in byte order. */
 void vrv_meta_range(struct vrv_metastore *m, const char *prefix, vrv_meta_range_fn *fn, void *ctx);
 /* Every change after from_revision of keys that begin with prefix, until the store is closed or
- * vrv_meta_unwatch() takes back all watches of this function and context.  from_revision is one that
- * a range or transaction told since the store was opened, or 0: all that exists. */
+ * vrv_meta_unwatch() takes back all watches of this function and context.  from_revision is one
+ * that a range or transaction told since the store was opened, or 0: all that exists. */
 void vrv_meta_watch(struct vrv_metastore *m, const char *prefix, uint64_t from_revision,
     vrv_meta_watch_fn *fn, void *ctx);
 void vrv_meta_unwatch(struct vrv_metastore *m, vrv_meta_watch_fn *fn, void *ctx);

@@ -83,7 +83,7 @@ struct vrv_log {
     struct vrv_log_id id;
     struct vrv_log_config *config;
     int64_t start, hw, end;
-    int64_t start_next;        /* where the start will be once what is in the journal is committed */
+    int64_t start_next;        /* where the start will be once the journal is committed */
     int64_t local, local_next; /* what lies below was dropped here for good: the cold tier has it */
     int64_t ceiling;           /* offsets below it may be given out without being durable (L1) */
     int32_t epoch;             /* of the metastore; stamped on batches */
@@ -132,9 +132,9 @@ struct vrv_log_offsets {
 };
 struct vrv_log_offsets vrv_log_offsets(struct vrv_log *log);
 
-/* OffsetForLeaderEpoch: the largest epoch <= `epoch` and where it ends, as in vrv_epochs_end_of.  The
- * log's own epoch counts also while it has no records; epochs are kept from the start on, also where
- * records are cold. */
+/* OffsetForLeaderEpoch: the largest epoch <= `epoch` and where it ends, as in vrv_epochs_end_of.
+ * The log's own epoch counts also while it has no records; epochs are kept from the start on, also
+ * where records are cold. */
 void vrv_log_epoch_end(struct vrv_log *log, int32_t epoch, int32_t *found, int64_t *end);
 /* Which epoch wrote the record at `offset`; -1 when unknown. */
 int32_t vrv_log_epoch_at(struct vrv_log *log, int64_t offset);
@@ -268,9 +268,9 @@ int vrv_log_restore_open(struct vrv_log *log, const uint8_t *in, size_t n, struc
     VRV_MUST_CHECK;
 int vrv_log_restore_state(struct vrv_log *log, const uint8_t *in, size_t n, struct vrv_err *e)
     VRV_MUST_CHECK;
-/* An entry that the WAL had: item, slab, bytes and seq are set.  seq_end: where that leaves the log in
- * this session's own order, 0 when it is another session's entry.  1: the log keeps it, adopt it; 0: it holds nothing new.
- * CORRUPT when it doesn't follow. */
+/* An entry that the WAL had: item, slab, bytes and seq are set.  seq_end: where that leaves the log
+ * in this session's own order, 0 when it is another session's entry.  1: the log keeps it, adopt
+ * it; 0: it holds nothing new.  CORRUPT when it doesn't follow. */
 int vrv_log_replay(struct vrv_log *log, struct vrv_entry *en, uint64_t seq_end, struct vrv_err *e)
     VRV_MUST_CHECK;
 /* All is replayed: check that the log is whole.  lossy_stop: the last stop was not clean, so a log

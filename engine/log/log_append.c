@@ -375,8 +375,8 @@ vrv_log_roll(struct vrv_log *log)
     vrv_unlock(&log->lock);
 }
 
-/* Only sealed segments can be deleted: without this a log that gets little would keep its records for
- * segment.ms.  Where all that comes is old already, not a segment for every look. */
+/* Only sealed segments can be deleted: without this a log that gets little would keep its records
+ * for segment.ms.  Where all that comes is old already, not a segment for every look. */
 static bool
 holds_back_retention(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_ms)
 {

@@ -163,8 +163,8 @@ vrv_log_take_dead(struct vrv_log *log)
     return s;
 }
 
-/* A client's clock may be ahead: the time of append bounds the record's time (L13).  Records may have
- * no time at all, or it is not known yet. */
+/* A client's clock may be ahead: the time of append bounds the record's time (L13).  Records may
+ * have no time at all, or it is not known yet. */
 bool
 vrv__log_is_expired(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_ms)
 {

@@ -41,7 +41,7 @@ struct vrv_seal {
 /* Write the header of a new file (at position 0); *crc is the checksum of it. */
 int vrv_index_create(struct vrv_file *f, int64_t base, uint32_t *crc, struct vrv_err *e)
     VRV_MUST_CHECK;
-/* Write n entries behind the first `at` ones, and take *crc on over them; on an error *crc stays. */
+/* Write n entries behind the first `at` ones, and take *crc on over them; an error leaves it. */
 int vrv_index_write(struct vrv_file *f, uint32_t at, const struct vrv_index_entry *v, uint32_t n,
     uint32_t *crc, struct vrv_err *e) VRV_MUST_CHECK;
 /* Close it: footer behind the s->entries entries, the file cut there.  crc: of all before.  Not

@@ -239,8 +239,8 @@ static struct vrv_seg_written
 written_now(const struct vrv_seg *s)
 {
     return (struct vrv_seg_written){ .flushed = s->flushed, .indexed = s->indexed, .crc = s->crc,
-        .index_n = s->index_n, .index_crc = s->index_crc, .flushed_next = s->flushed_next, .min_ts = s->min_ts, .max_ts = s->max_ts,
-        .max_ts_offset = s->max_ts_offset };
+        .index_n = s->index_n, .index_crc = s->index_crc, .flushed_next = s->flushed_next,
+        .min_ts = s->min_ts, .max_ts = s->max_ts, .max_ts_offset = s->max_ts_offset };
 }
 
 bool

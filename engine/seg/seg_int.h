@@ -15,8 +15,8 @@ bool vrv__seg_note(struct vrv_seg_written *w, const struct vrv_batch *b, uint32_
 int vrv__seg_settle_index(struct vrv_seg *s, struct vrv_file *f, struct vrv_err *e)
     VRV_MUST_CHECK;
 
-/* May the index be asked?  What another process left is checked as a whole at first use; a
- * sealed one that isn't right is rebuilt.  1; 0: it can't be had, do without; AGAIN with NOWAIT; IO. */
+/* May the index be asked?  What another process left is checked as a whole at first use; a sealed
+ * one that isn't right is rebuilt.  1; 0: it can't be had, do without; AGAIN with NOWAIT; IO. */
 int vrv__seg_index_ready(struct vrv_seg *s, const struct vrv_seg_view *v, unsigned flags,
     struct vrv_err *e) VRV_MUST_CHECK;
 

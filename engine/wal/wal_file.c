@@ -44,7 +44,7 @@ reserve(struct vrv_waldev *d, size_t bytes)
     struct wal_file *w = of(d);
 
     vrv_lock(&w->lock);
-    /* An append that is larger than all before is rare: files leave room for its like from now on. */
+    /* An append larger than all before is rare: files leave room for its like from now on. */
     size_t most = bytes > w->group_most ? bytes : w->group_most;
     size_t room = sure_room(&w->ring[w->cur], w->ring[w->cur].end, most);
     for (unsigned i = 1; i < w->n; i++) {

@@ -42,8 +42,8 @@ int vrv_wal_file_open(struct vrv_waldev **out, struct vrv_vfs *vfs,
     vrv_wal_replay_fn *fn, void *ctx, struct vrv_wal_found *found, struct vrv_err *e)
     VRV_MUST_CHECK;
 
-/* Is O_DIRECT worth while here?  Tried on a file of that name, which is removed again; where nothing
- * can be written, the answer is yes. */
+/* Is O_DIRECT worth while here?  Tried on a file of that name, which is removed again; where
+ * nothing can be written, the answer is yes. */
 bool vrv_wal_direct_pays(struct vrv_vfs *vfs, struct vrv_clock *clock, const char *name);
 
 #endif

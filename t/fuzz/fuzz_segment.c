@@ -2,9 +2,9 @@
  * Any bytes as the two files of a segment, as a crash or a rotten disk may leave them: it is read,
  * checked, given a new index, written on and sealed.
  *
- * Each of these works or says CORRUPT (VERSION, of a later index).  What a look-up finds is a batch of
- * that place; a walk over them comes to an end; and once a check has passed, every batch that is served has a
- * checksum that holds.
+ * Each of these works or says CORRUPT (VERSION, of a later index).  What a look-up finds is a batch
+ * of that place; a walk over them comes to an end; and once a check has passed, every batch that is
+ * served has a checksum that holds.
  *
  * Input: a byte of flags; how much of the data file the segment knows of, in 200th; offsets in it;
  * entries of its index; u16 size of the data file; its bytes, then those of the index file.

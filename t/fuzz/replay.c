@@ -1,4 +1,4 @@
-/* Runs a fuzz target on files, without a fuzzer: each argument is a file or a directory of files. */
+/* Runs a fuzz target on files, without a fuzzer: each argument is a file, or a directory of them. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>

@@ -205,7 +205,7 @@ act_append(struct sim *s)
         broken(s, "append refused: %s", e.msg);
 }
 
-/* Where producers expire a batch may be stored more than once, and a crash may leave the older one. */
+/* Where producers expire a batch may be stored twice, and a crash may leave the older one. */
 static size_t
 stored_at(const struct model *m, size_t newest, int64_t base)
 {

@@ -184,7 +184,8 @@ scan(struct sim *s, int log, int64_t from)
             return -1;
         }
         if (at > hw)
-            broken(s, "log %d: a read gave offset %" PRId64 ", the hw is %" PRId64, log, at - 1, hw);
+            broken(
+                s, "log %d: a read gave offset %" PRId64 ", the hw is %" PRId64, log, at - 1, hw);
     }
 }
 

@@ -124,8 +124,8 @@ lose_power(struct sim *s)
     s->r->crashes++;
 }
 
-/* Perhaps only the process dies, at the operation where the power would have failed: what it wrote can
- * be read, synced or not. */
+/* Perhaps only the process dies, at the operation where the power would have failed: what it wrote
+ * can be read, synced or not. */
 static void
 lose_process(struct sim *s)
 {

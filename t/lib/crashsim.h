@@ -1,13 +1,13 @@
 /*
- * A data directory on a simulated disk, worked on by a random scheduler, and a model that knows what
- * must be there.
+ * A data directory on a simulated disk, worked on by a random scheduler, and a model that knows
+ * what must be there.
  *
- * One seed is one run: appends (also atomic ones over several logs, idempotent ones and repetitions),
- * rolls, delete-records, truncation, retention, topics that come, change, grow and go, readers that
- * wait, time passing, a disk that fills up, and the engine's steps in any order; how often each
- * happens, and the settings of engine and topics, are drawn per run.  The power fails at a random
- * operation, or only the process dies; the engine is thrown away, the disk decides what it kept, and
- * after recovery the model is held against what can be read:
+ * One seed is one run: appends (also atomic ones over several logs, idempotent ones and
+ * repetitions), rolls, delete-records, truncation, retention, topics that come, change, grow and
+ * go, readers that wait, time passing, a disk that fills up, and the engine's steps in any order;
+ * how often each happens, and the settings of engine and topics, are drawn per run.  The power
+ * fails at a random operation, or only the process dies; the engine is thrown away, the disk
+ * decides what it kept, and after recovery the model is held against what can be read:
  *
  *   - what was acknowledged under `sync` is there, at its offset, byte for byte;
  *   - nothing is there that wasn't appended, and no offset changed its meaning;

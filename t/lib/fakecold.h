@@ -1,9 +1,9 @@
 /*
  * A cold tier in memory: batches in chunks that must be loaded before they can be given out.
  *
- * A load takes some steps, by a seed; fakecold_step() is one, and a test that wants a thread
- * starts one that steps.  A chunk once loaded stays in a small cache, also when nobody waits for
- * it any more.  Answers never come from within a call of the asker's, and no lock is held during them.
+ * A load takes some steps, by a seed; fakecold_step() is one, and a test that wants a thread starts
+ * one that steps.  A chunk once loaded stays in a small cache, also when nobody waits for it any
+ * more.  Answers never come from within a call of the asker's, and no lock is held during them.
  *
  * Threads: any, but new and free, which need it idle.
  */

@@ -4,9 +4,9 @@
  *   mkkafka DIR
  *
  * On standard output, with tabs between: "log", topic, its directory below DIR; then, in order,
- * "batch", topic, base and last offset, count, base sequence, producer id and epoch, codec, CreateTime or
- * LogAppendTime, max timestamp; and behind each its records: "record", topic, offset, timestamp,
- * key, value, header key ("-" for none).
+ * "batch", topic, base and last offset, count, base sequence, producer id and epoch, codec,
+ * CreateTime or LogAppendTime, max timestamp; and behind each its records: "record", topic, offset,
+ * timestamp, key, value, header key ("-" for none).
  */
 #include <inttypes.h>
 #include <stdio.h>

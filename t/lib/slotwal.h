@@ -5,8 +5,8 @@
  * holds one stream of slots per session, from slot 1 on; a slot is written once, by
  * create-if-absent.  A session's device has up to K groups in flight: each write arrives some time
  * after it was submitted, or not at all, and its answer comes back some time after that.  When, and
- * in what order, is decided by a seed, one slotwal_step() at a time; a test that wants threads calls
- * it from one of them.
+ * in what order, is decided by a seed, one slotwal_step() at a time; a test that wants threads
+ * calls it from one of them.
  *
  * Another owner takes a session over by occupying its next slot with a SEAL (L15).  The old owner
  * finds it there sooner or later, and what it had stored above the seal is garbage.

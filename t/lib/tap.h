@@ -21,7 +21,7 @@ bool tap_is_str_(const char *got, const char *want, const char *file, int line, 
 
 /* A comment line. */
 void tap_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* Skip the whole test: "1..0 # SKIP why", and exit.  With VARVE_REQUIRE_PEERS=1 and `peer`, fail. */
+/* Skip the whole test: "1..0 # SKIP why", exit.  With VARVE_REQUIRE_PEERS=1 and `peer`, fail. */
 _Noreturn void tap_skip_all(bool peer, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A new empty directory below $TMPDIR; removed by tap_done() unless a check failed, whose path

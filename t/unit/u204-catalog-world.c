@@ -158,7 +158,7 @@ test_foreign_changes(uint64_t seed)
     end_store();
 }
 
-/* A transaction that is done long after it was answered with UNKNOWN must not take an epoch back. */
+/* A transaction that is done long after its answer was UNKNOWN must not take an epoch back. */
 static void
 test_late_bumps(void)
 {

@@ -204,7 +204,8 @@ test_small_groups(void)
 
     o.group_bytes = 100; /* rounded up to a block */
     rig_new(&r, &o);
-    IS(claimable(r.dev), 3 * (FILE_BYTES - 2 * BLOCK), "small groups may fill the files but for a block");
+    IS(claimable(r.dev), 3 * (FILE_BYTES - 2 * BLOCK),
+        "small groups may fill the files but for a block");
     IS(claimable(r.dev), r.dev->capacity, "... which is the capacity");
     IS(walrig_write(&r, GROUP_MAX - 64, true), WALRIG_DONE, "a group of the largest size comes");
     IS(claimable(r.dev), 3 * (FILE_BYTES - BLOCK - GROUP_MAX) - GROUP_MAX,
@@ -758,8 +759,8 @@ test_idempotent(void)
 
 /* ---- O_DIRECT or not ---- */
 
-/* It is read before and after each of nine writes: three that make the file, three direct ones, three
- * buffered ones. */
+/* It is read before and after each of nine writes: three that make the file, three direct ones,
+ * three buffered ones. */
 struct counting_clock {
     struct vrv_clock clock;
     int reads;

@@ -146,8 +146,8 @@ fence_run(uint64_t seed, bool kill)
     ok &= r.committed.n + r.failed.n == id - 1;
     ok &= vrv_journal_state(r.j).durable_slot <= seal;
     /* The stream below the seal never changes. */
-    ok &= slotwal_fence(s, own(7)) == seal && slotwal_replay(s, own(7), 1, note_ids, &again, &e) == 0 &&
-        again.n == seen.n;
+    ok &= slotwal_fence(s, own(7)) == seal &&
+          slotwal_replay(s, own(7), 1, note_ids, &again, &e) == 0 && again.n == seen.n;
     rig_fini(&r);
     free(seen.v);
     free(again.v);
@@ -231,7 +231,8 @@ test_take_over(void)
         "a stream without a seal has no end: %s", e.msg);
     seen.n = 0;
     (void)slotwal_fence(s, own(1));
-    IS(slotwal_replay(s, own(1), 3, note_ids, &seen, &e), 0, "another session's stream, from a slot on");
+    IS(slotwal_replay(s, own(1), 3, note_ids, &seen, &e), 0,
+        "another session's stream, from a slot on");
     OK(jrig_is_run(&seen, 3, 4), "... in order, up to the seal");
     IS(slotwal_replay(s, own(1), 1, stop_at_two, &calls, &e), VRV_E_INVALID,
         "who is handed the groups may stop it");

@@ -232,8 +232,8 @@ test_expire(void)
     OK(p == NULL, "and the table with them");
 }
 
-/* The producer expired, and its client began anew with the same epoch: a copy in bytes that is older
- * than that knows batches which look like the new ones. */
+/* The producer expired, and its client began anew with the same epoch: a copy in bytes that is
+ * older than that knows batches which look like the new ones. */
 static void
 test_replay_after_expiry(void)
 {

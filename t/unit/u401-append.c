@@ -416,7 +416,8 @@ test_timestamp_limits(void)
     const int64_t hour = 3600000, ages[] = { hour, hour + 1, 0 };
     for (int i = 0; i < 3; i++)
         IS(rig_append(&rig, rig_log(&rig, "plain", 0),
-               &(struct rig_batch){ .value = "v", .ts = ages[i] > 0 ? now + ages[i] : 1 }, spare_call()),
+               &(struct rig_batch){ .value = "v", .ts = ages[i] > 0 ? now + ages[i] : 1 },
+               spare_call()),
             ages[i] > hour ? VRV_E_TIMESTAMP : 0, "by default up to an hour ahead, and any age");
     rig_commit(&rig);
     rig_topic(&rig, "far", 1, "message.timestamp.after.max.ms=9223372036854775806");

@@ -393,7 +393,8 @@ test_sync_ahead_fails(void)
     (void)written_two();
     simdisk_fail(rig.disk, 1, SIM_EIO, false);
     (void)vrv_engine_sync_step(rig.eng);
-    IS(vrv_engine_may_append(rig.eng, &rig.e), VRV_E_STOPPED, "a sync ahead fails: the engine stops");
+    IS(vrv_engine_may_append(rig.eng, &rig.e), VRV_E_STOPPED,
+        "a sync ahead fails: the engine stops");
     OK(!rig_checkpoint(&rig), "and no checkpoint comes to an end");
     rig_crash(&rig, SIM_DROP_ALL, 1);
     rig_up(&rig);
@@ -402,8 +403,8 @@ test_sync_ahead_fails(void)
     rig_fini(&rig);
 }
 
-/* A stop in the middle of a checkpoint, after so many of its steps: what came since it began is not in
- * it, and nothing but the stop makes it durable. */
+/* A stop in the middle of a checkpoint, after so many of its steps: what came since it began is not
+ * in it, and nothing but the stop makes it durable. */
 static bool
 close_during(int steps, bool *ended)
 {

@@ -99,7 +99,7 @@ test_format(void)
     rig_fini(&rig);
 }
 
-/* The power fails at some operation of the first opening; false when that comes to its end before. */
+/* The power fails at some operation of the first opening; false: that comes to its end before. */
 static bool
 new_crash_at(uint64_t op, enum sim_policy policy, uint64_t seed, int *refusals)
 {

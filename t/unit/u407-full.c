@@ -154,7 +154,7 @@ test_full_close(void)
     rig_fini(&rig);
 }
 
-/* A reserve that is used up keeps nobody from stopping in order, however long a sync is waited for. */
+/* A reserve that is used up keeps nobody from stopping in order, however long a sync takes. */
 static void
 test_reserve_close(void)
 {

@@ -1,4 +1,4 @@
-/* Cutting a log back at its end: what goes, what stays, who is told, and a crash at every moment. */
+/* Cutting a log back at its end: what goes, what stays, who is told, a crash at every moment. */
 #include "t/lib/rig.h"
 
 #include <inttypes.h>
@@ -119,7 +119,8 @@ test_memory(void)
     IS(ask(2), VRV_E_AGAIN, "nor is another truncation begun");
     OK(rig_checkpoint(&rig), "a checkpoint");
     IS(ask(4), 0, "done");
-    OK(offsets().end == 4 && offsets().hw == 4, "the log ends there, and so does what is committed");
+    OK(offsets().end == 4 && offsets().hw == 4,
+        "the log ends there, and so does what is committed");
     (void)rig_reads(&rig, the_log(), 0, "0:old 1:old 2:old 3:old ", "what was before stays");
     (void)rig_reads(&rig, the_log(), 5, "!-5", "behind is out of range");
     IS(rig_put(&rig, the_log(), "new"), 4, "offsets are given out again");
@@ -403,7 +404,8 @@ test_waiters(void)
     OK(at_end.status == VRV_E_RANGE && behind.status == VRV_E_RANGE, "... to look again");
     vrv_log_wait(the_log(), &at_end, 4, 1, INT64_MAX);
     put(4, 5);
-    OK(vrv_cq_take(&cq, 0) == &at_end.done && at_end.status == 0, "who waits at the new end is served");
+    OK(vrv_cq_take(&cq, 0) == &at_end.done && at_end.status == 0,
+        "who waits at the new end is served");
     vrv_cq_fini(&cq);
     rig_fini(&rig);
 }

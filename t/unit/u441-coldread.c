@@ -283,7 +283,7 @@ test_drop_crash(void)
     end();
 }
 
-/* A checkpoint takes the log's state when the drop is on its way, and the WAL goes on without it. */
+/* A checkpoint takes the log's state when the drop is on its way; the WAL goes on without it. */
 static void
 test_drop_captured(void)
 {

@@ -70,7 +70,8 @@ is_damage(int rc, const struct varve_error *e, const char *what)
 {
     IS(rc, VARVE_E_CORRUPT, "%s: corrupt", what);
     IS(e->code, VARVE_E_CORRUPT, "%s: the error has the same code", what);
-    OK(strncmp(e->message, "topic t, partition 1, offset 4: ", 32) == 0, "%s: %s", what, e->message);
+    OK(strncmp(e->message, "topic t, partition 1, offset 4: ", 32) == 0, "%s: %s", what,
+        e->message);
 }
 
 static void

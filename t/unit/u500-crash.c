@@ -1,4 +1,5 @@
-/* Power failures on a simulated disk.  VARVE_SEED and VARVE_RUNS choose others; one seed is one run. */
+/* Power failures on a simulated disk.  VARVE_SEED and VARVE_RUNS choose others; one seed is one
+ * run. */
 #include <inttypes.h>
 #include <stdlib.h>
 

@@ -2,11 +2,12 @@
  * Bit rot: one file of a small data directory is damaged, then everything is opened and read.
  *
  * Whatever was damaged, what is served is the truth, or there is an explicit error.  Only what
- * nothing on the disk says to have been durable may be cut: groups of the WAL at and above the highest
- * durable_end that can still be read (L5), and the last change of the metadata log.  Ranges of
- * segment files aren't checksummed by the engine when they are served: the reader here checks the
- * CRC of batches as clients do.  That doesn't cover a batch's base offset and leader epoch (Kafka's
- * format); a wrong one counts as found when the segment's own checksum tells (verify, scrub).
+ * nothing on the disk says to have been durable may be cut: groups of the WAL at and above the
+ * highest durable_end that can still be read (L5), and the last change of the metadata log.  Ranges
+ * of segment files aren't checksummed by the engine when they are served: the reader here checks
+ * the CRC of batches as clients do.  That doesn't cover a batch's base offset and leader epoch
+ * (Kafka's format); a wrong one counts as found when the segment's own checksum tells (verify,
+ * scrub).
  *
  * Single bits: all of them in everything but record data, one per 64 bytes there.  VARVE_RUNS
  * of all mutations, chosen by VARVE_SEED; with VARVE_LONG every one.
@@ -498,8 +499,8 @@ judge_batch(struct look *l, int topic, int64_t at, const uint8_t *p, const struc
     if (t != NULL && t->base == b->base_offset && t->size == b->size &&
         t->crc == vrv_crc32c(0, p, b->size))
         return;
-    /* The CRC doesn't cover base offset and leader epoch; a batch that seems to lie elsewhere is passed
-     * over. */
+    /* The CRC doesn't cover base offset and leader epoch; a batch that seems to lie elsewhere is
+     * passed over. */
     if (l->m->kind == FLIP && l->w->file[l->m->file].is_data && scrub_tells(l, topic)) {
         l->found = true;
         l->w->scrubbed++;
@@ -687,8 +688,8 @@ check_torn_segment(struct world *w)
     rig_fini(&r);
 }
 
-/* Give the newest group to an earlier session, as if a crash had cut it then: it must not come back,
- * though its checksums hold. */
+/* Give the newest group to an earlier session, as if a crash had cut it then: it must not come
+ * back, though its checksums hold. */
 static void
 check_stale_group(struct world *w)
 {

@@ -1,5 +1,5 @@
-/* kill -9 in a loop on a real process and a real disk: what was acknowledged is there, in order, and
- * nothing else is. VARVE_KILLS chooses how many. */
+/* kill -9 in a loop on a real process and a real disk: what was acknowledged is there, in order,
+ * and nothing else is. VARVE_KILLS chooses how many. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* Everything at once, through the public face: writers, readers that tail and that catch up,
- * deletions, truncation, topics that come, change and go, hundreds of partitions, a WAL so small that
- * checkpoints never stop.  For the thread sanitizer. */
+ * deletions, truncation, topics that come, change and go, hundreds of partitions, a WAL so small
+ * that checkpoints never stop.  For the thread sanitizer. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -94,7 +94,8 @@ write_async(void *ctx)
 
             value_of(text, sizeof(text), j->part, sent);
             vrv_batch_builder_init(&b);
-            vrv_batch_builder_add(&b, (int64_t)time(NULL) * 1000, NULL, -1, text, (int32_t)strlen(text), NULL, 0);
+            vrv_batch_builder_add(
+                &b, (int64_t)time(NULL) * 1000, NULL, -1, text, (int32_t)strlen(text), NULL, 0);
             int rc = vrv_batch_builder_finish(&b, VRV_CODEC_NONE, &p, &n, NULL);
             if (rc == 0)
                 rc = varve_append_async(j->w->log[j->part], p, n, q, (void *)(uintptr_t)sent, &e);
