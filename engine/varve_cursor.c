@@ -60,15 +60,27 @@ varve_cursor_close(struct varve_cursor **cp)
     *cp = NULL;
 }
 
-/* Until a batch is there, or the time is over. */
-static void
-wait_for_batch(struct varve_cursor *c, int64_t wait_ms)
+static int64_t
+now_ns(void)
 {
     struct vrv_clock *clock = vrv_clock_real();
+
+    return clock->mono_ns(clock);
+}
+
+static int64_t
+deadline_of(int64_t wait_ms)
+{
+    if (wait_ms < 0 || wait_ms > INT64_MAX / 2000000)
+        return INT64_MAX;
+    return wait_ms == 0 ? 0 : now_ns() + wait_ms * 1000000;
+}
+
+/* Until a batch is there, or the time is over. */
+static void
+wait_for_batch(struct varve_cursor *c, int64_t deadline)
+{
     struct vrv_waiter w = { .done = { .cq = &c->cq } };
-    int64_t deadline = wait_ms < 0 || wait_ms > INT64_MAX / 2000000
-        ? INT64_MAX
-        : clock->mono_ns(clock) + wait_ms * 1000000;
 
     vrv_log_wait(c->log->log, &w, c->next, 1, deadline);
     (void)vrv_cq_take(&c->cq, -1);
@@ -130,14 +142,12 @@ read_on(struct varve_cursor *c, size_t max, struct vrv_err *e)
 }
 
 static int
-fetch(struct varve_cursor *c, size_t max, int64_t wait_ms, struct vrv_err *e)
+fetch(struct varve_cursor *c, size_t max, int64_t deadline, struct vrv_err *e)
 {
-    int rc = read_on(c, max, e);
+    int rc;
 
-    if (rc == 0 && wait_ms != 0) {
-        wait_for_batch(c, wait_ms);
-        rc = read_on(c, max, e);
-    }
+    while ((rc = read_on(c, max, e)) == 0 && now_ns() < deadline)
+        wait_for_batch(c, deadline);
     return rc;
 }
 
@@ -169,9 +179,10 @@ varve_cursor_next(struct varve_cursor *c, struct varve_record *r, int64_t wait_m
     struct vrv_batch b;
     struct vrv_record rec;
     const uint8_t *p;
+    int64_t deadline = deadline_of(wait_ms);
     int rc;
 
-    for (bool fetched = false;;) {
+    for (;;) {
         while (c->in_batch) {
             rc = vrv_record_next(&c->it, &rec, vrv__err(e));
             if (rc < 0)
@@ -189,8 +200,7 @@ varve_cursor_next(struct varve_cursor *c, struct varve_record *r, int64_t wait_m
         }
         rc = next_batch(c, &b, &p, vrv__err(e));
         if (rc == 0) {
-            rc = fetch(c, READ_BYTES, fetched ? 0 : wait_ms, vrv__err(e));
-            fetched = true;
+            rc = fetch(c, READ_BYTES, deadline, vrv__err(e));
             if (rc <= 0)
                 return rc;
             continue;
@@ -213,7 +223,7 @@ varve_cursor_batches(struct varve_cursor *c, size_t max, const void **bytes, siz
 {
     struct vrv_batch b;
     const uint8_t *p;
-    int rc = fetch(c, max, wait_ms, vrv__err(e));
+    int rc = fetch(c, max, deadline_of(wait_ms), vrv__err(e));
 
     if (rc <= 0)
         return rc;

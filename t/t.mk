@@ -181,6 +181,9 @@ t_unit_u502_bitrot_SOURCES = t/unit/u502-bitrot.c
 check_PROGRAMS += t/unit/u444-cursordamage
 t_unit_u444_cursordamage_SOURCES = t/unit/u444-cursordamage.c
 
+check_PROGRAMS += t/unit/u445-cursorwait
+t_unit_u445_cursorwait_SOURCES = t/unit/u445-cursorwait.c
+
 check_PROGRAMS += t/unit/u510-kill
 t_unit_u510_kill_SOURCES = t/unit/u510-kill.c
 
@@ -264,6 +267,7 @@ TSAN_TESTS = \
 	t/unit/u440-cold \
 	t/unit/u443-coldcursor \
 	t/unit/u444-cursordamage \
+	t/unit/u445-cursorwait \
 	t/unit/u520-threads \
 	$(NULL)
 

@@ -1,5 +1,6 @@
 #include "t/lib/tap.h"
 
+#include <errno.h>
 #include <ftw.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -114,7 +115,7 @@ tap_dir(void)
 
     (void)snprintf(path, sizeof(path), "%s/varve-t-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (dir_n == (int)(sizeof(dirs) / sizeof(dirs[0])) || mkdtemp(path) == NULL) {
-        (void)printf("Bail out! no scratch directory %s\n", path);
+        (void)printf("Bail out! no scratch directory %s: %s\n", path, strerror(errno));
         exit(1);
     }
     return dirs[dir_n++] = strdup(path);
