@@ -258,7 +258,10 @@ open_directory(struct vrv_engine *eng, bool *is_new, struct vrv_err *e)
         rc = vrv_vfs_lock(eng->o.vfs, "LOCK", &eng->lock_file, e);
     if (rc == 0)
         rc = *is_new ? check_unused(eng, e) : check_whole(eng, e);
-    return rc == 0 && *is_new ? make_dirs(eng, e) : rc;
+    if (rc < 0)
+        return rc;
+    /* Who made FORMAT may have died before its name was synced: nothing is to rest on less. */
+    return *is_new ? make_dirs(eng, e) : vrv_vfs_sync_dir(eng->o.vfs, "", e);
 }
 
 static int

@@ -131,6 +131,40 @@ test_new_crash(void)
     IS(refusals, 0, "whatever of them reached the disk: it can be opened again");
 }
 
+/* The process dies at some operation of the first opening, is started again and used; then the power
+ * fails.  What the first one wrote and never synced carries the second one's topic. */
+static bool
+killed_then_crash(uint64_t op, int *refusals)
+{
+    rig_init(&rig, 1);
+    simdisk_crash_at(rig.disk, op);
+    (void)rig_open(&rig);
+    bool off = simdisk_is_off(rig.disk);
+    vrv_engine_abandon(&rig.eng);
+    simdisk_abandon(rig.disk);
+    simdisk_crash_at(rig.disk, 0);
+    rig_up(&rig);
+    rig_topic(&rig, "t", 1, NULL);
+    rig_crash(&rig, SIM_DROP_ALL, 1);
+    if ((rig_open(&rig) < 0 || rig_log(&rig, "t", 0) == NULL) && (*refusals)++ == 0)
+        tap_note("operation %d: %s", (int)op, rig.e.msg);
+    rig_fini(&rig);
+    return off;
+}
+
+static void
+test_new_killed(void)
+{
+    uint64_t op = 1;
+    int refusals = 0;
+
+    while (killed_then_crash(op, &refusals))
+        op++;
+    OK(op > 20, "killed at any of %d operations of the first opening, used, and a power cut:",
+        (int)op - 1);
+    IS(refusals, 0, "it opens, with the topic");
+}
+
 static void
 test_foreign(void)
 {
@@ -370,6 +404,7 @@ main(void)
     test_locked();
     test_format();
     test_new_crash();
+    test_new_killed();
     test_foreign();
     missing("wal", true);
     missing("wal", false);

@@ -414,7 +414,7 @@ run_all(struct world *w)
 
 /* All of it once, in a directory of its own. */
 static void
-round_of(int number)
+round_of(const char *scratch, int number)
 {
     static struct world w;
     const struct varve_config config[] = { { "segment.bytes", "20000" } };
@@ -423,7 +423,7 @@ round_of(int number)
     struct varve_found found;
     char dir[512];
 
-    (void)snprintf(dir, sizeof(dir), "%s/%d", tap_dir(), number);
+    (void)snprintf(dir, sizeof(dir), "%s/%d", scratch, number);
     atomic_store(&w.done, false);
     varve_options_init(&o);
     o.wal_bytes = 4 << 20;
@@ -547,8 +547,10 @@ main(void)
 {
     int rounds = getenv("VARVE_LONG") != NULL ? 200 : 5;
 
+    const char *scratch = tap_dir();
+
     for (int i = 0; i < rounds; i++)
-        round_of(i);
+        round_of(scratch, i);
     test_filling();
     test_memory_in_use();
     return tap_done();
