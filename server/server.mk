@@ -20,6 +20,7 @@ server_tool_varve_SOURCES = \
 	server/tool/repair_keys.c \
 	server/tool/repair_meta.c \
 	server/tool/repair_seg.c \
+	server/tool/repair_wal.c \
 	server/tool/tool.h \
 	server/tool/verify.c \
 	server/tool/verify.h \

@@ -274,6 +274,39 @@ rc=$?
 ok "the engine goes on in it" [ $rc = 0 ]
 run log verify "$dir/wal"
 ok "which leaves it sound" [ $rc = 0 ]
+for d in clean dirty; do
+    cp -a "$dir/$d" "$dir/head-$d"
+    damage "$dir/head-$d/wal/000001.wal" 20 1
+    damage "$dir/head-$d/wal/000002.wal" 2000 1
+    run log verify "$dir/head-$d"
+    ok "$d: damage in the header of a file of the WAL: 65" [ $rc = 65 ]
+    run log repair "$dir/head-$d"
+    ok "$d: repair would write it anew" says '^repair: wal/000001.wal: write its header anew; nothing is lost'
+    ok "$d: the other one, too" says '^repair: wal/000002.wal: write its header anew'
+    ok "$d: that is all" [ "$(grep -c ^repair: "$dir/out")" = 2 ]
+    ok "$d: and asks" refused 64 'give --yes'
+    run log repair --yes "$dir/head-$d"
+    ok "$d: then does it" [ $rc = 0 ]
+    ok "$d: both are as they were" eval 'cmp -s "$dir/head-$d/wal/000001.wal" "$dir/$d/wal/000001.wal" &&
+        cmp -s "$dir/head-$d/wal/000002.wal" "$dir/$d/wal/000002.wal"'
+    ok "$d: and kept as they were found" [ "$(ls "$dir/head-$d.damaged-1/wal" | wc -l)" = 2 ]
+    run log ls "$dir/head-$d"
+    ok "$d: nothing is lost" says '^orders  *0  *0  *600  *600'
+done
+cp -a "$dir/clean" "$dir/unfilled" && truncate -s 4096 "$dir/unfilled/wal/000002.wal"
+damage "$dir/unfilled/wal/000002.wal" 20 1
+run log repair --yes "$dir/unfilled"
+ok "a header that is all of the file so far is written anew, too" [ $rc = 0 ]
+cp -a "$dir/dirty" "$dir/both" && damage "$dir/both/wal/000001.wal" 30 1
+for file in "$dir/both"/wal/*; do
+    run log dump --json "$file"
+    pos=$(sed -n 's/.*"position":\([0-9]*\),"slot":203,.*/\1/p' "$dir/out")
+    [ -z "$pos" ] || damage "$file" $((pos + 120)) 50
+done
+run log repair --yes "$dir/both"
+ok "a header and a group: both are mended" [ $rc = 0 ]
+ok "the one without loss" says 'wal/000001.wal: write its header anew; nothing is lost'
+ok "the other one with" says 'group 203 .* are LOST'
 cp -a "$dir/dirty" "$dir/nowal" && rm "$dir/nowal/wal/000002.wal"
 run log ls "$dir/nowal"
 ok "a missing file of the WAL: 78" refused 78 '000002.wal'

@@ -7,6 +7,7 @@
 #define VRV_TOOL_REPAIR_H
 
 #include "engine/contract/metastore.h"
+#include "engine/wal/wal_format.h"
 #include "server/tool/verify.h"
 
 struct mend {
@@ -37,10 +38,11 @@ int mend_sealed(struct mend *m, const struct damage *d, struct vrv_err *e) VRV_M
 /* All that a log has that isn't sealed: sealed, as far as the WAL won't bring it. */
 int mend_unsealed(struct mend *m, struct view_log *vl, struct vrv_err *e) VRV_MUST_CHECK;
 
-/* repair_meta.c: places where metadata logs or the WAL are to be cut. */
+/* repair_meta.c: places where metadata logs or the WAL are to be cut, or written anew. */
 enum cut_kind {
     CUT_FILE,  /* it ends at pos */
     CUT_GROUP, /* the header there becomes zeros */
+    CUT_HEAD,  /* a file of the WAL gets its header anew */
     CUT_KEYS,  /* records of one partition go */
 };
 
@@ -49,6 +51,7 @@ struct cut {
     char path[64];
     uint64_t pos;
     struct vrv_log_id id; /* CUT_KEYS */
+    struct vrv_wal_file_head head; /* CUT_HEAD */
     char text[200];
 };
 
@@ -67,6 +70,13 @@ void cuts_fini(struct cuts *x);
 /* The newest file of the metadata log in `dir`; an empty string when there is none. */
 int meta_newest(struct vrv_vfs *vfs, const char *dir, char path[64], struct vrv_err *e)
     VRV_MUST_CHECK;
+
+/* repair_wal.c: what the WAL needs; done in vfs at once.  Headers are known from the checkpoint. */
+int wal_heads(struct cuts *x, struct vrv_vfs *vfs, struct vrv_err *e) VRV_MUST_CHECK;
+int wal_head_write(struct vrv_vfs *vfs, const struct cut *c, struct vrv_err *e) VRV_MUST_CHECK;
+/* Groups from the end of the chain on: their headers become zeros. */
+int wal_cuts(struct cuts *x, struct vrv_vfs *vfs, struct vrv_err *e) VRV_MUST_CHECK;
+int wal_blank(struct vrv_vfs *vfs, const struct cut *c, struct vrv_err *e) VRV_MUST_CHECK;
 
 /* repair_keys.c: what the checkpoint has of partitions that the catalog doesn't have any more. */
 int keys_find(struct cuts *x, struct vrv_vfs *vfs, struct vrv_err *e) VRV_MUST_CHECK;
