@@ -209,6 +209,7 @@ for store in checkpoint meta; do
     ok "which names the file" says "$store/0000000"
     run log repair --yes "$dir/$store"
     ok "in its snapshot, that can't be mended" refused 65 'nothing was changed'
+    ok "the file is named, and the next step" refused 65 "$store/0000000001.meta.* restore .*varve log dump FILE$"
 done
 cp -a "$dir/dirty" "$dir/cut"
 file=$(ls "$dir/cut/meta"/*.meta)
@@ -247,9 +248,25 @@ file=$(ls "$dir/early/checkpoint"/*.meta)
 damage "$file" $(($(stat -c %s "$file") / 2)) 3
 run log repair --yes "$dir/early"
 ok "a checkpoint that can only be cut below what the WAL has is left alone" \
-    refused 65 'nothing was changed'
+    refused 65 'nothing was changed.*checkpoint/0000000001.meta'
+ok "with the reason" says 'checkpoint/0000000001.meta: to cut it would not help: '
 run log dump "$dir/early/$part/$first.log"
 ok "and so are its segments" [ $rc = 0 ]
+cp -a "$dir/dirty" "$dir/short"
+truncate -s 300 "$dir/short/checkpoint"/*.meta # behind what it knows of the WAL
+run log repair "$dir/short"
+ok "a checkpoint that lost its end: all rounds are told before the first question" \
+    says "^then: $part/00000000000000000170.log: move it aside; its offsets, from 170 on, are LOST ([0-9]* bytes)"
+ok "an index holds no records" says '00000000000000000170.index: move it aside; there are no records in it'
+ok "and that there may be more" says 'a further round, which asks again'
+grep -c '^then: ' "$dir/out" >"$dir/before"
+run log repair --json "$dir/short"
+ok "in JSON, too" json_lines
+ok "with the round" says '"kind":"plan","round":2,'
+run log repair --yes "$dir/short"
+ok "it is done in two rounds" [ $rc = 0 ]
+grep '^repair: log/' "$dir/out" | wc -l >"$dir/after"
+ok "the second one is what was told" cmp -s "$dir/before" "$dir/after"
 cp -a "$dir/dirty" "$dir/wal"
 # The group before the last but some: where it is, the tool can tell.
 for file in "$dir/wal"/wal/*; do

@@ -35,6 +35,27 @@ goes_along(const struct report *r, const struct damage *d)
     return false;
 }
 
+/* Records in what recovery doesn't know are nobody's any more. */
+static void
+tell_foreign(const struct report *r, const struct damage *d, char *out, size_t n)
+{
+    struct vrv_file *f = NULL;
+    uint64_t size = 0;
+
+    (void)snprintf(out, n, "move it aside%s",
+        strncmp(d->path, "log/", 4) == 0 ? "; any records in it are LOST" : "");
+    if (d->log == NULL)
+        return;
+    if (strcmp(strrchr(d->path, '.'), ".log") != 0) {
+        (void)snprintf(out, n, "move it aside; there are no records in it");
+        return;
+    }
+    if (vrv_vfs_open(r->t->below, d->path, 0, &f, NULL) == 0 && vrv_file_size(f, &size, NULL) == 0)
+        (void)snprintf(out, n, "move it aside; its offsets, from %" PRId64
+            " on, are LOST (%" PRIu64 " bytes)", d->from, size);
+    vrv_file_close(&f);
+}
+
 bool
 repair_tells(const struct report *r, const struct damage *d, char *out, size_t n)
 {
@@ -42,8 +63,7 @@ repair_tells(const struct report *r, const struct damage *d, char *out, size_t n
 
     switch (d->kind) {
     case DAMAGE_FOREIGN:
-        (void)snprintf(out, n, "move it aside%s",
-            strncmp(d->path, "log/", 4) == 0 ? ", with the records that may be in it" : "");
+        tell_foreign(r, d, out, n);
         break;
     case DAMAGE_INDEX:
         (void)snprintf(out, n, "make the index anew; nothing is lost");
@@ -65,25 +85,27 @@ repair_tells(const struct report *r, const struct damage *d, char *out, size_t n
     return !along;
 }
 
+/* round: 1, what is done after the next answer; 2, after the one that follows. */
 static void
-print_line(struct tool *t, const char *path, const char *text)
+print_line(struct tool *t, int round, const char *path, const char *text)
 {
     struct out *o = &t->out;
 
     if (o->json) {
         out_begin(o, "plan");
+        out_int(o, "round", round);
         out_bytes(o, "file", path, (int64_t)strlen(path));
         out_str(o, "text", text);
         out_end(o);
         return;
     }
-    (void)fputs("repair: ", o->f);
+    (void)fputs(round == 1 ? "repair: " : "then: ", o->f);
     out_text(o->f, path, strlen(path));
     (void)fprintf(o->f, ": %s\n", text);
 }
 
 static void
-print_plan(const struct report *r)
+print_plan(const struct report *r, int round)
 {
     char text[200];
 
@@ -92,7 +114,7 @@ print_plan(const struct report *r)
 
         if (!repair_tells(r, d, text, sizeof(text)))
             continue;
-        print_line(r->t, d->path, text);
+        print_line(r->t, round, d->path, text);
     }
 }
 
@@ -101,6 +123,9 @@ ask(struct tool *t, struct vrv_err *e)
 {
     char answer[16];
 
+    if (!t->out.json)
+        (void)fprintf(t->out.f, "After this all is verified again; what is found then is a further "
+            "round%s.\n", t->yes ? "" : ", which asks again");
     if (t->yes)
         return 0;
     if (isatty(STDIN_FILENO) != 1)
@@ -145,13 +170,13 @@ mend_all(struct mend *m, const struct report *r, struct vrv_err *e)
     return rc;
 }
 
-static bool
-has(const struct report *r, enum damage_kind kind)
+static const struct damage *
+first(const struct report *r, enum damage_kind kind)
 {
     for (size_t i = 0; i < r->n; i++)
         if (r->v[i].kind == kind)
-            return true;
-    return false;
+            return &r->v[i];
+    return NULL;
 }
 
 static void
@@ -161,14 +186,30 @@ say_aside(const struct mend *m)
         (void)fprintf(m->t->out.f, "kept beside the directory: %s\n", m->aside_name);
 }
 
+/* What the cuts leave without an owner is known before anything is done: they were done in memory. */
+static int
+print_cuts(struct tool *t, const struct cuts *x, struct vrv_err *e)
+{
+    struct report r;
+
+    for (size_t i = 0; i < x->n; i++)
+        print_line(t, 1, x->v[i].path, x->v[i].text);
+    vrv_engine_abandon(&t->eng);
+    int rc = report_make(&r, t, true, e);
+    if (rc == 0)
+        print_plan(&r, 2);
+    report_fini(&r);
+    return rc;
+}
+
 static int
 do_cuts(struct tool *t, const struct cuts *x, struct vrv_err *e)
 {
     struct mend m;
+    int rc = print_cuts(t, x, e);
 
-    for (size_t i = 0; i < x->n; i++)
-        print_line(t, x->v[i].path, x->v[i].text);
-    int rc = ask(t, e);
+    if (rc == 0)
+        rc = ask(t, e);
     if (rc < 0)
         return rc;
     rc = mend_open(&m, t, e);
@@ -179,18 +220,29 @@ do_cuts(struct tool *t, const struct cuts *x, struct vrv_err *e)
     return rc;
 }
 
+/* `why` is what recovery says, with the file's name. */
+static int
+give_up(struct tool *t, const struct cuts *x, const char *why, struct vrv_err *e)
+{
+    char text[300];
+
+    if (e->code != VRV_E_CORRUPT && e->code != VRV_E_FOREIGN)
+        return vrv_err_prefix(e, e->code, "nothing was changed");
+    (void)snprintf(text, sizeof(text), "to cut it would not help: %s", e->msg);
+    if (x->n > 0)
+        print_line(t, 1, x->v[0].path, text);
+    return vrv_err_set(e, VRV_E_CORRUPT, "nothing was changed, this can't be mended: %.110s; restore "
+        "the directory from a backup, or read whole segments with varve log dump FILE", why);
+}
+
 /* Metadata or the WAL keep the directory from being recovered. */
 static int
-repair_meta(struct tool *t, struct vrv_err *e)
+repair_meta(struct tool *t, const char *why, struct vrv_err *e)
 {
     struct cuts x;
     int rc = cuts_find(&x, t, e);
 
-    if (rc == 0)
-        rc = do_cuts(t, &x, e);
-    else
-        rc = vrv_err_prefix(e, rc,
-            "this can't be mended by cutting what is damaged, nothing was changed");
+    rc = rc == 0 ? do_cuts(t, &x, e) : give_up(t, &x, why, e);
     cuts_fini(&x);
     return rc;
 }
@@ -200,7 +252,7 @@ repair_found(struct tool *t, const struct report *r, struct vrv_err *e)
 {
     struct mend m;
 
-    print_plan(r);
+    print_plan(r, 1);
     int rc = ask(t, e);
     if (rc < 0)
         return rc;
@@ -217,14 +269,18 @@ static int
 repair_round(struct tool *t, struct vrv_err *e)
 {
     struct report r;
-    int rc = report_make(&r, t, e);
-    bool found = rc == 0 && r.n > 0, meta = has(&r, DAMAGE_META), foreign = has(&r, DAMAGE_FOREIGN);
+    int rc = report_make(&r, t, false, e);
+    bool found = rc == 0 && r.n > 0;
+    const struct damage *meta = first(&r, DAMAGE_META);
+    char why[sizeof(meta->text)] = "";
 
-    if (found && (!meta || foreign))
+    if (meta != NULL && first(&r, DAMAGE_FOREIGN) == NULL)
+        memcpy(why, meta->text, sizeof(why));
+    else if (found)
         rc = repair_found(t, &r, e);
     report_fini(&r);
-    if (found && meta && !foreign)
-        rc = repair_meta(t, e);
+    if (found && why[0] != '\0')
+        rc = repair_meta(t, why, e);
     return rc < 0 ? rc : found;
 }
 

@@ -53,14 +53,21 @@ print_text(FILE *f, const struct damage *d)
     (void)fputc('\n', f);
 }
 
+static void
+print(struct out *o, const struct damage *d)
+{
+    if (o->json)
+        print_json(o, d);
+    else
+        print_text(o->f, d);
+}
+
 void
 report_add(struct report *r, const struct damage *d)
 {
     progress_clear(&r->bar);
-    if (r->t->out.json)
-        print_json(&r->t->out, d);
-    else
-        print_text(r->t->out.f, d);
+    if (!r->quiet)
+        print(&r->t->out, d);
     if (d->kind == DAMAGE_NOTE) {
         r->notes++;
         return;
@@ -120,9 +127,9 @@ print_summary(struct report *r)
 }
 
 int
-report_make(struct report *r, struct tool *t, struct vrv_err *e)
+report_make(struct report *r, struct tool *t, bool quiet, struct vrv_err *e)
 {
-    *r = (struct report){ .t = t };
+    *r = (struct report){ .t = t, .quiet = quiet };
     int rc = verify_root(r, e);
 
     if (rc == 0)
@@ -135,7 +142,7 @@ report_make(struct report *r, struct tool *t, struct vrv_err *e)
     if (rc == 0)
         rc = verify_names(r, e);
     progress_clear(&r->bar);
-    if (rc == 0)
+    if (rc == 0 && !quiet)
         print_summary(r);
     return rc;
 }
@@ -152,7 +159,7 @@ int
 tool_verify(struct tool *t, struct vrv_err *e)
 {
     struct report r;
-    int rc = report_make(&r, t, e);
+    int rc = report_make(&r, t, false, e);
 
     if (rc == 0 && r.n > 0)
         rc = vrv_err_set(e, VRV_E_CORRUPT, "%zu damage%s found; varve log repair tells what can be "

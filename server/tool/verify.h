@@ -21,12 +21,14 @@ struct damage {
     struct vrv_seg *seg;  /* of that log */
     char path[320];
     int64_t pos;          /* byte in the file, -1: all of it */
-    int64_t from, to;     /* offsets concerned, to is not one of them; from == to: none */
+    int64_t from, to;     /* offsets concerned, to is not one of them; from == to: none, or how
+                           * many isn't known: of a foreign file of that log */
     char text[248];
 };
 
 struct report {
     struct tool *t;
+    bool quiet;           /* print nothing */
     struct view view;
     struct progress bar;
     struct damage *v;     /* notes are not kept */
@@ -34,8 +36,9 @@ struct report {
     uint64_t segments, batches, bytes, notes;
 };
 
-/* Fill and print it.  Errors are those that made the check itself impossible. */
-int report_make(struct report *r, struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
+/* Fill and print it; or quietly, without a word.  Errors are those that made the check itself
+ * impossible. */
+int report_make(struct report *r, struct tool *t, bool quiet, struct vrv_err *e) VRV_MUST_CHECK;
 void report_fini(struct report *r);
 /* Add what was found, and print it. */
 void report_add(struct report *r, const struct damage *d);

@@ -129,8 +129,19 @@ has_segment(const struct vrv_log *log, int64_t base)
     return false;
 }
 
+/* A segment's file, by its name, that recovery does not know. */
 static void
-check_file(struct report *r, const char *dir, const struct view_log *vl, const struct name *x)
+tell_orphan(struct report *r, const char *dir, struct view_log *vl, const char *name, int64_t base)
+{
+    struct damage d = { .kind = DAMAGE_FOREIGN, .log = vl, .pos = -1, .from = base, .to = base };
+
+    (void)snprintf(d.path, sizeof(d.path), "%.200s/%.100s", dir, name);
+    (void)snprintf(d.text, sizeof(d.text), "there is no such segment");
+    report_add(r, &d);
+}
+
+static void
+check_file(struct report *r, const char *dir, struct view_log *vl, const struct name *x)
 {
     int64_t base = strtoll(x->name, NULL, 10);
 
@@ -150,7 +161,7 @@ check_file(struct report *r, const char *dir, const struct view_log *vl, const s
         tell(r, DAMAGE_NOTE, dir, x->name,
             "left over from deleted or offloaded records; harmless");
     else
-        tell(r, DAMAGE_FOREIGN, dir, x->name, "there is no such segment");
+        tell_orphan(r, dir, vl, x->name, base);
 }
 
 static bool
@@ -180,7 +191,7 @@ check_log_dir(struct report *r, const char *top, const struct name *x, struct vr
         tell(r, DAMAGE_FOREIGN, top, x->name, foreign_text);
         return 0;
     }
-    const struct view_log *vl = view_find(&r->view, &id);
+    struct view_log *vl = view_find(&r->view, &id);
     if (vl == NULL && is_gone(&r->view, &id.topic)) {
         tell(r, DAMAGE_NOTE, top, x->name, "of a deleted topic; it goes at the next start");
         return 0;
