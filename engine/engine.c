@@ -267,21 +267,17 @@ open_directory(struct vrv_engine *eng, bool *is_new, struct vrv_err *e)
 static int
 open_stores(struct vrv_engine *eng, bool is_new, struct vrv_recovery *found, struct vrv_err *e)
 {
-    uint64_t cut = 0;
     int rc = 0;
 
     eng->meta = eng->o.meta;
     if (eng->meta == NULL)
-        rc = vrv_metalog_open(&eng->meta, eng->o.vfs, "meta", &cut, e);
-    found->meta_cut_bytes = cut;
+        rc = vrv_metalog_open(&eng->meta, eng->o.vfs, "meta", &found->catalog_cut_bytes, e);
     if (rc == 0)
         rc = vrv_catalog_open(&eng->catalog, eng->meta, e);
     if (rc == 0 && is_new && eng->o.meta == NULL)
         rc = vrv_catalog_each(eng->catalog, used_topic, e);
     if (rc == 0)
-        rc = vrv_metalog_open(&eng->states, eng->o.vfs, "checkpoint", &cut, e);
-    if (rc == 0)
-        found->meta_cut_bytes += cut;
+        rc = vrv_metalog_open(&eng->states, eng->o.vfs, "checkpoint", &found->states_cut_bytes, e);
     return rc;
 }
 

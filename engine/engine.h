@@ -57,7 +57,8 @@ struct vrv_recovery {
     uint64_t replayed_bytes;
     uint64_t cut_groups;     /* torn off the end of the WAL */
     uint64_t rewritten;      /* groups written again since nothing proved them durable */
-    uint64_t meta_cut_bytes; /* torn off the metadata logs */
+    uint64_t catalog_cut_bytes; /* torn off the end of its metadata log */
+    uint64_t states_cut_bytes;  /* and of that of checkpoints */
     uint64_t logs;
     uint64_t skipped_logs;   /* lossy ones that go on above their ceiling, in a new epoch */
 };

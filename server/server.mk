@@ -24,6 +24,7 @@ server_tool_varve_SOURCES = \
 	server/tool/tool.h \
 	server/tool/verify.c \
 	server/tool/verify.h \
+	server/tool/verify_meta.c \
 	server/tool/verify_names.c \
 	server/tool/verify_seg.c \
 	server/tool/view.c \

@@ -291,6 +291,24 @@ rc=$?
 ok "the engine goes on in it" [ $rc = 0 ]
 run log verify "$dir/wal"
 ok "which leaves it sound" [ $rc = 0 ]
+for store in meta checkpoint; do
+    file=$store/0000000001.meta
+    for d in clean dirty; do
+        cp -a "$dir/$d" "$dir/$store-$d" && echo torn >>"$dir/$store-$d/$file"
+    done
+    run log verify "$dir/$store-dirty"
+    ok "a torn end of $store/ after a crash is no damage" [ $rc = 0 ]
+    ok "but worth a note" says "^note: the last stop was not clean.* 5 bytes of $store/.* 0 torn groups of wal/"
+    size=$(stat -c %s "$dir/clean/$file")
+    run log verify "$dir/$store-clean"
+    ok "after a clean stop it is damage: 65" [ $rc = 65 ]
+    ok "with file and place" says "^DAMAGE: $file, byte $size: the last stop was clean, .* 5 bytes"
+    run log repair --yes "$dir/$store-clean"
+    ok "repair cuts it there" [ $rc = 0 ]
+    ok "says so" says "^repair: $file: cut it at byte $size: .* are LOST"
+    ok "nothing else is changed" cmp -s "$dir/clean/$file" "$dir/$store-clean/$file"
+    ok "and has kept the file" [ "$(tail -c 5 "$dir/$store-clean.damaged-1/$file")" = torn ]
+done
 for d in clean dirty; do
     cp -a "$dir/$d" "$dir/head-$d"
     damage "$dir/head-$d/wal/000001.wal" 20 1

@@ -120,6 +120,12 @@ count_topic(void *ctx, const struct vrv_topic_info *info)
     return 0;
 }
 
+static uint64_t
+metadata_cut(const struct tool *t)
+{
+    return t->found.catalog_cut_bytes + t->found.states_cut_bytes;
+}
+
 static void
 stat_json(struct tool *t, const struct totals *x, uint64_t topics)
 {
@@ -141,7 +147,7 @@ stat_json(struct tool *t, const struct totals *x, uint64_t topics)
     out_uint(o, "replayed_bytes", t->found.replayed_bytes);
     out_uint(o, "cut_groups", t->found.cut_groups);
     out_uint(o, "rewritten_groups", t->found.rewritten);
-    out_uint(o, "metadata_cut_bytes", t->found.meta_cut_bytes);
+    out_uint(o, "metadata_cut_bytes", metadata_cut(t));
     out_uint(o, "skipped_logs", t->found.skipped_logs);
     out_end(o);
 }
@@ -164,7 +170,7 @@ stat_text(struct tool *t, const struct totals *x, uint64_t topics)
         " torn groups of the WAL and %s of metadata,\n             writes %" PRIu64
         " groups again, moves on %" PRIu64 " logs without sync\n",
         t->found.replayed, out_size(t->found.replayed_bytes, a), t->found.cut_groups,
-        out_size(t->found.meta_cut_bytes, b), t->found.rewritten, t->found.skipped_logs);
+        out_size(metadata_cut(t), b), t->found.rewritten, t->found.skipped_logs);
 }
 
 int

@@ -65,6 +65,10 @@ repair_tells(const struct report *r, const struct damage *d, char *out, size_t n
     case DAMAGE_FOREIGN:
         tell_foreign(r, d, out, n);
         break;
+    case DAMAGE_TORN:
+        (void)snprintf(out, n, "cut it at byte %" PRId64
+            ": the transactions of metadata behind are LOST", d->pos);
+        break;
     case DAMAGE_INDEX:
         (void)snprintf(out, n, "make the index anew; nothing is lost");
         break;
@@ -139,12 +143,22 @@ ask(struct tool *t, struct vrv_err *e)
 }
 
 static int
+mend_torn(struct mend *m, const struct damage *d, struct vrv_err *e)
+{
+    int rc = mend_copy(m, d->path, e);
+
+    return rc == 0 ? cut_file(m->vfs, d->path, (uint64_t)d->pos, e) : rc;
+}
+
+static int
 mend_one(struct mend *m, const struct report *r, const struct damage *d, struct vrv_err *e)
 {
     bool sealed = d->seg != NULL && d->seg->state == VRV_SEG_SEALED;
 
     if (d->kind == DAMAGE_FOREIGN)
         return mend_move(m, d->path, e);
+    if (d->kind == DAMAGE_TORN)
+        return mend_torn(m, d, e);
     if (d->kind == DAMAGE_META || goes_along(r, d))
         return 0;
     if (d->kind == DAMAGE_INDEX)
@@ -152,7 +166,13 @@ mend_one(struct mend *m, const struct report *r, const struct damage *d, struct 
     return sealed ? mend_sealed(m, d, e) : mend_unsealed(m, d->log, e);
 }
 
-/* Foreign files first: the metadata log doesn't open beside them. */
+/* The metadata log doesn't open beside foreign files, and cuts its torn end when it is opened. */
+static bool
+goes_first(const struct damage *d)
+{
+    return d->kind == DAMAGE_FOREIGN || d->kind == DAMAGE_TORN;
+}
+
 static int
 mend_all(struct mend *m, const struct report *r, struct vrv_err *e)
 {
@@ -160,12 +180,12 @@ mend_all(struct mend *m, const struct report *r, struct vrv_err *e)
     int rc = 0;
 
     for (size_t i = 0; i < r->n && rc == 0; i++)
-        if (r->v[i].kind == DAMAGE_FOREIGN)
+        if (goes_first(&r->v[i]))
             rc = mend_one(m, r, &r->v[i], e);
     if (rc == 0 && r->view.whole)
         rc = vrv_metalog_open(&m->states, m->vfs, "checkpoint", &cut, e);
     for (size_t i = 0; i < r->n && rc == 0 && r->view.whole; i++)
-        if (r->v[i].kind != DAMAGE_FOREIGN)
+        if (!goes_first(&r->v[i]))
             rc = mend_one(m, r, &r->v[i], e);
     return rc;
 }

@@ -67,8 +67,8 @@ struct cuts {
 int cuts_find(struct cuts *x, struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
 int cuts_do(const struct cuts *x, struct mend *m, struct vrv_err *e) VRV_MUST_CHECK;
 void cuts_fini(struct cuts *x);
-/* The newest file of the metadata log in `dir`; an empty string when there is none. */
-int meta_newest(struct vrv_vfs *vfs, const char *dir, char path[64], struct vrv_err *e)
+/* The file ends at pos, durably. */
+int cut_file(struct vrv_vfs *vfs, const char *path, uint64_t pos, struct vrv_err *e)
     VRV_MUST_CHECK;
 
 /* repair_wal.c: what the WAL needs; done in vfs at once.  Headers are known from the checkpoint. */

@@ -19,29 +19,6 @@
 
 /* ---- a metadata log ---- */
 
-static int
-take_newest(void *ctx, const char *name, bool is_dir)
-{
-    char *newest = ctx;
-
-    if (!is_dir && strlen(name) == 15 && strcmp(name + 10, ".meta") == 0 &&
-        strcmp(name, newest) > 0)
-        memcpy(newest, name, 16);
-    return 0;
-}
-
-int
-meta_newest(struct vrv_vfs *vfs, const char *dir, char path[64], struct vrv_err *e)
-{
-    char newest[16] = "";
-    int rc = vrv_vfs_list(vfs, dir, take_newest, newest, e);
-
-    path[0] = '\0';
-    if (newest[0] != '\0')
-        (void)snprintf(path, 64, "%.40s/%s", dir, newest);
-    return rc == VRV_E_NOTFOUND ? 0 : rc;
-}
-
 /* Where the newest file of the log in `dir` is damaged.  1; 0: it isn't, or can't be cut. */
 static int
 find_cut(struct vrv_vfs *vfs, const char *dir, struct cut *c, struct vrv_err *e)
@@ -77,14 +54,14 @@ find_cut(struct vrv_vfs *vfs, const char *dir, struct cut *c, struct vrv_err *e)
 
 /* ---- all of it ---- */
 
-static int
-truncate_file(struct vrv_vfs *vfs, const struct cut *c, struct vrv_err *e)
+int
+cut_file(struct vrv_vfs *vfs, const char *path, uint64_t pos, struct vrv_err *e)
 {
     struct vrv_file *f = NULL;
-    int rc = vrv_vfs_open(vfs, c->path, VRV_OPEN_WRITE, &f, e);
+    int rc = vrv_vfs_open(vfs, path, VRV_OPEN_WRITE, &f, e);
 
     if (rc == 0)
-        rc = vrv_file_truncate(f, c->pos, e);
+        rc = vrv_file_truncate(f, pos, e);
     if (rc == 0)
         rc = vrv_file_sync(f, e);
     vrv_file_close(&f);
@@ -105,7 +82,7 @@ metalog_cuts(struct cuts *x, struct vrv_vfs *vfs, struct vrv_err *e)
             continue;
         VRV_PUSH_ROOM(x->v, x->n, x->cap);
         x->v[x->n++] = c;
-        rc = truncate_file(vfs, &c, e);
+        rc = cut_file(vfs, c.path, c.pos, e);
     }
     return rc < 0 ? rc : 0;
 }
@@ -153,7 +130,7 @@ cut_do(const struct cut *c, struct vrv_vfs *vfs, struct vrv_err *e)
 {
     switch (c->kind) {
     case CUT_FILE:
-        return truncate_file(vfs, c, e);
+        return cut_file(vfs, c->path, c->pos, e);
     case CUT_GROUP:
         return wal_blank(vfs, c, e);
     case CUT_HEAD:

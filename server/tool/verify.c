@@ -10,7 +10,7 @@
 static const char *
 kind_name(enum damage_kind kind)
 {
-    static const char *const name[] = { "metadata", "data", "missing", "index", "foreign", "note" };
+    static const char *const name[] = { "metadata", "metadata", "data", "missing", "index", "foreign", "note" };
 
     return name[kind];
 }
@@ -134,6 +134,8 @@ report_make(struct report *r, struct tool *t, bool quiet, struct vrv_err *e)
 
     if (rc == 0)
         rc = view_open(&r->view, t, trouble, r, e);
+    if (rc == 0 && r->view.whole)
+        rc = verify_cuts(r, e);
     if (rc < 0)
         return rc;
     progress_begin(&r->bar, bytes_of(&r->view));

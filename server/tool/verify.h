@@ -8,6 +8,7 @@
 
 enum damage_kind {
     DAMAGE_META,    /* catalog, checkpoint, WAL: recovery refuses */
+    DAMAGE_TORN,    /* a metadata log ends in what recovery cuts, after a clean stop */
     DAMAGE_DATA,    /* batches of a segment */
     DAMAGE_MISSING, /* all of them: the file is not there */
     DAMAGE_INDEX,   /* can be made anew */
@@ -46,6 +47,11 @@ void report_add(struct report *r, const struct damage *d);
 /* The parts of it. */
 int verify_log(struct report *r, struct view_log *vl, struct vrv_err *e) VRV_MUST_CHECK;
 int verify_names(struct report *r, struct vrv_err *e) VRV_MUST_CHECK;
+/* verify_meta.c: what recovery cuts. */
+int verify_cuts(struct report *r, struct vrv_err *e) VRV_MUST_CHECK;
+/* The newest file of the metadata log in `dir`; an empty string when there is none. */
+int meta_newest(struct vrv_vfs *vfs, const char *dir, char path[64], struct vrv_err *e)
+    VRV_MUST_CHECK;
 /* Names in the directory itself and its metadata; those that don't belong are hidden in the
  * overlay, so that recovery can go on without them. */
 int verify_root(struct report *r, struct vrv_err *e) VRV_MUST_CHECK;
