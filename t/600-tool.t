@@ -60,6 +60,13 @@ run log frob
 ok "an unknown subcommand: 64" [ $rc = 64 ]
 run log ls "$dir/nowhere"
 ok "a directory that isn't there: 66" refused 66 'nowhere'
+run log verify --yes "$dir/clean"
+ok "an option of another subcommand: 64" [ $rc = 64 ]
+ok "which is named" grep -q 'verify has no option --yes' "$dir/err"
+run log dump --topic orders --from 5 --to 3 "$dir/clean"
+ok "an end before the beginning: 64" [ $rc = 64 ]
+run log ls "$dir/clean/FORMAT"
+ok "a file instead of a directory: 78" refused 78 'is not a directory'
 run log dump --from x --topic orders "$dir/clean"
 ok "a number that is none: 64" [ $rc = 64 ]
 
@@ -129,7 +136,7 @@ tries=0
 until grep -q ready "$dir/held.out" || [ $tries -gt 600 ]; do sleep 0.1; tries=$((tries + 1)); done
 for sub in ls verify repair; do
     run log $sub "$dir/held"
-    ok "$sub of a directory in use: 69, with the process" refused 69 "process $holder"
+    ok "$sub of a directory in use: 69, with the process" refused 69 "process $holder.*: stop it first"
 done
 exec 9>&-
 wait $holder

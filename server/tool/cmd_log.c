@@ -1,6 +1,7 @@
 /* varve log: its options, and opening what it works on. */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,15 +34,38 @@ check_is_ours(struct tool *t, struct vrv_err *e)
     return rc;
 }
 
+/* Repair's lock is the engine's, which excludes those who only look, too. */
+static int
+lock_to_change(struct tool *t, struct vrv_err *e)
+{
+    struct vrv_err why = { 0 };
+    int rc = vrv_vfs_lock(t->below, "LOCK", &t->lock, &why);
+
+    if (rc == VRV_E_LOCKED)
+        return vrv_err_set(e, rc, "%.200s: stop it first", why.msg);
+    if (rc < 0)
+        *e = why;
+    return rc;
+}
+
+static bool
+is_file(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+}
+
 int
 tool_open_dir(struct tool *t, struct vrv_err *e)
 {
+    if (is_file(t->path))
+        return vrv_err_set(e, VRV_E_FOREIGN, "%.160s is not a directory", t->path);
     int rc = vrv_vfs_posix(t->path, false, &t->below, e);
-
     if (rc == 0)
         rc = check_is_ours(t, e);
     if (rc == 0 && strcmp(t->sub, "repair") == 0)
-        rc = vrv_vfs_lock(t->below, "LOCK", &t->lock, e);
+        rc = lock_to_change(t, e);
     else if (rc == 0)
         rc = overlay_lock(t->below, "LOCK", &t->lock, e);
     if (rc == 0)
@@ -112,12 +136,16 @@ tool_each_part(struct tool *t, tool_part_fn *fn, void *ctx, struct vrv_err *e)
 
 /* ---- options ---- */
 
-enum { OPT_TOPIC = 256, OPT_FROM, OPT_TO, OPT_RECORDS, OPT_JSON, OPT_YES, OPT_PARTITION };
+/* Letters, so that a subcommand can list those that it takes. */
+enum {
+    OPT_TOPIC = 't', OPT_FROM = 'f', OPT_TO = 'u', OPT_RECORDS = 'r', OPT_JSON = 'j', OPT_YES = 'y',
+    OPT_PARTITION = 'n', OPT_PARTITIONS = 'p',
+};
 
 static const struct option options[] = {
     { "topic", required_argument, NULL, OPT_TOPIC },
     { "partition", required_argument, NULL, OPT_PARTITION },
-    { "partitions", no_argument, NULL, 'p' },
+    { "partitions", no_argument, NULL, OPT_PARTITIONS },
     { "from", required_argument, NULL, OPT_FROM },
     { "to", required_argument, NULL, OPT_TO },
     { "records", no_argument, NULL, OPT_RECORDS },
@@ -164,7 +192,7 @@ set_option(struct tool *t, int opt, int64_t *partition)
     case OPT_YES:
         t->yes = true;
         return 0;
-    case 'p':
+    case OPT_PARTITIONS:
         t->parts = true;
         return 0;
     default:
@@ -174,16 +202,17 @@ set_option(struct tool *t, int opt, int64_t *partition)
 
 struct sub {
     const char *name;
+    const char *takes; /* options */
     int (*run)(struct tool *t, struct vrv_err *e);
     bool opens_engine;
 };
 
 static const struct sub subs[] = {
-    { "ls", tool_ls, true },
-    { "stat", tool_stat, true },
-    { "dump", tool_dump, true },
-    { "verify", tool_verify, false },
-    { "repair", tool_repair, false },
+    { "ls", "j", tool_ls, true },
+    { "stat", "jp", tool_stat, true },
+    { "dump", "jtnfur", tool_dump, true },
+    { "verify", "j", tool_verify, false },
+    { "repair", "jy", tool_repair, false },
 };
 
 static const struct sub *
@@ -195,21 +224,13 @@ find_sub(const char *name)
     return NULL;
 }
 
-static bool
-is_regular(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
 static int
 run(struct tool *t, const struct sub *sub)
 {
     struct vrv_err e = { 0 };
     int rc;
 
-    if (strcmp(sub->name, "dump") == 0 && is_regular(t->path)) {
+    if (strcmp(sub->name, "dump") == 0 && is_file(t->path)) {
         rc = tool_dump_file(t, &e);
     } else {
         rc = tool_open_dir(t, &e);
@@ -222,6 +243,17 @@ run(struct tool *t, const struct sub *sub)
         tool_say("%s", e.msg);
     tool_close(t);
     return vrv_err_exit(rc);
+}
+
+static bool
+takes(const struct sub *sub, int opt)
+{
+    if (strchr(sub->takes, opt) != NULL)
+        return true;
+    for (const struct option *o = options; o->name != NULL; o++)
+        if (o->val == opt)
+            tool_say("%s has no option --%s", sub->name, o->name);
+    return false;
 }
 
 static int
@@ -266,8 +298,12 @@ cmd_log(int argc, char **argv)
             return help();
         if (opt == '?')
             tool_say("unknown option \"%s\", or its value is missing", argv[optind - 1]);
-        if (set_option(&t, opt, &partition) < 0)
+        if (opt == '?' || !takes(sub, opt) || set_option(&t, opt, &partition) < 0)
             return misuse(sub->name);
+    }
+    if (t.from > t.to) {
+        tool_say("--from %" PRId64 " lies behind --to %" PRId64, t.from, t.to);
+        return misuse(sub->name);
     }
     if (optind + 1 != argc) {
         tool_say("%s wants one %s", sub->name, "data directory");

@@ -206,7 +206,7 @@ say_aside(const struct mend *m)
         (void)fprintf(m->t->out.f, "kept beside the directory: %s\n", m->aside_name);
 }
 
-/* What the cuts leave without an owner is known before anything is done: they were done in memory. */
+/* What the cuts leave without an owner is known before anything is done: in memory they were. */
 static int
 print_cuts(struct tool *t, const struct cuts *x, struct vrv_err *e)
 {
@@ -251,8 +251,9 @@ give_up(struct tool *t, const struct cuts *x, const char *why, struct vrv_err *e
     (void)snprintf(text, sizeof(text), "to cut it would not help: %s", e->msg);
     if (x->n > 0)
         print_line(t, 1, x->v[0].path, text);
-    return vrv_err_set(e, VRV_E_CORRUPT, "nothing was changed, this can't be mended: %.110s; restore "
-        "the directory from a backup, or read whole segments with varve log dump FILE", why);
+    return vrv_err_set(e, VRV_E_CORRUPT, "nothing was changed, this can't be mended: %.110s; "
+        "restore the directory from a backup, or read whole segments with varve log dump FILE",
+        why);
 }
 
 /* Metadata or the WAL keep the directory from being recovered. */

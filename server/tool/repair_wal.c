@@ -1,4 +1,4 @@
-/* Mending the WAL: the headers of its files, which are known, and cutting it where it is damaged. */
+/* Mending the WAL: headers of its files, which are known, and cutting it where it is damaged. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +140,8 @@ scan_block(struct wal *w, const char *path, struct vrv_file *f, uint64_t pos, st
     struct group g = { .pos = pos };
     int rc = vrv_file_read_full(f, head, sizeof(head), pos, e);
 
-    if (rc < 0 || !vrv_wal_head_read(&g.h, head) || g.h.wal_id != w->head.wal_id || g.h.slot < w->trim)
+    if (rc < 0 || !vrv_wal_head_read(&g.h, head) || g.h.wal_id != w->head.wal_id ||
+        g.h.slot < w->trim)
         return rc;
     size_t n = VRV_WAL_GROUP_HEADER + (size_t)g.h.bytes;
     uint8_t *p = n <= GROUP_BYTES_MAX ? vrv_mem_try(n) : NULL;

@@ -10,7 +10,8 @@
 static const char *
 kind_name(enum damage_kind kind)
 {
-    static const char *const name[] = { "metadata", "metadata", "data", "missing", "index", "foreign", "note" };
+    static const char *const name[] = { "metadata", "metadata", "data", "missing", "index",
+        "foreign", "note" };
 
     return name[kind];
 }
