@@ -24,6 +24,8 @@ libvrvengine_la_SOURCES = \
 	engine/os/clock.h \
 	engine/os/cq.c \
 	engine/os/cq.h \
+	engine/os/failpoint.c \
+	engine/os/failpoint.h \
 	engine/os/files.c \
 	engine/os/files.h \
 	engine/os/lock.c \

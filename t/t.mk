@@ -4,6 +4,8 @@
 # What test programs share: linked into each of them.
 check_LIBRARIES += libtap.a
 libtap_a_SOURCES = \
+	t/lib/acked.c \
+	t/lib/acked.h \
 	t/lib/crashact.c \
 	t/lib/crashappend.c \
 	t/lib/coldparts.c \
@@ -186,6 +188,9 @@ t_unit_u445_cursorwait_SOURCES = t/unit/u445-cursorwait.c
 
 check_PROGRAMS += t/unit/u510-kill
 t_unit_u510_kill_SOURCES = t/unit/u510-kill.c
+
+check_PROGRAMS += t/unit/u511-failpoint
+t_unit_u511_failpoint_SOURCES = t/unit/u511-failpoint.c
 
 check_PROGRAMS += t/unit/u520-threads
 t_unit_u520_threads_SOURCES = t/unit/u520-threads.c

@@ -19,6 +19,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
+#include "engine/os/failpoint.h"
 #include "engine/os/lock.h"
 
 enum { RING_DEPTH = 64 };
@@ -40,6 +41,8 @@ fdatasync_one(int fd)
 {
     int rc;
 
+    if (VRV_FAILPOINT(SYNC))
+        return errno;
     do {
         rc = fdatasync(fd);
     } while (rc < 0 && errno == EINTR);
@@ -115,8 +118,13 @@ ring_reap(struct vrv_uring *u, int *result, size_t taken)
 static void
 ring_fdatasync(struct vrv_uring *u, const int *fd, int *result, size_t n)
 {
+    bool fail = VRV_FAILPOINT(SYNC);
+    int lost = fail ? errno : EIO; /* a lost answer is a failed sync */
+
     for (size_t i = 0; i < n; i++)
-        result[i] = EIO; /* a lost answer is a failed sync */
+        result[i] = lost;
+    if (fail)
+        return;
     size_t taken = ring_submit(u, fd, n);
     bool sound = ring_reap(u, result, taken);
 

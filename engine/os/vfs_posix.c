@@ -21,6 +21,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
+#include "engine/os/failpoint.h"
 #include "engine/os/uring.h"
 
 enum {
@@ -43,6 +44,8 @@ open_below(int dir, const char *path, int flags)
 {
     int fd;
 
+    if ((flags & O_CREAT) && VRV_FAILPOINT(CREATE))
+        return -1;
     do {
         fd = openat(dir, *path ? path : ".", flags | O_CLOEXEC | O_NOFOLLOW, VRV__FILE_MODE);
     } while (fd < 0 && errno == EINTR);
@@ -79,7 +82,7 @@ posix_rename(struct vrv_vfs *vfs, const char *from, const char *to, struct vrv_e
 {
     struct vrv__posix_vfs *v = vfs_of(vfs);
 
-    if (renameat(v->root, from, v->root, to) < 0)
+    if (VRV_FAILPOINT(RENAME) || renameat(v->root, from, v->root, to) < 0)
         return vrv_err_sys(e, "rename %s/%s to %s", v->path, from, to);
     return 0;
 }
@@ -89,7 +92,7 @@ posix_unlink(struct vrv_vfs *vfs, const char *path, struct vrv_err *e)
 {
     struct vrv__posix_vfs *v = vfs_of(vfs);
 
-    if (unlinkat(v->root, path, 0) < 0)
+    if (VRV_FAILPOINT(UNLINK) || unlinkat(v->root, path, 0) < 0)
         return vrv_err_sys(e, "unlink %s/%s", v->path, path);
     return 0;
 }
@@ -99,7 +102,7 @@ posix_mkdir(struct vrv_vfs *vfs, const char *path, struct vrv_err *e)
 {
     struct vrv__posix_vfs *v = vfs_of(vfs);
 
-    if (mkdirat(v->root, path, VRV__DIR_MODE) < 0)
+    if (VRV_FAILPOINT(MKDIR) || mkdirat(v->root, path, VRV__DIR_MODE) < 0)
         return vrv_err_sys(e, "mkdir %s/%s", v->path, path);
     return 0;
 }
@@ -109,7 +112,7 @@ posix_rmdir(struct vrv_vfs *vfs, const char *path, struct vrv_err *e)
 {
     struct vrv__posix_vfs *v = vfs_of(vfs);
 
-    if (unlinkat(v->root, path, AT_REMOVEDIR) < 0)
+    if (VRV_FAILPOINT(RMDIR) || unlinkat(v->root, path, AT_REMOVEDIR) < 0)
         return vrv_err_sys(e, "rmdir %s/%s", v->path, path);
     return 0;
 }
@@ -198,7 +201,7 @@ posix_sync_all(struct vrv_vfs *vfs, struct vrv_err *e)
     int rc;
 
     do {
-        rc = syncfs(v->root);
+        rc = VRV_FAILPOINT(SYNC_ALL) ? -1 : syncfs(v->root);
     } while (rc < 0 && errno == EINTR);
     return rc < 0 ? vrv_err_sys(e, "sync all of %s", v->path) : 0;
 }
@@ -351,7 +354,7 @@ sync_parent(const char *path)
 static int
 make_dir(const char *path, bool is_root, struct vrv_err *e)
 {
-    bool made = mkdir(path, VRV__DIR_MODE) == 0;
+    bool made = !VRV_FAILPOINT(MKDIR) && mkdir(path, VRV__DIR_MODE) == 0;
 
     if (!made && errno != EEXIST)
         return vrv_err_sys(e, "mkdir %s", path);

@@ -9,6 +9,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
+#include "engine/os/failpoint.h"
 #include "engine/os/vfs_posix.h"
 
 #ifndef RWF_DONTCACHE
@@ -108,6 +109,8 @@ struct iov_place {
 static ssize_t
 write_once(struct posix_file *f, const struct iovec *iov, int n, struct iov_place at, uint64_t pos)
 {
+    if (VRV_FAILPOINT(WRITE))
+        return -1;
     if (at.off > 0)
         return pwrite(f->fd, (const char *)iov[at.i].iov_base + at.off, iov[at.i].iov_len - at.off,
             (off_t)pos);
@@ -154,6 +157,8 @@ vrv__posix_sync(int fd, bool metadata)
 {
     int rc;
 
+    if (metadata ? VRV_FAILPOINT(SYNC_DIR) : VRV_FAILPOINT(SYNC))
+        return -1;
     do {
         rc = metadata ? fsync(fd) : fdatasync(fd);
     } while (rc < 0 && errno == EINTR);
@@ -189,7 +194,7 @@ posix_truncate(struct vrv_file *file, uint64_t size, struct vrv_err *e)
     int rc;
 
     do {
-        rc = ftruncate(f->fd, (off_t)size);
+        rc = VRV_FAILPOINT(TRUNCATE) ? -1 : ftruncate(f->fd, (off_t)size);
     } while (rc < 0 && errno == EINTR);
     if (rc < 0)
         return vrv_err_sys(e, "truncate %s to %llu", f->path, (unsigned long long)size);
@@ -213,7 +218,7 @@ posix_set_readonly(struct vrv_file *file, bool readonly, struct vrv_err *e)
 {
     struct posix_file *f = file_of(file);
 
-    if (fchmod(f->fd, readonly ? VRV__SEALED_MODE : VRV__FILE_MODE) < 0)
+    if (VRV_FAILPOINT(CHMOD) || fchmod(f->fd, readonly ? VRV__SEALED_MODE : VRV__FILE_MODE) < 0)
         return vrv_err_sys(e, "change the mode of %s", f->path);
     return 0;
 }

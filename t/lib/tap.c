@@ -130,6 +130,12 @@ remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
     return remove(path);
 }
 
+void
+tap_remove(const char *dir)
+{
+    (void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 int
 tap_done(void)
 {
@@ -137,7 +143,7 @@ tap_done(void)
         if (failed)
             (void)printf("# kept: %s\n", dirs[i]);
         else
-            (void)nftw(dirs[i], remove_one, 16, FTW_DEPTH | FTW_PHYS);
+            tap_remove(dirs[i]);
         free(dirs[i]);
     }
     (void)printf("1..%d\n", run);

@@ -28,6 +28,9 @@ _Noreturn void tap_skip_all(bool peer, const char *fmt, ...) __attribute__((form
  * is printed then.  Lives until the process ends. */
 const char *tap_dir(void);
 
+/* Remove `dir` and all in it; nothing there is fine. */
+void tap_remove(const char *dir);
+
 /* Print the plan; the exit status for main(). */
 int tap_done(void);
 
