@@ -489,7 +489,10 @@ vrv__engine_fail(struct vrv_engine *eng, const struct vrv_err *e)
         (void)vrv_err_set(&eng->failure, code, "%.*s", (int)sizeof(e->msg) - 1, e->msg);
         atomic_store(&eng->status, code);
     }
+    struct vrv_err why = eng->failure;
     vrv_unlock(&eng->lock);
+    if (eng->env.journal != NULL)
+        vrv_journal_stop(eng->env.journal, &why);
 }
 
 int

@@ -46,6 +46,7 @@ struct vrv_journal {
     bool want_sync, woken;
     int status;
     struct vrv_err err;
+    struct vrv_err stop; /* code 0, or why it is to stop at the next step */
 };
 
 struct vrv_entry *
@@ -326,7 +327,7 @@ submit_one(struct vrv_journal *j)
 {
     vrv_lock(&j->lock);
     struct flight *f = &j->flights[j->launched % j->dev->window];
-    bool go = j->status == 0 && !f->busy && (j->queued != NULL || j->want_sync);
+    bool go = j->status == 0 && j->stop.code == 0 && !f->busy && (j->queued != NULL || j->want_sync);
     if (!go) {
         vrv_unlock(&j->lock);
         return false;
@@ -425,6 +426,18 @@ sync_empty(struct vrv_journal *j, struct flight *f)
         f->status = vrv_waldev_sync(j->dev, &f->err);
 }
 
+/* A sync that failed elsewhere may have been told of what groups wrote: theirs prove nothing (L4). */
+static void
+take_stop(struct vrv_journal *j, struct flight *f)
+{
+    vrv_lock(&j->lock);
+    if (j->stop.code != 0 && f->status == 0) {
+        f->status = j->stop.code;
+        f->err = j->stop;
+    }
+    vrv_unlock(&j->lock);
+}
+
 /* Complete finished groups in order; a later one that is done already waits for its turn. */
 static bool
 complete_prefix(struct vrv_journal *j)
@@ -441,6 +454,7 @@ complete_prefix(struct vrv_journal *j)
             return any;
         if (!stopped) {
             sync_empty(j, f);
+            take_stop(j, f);
             if (f->status != 0)
                 fail_from(j, f);
             else
@@ -453,12 +467,36 @@ complete_prefix(struct vrv_journal *j)
     }
 }
 
+/* With nothing in flight that could tell. */
+static void
+stop_idle(struct vrv_journal *j)
+{
+    vrv_lock(&j->lock);
+    if (j->stop.code != 0 && j->status == 0 && j->landed == j->launched) {
+        j->status = j->stop.code;
+        j->err = j->stop;
+    }
+    vrv_unlock(&j->lock);
+}
+
+void
+vrv_journal_stop(struct vrv_journal *j, const struct vrv_err *e)
+{
+    vrv_lock(&j->lock);
+    if (j->stop.code == 0)
+        j->stop = *e;
+    j->woken = true;
+    (void)pthread_cond_signal(&j->work);
+    vrv_unlock(&j->lock);
+}
+
 bool
 vrv_journal_commit_step(struct vrv_journal *j)
 {
     VRV_CHECK(j, JOURNAL_MAGIC);
     bool any = complete_prefix(j);
 
+    stop_idle(j);
     any |= submit_one(j);
     any |= complete_prefix(j);
     any |= refuse_queued(j);

@@ -104,6 +104,8 @@ bool vrv_journal_commit_step(struct vrv_journal *j);
 /* Wait until there is something to commit, or wait_ms have passed, or _wake was called. */
 void vrv_journal_wait(struct vrv_journal *j, int64_t wait_ms);
 void vrv_journal_wake(struct vrv_journal *j);
+/* Nothing that isn't committed yet will be, with that error; any thread. */
+void vrv_journal_stop(struct vrv_journal *j, const struct vrv_err *e);
 /* Put everything that is pushed so far on stable storage with the next group, or without one. */
 void vrv_journal_want_sync(struct vrv_journal *j);
 

@@ -390,9 +390,14 @@ test_sync_ahead(void)
 static void
 test_sync_ahead_fails(void)
 {
+    struct rig_call c;
+
     (void)written_two();
+    (void)rig_append(&rig, rig_log(&rig, "t", 0), &(struct rig_batch){ .value = "b" }, &c);
     simdisk_fail(rig.disk, 1, SIM_EIO, false);
     (void)vrv_engine_sync_step(rig.eng);
+    rig_commit(&rig);
+    OK(c.posted == 1 && c.t.status == VRV_E_STOPPED, "what was queued isn't acknowledged any more");
     IS(vrv_engine_may_append(rig.eng, &rig.e), VRV_E_STOPPED,
         "a sync ahead fails: the engine stops");
     OK(!rig_checkpoint(&rig), "and no checkpoint comes to an end");
