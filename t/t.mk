@@ -26,6 +26,8 @@ libtap_a_SOURCES = \
 	t/lib/metatest.h \
 	t/lib/offload.c \
 	t/lib/offload.h \
+	t/lib/onelog.c \
+	t/lib/onelog.h \
 	t/lib/rig.c \
 	t/lib/rig.h \
 	t/lib/simclock.c \

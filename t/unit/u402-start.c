@@ -1,6 +1,6 @@
 /* What ends a log at its old end, and a segment at its new one: deleted records, retention, rolls,
  * seals; and which epoch wrote what. */
-#include "t/lib/rig.h"
+#include "t/lib/onelog.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,28 +9,6 @@
 
 #include "engine/reader/reader.h"
 #include "t/lib/tap.h"
-
-static struct rig rig;
-
-static void
-begin(const char *configs)
-{
-    rig_init(&rig, 1);
-    rig_up(&rig);
-    rig_topic(&rig, "t", 1, configs);
-}
-
-static struct vrv_log *
-the_log(void)
-{
-    return rig_log(&rig, "t", 0);
-}
-
-static struct vrv_log_offsets
-offsets(void)
-{
-    return vrv_log_offsets(the_log());
-}
 
 static void
 put(int n, size_t size)

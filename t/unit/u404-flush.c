@@ -1,5 +1,5 @@
 /* Flush policies: who waits for the disk, when the others are synced, and what a crash leaves. */
-#include "t/lib/rig.h"
+#include "t/lib/onelog.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,22 +9,12 @@
 #include "engine/reader/reader.h"
 #include "t/lib/tap.h"
 
-static struct rig rig;
-
 /* A topic with a first record: that one is synced always, with the promise of offsets. */
 static void
-begin(const char *configs)
+begin_written(const char *configs)
 {
-    rig_init(&rig, 1);
-    rig_up(&rig);
-    rig_topic(&rig, "t", 1, configs);
-    (void)rig_put(&rig, rig_log(&rig, "t", 0), "a");
-}
-
-static struct vrv_log *
-the_log(void)
-{
-    return rig_log(&rig, "t", 0);
+    begin(configs);
+    (void)rig_put(&rig, the_log(), "a");
 }
 
 static uint64_t
@@ -46,7 +36,7 @@ all_durable(void)
 static void
 test_sync(void)
 {
-    begin(NULL);
+    begin_written(NULL);
     uint64_t before = syncs();
     for (int i = 0; i < 5; i++)
         (void)rig_put(&rig, the_log(), "b");
@@ -66,7 +56,7 @@ test_sync(void)
 static void
 test_none(void)
 {
-    begin("flush.policy=none");
+    begin_written("flush.policy=none");
     uint64_t before = syncs();
     for (int i = 0; i < 50; i++)
         (void)rig_put(&rig, the_log(), "b");
@@ -81,7 +71,7 @@ test_none(void)
 static void
 test_interval(void)
 {
-    begin("flush.policy=interval flush.messages=4 flush.ms=500");
+    begin_written("flush.policy=interval flush.messages=4 flush.ms=500");
     uint64_t before = syncs();
     for (int i = 0; i < 3; i++)
         (void)rig_put(&rig, the_log(), "b");
@@ -106,7 +96,7 @@ test_interval(void)
 static void
 test_mixed(void)
 {
-    begin("flush.policy=none");
+    begin_written("flush.policy=none");
     rig_topic(&rig, "s", 1, NULL);
     (void)rig_put(&rig, the_log(), "b");
     uint64_t before = syncs();
@@ -135,7 +125,7 @@ epoch_at(int64_t offset)
 static void
 test_lossy(const char *configs)
 {
-    begin(configs);
+    begin_written(configs);
     int64_t last = 0;
     for (int i = 0; i < 5; i++)
         last = rig_put(&rig, the_log(), "lost");
@@ -166,7 +156,7 @@ test_lossy(const char *configs)
 static void
 test_lossy_clean(void)
 {
-    begin("flush.policy=none");
+    begin_written("flush.policy=none");
     for (int i = 0; i < 3; i++)
         (void)rig_put(&rig, the_log(), "b");
     IS(rig_close(&rig), 0, "a lossy log and a clean stop");
@@ -183,7 +173,7 @@ test_lossy_clean(void)
 static void
 test_strict_crash(void)
 {
-    begin(NULL);
+    begin_written(NULL);
     rig_crash(&rig, SIM_DROP_ALL, 1);
     rig_up(&rig);
     OK(rig.found.skipped_logs == 0 && vrv_log_offsets(the_log()).epoch == 0,
@@ -204,7 +194,7 @@ alter(const char *configs)
 static void
 test_to_sync(void)
 {
-    begin("flush.policy=none");
+    begin_written("flush.policy=none");
     for (int i = 0; i < 3; i++)
         (void)rig_put(&rig, the_log(), "b");
     OK(!all_durable(), "a lossy log, not all of it durable");
@@ -226,7 +216,7 @@ test_to_sync_and_crash(void)
 {
     int64_t last = 0;
 
-    begin("flush.policy=none");
+    begin_written("flush.policy=none");
     for (int i = 0; i < 3; i++)
         last = rig_put(&rig, the_log(), "lost");
     alter("flush.policy=");
@@ -248,7 +238,7 @@ test_to_lossy_and_back(void)
 {
     int64_t last = 0;
 
-    begin(NULL);
+    begin_written(NULL);
     for (int i = 0; i < 6; i++) {
         alter(i % 2 == 0 ? "flush.policy=none" : "flush.policy=sync");
         for (int k = 0; k < 3; k++)
@@ -303,7 +293,7 @@ test_repetition(void)
     const struct rig_batch b = { .value = "p", .producer = true, .producer_id = 7 };
     struct vrv_log_config c;
 
-    begin("flush.policy=none");
+    begin_written("flush.policy=none");
     vrv_log_config_default(&c);
     IS(rig_put_batch(&rig, the_log(), &b), 1, "a producer's batch, lossy");
     struct vrv_log_config *strict = vrv_log_config_new(&c);
@@ -321,7 +311,7 @@ test_repetition(void)
 static void
 test_stops(void)
 {
-    begin(NULL);
+    begin_written(NULL);
     for (int i = 0; i < 20; i++)
         (void)rig_put(&rig, the_log(), "b");
     IS(rig_close(&rig), 0, "a clean stop");
@@ -413,7 +403,7 @@ test_sync_ahead_fails(void)
 static bool
 close_during(int steps, bool *ended)
 {
-    begin("flush.policy=none");
+    begin_written("flush.policy=none");
     bool ok = rig_checkpoint(&rig) && rig_put(&rig, the_log(), "b") == 1;
     uint64_t before = vrv_engine_checkpoints(rig.eng);
     vrv_engine_want_checkpoint(rig.eng);
@@ -448,7 +438,7 @@ test_close_commits(void)
 {
     struct rig_call c;
 
-    begin(NULL);
+    begin_written(NULL);
     IS(rig_append(&rig, the_log(), &(struct rig_batch){ .value = "b" }, &c), 0, "an append");
     IS(rig_close(&rig), 0, "... and a stop at once");
     OK(c.posted == 1 && c.t.status == 0, "it is acknowledged");

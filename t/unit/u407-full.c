@@ -1,5 +1,5 @@
 /* Bad days of the disk: full, and failing. */
-#include "t/lib/rig.h"
+#include "t/lib/onelog.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,14 +9,6 @@
 #include "t/lib/tap.h"
 
 enum { RESERVE = 1 << 20, BALLAST = 6 << 20 };
-
-static struct rig rig;
-
-static struct vrv_log *
-the_log(void)
-{
-    return rig_log(&rig, "t", 0);
-}
 
 static uint64_t
 free_bytes(void)
@@ -38,7 +30,7 @@ leave(uint64_t bytes)
 }
 
 static void
-begin(uint64_t reserve, const char *configs)
+begin_with(uint64_t reserve, const char *configs)
 {
     rig_init(&rig, 1);
     rig.o.disk_reserve_bytes = reserve;
@@ -76,7 +68,7 @@ test_reserve(void)
 {
     int why;
 
-    begin(RESERVE, "segment.bytes=100000");
+    begin_with(RESERVE, "segment.bytes=100000");
     leave(BALLAST);
     int64_t n = append_until(&why);
     IS(why, VRV_E_NOSPACE, "a disk that fills up: appends are refused");
@@ -109,7 +101,7 @@ test_reserve(void)
 static void
 test_brim(uint64_t room)
 {
-    begin(0, "segment.bytes=100000");
+    begin_with(0, "segment.bytes=100000");
     for (int i = 0; i < 20; i++)
         (void)rig_put_batch(&rig, the_log(), &(struct rig_batch){ .size = 8000 });
     leave(room);
@@ -136,7 +128,7 @@ test_brim(uint64_t room)
 static void
 test_full_close(void)
 {
-    begin(0, "segment.bytes=100000");
+    begin_with(0, "segment.bytes=100000");
     for (int i = 0; i < 20; i++)
         (void)rig_put_batch(&rig, the_log(), &(struct rig_batch){ .size = 8000 });
     leave(8192);
@@ -158,7 +150,7 @@ test_full_close(void)
 static void
 test_reserve_close(void)
 {
-    begin(RESERVE, "flush.policy=none");
+    begin_with(RESERVE, "flush.policy=none");
     for (int i = 0; i < 20; i++)
         (void)rig_put_batch(&rig, the_log(), &(struct rig_batch){ .size = 8000 });
     leave(RESERVE);
@@ -174,7 +166,7 @@ test_reserve_close(void)
 static void
 test_brim_close(void)
 {
-    begin(0, "flush.policy=none");
+    begin_with(0, "flush.policy=none");
     for (int i = 0; i < 20; i++)
         (void)rig_put_batch(&rig, the_log(), &(struct rig_batch){ .size = 8000 });
     leave(0);
@@ -206,7 +198,7 @@ failed_at(uint64_t n, bool *hit)
     int acked = 3;
     bool ok = true;
 
-    begin(0, NULL);
+    begin_with(0, NULL);
     for (int i = 0; i < acked; i++)
         (void)rig_put(&rig, the_log(), "before");
     simdisk_fail(rig.disk, n, SIM_EIO, false);
@@ -255,7 +247,7 @@ test_failed_checkpoint(void)
     int stopped = 0, bad = 0;
 
     for (uint64_t n = 1; n < 200; n++) {
-        begin(0, "segment.bytes=20000");
+        begin_with(0, "segment.bytes=20000");
         for (int i = 0; i < 8; i++)
             (void)rig_put_batch(&rig, the_log(), &(struct rig_batch){ .size = 8000 });
         simdisk_fail(rig.disk, n, SIM_EIO, false);
@@ -294,7 +286,7 @@ steps(void)
 static bool
 full_before_deletion(uint64_t n, bool *struck)
 {
-    begin(0, "segment.bytes=10000");
+    begin_with(0, "segment.bytes=10000");
     (void)rig_put(&rig, the_log(), "x");
     vrv_engine_want_checkpoint(rig.eng);
     (void)vrv_engine_checkpoint_step(rig.eng);

@@ -1,5 +1,5 @@
 /* Cutting a log back at its end: what goes, what stays, who is told, a crash at every moment. */
-#include "t/lib/rig.h"
+#include "t/lib/onelog.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,28 +8,6 @@
 
 #include "engine/reader/reader.h"
 #include "t/lib/tap.h"
-
-static struct rig rig;
-
-static void
-begin(const char *configs)
-{
-    rig_init(&rig, 1);
-    rig_up(&rig);
-    rig_topic(&rig, "t", 1, configs);
-}
-
-static struct vrv_log *
-the_log(void)
-{
-    return rig_log(&rig, "t", 0);
-}
-
-static struct vrv_log_offsets
-offsets(void)
-{
-    return vrv_log_offsets(the_log());
-}
 
 static int
 ask(int64_t offset)

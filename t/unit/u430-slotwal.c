@@ -232,39 +232,63 @@ take_over(struct slotrig *to, struct slotrig *from, struct vrv_rand *rnd, int64_
     return rc == 0 && t.ok && rig_checkpoint(&to->rig);
 }
 
+/* Two owners; each has the topic "t", of the same id, and one of its own. */
+struct owners {
+    struct slotrig a, b;
+    struct slotstore *sa, *sb;
+    struct calls calls;
+};
+
+static void
+owners_init(struct owners *o, unsigned slots_a, unsigned slots_b, uint64_t seed)
+{
+    memset(o, 0, sizeof(*o));
+    o->sa = slotstore_new();
+    o->sb = slotstore_new();
+    slotrig_init(&o->a, o->sa, slots_a, seed);
+    slotrig_init(&o->b, o->sb, slots_b, seed + 1000);
+    for (int i = 0; i < 2; i++) {
+        struct rig *r = i == 0 ? &o->a.rig : &o->b.rig;
+
+        rig_topic(r, "t", PARTS, NULL);
+        rig_topic(r, "own", 1, NULL);
+    }
+}
+
+static void
+owners_fini(struct owners *o)
+{
+    slotrig_fini(&o->a);
+    slotrig_fini(&o->b);
+    slotstore_free(&o->sa);
+    slotstore_free(&o->sb);
+}
+
 static bool
 takeover_run(uint64_t seed)
 {
-    static struct slotrig a, b;
-    static struct calls cs;
+    static struct owners o;
     struct vrv_rand rnd = { seed };
-    struct slotstore *sa = slotstore_new(), *sb = slotstore_new();
     bool ok = true;
 
-    memset(&cs, 0, sizeof(cs));
-    slotrig_init(&a, sa, 1 + (unsigned)vrv_rand_below(&rnd, 6), seed);
-    slotrig_init(&b, sb, 1 + (unsigned)vrv_rand_below(&rnd, 6), seed + 1000);
-    rig_topic(&a.rig, "t", PARTS, NULL);
-    rig_topic(&b.rig, "t", PARTS, NULL); /* the same id */
-    rig_topic(&b.rig, "own", 1, NULL);
-    ok &= HELD(old_life(&a, &cs, &rnd));
-    ok &= HELD(take_over(&b, &a, &rnd, 0) && has_all(&b, &a));
-    raise_epochs(&b);
-    ok &= HELD(goes_on(&b, &cs) && has_all(&b, &a));
-    char *before = rig_text(&b.rig, rig_log(&b.rig, "t", 0), 0);
+    unsigned slots_a = 1 + (unsigned)vrv_rand_below(&rnd, 6);
+    unsigned slots_b = 1 + (unsigned)vrv_rand_below(&rnd, 6);
+    owners_init(&o, slots_a, slots_b, seed);
+    ok &= HELD(old_life(&o.a, &o.calls, &rnd));
+    ok &= HELD(take_over(&o.b, &o.a, &rnd, 0) && has_all(&o.b, &o.a));
+    raise_epochs(&o.b);
+    ok &= HELD(goes_on(&o.b, &o.calls) && has_all(&o.b, &o.a));
+    char *before = rig_text(&o.b.rig, rig_log(&o.b.rig, "t", 0), 0);
     if (vrv_rand_below(&rnd, 2))
-        ok &= HELD(rig_checkpoint(&b.rig));
-    slotrig_crash(&b, SIM_DROP_ALL, seed);
-    rig_up(&b.rig);
-    char *after = rig_text(&b.rig, rig_log(&b.rig, "t", 0), 0);
-    ok &= HELD(strcmp(before, after) == 0 && has_all(&b, &a));
-    ok &= HELD(vrv_log_offsets(rig_log(&b.rig, "t", 0)).epoch == 1);
+        ok &= HELD(rig_checkpoint(&o.b.rig));
+    slotrig_crash(&o.b, SIM_DROP_ALL, seed);
+    rig_up(&o.b.rig);
+    char *after = rig_text(&o.b.rig, rig_log(&o.b.rig, "t", 0), 0);
+    ok &= HELD(strcmp(before, after) == 0 && has_all(&o.b, &o.a));
+    ok &= HELD(vrv_log_offsets(rig_log(&o.b.rig, "t", 0)).epoch == 1);
     free(before);
     free(after);
-    slotrig_fini(&a);
-    slotrig_fini(&b);
-    slotstore_free(&sa);
-    slotstore_free(&sb);
+    owners_fini(&o);
     return ok;
 }
 
@@ -272,38 +296,27 @@ takeover_run(uint64_t seed)
 static bool
 return_run(uint64_t seed)
 {
-    static struct slotrig a, b;
-    static struct calls cs;
+    static struct owners o;
     struct vrv_rand rnd = { seed };
-    struct slotstore *sa = slotstore_new(), *sb = slotstore_new();
     bool ok = true;
 
-    memset(&cs, 0, sizeof(cs));
-    slotrig_init(&a, sa, 4, seed);
-    slotrig_init(&b, sb, 4, seed + 1000);
-    rig_topic(&a.rig, "t", PARTS, NULL);
-    rig_topic(&b.rig, "t", PARTS, NULL);
-    rig_topic(&a.rig, "own", 1, NULL);
-    rig_topic(&b.rig, "own", 1, NULL);
-    ok &= HELD(old_life(&a, &cs, &rnd));
-    ok &= HELD(take_over(&b, &a, &rnd, 0));
-    raise_epochs(&b);
-    ok &= HELD(goes_on(&b, &cs));
-    (void)slotwal_fence(sb, b.name);
-    slotrig_crash(&a, SIM_DROP_ALL, seed);
-    rig_up(&a.rig);
-    ok &= HELD(rig_checkpoint(&a.rig));
-    ok &= HELD(take_over(&a, &b, &rnd, 0) && has_all(&a, &b));
-    raise_epochs(&a);
-    ok &= HELD(rig_put(&a.rig, rig_log(&a.rig, "t", 1), "back") ==
-        vrv_log_offsets(rig_log(&b.rig, "t", 1)).hw);
-    ok &= HELD(rig_close(&a.rig) == 0);
-    rig_up(&a.rig);
-    ok &= HELD(has_all(&a, &b));
-    slotrig_fini(&a);
-    slotrig_fini(&b);
-    slotstore_free(&sa);
-    slotstore_free(&sb);
+    owners_init(&o, 4, 4, seed);
+    ok &= HELD(old_life(&o.a, &o.calls, &rnd));
+    ok &= HELD(take_over(&o.b, &o.a, &rnd, 0));
+    raise_epochs(&o.b);
+    ok &= HELD(goes_on(&o.b, &o.calls));
+    (void)slotwal_fence(o.sb, o.b.name);
+    slotrig_crash(&o.a, SIM_DROP_ALL, seed);
+    rig_up(&o.a.rig);
+    ok &= HELD(rig_checkpoint(&o.a.rig));
+    ok &= HELD(take_over(&o.a, &o.b, &rnd, 0) && has_all(&o.a, &o.b));
+    raise_epochs(&o.a);
+    ok &= HELD(rig_put(&o.a.rig, rig_log(&o.a.rig, "t", 1), "back") ==
+        vrv_log_offsets(rig_log(&o.b.rig, "t", 1)).hw);
+    ok &= HELD(rig_close(&o.a.rig) == 0);
+    rig_up(&o.a.rig);
+    ok &= HELD(has_all(&o.a, &o.b));
+    owners_fini(&o);
     return ok;
 }
 

@@ -12,30 +12,17 @@
 #include "engine/base/assert.h"
 #include "engine/batch/record.h"
 #include "t/lib/offload.h"
-#include "t/lib/rig.h"
+#include "t/lib/onelog.h"
 #include "t/lib/tap.h"
 
-static struct rig rig;
 static struct vrv_cold *cold;
 static struct vrv_cq cq; /* of fetches */
-
-static struct vrv_log *
-the_log(void)
-{
-    return rig_log(&rig, "t", 0);
-}
-
-static struct vrv_log_offsets
-offsets(void)
-{
-    return vrv_log_offsets(the_log());
-}
 
 /* Two batches of two records each per segment. */
 enum { PER_BATCH = 2, PER_SEGMENT = 4 };
 
 static void
-begin(void)
+begin_cold(void)
 {
     rig_init(&rig, 1);
     (void)vrv_cq_init(&cq, 0);
@@ -217,7 +204,7 @@ read_through(size_t max_bytes)
 static void
 test_drop(void)
 {
-    begin();
+    begin_cold();
     put(6);
     IS(drop(4), VRV_E_RANGE, "what isn't sealed can't be dropped: %s", rig.e.msg);
     seal();
@@ -250,7 +237,7 @@ test_drop(void)
 static void
 test_drop_crash(void)
 {
-    begin();
+    begin_cold();
     put(4);
     seal();
     (void)offload(the_log(), cold);
@@ -287,7 +274,7 @@ test_drop_crash(void)
 static void
 test_drop_captured(void)
 {
-    begin();
+    begin_cold();
     put(4);
     seal();
     (void)offload(the_log(), cold);
@@ -309,7 +296,7 @@ test_drop_captured(void)
 static void
 test_lost_drop(void)
 {
-    begin();
+    begin_cold();
     put(4);
     seal();
     (void)offload(the_log(), cold);
@@ -330,7 +317,7 @@ test_no_tier(void)
 {
     struct vrv_read r;
 
-    begin();
+    begin_cold();
     put(4);
     move_out(8);
     IS(rig_close(&rig), 0, "closed");
@@ -354,7 +341,7 @@ test_limits(void)
     struct vrv_fetch f;
     struct vrv_read r;
 
-    begin();
+    begin_cold();
     put(4);
     move_out(12);
     IS(read_at(&r, 1, 1), 0, "an offset within a batch, one byte");
@@ -392,7 +379,7 @@ test_wrong_answers(void)
     struct vrv_read_found found;
     struct vrv_read r;
 
-    begin();
+    begin_cold();
     put(4);
     move_out(12);
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
@@ -422,7 +409,7 @@ test_uncommitted(void)
 {
     struct vrv_read r;
 
-    begin();
+    begin_cold();
     put(4);
     move_out(8);
     struct simdisk *before = simdisk_copy(rig.disk);
@@ -450,7 +437,7 @@ test_cancel(void)
     struct vrv_fetch f, g;
     struct vrv_read r = { .offset = 0, .max_bytes = 1, .whole_first = true }, r2 = r;
 
-    begin();
+    begin_cold();
     put(4);
     move_out(12);
     fakecold_hang(cold, true);
@@ -475,7 +462,7 @@ test_deadline(void)
     struct vrv_fetch f, g, h;
     struct vrv_read r = { .offset = 0, .max_bytes = 1, .whole_first = true }, r2 = r, r3 = r;
 
-    begin();
+    begin_cold();
     put(4);
     move_out(12);
     int64_t now = rig.clock.clock.mono_ns(&rig.clock.clock);
@@ -503,7 +490,7 @@ test_meanwhile(void)
     struct vrv_fetch f;
     struct vrv_read r = { .offset = 0, .max_bytes = 1, .whole_first = true };
 
-    begin();
+    begin_cold();
     put(4);
     move_out(12);
     (void)begin_fetch(&f, &r, INT64_MAX);
@@ -526,7 +513,7 @@ test_left_range(void)
 {
     struct vrv_read r = { .offset = 4, .max_bytes = 10000, .whole_first = true };
 
-    begin();
+    begin_cold();
     put(4);
     seal();
     rig.o.open_files_max = 1;
@@ -554,7 +541,7 @@ test_times(void)
     struct vrv_read_found found;
     int wrong = 0;
 
-    begin();
+    begin_cold();
     put(6);
     move_out(12);
     fakecold_thread(cold, true);
@@ -595,7 +582,7 @@ test_epochs(void)
     int32_t found;
     int64_t at;
 
-    begin();
+    begin_cold();
     put(2);
     vrv_log_set_epoch(the_log(), 3);
     put(2);

@@ -60,11 +60,27 @@ read_one(void *ctx)
     return NULL;
 }
 
+/* Does anybody, within ten seconds? */
+static bool
+waits(struct vrv_log *log)
+{
+    const struct timespec moment = { 0, 1000000 };
+    bool any = false;
+
+    for (int i = 0; i < 10000 && !any; i++) {
+        if (i > 0)
+            (void)nanosleep(&moment, NULL);
+        vrv_lock(&log->lock);
+        any = log->waiters != NULL;
+        vrv_unlock(&log->lock);
+    }
+    return any;
+}
+
 int
 main(void)
 {
     const struct varve_record r = { .timestamp = -1, .value = "v", .value_len = 1 };
-    const struct timespec moment = { 0, 50000000 };
     struct reader rd = { .rc = -1 };
     struct varve_error e = { 0 };
     struct varve_record got;
@@ -85,7 +101,7 @@ main(void)
     varve_cursor_close(&rd.c);
     IS(varve_cursor_open(&rd.c, part, 0, &e), 0, "another cursor");
     OK(pthread_create(&t, NULL, read_one, &rd) == 0, "waits for ever");
-    (void)nanosleep(&moment, NULL);
+    OK(waits(part->log), "... on the log");
     OK(!atomic_load(&rd.done), "the marker doesn't end that");
     IS(varve_append(part, &r, 1, NULL, &e), 0, "a record");
     (void)pthread_join(t, NULL);
