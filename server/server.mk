@@ -1,4 +1,13 @@
-# The tool; the server joins it here.
+# What the daemon and the tool are made of: one file per line, a room per block, lowest first.
+noinst_LTLIBRARIES += libvrvserver.la
+libvrvserver_la_SOURCES = \
+	server/base/out.c \
+	server/base/out.h \
+	server/base/pool.c \
+	server/base/pool.h \
+	$(NULL)
+
+# ---- varve, the tool
 bin_PROGRAMS += server/tool/varve
 server_tool_varve_SOURCES = \
 	server/tool/cmd_log.c \

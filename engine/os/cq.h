@@ -18,6 +18,7 @@ struct vrv_cq;
 struct vrv_done {
     struct vrv_done *next;
     struct vrv_cq *cq;
+    void (*run)(struct vrv_done *d); /* the caller's own: what it does when it takes this */
 };
 
 struct vrv_cq {

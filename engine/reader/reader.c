@@ -164,12 +164,19 @@ vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e)
 }
 
 void
+vrv_slice_fini(struct vrv_slice *s)
+{
+    vrv_slab_unref(s->slab);
+    vrv_seg_unref(s->seg);
+    vrv_cold_bytes_unref(s->cold);
+    *s = (struct vrv_slice){ 0 };
+}
+
+void
 vrv_read_fini(struct vrv_read *r)
 {
     for (uint32_t i = 0; i < r->slice_n; i++) {
-        vrv_slab_unref(r->slice[i].slab);
-        vrv_seg_unref(r->slice[i].seg);
-        vrv_cold_bytes_unref(r->slice[i].cold);
+        vrv_slice_fini(&r->slice[i]);
     }
     r->slice_n = 0;
     r->bytes = 0;

@@ -52,6 +52,8 @@ enum { VRV_READ_COLD = 1 };
  * AGAIN, CORRUPT, IO (also when it would be cold, and the engine has no cold tier). */
 int vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_read_fini(struct vrv_read *r);
+/* Give back what one slice refers to, where it was taken from its read. */
+void vrv_slice_fini(struct vrv_slice *s);
 
 /* Turn a file range into memory, without leaving it in the page cache. NOMEM when the budget of
  * slabs is used up: serve fewer, or wait.  NOTFOUND: the segment has left this disk since it was
