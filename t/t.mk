@@ -206,8 +206,10 @@ man_example_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/engine
 man_example_LDADD = libvarve.la
 
 # Makes data directories for t/600-tool.t.
-check_PROGRAMS += t/mkdata
+check_PROGRAMS += t/mkdata t/wiredump
 t_mkdata_SOURCES = t/lib/mkdata.c
+t_wiredump_SOURCES = t/lib/wiredump.c
+t_wiredump_LDADD = libvrvserver.la libvrvengine.la
 
 # The same for t/700-kafka-dump.t.
 check_PROGRAMS += t/mkkafka
@@ -225,6 +227,7 @@ FUZZERS = \
 	t/fuzz/fuzz_segment \
 	t/fuzz/fuzz_wal \
 	t/fuzz/fuzz_metalog \
+	t/fuzz/fuzz_wire \
 	$(NULL)
 t_fuzz_fuzz_batch_SOURCES = t/fuzz/fuzz_batch.c t/fuzz/peak.h
 t_fuzz_fuzz_batch_LDADD = $(FUZZ_LIBS)
@@ -238,6 +241,8 @@ t_fuzz_fuzz_wal_SOURCES = t/fuzz/fuzz_wal.c t/fuzz/peak.h
 t_fuzz_fuzz_wal_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_metalog_SOURCES = t/fuzz/fuzz_metalog.c
 t_fuzz_fuzz_metalog_LDADD = $(FUZZ_LIBS)
+t_fuzz_fuzz_wire_SOURCES = t/fuzz/fuzz_wire.c
+t_fuzz_fuzz_wire_LDADD = libvrvserver.la $(FUZZ_LIBS)
 check_PROGRAMS += $(FUZZERS)
 if FUZZING
 FUZZ_LIBS = @FUZZ_ENGINE@ $(LDADD)
@@ -250,6 +255,7 @@ libreplay_a_SOURCES = t/fuzz/replay.c
 # ---- scripts: t/NNN-<what>.t, executable, TAP on stdout
 dist_check_SCRIPTS += \
 	t/000-layers.t \
+	t/710-wire.t \
 	t/001-headers.t \
 	t/002-symbols.t \
 	t/050-corpus.t \

@@ -1,0 +1,33 @@
+/* The APIs that we speak: apis.def as a table. */
+#ifndef VRV_WIRE_APIS_H
+#define VRV_WIRE_APIS_H
+
+#include <stdbool.h>
+
+#include "server/wire/schema.h"
+
+enum vrv_api_key {
+#define VRV_API(key, api, name, first, last, flexible) VRV_API_##api = (key),
+#include "server/wire/apis.def"
+};
+
+struct vrv_api {
+    int16_t key;
+    int16_t first, last;
+    int16_t flexible;          /* first flexible version */
+    const char *name;
+    const struct vrv_schema *(*req)(void), *(*resp)(void);
+};
+
+/* NULL when we don't know it. */
+const struct vrv_api *vrv_api_find(int16_t key);
+/* The i-th in order of key, NULL behind the last. */
+const struct vrv_api *vrv_api_at(size_t i);
+
+static inline bool
+vrv_api_flexible(const struct vrv_api *a, int16_t version)
+{
+    return version >= a->flexible;
+}
+
+#endif
