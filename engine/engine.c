@@ -291,6 +291,7 @@ engine_new(const struct vrv_engine_opts *o)
     eng->o = *o;
     eng->wal_id = vrv_rand_next(&r);
     vrv_lock_init(&eng->lock, VRV_LOCK_engine);
+    vrv_lock_init(&eng->room_lock, VRV_LOCK_room);
     vrv_files_init(&eng->files, o->vfs, o->open_files_max);
     vrv_slab_pool_init(&eng->pool, o->memory_bytes);
     eng->env = (struct vrv_log_env){ .clock = o->clock, .files = &eng->files,
@@ -401,6 +402,7 @@ vrv_engine_abandon(struct vrv_engine **engp)
     vrv_files_fini(&eng->files);
     vrv_file_close(&eng->lock_file);
     vrv_lock_fini(&eng->env.lock);
+    vrv_lock_fini(&eng->room_lock);
     vrv_lock_fini(&eng->lock);
     free(eng);
     *engp = NULL;
@@ -547,12 +549,11 @@ evict(struct vrv_engine *eng)
     }
 }
 
-bool
-vrv_engine_flush_step(struct vrv_engine *eng)
+static bool
+flush_some(struct vrv_engine *eng)
 {
     struct vrv_err e = { 0 };
 
-    VRV_CHECK(eng, ENGINE_MAGIC);
     if (atomic_load(&eng->status) != 0)
         return false;
     /* What a checkpoint is about to keep must not grow beyond what it has waited for. */
@@ -572,6 +573,15 @@ vrv_engine_flush_step(struct vrv_engine *eng)
     if (rc < 0)
         vrv__engine_fail(eng, &e);
     return true;
+}
+
+bool
+vrv_engine_flush_step(struct vrv_engine *eng)
+{
+    VRV_CHECK(eng, ENGINE_MAGIC);
+    bool any = flush_some(eng);
+    vrv__engine_tell_room(eng);
+    return any;
 }
 
 void

@@ -121,6 +121,10 @@ int vrv_engine_replay(struct vrv_engine *eng, const uint8_t *group, size_t n, st
 int vrv_engine_truncate(struct vrv_engine *eng, const struct vrv_log_id *id, int64_t offset,
     struct vrv_err *e) VRV_MUST_CHECK;
 
+/* An append found no room (AGAIN): post `d` when there may be some, after 20 ms at most where the
+ * flusher's steps are called as often.  Any thread; not while the engine is being closed. */
+void vrv_engine_wait_room(struct vrv_engine *eng, struct vrv_done *d);
+
 /* Steps.  True when something was done and more may be to do at once. */
 bool vrv_engine_commit_step(struct vrv_engine *eng);
 bool vrv_engine_flush_step(struct vrv_engine *eng);

@@ -135,6 +135,7 @@ libvrvengine_la_SOURCES = \
 	engine/engine.h \
 	engine/engine_int.h \
 	engine/recover.c \
+	engine/room.c \
 	engine/topics.c \
 	engine/varve.c \
 	engine/varve.h \

@@ -72,6 +72,9 @@ struct vrv_engine {
     struct dead_seg *dead;
     size_t dead_n, dead_cap;
 
+    struct vrv_lock room_lock;           /* a leaf; guards the next */
+    struct vrv_done *room_waiters;       /* in no order */
+
     _Atomic bool sync_due, syncing;      /* see vrv_engine_sync_step */
     _Atomic bool want_checkpoint;
     _Atomic bool disk_full;
@@ -99,6 +102,9 @@ void vrv__checkpoint_forget(struct checkpoint *c);
 /* One transaction, waited for. */
 int vrv__meta_commit(struct vrv_metastore *m, const struct vrv_meta_write *w, size_t n,
     struct vrv_err *e);
+
+/* There may be room for appends: post who waits for that. */
+void vrv__engine_tell_room(struct vrv_engine *eng);
 
 /* The flusher can't go on: appends are refused from now on, reads go on. */
 void vrv__engine_fail(struct vrv_engine *eng, const struct vrv_err *e);

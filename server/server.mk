@@ -3,6 +3,10 @@ noinst_LTLIBRARIES += libvrvserver.la
 libvrvserver_la_SOURCES = \
 	server/base/arena.c \
 	server/base/arena.h \
+	server/base/call.h \
+	server/base/kerrors.c \
+	server/base/kerrors.def \
+	server/base/kerrors.h \
 	server/base/out.c \
 	server/base/out.h \
 	server/base/pool.c \
@@ -58,6 +62,30 @@ libvrvserver_la_SOURCES = \
 	server/wire/wire.h \
 	server/wire/wire_int.h \
 	server/wire/write.c \
+	server/api/absent.c \
+	server/api/api_versions.c \
+	server/api/broker.c \
+	server/api/broker.h \
+	server/api/client.c \
+	server/api/client.h \
+	server/api/cluster.c \
+	server/api/delete_records.c \
+	server/api/describe.c \
+	server/api/epochs.c \
+	server/api/fetch.c \
+	server/api/fetch_int.h \
+	server/api/fetch_read.c \
+	server/api/fetch_session.c \
+	server/api/fetch_session.h \
+	server/api/find.c \
+	server/api/find.h \
+	server/api/handlers.h \
+	server/api/list_offsets.c \
+	server/api/metadata.c \
+	server/api/produce.c \
+	server/api/request.c \
+	server/api/request.h \
+	server/api/topics.c \
 	$(NULL)
 
 # ---- varve, the tool

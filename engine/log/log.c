@@ -146,6 +146,15 @@ vrv_log_expire_producers(struct vrv_log *log, int64_t before_ms)
     vrv_unlock(&log->lock);
 }
 
+int
+vrv_log_each_producer(struct vrv_log *log, vrv_producer_fn *fn, void *ctx)
+{
+    vrv_lock(&log->lock);
+    int rc = vrv_producers_each(log->producers, fn, ctx);
+    vrv_unlock(&log->lock);
+    return rc;
+}
+
 struct vrv_log_offsets
 vrv_log_offsets(struct vrv_log *log)
 {

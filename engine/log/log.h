@@ -124,6 +124,9 @@ enum { VRV_LOG_PRODUCERS_MAX = 5000, VRV_LOG_PRODUCERS_MIN = 5 };
 /* Forget producers whose newest record is older. */
 void vrv_log_expire_producers(struct vrv_log *log, int64_t before_ms);
 
+/* Those that it remembers, in order of id; fn runs under the log's lock. */
+int vrv_log_each_producer(struct vrv_log *log, vrv_producer_fn *fn, void *ctx);
+
 struct vrv_log_offsets {
     int64_t start, local_start, hw, end;
     int32_t epoch;

@@ -7,6 +7,7 @@
  */
 #include "engine/meta/catalog.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/assert.h"
@@ -217,6 +218,36 @@ give(const struct vrv_cattopic *t, struct vrv_topic_info *out)
         return VRV_E_NOTFOUND;
     vrv_cattopic_info(t, out);
     return 0;
+}
+
+bool
+vrv_catalog_find(struct vrv_catalog *c, const char *name, struct vrv_uuid *id,
+    int32_t *partitions)
+{
+    VRV_CHECK(c, VRV_CATALOG_MAGIC);
+    vrv_lock(&c->lock);
+    const struct vrv_cattopic *t = vrv_catimage_by_name(&c->img, name);
+    if (t != NULL) {
+        *id = t->id;
+        *partitions = t->partitions;
+    }
+    vrv_unlock(&c->lock);
+    return t != NULL;
+}
+
+bool
+vrv_catalog_find_id(struct vrv_catalog *c, const struct vrv_uuid *id, char *name,
+    int32_t *partitions)
+{
+    VRV_CHECK(c, VRV_CATALOG_MAGIC);
+    vrv_lock(&c->lock);
+    const struct vrv_cattopic *t = vrv_catimage_by_id(&c->img, id);
+    if (t != NULL) {
+        (void)snprintf(name, VRV_TOPIC_NAME_MAX + 1, "%s", t->name);
+        *partitions = t->partitions;
+    }
+    vrv_unlock(&c->lock);
+    return t != NULL;
 }
 
 int

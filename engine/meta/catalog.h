@@ -85,6 +85,13 @@ int vrv_catalog_by_id(struct vrv_catalog *c, const struct vrv_uuid *id, struct v
     struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_topic_info_fini(struct vrv_topic_info *t);
 
+/* The same for who asks often: only what it is called, and how many partitions it has; name has
+ * room for VRV_TOPIC_NAME_MAX + 1.  False: there is none. */
+bool vrv_catalog_find(struct vrv_catalog *c, const char *name, struct vrv_uuid *id,
+    int32_t *partitions);
+bool vrv_catalog_find_id(struct vrv_catalog *c, const struct vrv_uuid *id, char *name,
+    int32_t *partitions);
+
 /* In order of name; the info is borrowed for the call.  Not zero stops and is returned. */
 typedef int vrv_topic_fn(void *ctx, const struct vrv_topic_info *t);
 int vrv_catalog_each(struct vrv_catalog *c, vrv_topic_fn *fn, void *ctx);

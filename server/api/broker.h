@@ -1,0 +1,37 @@
+/*
+ * What all handlers share: the engine, who we are, and where we can be reached.
+ *
+ * Fixed from start to stop, but for what says otherwise.
+ */
+#ifndef VRV_API_BROKER_H
+#define VRV_API_BROKER_H
+
+#include "engine/engine.h"
+#include "server/api/fetch_session.h"
+#include "server/base/pool.h"
+
+struct vrv_endpoint {
+    const char *name; /* of the listener */
+    const char *host; /* as clients reach it */
+    int32_t port;
+};
+
+struct vrv_broker {
+    struct vrv_engine *engine;
+    struct vrv_clock *clock;
+    struct vrv_pool *pool;          /* for what must not run on a reactor */
+    const char *data_dir;
+    int32_t node_id;
+    const char *cluster_id;
+    const struct vrv_endpoint *endpoint; /* one per listener */
+    unsigned endpoint_n;
+    int32_t num_partitions;         /* of a topic whose creator doesn't say */
+    bool auto_create;
+    int32_t fetch_max_bytes;
+    struct vrv_fetch_sessions sessions;
+};
+
+/* Random. */
+int vrv_new_topic_id(struct vrv_uuid *id, struct vrv_err *e) VRV_MUST_CHECK;
+
+#endif

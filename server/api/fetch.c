@@ -1,0 +1,289 @@
+/*
+ * Fetch: records of some partitions, from where each of them is wanted.
+ *
+ *   request ─► what is wanted (of the session, or the request alone) ─► checked ─► read (fetch_read.c)
+ *   answer ◄─ per partition: offsets, records; of a session only what is new
+ */
+#include <string.h>
+
+#include "server/api/fetch_int.h"
+#include "server/api/handlers.h"
+
+struct state {
+    struct vrv__fetch f;                /* first */
+    const struct vrv_fetch_req *q;
+    struct vrv_fetch_session *session;  /* taken, or NULL */
+    bool incremental;                   /* the answer says only what is new */
+    struct vrv_fetch_want *wants;       /* without a session */
+    struct vrv_fetch_resp resp;
+};
+
+enum { BY_ID = 13, SESSIONS = 7, READ_COMMITTED = 1 };
+
+static int64_t
+now_ms(const struct vrv_request *r)
+{
+    return r->broker->clock->mono_ns(r->broker->clock) / 1000000;
+}
+
+/* ---- what is wanted ---- */
+
+static struct vrv_fetch_want
+want_of(const struct vrv_fetch_req_topic *t, const struct vrv_fetch_req_partition *p, bool by_id)
+{
+    return (struct vrv_fetch_want){ .id = by_id ? t->topic_id : (struct vrv_uuid){ { 0 } },
+        .name = by_id ? (struct vrv_str){ "", 0 } : t->topic, .partition = p->partition,
+        .leader_epoch = p->current_leader_epoch, .last_epoch = p->last_fetched_epoch,
+        .offset = p->fetch_offset, .max_bytes = p->partition_max_bytes, .hw = -1, .start = -1 };
+}
+
+static size_t
+count_partitions(const struct vrv_fetch_req *q)
+{
+    size_t n = 0;
+
+    for (int32_t i = 0; i < q->topics.n; i++)
+        n += (size_t)q->topics.v[i].partitions.n;
+    return n;
+}
+
+/* A session learns what the request changes. */
+static void
+update_session(struct state *s, bool by_id)
+{
+    const struct vrv_fetch_req *q = s->q;
+    static const struct vrv_uuid none;
+
+    for (int32_t i = 0; i < q->topics.n; i++)
+        for (int32_t k = 0; k < q->topics.v[i].partitions.n; k++) {
+            struct vrv_fetch_want w =
+                want_of(&q->topics.v[i], &q->topics.v[i].partitions.v[k], by_id);
+
+            vrv_fetch_session_want(s->session, &w);
+        }
+    for (int32_t i = 0; i < q->forgotten_topics_data.n; i++) {
+        const struct vrv_fetch_req_forgotten *t = &q->forgotten_topics_data.v[i];
+
+        for (int32_t k = 0; k < t->partitions.n; k++)
+            vrv_fetch_session_forget(s->session, by_id ? &t->topic_id : &none,
+                by_id ? (struct vrv_str){ "", 0 } : t->topic, t->partitions.v[k]);
+    }
+}
+
+static enum vrv_kerror
+find_session(struct vrv_request *r, struct state *s)
+{
+    struct vrv_fetch_sessions *all = &r->broker->sessions;
+    bool by_id = vrv_request_version(r) >= BY_ID;
+    enum vrv_kerror rc = VRV_K_NONE;
+
+    if (vrv_request_version(r) < SESSIONS)
+        return VRV_K_NONE;
+    if (s->q->session_epoch > 0) {
+        rc = vrv_fetch_session_take(all, s->q->session_id, s->q->session_epoch, by_id, &s->session);
+        s->incremental = true;
+    } else {
+        if (s->q->session_id != 0)
+            vrv_fetch_session_end(all, s->q->session_id);
+        if (s->q->session_epoch == 0 && count_partitions(s->q) > 0)
+            s->session = vrv_fetch_session_new(all, by_id, now_ms(r));
+    }
+    if (s->session != NULL) {
+        update_session(s, by_id);
+        s->resp.session_id = s->session->id;
+    }
+    return rc;
+}
+
+/* ---- partitions, checked ---- */
+
+/* Does the fetcher know the log as we do? */
+static void
+check_epochs(struct vrv__fetch_part *p)
+{
+    const struct vrv_fetch_want *w = p->want;
+    int32_t epoch = vrv_log_offsets(p->log).epoch, found;
+    int64_t end;
+
+    if (w->leader_epoch >= 0 && w->leader_epoch != epoch)
+        p->error = w->leader_epoch < epoch ? VRV_K_FENCED_LEADER_EPOCH : VRV_K_UNKNOWN_LEADER_EPOCH;
+    if (p->error != VRV_K_NONE || w->last_epoch < 0)
+        return;
+    vrv_log_epoch_end(p->log, w->last_epoch, &found, &end);
+    if (found < w->last_epoch || end < w->offset) {
+        p->diverges = true;
+        p->diverging_epoch = found;
+        p->diverging_end = end;
+    }
+}
+
+static void
+prepare_part(struct vrv_request *r, struct vrv__fetch_part *p, struct vrv_fetch_want *w)
+{
+    struct vrv_found_topic t;
+
+    p->want = w;
+    p->r = r;
+    p->hw = p->start = -1;
+    p->error = vrv_find_either(r->broker, vrv_request_version(r) >= BY_ID, w->name, &w->id, &t);
+    if (p->error == VRV_K_NONE) {
+        p->log = vrv_find_log(r->broker, &t, w->partition);
+        if (p->log == NULL)
+            p->error = VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
+    }
+    if (p->log != NULL)
+        check_epochs(p);
+    if (p->error != VRV_K_NONE)
+        vrv_log_unref(&p->log);
+}
+
+static void
+prepare_session(struct vrv_request *r, struct state *s)
+{
+    struct vrv_fetch_session *fs = s->session;
+
+    s->f.part = VRV_ROOM(r, struct vrv__fetch_part, fs->wants.n);
+    for (struct vrv_list *l = fs->order.next; l != &fs->order; l = l->next)
+        prepare_part(r, &s->f.part[s->f.n++], VRV_LIST_OF(l, struct vrv_fetch_want, link));
+}
+
+static void
+prepare_alone(struct vrv_request *r, struct state *s)
+{
+    size_t n = count_partitions(s->q);
+    bool by_id = vrv_request_version(r) >= BY_ID;
+
+    s->wants = VRV_ROOM(r, struct vrv_fetch_want, n);
+    s->f.part = VRV_ROOM(r, struct vrv__fetch_part, n);
+    for (int32_t i = 0; i < s->q->topics.n; i++)
+        for (int32_t k = 0; k < s->q->topics.v[i].partitions.n; k++) {
+            struct vrv_fetch_want *w = &s->wants[s->f.n];
+
+            *w = want_of(&s->q->topics.v[i], &s->q->topics.v[i].partitions.v[k], by_id);
+            prepare_part(r, &s->f.part[s->f.n++], w);
+        }
+}
+
+/* ---- the answer ---- */
+
+static bool
+is_new(const struct vrv__fetch_part *p)
+{
+    return p->bytes > 0 || p->error != VRV_K_NONE || p->diverges || p->hw != p->want->hw ||
+        p->start != p->want->start;
+}
+
+/* What the session has told from now on; who got something goes behind the others. */
+static void
+note_told(struct state *s, struct vrv__fetch_part *p)
+{
+    p->want->hw = p->error != VRV_K_NONE ? -1 : p->hw;
+    p->want->start = p->start;
+    if (p->bytes > 0) {
+        vrv_list_del(&p->want->link);
+        vrv_list_push(&s->session->order, &p->want->link);
+    }
+}
+
+static void
+set_partition(struct vrv_request *r, struct vrv_fetch_resp_partition *out,
+    struct vrv__fetch_part *p)
+{
+    const struct state *s = r->state;
+
+    VRV_WIRE_INIT(fetch_resp_partition, out);
+    out->partition_index = p->want->partition;
+    out->error_code = (int16_t)p->error;
+    out->high_watermark = out->last_stable_offset = p->error == VRV_K_NONE ? p->hw : -1;
+    out->log_start_offset = p->error == VRV_K_NONE ? p->start : -1;
+    if (s->q->isolation_level != READ_COMMITTED)
+        out->aborted_transactions.v = NULL;
+    if (p->diverges) {
+        out->diverging_epoch.epoch = p->diverging_epoch;
+        out->diverging_epoch.end_offset = p->diverging_end;
+    }
+    if (p->slice_n > 0)
+        out->records = (struct vrv_records){ .n = (int32_t)p->bytes, .slice = p->slice,
+            .slice_n = p->slice_n };
+}
+
+/* Partitions of one topic that follow each other share its entry. */
+static void
+add_partition(struct vrv_request *r, struct vrv_fetch_resp_partition *all, size_t at,
+    struct vrv__fetch_part *p)
+{
+    struct state *s = r->state;
+    struct vrv_fetch_resp *resp = &s->resp;
+    struct vrv_fetch_resp_topic *t =
+        resp->responses.n > 0 ? &resp->responses.v[resp->responses.n - 1] : NULL;
+
+    if (t == NULL || !vrv_uuid_eq(&t->topic_id, &p->want->id) || t->topic.n != p->want->name.n ||
+        memcmp(t->topic.p, p->want->name.p, (size_t)t->topic.n) != 0) {
+        t = &resp->responses.v[resp->responses.n++];
+        VRV_WIRE_INIT(fetch_resp_topic, t);
+        t->topic = p->want->name;
+        t->topic_id = p->want->id;
+        t->partitions.v = &all[at];
+    }
+    t->partitions.n++;
+    set_partition(r, &all[at], p);
+}
+
+static void
+answer(struct vrv_request *r)
+{
+    struct state *s = r->state;
+    struct vrv_fetch_resp_partition *all = VRV_ROOM(r, struct vrv_fetch_resp_partition, s->f.n);
+    size_t n = 0;
+
+    s->resp.responses.v = VRV_ROOM(r, struct vrv_fetch_resp_topic, s->f.n);
+    for (size_t i = 0; i < s->f.n; i++) {
+        struct vrv__fetch_part *p = &s->f.part[i];
+
+        if (!s->incremental || is_new(p))
+            add_partition(r, all, n++, p);
+        if (s->session != NULL)
+            note_told(s, p);
+    }
+    vrv_request_write(r, &s->resp);
+}
+
+static void
+found(struct vrv_request *r)
+{
+    struct state *s = r->state;
+
+    answer(r);
+    vrv__fetch_release(&s->f);
+    if (s->session != NULL)
+        vrv_fetch_session_put(&r->broker->sessions, s->session, now_ms(r));
+    vrv_request_done(r);
+}
+
+void
+vrv_api_fetch(struct vrv_request *r, const void *message)
+{
+    const struct vrv_fetch_req *q = message;
+    struct state *s = r->state = VRV_ROOM(r, struct state, 1);
+    int64_t wait_ms = q->max_wait_ms > 0 ? q->max_wait_ms : 0;
+    int32_t max_bytes = q->max_bytes < r->broker->fetch_max_bytes ? q->max_bytes
+                                                                 : r->broker->fetch_max_bytes;
+
+    s->q = q;
+    VRV_WIRE_INIT(fetch_resp, &s->resp);
+    enum vrv_kerror rc = find_session(r, s);
+    if (rc != VRV_K_NONE) {
+        s->resp.error_code = (int16_t)rc;
+        vrv_request_reply(r, &s->resp);
+        return;
+    }
+    if (s->session != NULL)
+        prepare_session(r, s);
+    else
+        prepare_alone(r, s);
+    s->f.min_bytes = q->min_bytes > 0 ? (size_t)q->min_bytes : 0;
+    s->f.max_bytes = max_bytes > 0 ? (size_t)max_bytes : 0;
+    s->f.deadline_ns = r->broker->clock->mono_ns(r->broker->clock) + wait_ms * 1000000;
+    s->f.found = found;
+    vrv__fetch_read(r);
+}

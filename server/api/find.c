@@ -1,0 +1,44 @@
+#include "server/api/find.h"
+
+#include <string.h>
+
+bool
+vrv_find_topic(struct vrv_broker *b, struct vrv_str name, struct vrv_found_topic *t)
+{
+    if (name.p == NULL || name.n > VRV_TOPIC_NAME_MAX || memchr(name.p, '\0', (size_t)name.n))
+        return false;
+    memcpy(t->name, name.p, (size_t)name.n);
+    t->name[name.n] = '\0';
+    return vrv_catalog_find(vrv_engine_catalog(b->engine), t->name, &t->id, &t->partitions);
+}
+
+bool
+vrv_find_topic_id(struct vrv_broker *b, const struct vrv_uuid *id, struct vrv_found_topic *t)
+{
+    t->id = *id;
+    return vrv_catalog_find_id(vrv_engine_catalog(b->engine), id, t->name, &t->partitions);
+}
+
+enum vrv_kerror
+vrv_find_either(struct vrv_broker *b, bool by_id, struct vrv_str name, const struct vrv_uuid *id,
+    struct vrv_found_topic *t)
+{
+    if (by_id)
+        return vrv_find_topic_id(b, id, t) ? VRV_K_NONE : VRV_K_UNKNOWN_TOPIC_ID;
+    return vrv_find_topic(b, name, t) ? VRV_K_NONE : VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+struct vrv_log *
+vrv_find_log(struct vrv_broker *b, const struct vrv_found_topic *t, int32_t partition)
+{
+    if (partition < 0 || partition >= t->partitions)
+        return NULL;
+    return vrv_engine_log_ref(b->engine, &(struct vrv_log_id){ t->id, partition });
+}
+
+bool
+vrv_topic_is_internal(const char *name)
+{
+    return strcmp(name, "__consumer_offsets") == 0 || strcmp(name, "__transaction_state") == 0 ||
+        strcmp(name, "__share_group_state") == 0;
+}

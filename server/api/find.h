@@ -1,0 +1,25 @@
+/* Topics and partitions as requests name them. */
+#ifndef VRV_API_FIND_H
+#define VRV_API_FIND_H
+
+#include "server/api/request.h"
+
+struct vrv_found_topic {
+    struct vrv_uuid id;
+    char name[VRV_TOPIC_NAME_MAX + 1];
+    int32_t partitions;
+};
+
+bool vrv_find_topic(struct vrv_broker *b, struct vrv_str name, struct vrv_found_topic *t);
+bool vrv_find_topic_id(struct vrv_broker *b, const struct vrv_uuid *id, struct vrv_found_topic *t);
+/* By name, or where the version has none by id: NONE, or what Kafka says when there is none. */
+enum vrv_kerror vrv_find_either(struct vrv_broker *b, bool by_id, struct vrv_str name,
+    const struct vrv_uuid *id, struct vrv_found_topic *t);
+/* A reference, or NULL. */
+struct vrv_log *vrv_find_log(struct vrv_broker *b, const struct vrv_found_topic *t,
+    int32_t partition);
+
+/* __consumer_offsets and such: ours to write. */
+bool vrv_topic_is_internal(const char *name);
+
+#endif

@@ -1,0 +1,251 @@
+/*
+ * Produce: batches to logs.
+ *
+ *   request ─► per partition: find the log, append ─► tickets, posted when durable ─► answer
+ *
+ * Appends are made in the order of the request, and answered all together.  Where the engine has no
+ * room the request waits, and with it what comes after it on the connection (API-2): the rest of it
+ * is appended later, in order.
+ */
+#include <inttypes.h>
+
+#include "engine/base/bytes.h"
+#include "server/api/find.h"
+#include "server/api/handlers.h"
+
+struct part {
+    struct vrv_ticket ticket;
+    struct vrv_request *r;
+    struct vrv_log *log;              /* a reference; NULL: it failed before */
+    const struct vrv_records *records;
+    struct vrv_produce_resp_partition *resp;
+};
+
+struct produce {
+    int16_t acks;
+    struct vrv_produce_resp resp;
+    struct part *part;
+    size_t n, at;                     /* the next to append */
+    size_t waiting;                   /* appended and not posted */
+    bool failed;                      /* at least one did */
+    struct vrv_done room;             /* for room to append the rest */
+};
+
+static void
+fail(struct vrv_request *r, struct vrv_produce_resp_partition *resp, enum vrv_kerror code,
+    const char *text)
+{
+    struct produce *p = r->state;
+
+    p->failed = true;
+    resp->error_code = (int16_t)code;
+    resp->base_offset = -1;
+    if (text != NULL && text[0] != '\0')
+        resp->error_message = vrv_request_str(r, text);
+}
+
+/* ---- the answer ---- */
+
+static void
+finish(struct vrv_request *r)
+{
+    struct produce *p = r->state;
+
+    for (size_t i = 0; i < p->n; i++)
+        vrv_log_unref(&p->part[i].log);
+    if (p->acks != 0)
+        vrv_request_reply(r, &p->resp);
+    else if (p->failed) /* a client that wants no answer learns of an error in no other way */
+        vrv_request_hang_up(r);
+    else
+        vrv_request_silence(r);
+}
+
+static void
+posted(struct vrv_done *d)
+{
+    struct part *part = VRV_LIST_OF(d, struct part, ticket.done);
+    struct vrv_request *r = part->r;
+    struct produce *p = r->state;
+    const struct vrv_ticket *t = &part->ticket;
+
+    if (t->status < 0) {
+        fail(r, part->resp, vrv_kerror_of(t->status), vrv_err_text(t->status));
+    } else {
+        part->resp->base_offset = t->base_offset;
+        part->resp->log_append_time_ms = t->append_ms;
+        part->resp->log_start_offset = t->start;
+    }
+    if (--p->waiting == 0 && p->at == p->n)
+        finish(r);
+}
+
+/* ---- appending ---- */
+
+/* Which record of the batch it was. */
+static void
+blame_record(struct vrv_request *r, struct vrv_produce_resp_partition *resp, int32_t index,
+    const char *text)
+{
+    struct vrv_produce_resp_record_error *re =
+        VRV_ROOM(r, struct vrv_produce_resp_record_error, 1);
+
+    re->batch_index = index;
+    re->batch_index_error_message = vrv_request_str(r, text);
+    resp->record_errors.v = re;
+    resp->record_errors.n = 1;
+}
+
+enum { ATTRS_AT = 21, PRODUCE_ZSTD = 7 };
+
+/* Clients before version 7 don't know zstd, and so wouldn't those that read it with one. */
+static bool
+is_zstd_too_early(const struct vrv_request *r, const struct vrv_records *rec)
+{
+    return vrv_request_version(r) < PRODUCE_ZSTD && rec->n >= ATTRS_AT + 2 &&
+        (vrv_get_be16(rec->p + ATTRS_AT) & 7) == VRV_CODEC_ZSTD;
+}
+
+/* 0, AGAIN, or it failed and the answer says so. */
+static int
+append_one(struct vrv_request *r, struct part *part)
+{
+    struct vrv_append a = { .log = part->log, .slab = r->slab, .leader_epoch = -1,
+        .bytes = r->slab->data + (part->records->p - r->slab->data),
+        .n = (size_t)part->records->n };
+    struct vrv_err e = { 0 };
+
+    part->ticket.done = (struct vrv_done){ .cq = r->call.cq, .run = posted };
+    a.bad_record = -1;
+    int rc = vrv_engine_may_append(r->broker->engine, &e);
+    if (rc == 0)
+        rc = vrv_log_append(&a, 1, &part->ticket, NULL, &e);
+    if (rc == 0 || rc == VRV_E_AGAIN)
+        return rc;
+    fail(r, part->resp, vrv_kerror_of(rc), e.msg);
+    if (a.bad_record >= 0)
+        blame_record(r, part->resp, a.bad_record, e.msg);
+    return rc;
+}
+
+static void append_rest(struct vrv_request *r);
+
+static void
+room_again(struct vrv_done *d)
+{
+    struct produce *p = VRV_LIST_OF(d, struct produce, room);
+    struct vrv_request *r = p->part[p->at].r;
+
+    r->client->stalled = false;
+    append_rest(r);
+}
+
+static void
+append_rest(struct vrv_request *r)
+{
+    struct produce *p = r->state;
+
+    for (; p->at < p->n; p->at++) {
+        struct part *part = &p->part[p->at];
+        int rc = part->log == NULL ? VRV_E_NOTFOUND : append_one(r, part);
+
+        if (rc == VRV_E_AGAIN) {
+            r->client->stalled = true;
+            p->room = (struct vrv_done){ .cq = r->call.cq, .run = room_again };
+            vrv_engine_wait_room(r->broker->engine, &p->room);
+            return;
+        }
+        p->waiting += rc == 0;
+    }
+    if (p->waiting == 0)
+        finish(r);
+}
+
+/* ---- the request ---- */
+
+/* What can be said of a partition before its log is asked. */
+static void
+prepare_part(struct vrv_request *r, struct part *part, const struct vrv_found_topic *t,
+    enum vrv_kerror code, const struct vrv_produce_req_partition *q)
+{
+    part->r = r;
+    part->records = &q->records;
+    part->resp->index = q->index;
+    if (code == VRV_K_NONE && vrv_topic_is_internal(t->name) &&
+        !vrv_str_is(r->header.client_id, "__admin_client"))
+        code = VRV_K_INVALID_TOPIC_EXCEPTION;
+    if (code == VRV_K_NONE && (q->records.p == NULL || q->records.n == 0))
+        fail(r, part->resp, VRV_K_INVALID_RECORD, "a produce request holds one batch per partition");
+    else if (code == VRV_K_NONE && is_zstd_too_early(r, &q->records))
+        fail(r, part->resp, VRV_K_UNSUPPORTED_COMPRESSION_TYPE,
+            "zstd needs version 7 of Produce, or later");
+    else if (code == VRV_K_NONE) {
+        part->log = vrv_find_log(r->broker, t, q->index);
+        if (part->log == NULL)
+            fail(r, part->resp, VRV_K_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+    } else {
+        fail(r, part->resp, code, NULL);
+    }
+}
+
+static void
+prepare(struct vrv_request *r, const struct vrv_produce_req *q)
+{
+    struct produce *p = r->state;
+    bool by_id = vrv_request_version(r) >= 13;
+
+    p->resp.responses.n = q->topic_data.n;
+    p->resp.responses.v = VRV_ROOM(r, struct vrv_produce_resp_topic, q->topic_data.n);
+    for (int32_t i = 0; i < q->topic_data.n; i++) {
+        const struct vrv_produce_req_topic *tq = &q->topic_data.v[i];
+        struct vrv_produce_resp_topic *tr = &p->resp.responses.v[i];
+        struct vrv_found_topic t;
+        enum vrv_kerror code = vrv_find_either(r->broker, by_id, tq->name, &tq->topic_id, &t);
+
+        VRV_WIRE_INIT(produce_resp_topic, tr);
+        tr->name = tq->name;
+        tr->topic_id = tq->topic_id;
+        tr->partition_responses.n = tq->partition_data.n;
+        tr->partition_responses.v =
+            VRV_ROOM(r, struct vrv_produce_resp_partition, tq->partition_data.n);
+        for (int32_t k = 0; k < tq->partition_data.n; k++) {
+            struct part *part = &p->part[p->n++];
+
+            part->resp = &tr->partition_responses.v[k];
+            VRV_WIRE_INIT(produce_resp_partition, part->resp);
+            prepare_part(r, part, &t, code, &tq->partition_data.v[k]);
+        }
+    }
+}
+
+/* One answer to all. */
+static void
+refuse(struct vrv_request *r, enum vrv_kerror code)
+{
+    struct produce *p = r->state;
+
+    for (size_t i = 0; i < p->n; i++) {
+        vrv_log_unref(&p->part[i].log);
+        fail(r, p->part[i].resp, code, NULL);
+    }
+}
+
+void
+vrv_api_produce(struct vrv_request *r, const void *message)
+{
+    const struct vrv_produce_req *q = message;
+    struct produce *p = r->state = VRV_ROOM(r, struct produce, 1);
+    size_t parts = 0;
+
+    VRV_WIRE_INIT(produce_resp, &p->resp);
+    p->acks = q->acks;
+    for (int32_t i = 0; i < q->topic_data.n; i++)
+        parts += (size_t)q->topic_data.v[i].partition_data.n;
+    p->part = VRV_ROOM(r, struct part, parts);
+    prepare(r, q);
+    if (q->acks < -1 || q->acks > 1)
+        refuse(r, VRV_K_INVALID_REQUIRED_ACKS);
+    else if (q->transactional_id.p != NULL)
+        refuse(r, VRV_K_INVALID_TXN_STATE);
+    append_rest(r);
+}

@@ -1,0 +1,183 @@
+#include "server/api/request.h"
+
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/bytes.h"
+#include "server/api/handlers.h"
+
+/* Each API has its handler, vrv_api_<name>: what has none can't be linked. */
+static vrv_handler *const handlers[] = {
+#define VRV_API(key, api, name, first, last, flexible) [key] = vrv_api_##api,
+#include "server/wire/apis.def"
+};
+
+/* ---- the answer ---- */
+
+void
+vrv_request_done(struct vrv_request *r)
+{
+    struct vrv_client *c = r->client;
+
+    VRV_ASSERT(c->in_service > 0);
+    c->in_service--;
+    c->exclusive = false;
+    vrv_list_del(&r->link);
+    r->cancel = NULL;
+    vrv_call_done(&r->call);
+}
+
+/* The length stands in front, and is known at the end. */
+void
+vrv_request_write(struct vrv_request *r, const void *message)
+{
+    struct vrv_out *out = &r->call.out;
+    const struct vrv_api *api = r->header.api;
+
+    (void)vrv_out_room(out, 4);
+    vrv_response_header_write(&r->header, out);
+    vrv_wire_write(api->resp(), vrv_wire_version(api, r->header.version), message, out);
+    vrv_put_be32(out->own, (uint32_t)(vrv_out_bytes(out) - 4));
+}
+
+void
+vrv_request_reply(struct vrv_request *r, const void *message)
+{
+    vrv_request_write(r, message);
+    vrv_request_done(r);
+}
+
+void
+vrv_request_silence(struct vrv_request *r)
+{
+    vrv_request_done(r);
+}
+
+void
+vrv_request_hang_up(struct vrv_request *r)
+{
+    r->call.close = true;
+    vrv_request_done(r);
+}
+
+/* ---- the handler ---- */
+
+void
+vrv_request_run(struct vrv_request *r)
+{
+    struct vrv_err e = { 0 };
+
+    if (r->header.api == NULL) {
+        vrv_api_versions_unknown(r);
+        return;
+    }
+    const struct vrv_schema *s = r->header.api->req();
+    void *message = vrv_request_room(r, s->size);
+    int64_t n = vrv_wire_read(s, vrv_wire_version(r->header.api, r->header.version), r->body,
+        r->body_n, &r->arena, message, &e);
+    if (n < 0) {
+        vrv_request_hang_up(r);
+        return;
+    }
+    handlers[r->header.key](r, message);
+}
+
+static void
+job_work(struct vrv_job *job)
+{
+    struct vrv_request *r = VRV_LIST_OF(job, struct vrv_request, job);
+
+    r->work(r);
+}
+
+static void
+job_done(struct vrv_done *d)
+{
+    struct vrv_request *r = VRV_LIST_OF(d, struct vrv_request, job.done);
+
+    r->then(r);
+}
+
+void
+vrv_request_block(struct vrv_request *r, void (*work)(struct vrv_request *r),
+    void (*then)(struct vrv_request *r))
+{
+    r->work = work;
+    r->then = then;
+    r->job = (struct vrv_job){ .done = { .cq = r->call.cq, .run = job_done }, .work = job_work };
+    vrv_pool_give(r->broker->pool, &r->job);
+}
+
+/* ---- memory ---- */
+
+void *
+vrv_request_room(struct vrv_request *r, size_t n)
+{
+    void *p = vrv_arena_take(&r->arena, n);
+
+    VRV_ASSERT(p != NULL);
+    return p;
+}
+
+struct vrv_str
+vrv_request_str(struct vrv_request *r, const char *text)
+{
+    size_t n = strlen(text);
+    char *p = vrv_request_room(r, n + 1);
+
+    memcpy(p, text, n);
+    return (struct vrv_str){ p, (int32_t)n };
+}
+
+/* ---- errors ---- */
+
+enum vrv_kerror
+vrv_kerror_of(int code)
+{
+    switch (code) {
+    case 0:
+        return VRV_K_NONE;
+    case VRV_E_IO:
+    case VRV_E_NOSPACE:
+    case VRV_E_STOPPED:
+    case VRV_E_READONLY:
+        return VRV_K_KAFKA_STORAGE_ERROR;
+    case VRV_E_CORRUPT:
+    case VRV_E_BATCH_CRC:
+        return VRV_K_CORRUPT_MESSAGE;
+    case VRV_E_RANGE:
+        return VRV_K_OFFSET_OUT_OF_RANGE;
+    case VRV_E_INVALID:
+        return VRV_K_INVALID_REQUEST;
+    case VRV_E_NOTFOUND:
+        return VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
+    case VRV_E_EXISTS:
+        return VRV_K_TOPIC_ALREADY_EXISTS;
+    case VRV_E_FENCED:
+        return VRV_K_NOT_LEADER_OR_FOLLOWER;
+    case VRV_E_EPOCH_OLD:
+        return VRV_K_FENCED_LEADER_EPOCH;
+    case VRV_E_EPOCH_NEW:
+        return VRV_K_UNKNOWN_LEADER_EPOCH;
+    case VRV_E_SEQUENCE:
+        return VRV_K_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    case VRV_E_PRODUCER:
+        return VRV_K_INVALID_PRODUCER_EPOCH;
+    case VRV_E_BATCH:
+        return VRV_K_INVALID_RECORD;
+    case VRV_E_TOO_LARGE:
+        return VRV_K_MESSAGE_TOO_LARGE;
+    case VRV_E_TIMESTAMP:
+        return VRV_K_INVALID_TIMESTAMP;
+    case VRV_E_CODEC:
+        return VRV_K_UNSUPPORTED_COMPRESSION_TYPE;
+    case VRV_E_AGAIN:
+    case VRV_E_NOMEM:
+    case VRV_E_TIMEDOUT:
+    case VRV_E_UNKNOWN:
+    case VRV_E_CONFLICT:
+        return VRV_K_REQUEST_TIMED_OUT;
+    default:
+        return VRV_K_UNKNOWN_SERVER_ERROR;
+    }
+}

@@ -1,0 +1,77 @@
+/*
+ * One request, from its frame to its answer.
+ *
+ *   vrv_client_take ─► vrv_request_run ─► its handler ─► vrv_request_reply ─► sent: vrv_request_free
+ *                                           │    ▲
+ *                                           ▼    │ completions: on the same reactor
+ *                                       engine, pool, other requests
+ *
+ * A handler may answer at once or later; it runs on the reactor that owns the connection, and so do
+ * its completions.  Memory it needs it takes from the arena, which lives until the answer was
+ * sent.
+ */
+#ifndef VRV_API_REQUEST_H
+#define VRV_API_REQUEST_H
+
+#include "server/api/client.h"
+#include "server/base/call.h"
+#include "server/base/kerrors.h"
+#include "server/wire/header.h"
+
+struct vrv_request {
+    struct vrv_call call;             /* first */
+    struct vrv_client *client;
+    struct vrv_broker *broker;
+    struct vrv_request_header header;
+    struct vrv_arena arena;
+    struct vrv_slab *slab;            /* holds the bytes, or NULL: the arena does */
+    const uint8_t *body;
+    size_t body_n;
+    struct vrv_list link;             /* of client->requests */
+    struct vrv_request *next;         /* of client->spare */
+    void (*cancel)(struct vrv_request *r); /* set while it waits: the connection is gone, be quick */
+    void *state;                      /* the handler's */
+    struct vrv_job job;               /* vrv_request_block */
+    void (*work)(struct vrv_request *r), (*then)(struct vrv_request *r);
+};
+
+/* Read it and hand it to its handler. */
+void vrv_request_run(struct vrv_request *r);
+/* The answer was sent or dropped. */
+void vrv_request_free(struct vrv_request *r);
+
+/* ---- for handlers ---- */
+
+typedef void vrv_handler(struct vrv_request *r, const void *message);
+
+/* Zeroed memory.  A handler asks for no more than in proportion to the request and to what exists,
+ * so it is always there. */
+void *vrv_request_room(struct vrv_request *r, size_t n);
+#define VRV_ROOM(r, type, n) ((type *)vrv_request_room((r), (size_t)(n) * sizeof(type)))
+/* A string that is kept until the answer is written. */
+struct vrv_str vrv_request_str(struct vrv_request *r, const char *text);
+
+/* Answer with a message of its API.  r is gone then. */
+void vrv_request_reply(struct vrv_request *r, const void *message);
+/* The same in two steps, for who has to clean up in between: what the message refers to is needed
+ * up to the first one, and r up to the second. */
+void vrv_request_write(struct vrv_request *r, const void *message);
+void vrv_request_done(struct vrv_request *r);
+/* No answer. */
+void vrv_request_silence(struct vrv_request *r);
+/* No answer, and the connection ends: the client is to find out that something went wrong. */
+void vrv_request_hang_up(struct vrv_request *r);
+/* Run work(r) where it may wait for a disk, and then(r) back here. */
+void vrv_request_block(struct vrv_request *r, void (*work)(struct vrv_request *r),
+    void (*then)(struct vrv_request *r));
+
+static inline int16_t
+vrv_request_version(const struct vrv_request *r)
+{
+    return r->header.version;
+}
+
+/* Kafka's number for an error of the engine, as most requests report it. */
+enum vrv_kerror vrv_kerror_of(int code);
+
+#endif

@@ -1,0 +1,366 @@
+/* CreateTopics, DeleteTopics, CreatePartitions: each changes the catalog, on a thread that may wait
+ * for the disk. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/api/find.h"
+#include "server/api/handlers.h"
+
+/* What became of one item of a request. */
+struct outcome {
+    enum vrv_kerror code;
+    struct vrv_str text; /* null: none */
+};
+
+static struct outcome
+refused(struct vrv_request *r, enum vrv_kerror code, const char *text)
+{
+    return (struct outcome){ code, vrv_request_str(r, text) };
+}
+
+/* Of the engine, where an argument that can't be has a code of its own. */
+static struct outcome
+outcome_of(struct vrv_request *r, int rc, const struct vrv_err *e, enum vrv_kerror invalid)
+{
+    if (rc == 0)
+        return (struct outcome){ VRV_K_NONE, { NULL, 0 } };
+    return refused(r, rc == VRV_E_INVALID ? invalid : vrv_kerror_of(rc), e->msg);
+}
+
+/* A name as C has it, in the arena; NULL when no topic could be called that. */
+static const char *
+name_of(struct vrv_request *r, struct vrv_str s, struct vrv_err *e)
+{
+    char *name = VRV_ROOM(r, char, (size_t)s.n + 1);
+
+    memcpy(name, s.p, (size_t)s.n);
+    if (strlen(name) != (size_t)s.n) {
+        (void)vrv_err_set(e, VRV_E_INVALID, "a topic's name must not hold a zero byte");
+        return NULL;
+    }
+    return vrv_topic_name_check(name, e) < 0 ? NULL : name;
+}
+
+/* ---- CreateTopics ---- */
+
+struct create {
+    const struct vrv_create_topics_req *q;
+    struct vrv_create_topics_resp resp;
+};
+
+/* Partitions 0 to n - 1, each on this broker alone. */
+static bool
+check_assignments(struct vrv_request *r, const struct vrv_create_topics_req_topic *q,
+    struct outcome *o)
+{
+    for (int32_t i = 0; i < q->assignments.n; i++) {
+        bool there = false;
+
+        for (int32_t k = 0; k < q->assignments.n; k++) {
+            const struct vrv_create_topics_req_assignment *a = &q->assignments.v[k];
+
+            if (a->broker_ids.n != 1 || a->broker_ids.v[0] != r->broker->node_id) {
+                *o = refused(r, VRV_K_INVALID_REPLICA_ASSIGNMENT,
+                    "each partition has one replica, on the one broker there is");
+                return false;
+            }
+            there |= a->partition_index == i;
+        }
+        if (!there) {
+            *o = refused(r, VRV_K_INVALID_REPLICA_ASSIGNMENT,
+                "partitions must be numbered from 0, without a gap");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* How many partitions it is to have; 0: none can be made. */
+static int32_t
+partitions_of(struct vrv_request *r, const struct vrv_create_topics_req_topic *q,
+    struct outcome *o)
+{
+    if (q->assignments.n > 0) {
+        if (q->num_partitions != -1 || q->replication_factor != -1) {
+            *o = refused(r, VRV_K_INVALID_REQUEST,
+                "with an assignment, partitions and replication factor must be -1");
+            return 0;
+        }
+        return check_assignments(r, q, o) ? q->assignments.n : 0;
+    }
+    if (q->num_partitions == 0 || q->num_partitions < -1) {
+        *o = refused(r, VRV_K_INVALID_PARTITIONS, "the number of partitions must be above 0");
+        return 0;
+    }
+    if (q->replication_factor != -1 && q->replication_factor != 1) {
+        *o = refused(r, VRV_K_INVALID_REPLICATION_FACTOR,
+            "the replication factor must be 1: there is one broker, and its store keeps copies");
+        return 0;
+    }
+    return q->num_partitions == -1 ? r->broker->num_partitions : q->num_partitions;
+}
+
+static bool
+is_named_twice(const struct vrv_create_topics_req *q, int32_t at)
+{
+    struct vrv_str name = q->topics.v[at].name;
+
+    for (int32_t i = 0; i < q->topics.n; i++)
+        if (i != at && q->topics.v[i].name.n == name.n &&
+            memcmp(q->topics.v[i].name.p, name.p, (size_t)name.n) == 0)
+            return true;
+    return false;
+}
+
+/* Kafka's metrics can't tell '.' and '_' apart, and so its topics may not differ in that alone. */
+struct alike {
+    const char *name;
+    char found[VRV_TOPIC_NAME_MAX + 1];
+};
+
+static int
+is_alike(void *ctx, const struct vrv_topic_info *t)
+{
+    struct alike *a = ctx;
+    size_t i = 0;
+
+    for (; a->name[i] != '\0' || t->name[i] != '\0'; i++) {
+        char x = a->name[i] == '.' ? '_' : a->name[i], y = t->name[i] == '.' ? '_' : t->name[i];
+
+        if (x != y)
+            return 0;
+    }
+    (void)snprintf(a->found, sizeof(a->found), "%s", t->name);
+    return strcmp(a->name, t->name) != 0;
+}
+
+static struct vrv_config_kv *
+configs_of(struct vrv_request *r, const struct vrv_create_topics_req_topic *q)
+{
+    struct vrv_config_kv *kv = VRV_ROOM(r, struct vrv_config_kv, q->configs.n);
+
+    for (int32_t i = 0; i < q->configs.n; i++) {
+        const struct vrv_create_topics_req_config *c = &q->configs.v[i];
+
+        kv[i].key = vrv_arena_copy(&r->arena, c->name.p, (size_t)c->name.n);
+        kv[i].value =
+            c->value.p != NULL ? vrv_arena_copy(&r->arena, c->value.p, (size_t)c->value.n) : NULL;
+    }
+    return kv;
+}
+
+static struct outcome
+create_one(struct vrv_request *r, int32_t at, struct vrv_create_topics_resp_topic *t)
+{
+    const struct create *c = r->state;
+    const struct vrv_create_topics_req_topic *q = &c->q->topics.v[at];
+    struct outcome o = { VRV_K_NONE, { NULL, 0 } };
+    struct vrv_found_topic found;
+    struct vrv_err e = { 0 };
+    struct alike alike = { .name = name_of(r, q->name, &e) };
+
+    if (is_named_twice(c->q, at))
+        return refused(r, VRV_K_INVALID_REQUEST, "the request names this topic twice");
+    if (alike.name == NULL)
+        return refused(r, VRV_K_INVALID_TOPIC_EXCEPTION, e.msg);
+    if (vrv_find_topic(r->broker, q->name, &found))
+        return refused(r, VRV_K_TOPIC_ALREADY_EXISTS, "there is a topic of this name");
+    if (vrv_catalog_each(vrv_engine_catalog(r->broker->engine), is_alike, &alike) != 0) {
+        (void)vrv_err_set(&e, VRV_E_INVALID, "the name differs from that of %s in '.' and '_' only",
+            alike.found);
+        return refused(r, VRV_K_INVALID_TOPIC_EXCEPTION, e.msg);
+    }
+    int32_t n = partitions_of(r, q, &o);
+    if (n == 0)
+        return o;
+    t->num_partitions = n;
+    t->replication_factor = 1;
+    if (c->q->validate_only)
+        return o;
+    int rc = vrv_new_topic_id(&t->topic_id, &e);
+    if (rc == 0)
+        rc = vrv_engine_create_topic(r->broker->engine, alike.name, n, configs_of(r, q),
+            (size_t)q->configs.n, &t->topic_id, &e);
+    return outcome_of(r, rc, &e, VRV_K_INVALID_CONFIG);
+}
+
+static void
+create_all(struct vrv_request *r)
+{
+    struct create *c = r->state;
+
+    c->resp.topics.n = c->q->topics.n;
+    c->resp.topics.v = VRV_ROOM(r, struct vrv_create_topics_resp_topic, c->q->topics.n);
+    for (int32_t i = 0; i < c->q->topics.n; i++) {
+        struct vrv_create_topics_resp_topic *t = &c->resp.topics.v[i];
+
+        VRV_WIRE_INIT(create_topics_resp_topic, t);
+        t->name = c->q->topics.v[i].name;
+        struct outcome o = create_one(r, i, t);
+        t->error_code = (int16_t)o.code;
+        t->error_message = o.text;
+        if (o.code != VRV_K_NONE) {
+            t->num_partitions = -1;
+            t->replication_factor = -1;
+            t->topic_id = (struct vrv_uuid){ { 0 } };
+        }
+    }
+}
+
+static void
+create_answer(struct vrv_request *r)
+{
+    struct create *c = r->state;
+
+    vrv_request_reply(r, &c->resp);
+}
+
+void
+vrv_api_create_topics(struct vrv_request *r, const void *message)
+{
+    struct create *c = r->state = VRV_ROOM(r, struct create, 1);
+
+    c->q = message;
+    VRV_WIRE_INIT(create_topics_resp, &c->resp);
+    vrv_request_block(r, create_all, create_answer);
+}
+
+/* ---- DeleteTopics ---- */
+
+struct delete {
+    const struct vrv_delete_topics_req *q;
+    struct vrv_delete_topics_resp resp;
+};
+
+enum { DELETE_BY_ID = 6 };
+
+static struct outcome
+delete_one(struct vrv_request *r, struct vrv_delete_topics_resp_topic *t)
+{
+    struct vrv_found_topic found;
+    struct vrv_err e = { 0 };
+    bool by_id = t->name.p == NULL;
+    enum vrv_kerror code = vrv_find_either(r->broker, by_id, t->name, &t->topic_id, &found);
+
+    if (code != VRV_K_NONE)
+        return refused(r, code, "there is no such topic");
+    if (by_id)
+        t->name = vrv_request_str(r, found.name);
+    t->topic_id = found.id;
+    if (vrv_topic_is_internal(found.name))
+        return refused(r, VRV_K_INVALID_TOPIC_EXCEPTION, "an internal topic can't be deleted");
+    int rc = vrv_engine_delete_topic(r->broker->engine, found.name, &e);
+    return outcome_of(r, rc, &e, VRV_K_INVALID_REQUEST);
+}
+
+static void
+delete_all(struct vrv_request *r)
+{
+    struct delete *d = r->state;
+    bool by_id = vrv_request_version(r) >= DELETE_BY_ID;
+
+    d->resp.responses.n = by_id ? d->q->topics.n : d->q->topic_names.n;
+    d->resp.responses.v = VRV_ROOM(r, struct vrv_delete_topics_resp_topic, d->resp.responses.n);
+    for (int32_t i = 0; i < d->resp.responses.n; i++) {
+        struct vrv_delete_topics_resp_topic *t = &d->resp.responses.v[i];
+
+        VRV_WIRE_INIT(delete_topics_resp_topic, t);
+        t->name = by_id ? d->q->topics.v[i].name : d->q->topic_names.v[i];
+        if (by_id)
+            t->topic_id = d->q->topics.v[i].topic_id;
+        struct outcome o = delete_one(r, t);
+        t->error_code = (int16_t)o.code;
+        t->error_message = o.text;
+    }
+}
+
+static void
+delete_answer(struct vrv_request *r)
+{
+    struct delete *d = r->state;
+
+    vrv_request_reply(r, &d->resp);
+}
+
+void
+vrv_api_delete_topics(struct vrv_request *r, const void *message)
+{
+    struct delete *d = r->state = VRV_ROOM(r, struct delete, 1);
+
+    d->q = message;
+    VRV_WIRE_INIT(delete_topics_resp, &d->resp);
+    vrv_request_block(r, delete_all, delete_answer);
+}
+
+/* ---- CreatePartitions ---- */
+
+struct grow {
+    const struct vrv_create_partitions_req *q;
+    struct vrv_create_partitions_resp resp;
+};
+
+static struct outcome
+grow_one(struct vrv_request *r, const struct vrv_create_partitions_req_topic *q)
+{
+    const struct grow *g = r->state;
+    struct vrv_found_topic t;
+    struct vrv_err e = { 0 };
+
+    if (!vrv_find_topic(r->broker, q->name, &t))
+        return refused(r, VRV_K_UNKNOWN_TOPIC_OR_PARTITION, "there is no such topic");
+    if (q->count <= t.partitions) {
+        (void)vrv_err_set(&e, VRV_E_INVALID,
+            "the topic has %" PRId32 " partitions, %" PRId32 " would not be more", t.partitions,
+            q->count);
+        return refused(r, VRV_K_INVALID_PARTITIONS, e.msg);
+    }
+    for (int32_t i = 0; i < q->assignments.n; i++) {
+        const struct vrv_i32s *ids = &q->assignments.v[i].broker_ids;
+
+        if (q->assignments.n != q->count - t.partitions || ids->n != 1 ||
+            ids->v[0] != r->broker->node_id)
+            return refused(r, VRV_K_INVALID_REPLICA_ASSIGNMENT,
+                "each new partition has one replica, on the one broker there is");
+    }
+    if (g->q->validate_only)
+        return (struct outcome){ VRV_K_NONE, { NULL, 0 } };
+    int rc = vrv_engine_grow_topic(r->broker->engine, t.name, q->count, &e);
+    return outcome_of(r, rc, &e, VRV_K_INVALID_PARTITIONS);
+}
+
+static void
+grow_all(struct vrv_request *r)
+{
+    struct grow *g = r->state;
+
+    g->resp.results.n = g->q->topics.n;
+    g->resp.results.v = VRV_ROOM(r, struct vrv_create_partitions_resp_result, g->q->topics.n);
+    for (int32_t i = 0; i < g->q->topics.n; i++) {
+        struct vrv_create_partitions_resp_result *t = &g->resp.results.v[i];
+        struct outcome o = grow_one(r, &g->q->topics.v[i]);
+
+        VRV_WIRE_INIT(create_partitions_resp_result, t);
+        t->name = g->q->topics.v[i].name;
+        t->error_code = (int16_t)o.code;
+        t->error_message = o.text;
+    }
+}
+
+static void
+grow_answer(struct vrv_request *r)
+{
+    struct grow *g = r->state;
+
+    vrv_request_reply(r, &g->resp);
+}
+
+void
+vrv_api_create_partitions(struct vrv_request *r, const void *message)
+{
+    struct grow *g = r->state = VRV_ROOM(r, struct grow, 1);
+
+    g->q = message;
+    VRV_WIRE_INIT(create_partitions_resp, &g->resp);
+    vrv_request_block(r, grow_all, grow_answer);
+}

@@ -1,0 +1,40 @@
+/*
+ * A request on its way through the server: between whom its bytes came from and who answers it.
+ *
+ * Embedded in what describes the request.  The network room fills it when the request is taken; the
+ * one who handles it completes `out` and says vrv_call_done, once, on the thread of the reactor
+ * that owns the connection (`cq` is how to get there).  Then it belongs to the network again, until
+ * its ops' sent().
+ */
+#ifndef VRV_SERVER_CALL_H
+#define VRV_SERVER_CALL_H
+
+#include <stdbool.h>
+
+#include "engine/os/cq.h"
+#include "server/base/out.h"
+
+struct vrv_conn;
+
+struct vrv_call {
+    /* the network's */
+    struct vrv_call *next; /* in order of arrival */
+    struct vrv_conn *conn;
+    struct vrv_cq *cq;     /* what is posted here runs on the connection's reactor */
+    void (*done)(struct vrv_call *call);
+    bool answered;
+    size_t bytes; /* of the request */
+    size_t held;  /* of memory, by the answer */
+    /* the answer, the handler's until vrv_call_done */
+    struct vrv_out out;    /* empty: none is sent */
+    bool close;            /* the connection ends behind it */
+    int64_t mute_until_ns; /* until then (monotonic) nothing more is taken from the connection */
+};
+
+static inline void
+vrv_call_done(struct vrv_call *call)
+{
+    call->done(call);
+}
+
+#endif
