@@ -292,6 +292,7 @@ engine_new(const struct vrv_engine_opts *o)
     eng->wal_id = vrv_rand_next(&r);
     vrv_lock_init(&eng->lock, VRV_LOCK_engine);
     vrv_lock_init(&eng->room_lock, VRV_LOCK_room);
+    vrv_topic_defaults_init(&eng->defaults);
     vrv_files_init(&eng->files, o->vfs, o->open_files_max);
     vrv_slab_pool_init(&eng->pool, o->memory_bytes);
     eng->env = (struct vrv_log_env){ .clock = o->clock, .files = &eng->files,

@@ -19,6 +19,8 @@ libvrvengine_la_SOURCES = \
 	engine/base/omap.c \
 	engine/base/omap.h \
 	engine/base/rand.h \
+	engine/base/setting.c \
+	engine/base/setting.h \
 	engine/base/uuid.h \
 	engine/os/clock.c \
 	engine/os/clock.h \
@@ -122,6 +124,7 @@ libvrvengine_la_SOURCES = \
 	engine/log/producers.h \
 	engine/log/topic_config.c \
 	engine/log/topic_config.h \
+	engine/log/topic_options.def \
 	engine/reader/fetch.c \
 	engine/reader/fetch.h \
 	engine/reader/read_time.c \

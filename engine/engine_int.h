@@ -58,6 +58,7 @@ struct vrv_engine {
     uint32_t session;
 
     struct vrv_lock lock;                /* rank engine */
+    struct vrv_topic_defaults defaults;  /* guarded by lock */
     struct log_table logs;               /* guarded by lock */
     struct vrv_log **retired;            /* deleted, not yet freed; guarded by lock */
     _Atomic size_t retired_n;

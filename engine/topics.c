@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/engine_int.h"
 #include "engine/log/topic_config.h"
@@ -17,13 +18,15 @@ enum { ALTER_TRIES_MAX = 64 };
 
 /* ---- the logs follow the catalog ---- */
 
-/* What a topic's own settings come to, on top of the defaults. */
+/* What a topic's own settings come to, on top of the defaults.  eng->lock is held, but at
+ * recovery. */
 static int
-config_of(const struct vrv_topic_info *t, struct vrv_log_config *c, struct vrv_err *e)
+config_of(const struct vrv_engine *eng, const struct vrv_topic_info *t, struct vrv_log_config *c,
+    struct vrv_err *e)
 {
     int rc = 0;
 
-    vrv_log_config_default(c);
+    *c = eng->defaults.config;
     for (size_t i = 0; i < t->config_n && rc == 0; i++)
         rc = vrv_topic_config_set(c, t->configs[i].key, t->configs[i].value, e);
     return rc < 0 ? vrv_err_prefix(e, rc, "topic %s", t->name) : 0;
@@ -33,7 +36,7 @@ int
 vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t, struct vrv_err *e)
 {
     struct vrv_log_config c;
-    int rc = config_of(t, &c, e);
+    int rc = config_of(eng, t, &c, e);
 
     if (rc < 0)
         return rc;
@@ -96,15 +99,11 @@ int
 vrv_engine_create_topic(struct vrv_engine *eng, const char *name, int32_t partitions,
     const struct vrv_config_kv *configs, size_t config_n, struct vrv_uuid *id, struct vrv_err *e)
 {
-    struct vrv_topic_info t = { .configs = (struct vrv_config_kv *)(uintptr_t)configs,
-        .config_n = config_n };
     struct vrv_log_config c;
     int rc = vrv_topic_name_check(name, e);
 
-    if (rc < 0)
-        return rc;
-    memcpy(t.name, name, strlen(name) + 1);
-    rc = config_of(&t, &c, e); /* before anything is kept */
+    for (size_t i = 0; i < config_n && rc == 0; i++) /* before anything is kept */
+        rc = vrv_topic_config_set(&c, configs[i].key, configs[i].value, e);
     if (rc == 0)
         rc = vrv_catalog_create(eng->catalog, id, name, partitions,
             eng->o.clock->wall_ms(eng->o.clock), configs, config_n, e);
@@ -147,19 +146,15 @@ find_key(const struct vrv_config_kv *v, size_t n, const char *key)
 static int
 check_changes(const struct vrv_config_kv *v, size_t n, struct vrv_err *e)
 {
-    struct vrv_log_config c;
     int rc = 0;
 
-    vrv_log_config_default(&c);
     if (n > VRV_CONFIGS_MAX)
         return vrv_err_set(e, VRV_E_INVALID, "%zu settings: there are not so many", n);
     for (size_t i = 0; i < n && rc == 0; i++) {
         if (find_key(v, i, v[i].key) != NULL)
             rc = vrv_err_set(e, VRV_E_INVALID, "the setting %.100s is given twice", v[i].key);
-        else if (v[i].value == NULL)
-            rc = vrv_topic_config_reset(&c, v[i].key, e);
         else
-            rc = vrv_topic_config_set(&c, v[i].key, v[i].value, e);
+            rc = vrv_topic_config_check(v[i].key, v[i].value, e);
     }
     return rc;
 }
@@ -205,7 +200,7 @@ vrv_engine_alter_topic(struct vrv_engine *eng, const char *name,
     int rc = check_changes(changes, n, e);
 
     if (rc < 0)
-        return vrv_err_prefix(e, rc, "topic %.100s", name);
+        return rc;
     rc = VRV_E_CONFLICT;
     for (int i = 0; i < ALTER_TRIES_MAX && rc == VRV_E_CONFLICT; i++)
         rc = alter(eng, name, changes, n, e);
@@ -215,19 +210,53 @@ vrv_engine_alter_topic(struct vrv_engine *eng, const char *name,
     return rc;
 }
 
+static int
+follow_one(void *ctx, const struct vrv_topic_info *t)
+{
+    int rc = follow(ctx, &t->id, NULL);
+
+    return rc == VRV_E_NOTFOUND ? 0 : rc;
+}
+
+int
+vrv_engine_set_defaults(struct vrv_engine *eng, const struct vrv_config_kv *v, size_t n,
+    struct vrv_err *e)
+{
+    struct vrv_topic_defaults d;
+    int rc = 0;
+
+    vrv_topic_defaults_init(&d);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = vrv_topic_defaults_set(&d, v[i].key, v[i].value, e);
+    if (rc < 0)
+        return rc;
+    vrv_lock(&eng->lock);
+    eng->defaults = d;
+    vrv_unlock(&eng->lock);
+    /* A topic's own settings were checked when it was made. */
+    rc = vrv_catalog_each(eng->catalog, follow_one, eng);
+    VRV_ASSERT(rc == 0);
+    vrv_journal_want_sync(eng->env.journal); /* as when a topic is altered */
+    return 0;
+}
+
 int
 vrv_engine_describe_topic(struct vrv_engine *eng, const char *name, vrv_setting_fn *fn, void *ctx,
     struct vrv_err *e)
 {
     struct vrv_topic_info t = { .config_n = 0 };
-    struct vrv_log_config c;
+    struct vrv_topic_defaults d;
     struct vrv_setting s;
     int rc = name != NULL ? vrv_catalog_by_name(eng->catalog, name, &t, e) : 0;
 
-    if (rc == 0)
-        rc = config_of(&t, &c, e);
-    for (size_t i = 0; rc == 0 && vrv_topic_config_describe(&c, i, &s); i++) {
-        s.own = find_key(t.configs, t.config_n, s.key) != NULL;
+    vrv_lock(&eng->lock);
+    d = eng->defaults;
+    vrv_unlock(&eng->lock);
+    for (size_t i = 0; rc == 0 && i < VRV_TOPIC_SETTINGS; i++) {
+        const char *key = vrv_topic_setting(i)->rule.key;
+        const struct vrv_config_kv *own = find_key(t.configs, t.config_n, key);
+
+        vrv_topic_config_describe(&d, i, own != NULL ? own->value : NULL, &s);
         rc = fn(ctx, &s);
     }
     vrv_topic_info_fini(&t);

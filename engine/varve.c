@@ -19,6 +19,10 @@
 #include "engine/varve_int.h"
 
 _Static_assert(sizeof(struct varve_error) == sizeof(struct vrv_err), "one is the other");
+_Static_assert((int)VARVE_BOOLEAN == (int)VRV_SETTING_BOOLEAN &&
+    (int)VARVE_STRING == (int)VRV_SETTING_STRING && (int)VARVE_INT == (int)VRV_SETTING_INT &&
+    (int)VARVE_LONG == (int)VRV_SETTING_LONG && (int)VARVE_DOUBLE == (int)VRV_SETTING_DOUBLE &&
+    (int)VARVE_LIST == (int)VRV_SETTING_LIST, "one is the other");
 
 struct vrv_err *
 vrv__err(struct varve_error *e)
@@ -290,7 +294,7 @@ free_rest(struct varve *v)
 }
 
 int
-vrv__open(struct varve **out, const char *dir, const struct varve_options *o,
+vrv__load(struct varve **out, const char *dir, const struct varve_options *o,
     struct vrv_cold *cold, struct varve_found *found, struct varve_error *e)
 {
     struct varve *v = VRV_NEW(struct varve);
@@ -312,13 +316,7 @@ vrv__open(struct varve **out, const char *dir, const struct varve_options *o,
     eo.cold = cold;
     if (rc == 0)
         rc = vrv_engine_open(&v->engine, &eo, &rec, vrv__err(e));
-    if (rc == 0)
-        rc = start_threads(v, vrv__err(e));
     if (rc < 0) {
-        if (v->engine != NULL) {
-            stop_threads(v);
-            vrv_engine_abandon(&v->engine);
-        }
         free_rest(v);
         return rc;
     }
@@ -328,6 +326,30 @@ vrv__open(struct varve **out, const char *dir, const struct varve_options *o,
             .cut_groups = rec.cut_groups };
     *out = v;
     return 0;
+}
+
+int
+vrv__run(struct varve **vp, struct varve_error *e)
+{
+    struct varve *v = *vp;
+    int rc = start_threads(v, vrv__err(e));
+
+    if (rc == 0)
+        return 0;
+    *vp = NULL;
+    stop_threads(v);
+    vrv_engine_abandon(&v->engine);
+    free_rest(v);
+    return rc;
+}
+
+int
+vrv__open(struct varve **out, const char *dir, const struct varve_options *o,
+    struct vrv_cold *cold, struct varve_found *found, struct varve_error *e)
+{
+    int rc = vrv__load(out, dir, o, cold, found, e);
+
+    return rc == 0 ? vrv__run(out, e) : rc;
 }
 
 int
@@ -439,12 +461,10 @@ struct describe {
 static int
 describe_one(void *ctx, const struct vrv_setting *s)
 {
-    static const enum varve_type types[] = { [VRV_SETTING_INT] = VARVE_INT,
-        [VRV_SETTING_LONG] = VARVE_LONG, [VRV_SETTING_WORD] = VARVE_WORD };
     struct describe *d = ctx;
 
     return d->fn(d->ctx, &(struct varve_setting){ .key = s->key, .value = s->value,
-        .dflt = s->dflt, .type = types[s->type], .own = s->own });
+        .dflt = s->dflt, .doc = s->doc, .type = (enum varve_type)s->type, .own = s->own });
 }
 
 int

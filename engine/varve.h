@@ -99,7 +99,7 @@ int varve_close(struct varve **v, struct varve_error *e);
 /* ---- topics ---- */
 
 struct varve_config {
-    const char *key, *value; /* Kafka's names, and varve's flush.policy and validation: varve(3) */
+    const char *key, *value; /* Kafka's names, and varve's own: varve(3) */
 };
 
 /* These are durable when they return 0.  Threads may call them at once, also for one topic: the
@@ -120,13 +120,21 @@ int varve_topic_grow(struct varve *v, const char *name, int32_t partitions, stru
 typedef int varve_topic_fn(void *ctx, const char *name, int32_t partitions);
 int varve_topic_each(struct varve *v, varve_topic_fn *fn, void *ctx);
 
-enum varve_type { VARVE_INT, VARVE_LONG, VARVE_WORD }; /* 32 bits, 64 bits, one of some words */
+enum varve_type { /* Kafka's, and its numbers */
+    VARVE_BOOLEAN = 1,
+    VARVE_STRING = 2,
+    VARVE_INT = 3,  /* 32 bits */
+    VARVE_LONG = 5, /* 64 bits */
+    VARVE_DOUBLE = 6,
+    VARVE_LIST = 7, /* with commas */
+};
 
 struct varve_setting {
     const char *key;
     const char *value;    /* in force */
     const char *dflt;     /* what it would be by default */
     enum varve_type type;
+    const char *doc;      /* what it is for */
     bool own;             /* set for this topic, be it to the default */
 };
 /* Calls fn per setting in order of key, with a setting that is borrowed for the call; not zero

@@ -59,6 +59,9 @@ t_unit_u010_base_SOURCES = t/unit/u010-base.c
 check_PROGRAMS += t/unit/u015-omap
 t_unit_u015_omap_SOURCES = t/unit/u015-omap.c
 
+check_PROGRAMS += t/unit/u016-setting
+t_unit_u016_setting_SOURCES = t/unit/u016-setting.c
+
 check_PROGRAMS += t/unit/u020-crc32c
 t_unit_u020_crc32c_SOURCES = t/unit/u020-crc32c.c
 

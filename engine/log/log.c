@@ -6,16 +6,6 @@
 #include "engine/base/mem.h"
 #include "engine/log/log_int.h"
 
-void
-vrv_log_config_default(struct vrv_log_config *c)
-{
-    *c = (struct vrv_log_config){ .policy = VRV_FLUSH_SYNC, .flush_ms = 1000,
-        .flush_messages = INT64_MAX, .segment_bytes = (uint64_t)1 << 30,
-        .segment_ms = (int64_t)7 * 24 * 3600 * 1000, .index_interval = 4096,
-        .retention_ms = (int64_t)7 * 24 * 3600 * 1000, .retention_bytes = -1,
-        .batch_max = 1048588, .ts_before_max_ms = INT64_MAX, .ts_after_max_ms = 3600000 };
-}
-
 struct vrv_log_config *
 vrv_log_config_new(const struct vrv_log_config *c)
 {

@@ -43,13 +43,13 @@ struct vrv_log_config {
     uint32_t index_interval;
     int64_t retention_ms;     /* -1: keep for ever */
     int64_t retention_bytes;  /* -1: without limit */
+    bool deletes;             /* else neither of the two counts */
     uint32_t batch_max;       /* largest batch in bytes */
     bool log_append_time;
     bool strict;              /* walk every record of every batch */
     int64_t ts_before_max_ms, ts_after_max_ms; /* INT64_MAX: no limit */
 };
 
-void vrv_log_config_default(struct vrv_log_config *c);
 struct vrv_log_config *vrv_log_config_new(const struct vrv_log_config *c);
 void vrv_log_config_unref(struct vrv_log_config *c);
 

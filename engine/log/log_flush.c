@@ -171,7 +171,9 @@ vrv__log_is_expired(const struct vrv_log *log, const struct vrv_seg *s, int64_t 
     bool known = s->flushed == s->size && s->max_ts >= 0;
     int64_t newest = known && s->max_ts < s->last_ms ? s->max_ts : s->last_ms;
 
-    return log->config->retention_ms >= 0 && now_ms - newest > log->config->retention_ms;
+    const struct vrv_log_config *c = log->config;
+
+    return c->deletes && c->retention_ms >= 0 && now_ms - newest > c->retention_ms;
 }
 
 /* Sealed segments from the front, as long as they are too old or the rest is big enough. */
@@ -190,7 +192,8 @@ vrv_log_retention_start(struct vrv_log *log, int64_t now_ms)
         if (s->state != VRV_SEG_SEALED)
             break;
         bool old = vrv__log_is_expired(log, s, now_ms);
-        bool big = c->retention_bytes >= 0 && total - s->size >= (uint64_t)c->retention_bytes;
+        bool big = c->deletes && c->retention_bytes >= 0 &&
+            total - s->size >= (uint64_t)c->retention_bytes;
         if (!old && !big)
             break;
         total -= s->size;

@@ -1,34 +1,61 @@
-/* A topic's configuration: Kafka's names and values, to what a log needs. */
+/*
+ * A topic's settings: Kafka's names and values (topic_options.def), of which a log needs some.
+ *
+ * All of Kafka's are known here, so that the library and the server agree on what a topic can be
+ * given; those that no log looks at are the server's.
+ */
 #ifndef VRV_LOG_TOPIC_CONFIG_H
 #define VRV_LOG_TOPIC_CONFIG_H
 
+#include "engine/base/setting.h"
 #include "engine/log/log.h"
 
-/* Set one; INVALID names the key and what it would take.  Keys: retention.ms, retention.bytes,
- * segment.bytes, segment.ms, segment.jitter.ms, index.interval.bytes, max.message.bytes,
- * flush.ms, flush.messages, message.timestamp.type, message.timestamp.before.max.ms,
- * message.timestamp.after.max.ms, and varve's own flush.policy (sync, interval, none) and
- * validation (header, records). */
+enum { VRV_SETTING_VALUE = 24 }; /* room for any topic setting's, with its NUL */
+
+enum {
+#define VRV_TOPIC_OPTION(key, type, dflt, check, where, doc) +1
+    VRV_TOPIC_SETTINGS = 0
+#include "engine/log/topic_options.def"
+};
+
+/* What topics have that set nothing of their own. */
+struct vrv_topic_defaults {
+    struct vrv_log_config config;
+    char text[VRV_TOPIC_SETTINGS][VRV_SETTING_VALUE];
+};
+
+/* Those of topic_options.def. */
+void vrv_topic_defaults_init(struct vrv_topic_defaults *d);
+int vrv_topic_defaults_set(struct vrv_topic_defaults *d, const char *key, const char *value,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Could it be set?  INVALID names the key and what it would take, as Kafka does.  value NULL: is
+ * there such a setting? */
+int vrv_topic_config_check(const char *key, const char *value, struct vrv_err *e) VRV_MUST_CHECK;
+/* Set one; as vrv_topic_config_check. */
 int vrv_topic_config_set(struct vrv_log_config *c, const char *key, const char *value,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* Back to its default; INVALID when there is no such setting. */
-int vrv_topic_config_reset(struct vrv_log_config *c, const char *key, struct vrv_err *e)
-    VRV_MUST_CHECK;
 
-/* Kafka's types: 32 bits, 64 bits, one of some words. */
-enum vrv_setting_type { VRV_SETTING_INT, VRV_SETTING_LONG, VRV_SETTING_WORD };
+/* What is to know about one setting, whatever its value. */
+struct vrv_topic_setting {
+    struct vrv_setting_rule rule;
+    const char *dflt, *doc;
+};
+/* The i-th of VRV_TOPIC_SETTINGS, in order of key. */
+const struct vrv_topic_setting *vrv_topic_setting(size_t i);
+const struct vrv_topic_setting *vrv_topic_setting_find(const char *key); /* or NULL */
 
-enum { VRV_SETTING_VALUE = 24 }; /* room for any, with its NUL */
-
+/* One setting of a topic. */
 struct vrv_setting {
-    const char *key;
+    const char *key, *doc;
     enum vrv_setting_type type;
     bool own;                        /* the topic's, though it may equal the default */
     char value[VRV_SETTING_VALUE];   /* in force */
     char dflt[VRV_SETTING_VALUE];
 };
 
-/* The i-th setting, in order of key, as it is in c (own: false); false: there are no more. */
-bool vrv_topic_config_describe(const struct vrv_log_config *c, size_t i, struct vrv_setting *out);
+/* The i-th setting of a topic that sets it to `own`; NULL: doesn't. */
+void vrv_topic_config_describe(const struct vrv_topic_defaults *d, size_t i, const char *own,
+    struct vrv_setting *out);
 
 #endif

@@ -162,10 +162,10 @@ read_states(struct view *v, struct tool *t, const struct trouble *tr)
 static void
 from_pieces(struct view *v, struct tool *t, const struct trouble *tr)
 {
-    struct vrv_log_config c;
+    struct vrv_topic_defaults d;
 
-    vrv_log_config_default(&c);
-    v->config = vrv_log_config_new(&c);
+    vrv_topic_defaults_init(&d);
+    v->config = vrv_log_config_new(&d.config);
     vrv_files_init(&v->files, t->vfs, 16);
     vrv_slab_pool_init(&v->pool, 1 << 20);
     v->env = (struct vrv_log_env){ .clock = vrv_clock_real(), .files = &v->files,

@@ -78,24 +78,25 @@ test_bad_configs(void)
 {
     begin();
     refused("t", 1, "retention.ms=soon", VRV_E_INVALID,
-        "topic t: retention.ms is \"soon\", expected a whole number from -1 to "
-        "9223372036854775807");
+        "Invalid value soon for configuration retention.ms: Not a number of type LONG");
     refused("t", 1, "segment.bytes=13", VRV_E_INVALID,
-        "topic t: segment.bytes is \"13\", expected a whole number from 14 to 2147483647");
+        "Invalid value 13 for configuration segment.bytes: Value must be at least 14");
     refused("t", 1, "segment.ms=0", VRV_E_INVALID,
-        "topic t: segment.ms is \"0\", expected a whole number from 1 to 9223372036854775807");
+        "Invalid value 0 for configuration segment.ms: Value must be at least 1");
     refused("t", 1, "max.message.bytes=99999999999999999999", VRV_E_INVALID,
-        "topic t: max.message.bytes is \"99999999999999999999\", expected a whole number from 0 to "
-        "2147483647");
+        "Invalid value 99999999999999999999 for configuration max.message.bytes: Not a number of "
+        "type INT");
     refused("t", 1, "flush.policy=fsync", VRV_E_INVALID,
-        "topic t: flush.policy is \"fsync\", expected sync, interval or none");
+        "Invalid value fsync for configuration flush.policy: String must be one of: sync, interval, "
+        "none");
     refused("t", 1, "message.timestamp.type=Now", VRV_E_INVALID,
-        "topic t: message.timestamp.type is \"Now\", expected CreateTime or LogAppendTime");
+        "Invalid value Now for configuration message.timestamp.type: String must be one of: "
+        "CreateTime, LogAppendTime");
     refused("t", 1, "validation=all", VRV_E_INVALID,
-        "topic t: validation is \"all\", expected header or records");
+        "Invalid value all for configuration validation: String must be one of: header, records");
     refused("t", 1, "retention.sec=1", VRV_E_INVALID,
-        "topic t: there is no topic setting \"retention.sec\"");
-    refused("t", 1, "flush.ms=", VRV_E_INVALID, "topic t: the setting flush.ms has no value");
+        "Unknown topic config name: retention.sec");
+    refused("t", 1, "flush.ms=", VRV_E_INVALID, "Null value not supported for topic configs: flush.ms");
     IS(rig_create(&rig, "t", 1, "segment.ms=1 segment.ms=2"), VRV_E_INVALID,
         "a setting given twice is refused");
     IS(rig_create(&rig, "t", 1, "retention.ms=-1 flush.messages=1 validation=records"), 0,
@@ -208,13 +209,13 @@ test_bad_alter(void)
     uint64_t before = rig_tree(&rig);
     not_altered("u", "segment.bytes=5000", VRV_E_NOTFOUND, "there is no topic u");
     not_altered("t", "segment.bytes=5000 retention.sec=1", VRV_E_INVALID,
-        "topic t: there is no topic setting \"retention.sec\"");
+        "Unknown topic config name: retention.sec");
     not_altered("t", "segment.bytes=5000 retention.sec=", VRV_E_INVALID,
-        "topic t: there is no topic setting \"retention.sec\"");
+        "Unknown topic config name: retention.sec");
     not_altered("t", "segment.bytes=5000 flush.ms=x", VRV_E_INVALID,
-        "topic t: flush.ms is \"x\", expected a whole number from 0 to 9223372036854775807");
+        "Invalid value x for configuration flush.ms: Not a number of type LONG");
     not_altered("t", "flush.ms=1 flush.ms=", VRV_E_INVALID,
-        "topic t: the setting flush.ms is given twice");
+        "the setting flush.ms is given twice");
     IS(rig_tree(&rig), before, "none of this has changed anything on the disk");
     own_settings("t", "segment.bytes=1000(1073741824) ");
     IS(rig_log(&rig, "t", 0)->config->segment_bytes, 1000, "or in the log");
@@ -276,10 +277,77 @@ test_describe(void)
         "no topic to describe");
     IS(vrv_engine_describe_topic(rig.eng, NULL, count_setting, &n, &rig.e), 0,
         "what a new one would have");
-    IS(n, 4 + 14, "fourteen settings, all by default");
+    IS(n, 4 + VRV_TOPIC_SETTINGS, "every setting there is, all by default");
     n = 0;
     IS(vrv_engine_describe_topic(rig.eng, NULL, count_setting, &n, &rig.e), 77, "who stops");
     IS(n, 3, "sees no more");
+    rig_fini(&rig);
+}
+
+/* ---- defaults ---- */
+
+static int
+set_defaults(const char *key, const char *value, const char *key2, const char *value2)
+{
+    const struct vrv_config_kv kv[] = { { (char *)(uintptr_t)key, (char *)(uintptr_t)value },
+        { (char *)(uintptr_t)key2, (char *)(uintptr_t)value2 } };
+
+    return vrv_engine_set_defaults(rig.eng, kv, key2 != NULL ? 2 : 1, &rig.e);
+}
+
+struct shown {
+    const char *key;
+    char value[VRV_SETTING_VALUE], dflt[VRV_SETTING_VALUE];
+};
+
+static int
+show_one(void *ctx, const struct vrv_setting *s)
+{
+    struct shown *w = ctx;
+
+    if (strcmp(s->key, w->key) == 0) {
+        memcpy(w->value, s->value, sizeof(w->value));
+        memcpy(w->dflt, s->dflt, sizeof(w->dflt));
+    }
+    return 0;
+}
+
+static void
+shows(const char *topic, const char *key, const char *value, const char *dflt)
+{
+    struct shown w = { .key = key };
+
+    IS(vrv_engine_describe_topic(rig.eng, topic, show_one, &w, &rig.e), 0, "described");
+    IS_STR(w.value, value, "the value of %s", key);
+    IS_STR(w.dflt, dflt, "... and the default");
+}
+
+static void
+test_defaults(void)
+{
+    begin();
+    rig_topic(&rig, "own", 1, "retention.ms=5");
+    rig_topic(&rig, "t", 2, NULL);
+    IS(set_defaults("retention.ms", "007", "compression.type", "zstd"), 0, "defaults are set");
+    IS(rig_log(&rig, "t", 1)->config->retention_ms, 7, "a topic follows them");
+    IS(rig_log(&rig, "own", 0)->config->retention_ms, 5, "but for what it has set itself");
+    rig_topic(&rig, "new", 1, NULL);
+    IS(rig_log(&rig, "new", 0)->config->retention_ms, 7, "a new one follows them, too");
+    shows("t", "retention.ms", "7", "7");
+    shows("own", "retention.ms", "5", "7");
+    shows("t", "compression.type", "zstd", "zstd");
+    shows(NULL, "compression.type", "zstd", "zstd");
+    IS(rig_alter(&rig, "own", "retention.ms="), 0, "its own is taken away");
+    IS(rig_log(&rig, "own", 0)->config->retention_ms, 7, "... and it follows");
+    IS(set_defaults("flush.policy", "none", NULL, NULL), 0, "other defaults");
+    IS(rig_log(&rig, "t", 0)->config->retention_ms, 604800000, "the ones before are forgotten,");
+    IS(rig_log(&rig, "t", 0)->config->policy, VRV_FLUSH_NONE, "the new ones hold");
+    IS(set_defaults("flush.policy", "sync", "retention.ms", "x"), VRV_E_INVALID, "a bad one");
+    IS_STR(rig.e.msg, "Invalid value x for configuration retention.ms: Not a number of type LONG",
+        "... is refused");
+    IS(set_defaults("log.retention.ms", "1", NULL, NULL), VRV_E_INVALID, "one there isn't");
+    IS_STR(rig.e.msg, "Unknown topic config name: log.retention.ms", "... too");
+    IS(rig_log(&rig, "t", 0)->config->policy, VRV_FLUSH_NONE, "and nothing is changed by that");
     rig_fini(&rig);
 }
 
@@ -517,6 +585,7 @@ main(void)
     test_bad_alter();
     test_grow();
     test_describe();
+    test_defaults();
     test_delete();
     test_delete_crash();
     test_delete_fault();

@@ -328,6 +328,29 @@ test_retention_bytes(void)
 }
 
 /* A log that gets little doesn't fill a segment. */
+/* Not told to delete, neither age nor size counts. */
+static void
+test_cleanup_policy(void)
+{
+    struct vrv_config_kv kv = { (char *)(uintptr_t)"cleanup.policy", (char *)(uintptr_t)"compact" };
+
+    begin("segment.bytes=1000 retention.ms=100000 retention.bytes=0");
+    IS(vrv_engine_alter_topic(rig.eng, "t", &kv, 1, &rig.e), 0, "cleanup.policy=compact");
+    put(4, 500);
+    seal();
+    rig_pass(&rig, 200000);
+    IS(offsets().start, 0, "all is kept, however old and large");
+    kv.value = (char *)(uintptr_t)"";
+    IS(vrv_engine_alter_topic(rig.eng, "t", &kv, 1, &rig.e), 0, "an empty cleanup.policy");
+    rig_pass(&rig, 2000);
+    IS(offsets().start, 0, "the same");
+    kv.value = (char *)(uintptr_t)"compact, delete";
+    IS(vrv_engine_alter_topic(rig.eng, "t", &kv, 1, &rig.e), 0, "both");
+    rig_pass(&rig, 2000);
+    OK(offsets().start > 0, "with delete among them records go");
+    rig_fini(&rig);
+}
+
 static void
 test_retention_open(void)
 {
@@ -441,6 +464,7 @@ main(void)
     test_retention_old();
     test_retention_clock();
     test_retention_bytes();
+    test_cleanup_policy();
     test_retention_open();
     test_own_epoch();
     test_epochs();

@@ -291,12 +291,12 @@ static void
 test_repetition(void)
 {
     const struct rig_batch b = { .value = "p", .producer = true, .producer_id = 7 };
-    struct vrv_log_config c;
+    struct vrv_topic_defaults d;
 
     begin_written("flush.policy=none");
-    vrv_log_config_default(&c);
+    vrv_topic_defaults_init(&d);
     IS(rig_put_batch(&rig, the_log(), &b), 1, "a producer's batch, lossy");
-    struct vrv_log_config *strict = vrv_log_config_new(&c);
+    struct vrv_log_config *strict = vrv_log_config_new(&d.config);
     vrv_log_set_config(the_log(), strict);
     vrv_log_config_unref(strict);
     IS(rig_put_batch(&rig, the_log(), &b), 1, "repeated when the log is no longer");
