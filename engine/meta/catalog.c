@@ -94,6 +94,8 @@ learn_locked(struct vrv_catalog *c, const struct vrv_meta_kv *kv, struct vrv_err
 
     if (strncmp(kv->key, VRV_CATKEY_PART, strlen(VRV_CATKEY_PART)) == 0)
         return learn_part(c, kv, e);
+    if (strncmp(kv->key, VRV_CATKEY_CONFIG, strlen(VRV_CATKEY_CONFIG)) == 0)
+        return vrv_catimage_put_entity(&c->img, kv, e);
     if (vrv_catkey_id(kv->key, VRV_CATKEY_TOPIC, &id)) {
         if (kv->value != NULL)
             return vrv_catimage_put(&c->img, &id, kv->value, kv->value_len, kv->mod, e);
@@ -159,7 +161,8 @@ vrv_catalog_read(struct vrv_catread *r, const char *prefix, struct vrv_err *e)
 static int
 read_all(struct vrv_catalog *c, struct vrv_err *e)
 {
-    static const char *const prefixes[] = {VRV_CATKEY_GONE, VRV_CATKEY_TOPIC, VRV_CATKEY_PART};
+    static const char *const prefixes[] = {VRV_CATKEY_GONE, VRV_CATKEY_TOPIC, VRV_CATKEY_PART,
+        VRV_CATKEY_CONFIG};
     int rc = 0;
 
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]) && rc == 0; i++) {

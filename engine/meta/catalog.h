@@ -5,6 +5,7 @@
  * "name/<topic name>" holds the uuid (so two creations of one name conflict);
  * "part/<uuid>/<partition>" holds the leader epoch.  A deleted topic stays as
  * "gone/<uuid>" until its files are gone, so that a crash in between only delays that.
+ * "config/<entity>" holds settings that are no topic's: a broker's, say.
  * "fence" rules out creations whose outcome was unknown.
  * Names are data: on disk a topic is its uuid.
  *
@@ -25,7 +26,12 @@
 struct vrv_catalog;
 struct vrv_metastore;
 
-enum { VRV_TOPIC_NAME_MAX = 249, VRV_PARTITIONS_MAX = 100000, VRV_CONFIGS_MAX = 64 };
+enum {
+    VRV_TOPIC_NAME_MAX = 249,
+    VRV_ENTITY_MAX = 247,
+    VRV_PARTITIONS_MAX = 100000,
+    VRV_CONFIGS_MAX = 128,
+};
 
 struct vrv_config_kv {
     char *key, *value;
@@ -65,6 +71,21 @@ int vrv_catalog_grow(struct vrv_catalog *c, const char *name, int32_t partitions
 /* Replace the configuration; CONFLICT when the topic changed after `mod` (0: don't care). */
 int vrv_catalog_alter(struct vrv_catalog *c, const char *name, uint64_t mod,
     const struct vrv_config_kv *configs, size_t config_n, struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Settings that are no topic's: whose they are is any text of 1 to VRV_ENTITY_MAX bytes, as
+ * "broker/1". */
+struct vrv_entity_configs {
+    uint64_t mod;            /* revision of the last change; 0: never set */
+    struct vrv_config_kv *v; /* sorted by key; one block, to be freed */
+    size_t n;
+};
+void vrv_catalog_configs(struct vrv_catalog *c, const char *entity,
+    struct vrv_entity_configs *out);
+/* Replace them all; durable when it returns 0.  CONFLICT when they were changed after `mod`;
+ * INVALID. */
+int vrv_catalog_set_configs(struct vrv_catalog *c, const char *entity, uint64_t mod,
+    const struct vrv_config_kv *v, size_t n, struct vrv_err *e) VRV_MUST_CHECK;
+
 /* Raise the leader epochs of n partitions, of any topics, by one each, durably: sorts v by topic
  * and partition and fills in the new ones.  When an outcome was unknown an epoch may be skipped;
  * none is ever given twice.  Errors: NOTFOUND, INVALID (before anything is done); some may be

@@ -15,6 +15,8 @@ enum {
     HEAD_PARTITIONS = 2,
     HEAD_CREATED = 6,
     HEAD_CONFIGS = 14,
+    ENTITY_HEAD = 4, /* of an entity's value */
+    ENTITY_CONFIGS = 2,
     CONFIG_HEAD = 6,
     CONFIG_KEY_MAX = UINT16_MAX,
     PART_DIGITS = 6, /* as VRV_PARTITIONS_MAX has */
@@ -47,6 +49,12 @@ void
 vrv_catkey_gone(char *out, const struct vrv_uuid *id)
 {
     vrv_uuid_text(id, put_text(out, VRV_CATKEY_GONE));
+}
+
+void
+vrv_catkey_config(char *out, const char *entity)
+{
+    (void)put_text(put_text(out, VRV_CATKEY_CONFIG), entity);
 }
 
 void
@@ -98,11 +106,17 @@ by_key(const void *a, const void *b)
     return strcmp(x->key, y->key);
 }
 
-/* The size of the configurations, sorted in place. */
+/* A copy in order of key, and what it takes as bytes. */
 static int
-sort_configs(struct vrv_config_kv *c, size_t n, size_t *size, struct vrv_err *e)
+sort_configs(const struct vrv_config_kv *configs, size_t n,
+    struct vrv_config_kv c[VRV_CONFIGS_MAX], size_t *size, struct vrv_err *e)
 {
     *size = 0;
+    if (n > VRV_CONFIGS_MAX)
+        return vrv_err_set(e, VRV_E_INVALID, "%zu configurations: %d are allowed", n,
+            VRV_CONFIGS_MAX);
+    if (n > 0)
+        memcpy(c, configs, n * sizeof(*c));
     if (n > 1)
         qsort(c, n, sizeof(*c), by_key);
     for (size_t i = 0; i < n; i++) {
@@ -143,12 +157,7 @@ vrv_catval_topic(const char *name, int32_t partitions, int64_t created_ms,
     size_t name_len = strlen(name), size;
 
     VRV_ASSERT(name_len <= VRV_TOPIC_NAME_MAX);
-    if (n > VRV_CONFIGS_MAX)
-        return vrv_err_set(e, VRV_E_INVALID, "%zu configurations: %d are allowed", n,
-            VRV_CONFIGS_MAX);
-    if (n > 0)
-        memcpy(sorted, configs, n * sizeof(*sorted));
-    int rc = sort_configs(sorted, n, &size, e);
+    int rc = sort_configs(configs, n, sorted, &size, e);
     if (rc < 0)
         return rc;
     *len = HEAD + name_len + size;
@@ -160,6 +169,24 @@ vrv_catval_topic(const char *name, int32_t partitions, int64_t created_ms,
     vrv_put_le16(p + HEAD_CONFIGS, (uint16_t)n);
     memcpy(p + HEAD, name, name_len);
     put_configs(p + HEAD + name_len, sorted, n);
+    return 0;
+}
+
+int
+vrv_catval_configs(const struct vrv_config_kv *configs, size_t n, uint8_t **out, size_t *len,
+    struct vrv_err *e)
+{
+    struct vrv_config_kv sorted[VRV_CONFIGS_MAX];
+    size_t size;
+    int rc = sort_configs(configs, n, sorted, &size, e);
+
+    if (rc < 0)
+        return rc;
+    *len = ENTITY_HEAD + size;
+    uint8_t *p = *out = vrv_mem_zero(*len);
+    p[0] = CATVAL_VERSION;
+    vrv_put_le16(p + ENTITY_CONFIGS, (uint16_t)n);
+    put_configs(p + ENTITY_HEAD, sorted, n);
     return 0;
 }
 
@@ -225,6 +252,43 @@ config_size(const uint8_t *p, size_t n)
     return memchr(p + CONFIG_HEAD, '\0', key + value) == NULL ? CONFIG_HEAD + key + value : 0;
 }
 
+/* Are these n bytes so many configurations? */
+static bool
+are_configs(const uint8_t *p, size_t n, size_t count)
+{
+    size_t at = 0;
+
+    if (count > VRV_CONFIGS_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = config_size(p + at, n - at);
+
+        if (size == 0)
+            return false;
+        at += size;
+    }
+    return at == n;
+}
+
+/* The array, then the texts; each has its head's place for its two NULs. */
+static struct vrv_config_kv *
+read_configs(const uint8_t *p, size_t n, size_t count)
+{
+    if (count == 0)
+        return NULL;
+    struct vrv_config_kv *v = vrv_mem_zero(count * sizeof(*v) + n);
+    char *to = (char *)(v + count);
+    for (size_t i = 0; i < count; i++) {
+        size_t key = vrv_get_le16(p), len = vrv_get_le32(p + 2);
+
+        v[i].key = memcpy(to, p + CONFIG_HEAD, key);
+        v[i].value = memcpy(to + key + 1, p + CONFIG_HEAD + key, len);
+        to += key + 1 + len + 1;
+        p += CONFIG_HEAD + key + len;
+    }
+    return v;
+}
+
 int
 vrv_cathead_parse(struct vrv_cathead *h, const char *key, const void *value, size_t n,
     struct vrv_err *e)
@@ -245,17 +309,10 @@ vrv_cathead_parse(struct vrv_cathead *h, const char *key, const void *value, siz
     memcpy(name, h->name, h->name_len);
     name[h->name_len] = '\0';
     if (strlen(name) != h->name_len || vrv_topic_name_check(name, NULL) < 0 || h->partitions < 1 ||
-        h->partitions > VRV_PARTITIONS_MAX || h->config_n > VRV_CONFIGS_MAX)
+        h->partitions > VRV_PARTITIONS_MAX)
         return bad(key, e);
     size_t at = HEAD + h->name_len;
-    for (size_t i = 0; i < h->config_n; i++) {
-        size_t size = config_size(p + at, n - at);
-
-        if (size == 0)
-            return bad(key, e);
-        at += size;
-    }
-    return at == n ? 0 : bad(key, e);
+    return are_configs(p + at, n - at, h->config_n) ? 0 : bad(key, e);
 }
 
 void
@@ -269,21 +326,30 @@ vrv_catinfo_parse(struct vrv_topic_info *t, const void *value, size_t n)
     t->config_n = vrv_get_le16(p + HEAD_CONFIGS);
     memcpy(t->name, p + HEAD, name_len);
     t->name[name_len] = '\0';
-    t->configs = NULL;
-    if (t->config_n == 0)
-        return;
-    /* the array, then the texts; each has its head's place for its two NULs */
-    t->configs = vrv_mem_zero(t->config_n * sizeof(*t->configs) + n);
-    char *to = (char *)(t->configs + t->config_n);
-    p += HEAD + name_len;
-    for (size_t i = 0; i < t->config_n; i++) {
-        size_t key = vrv_get_le16(p), len = vrv_get_le32(p + 2);
+    t->configs = read_configs(p + HEAD + name_len, n - HEAD - name_len, t->config_n);
+}
 
-        t->configs[i].key = memcpy(to, p + CONFIG_HEAD, key);
-        t->configs[i].value = memcpy(to + key + 1, p + CONFIG_HEAD + key, len);
-        to += key + 1 + len + 1;
-        p += CONFIG_HEAD + key + len;
-    }
+int
+vrv_catconfigs_check(const char *key, const void *value, size_t n, struct vrv_err *e)
+{
+    const uint8_t *p = value;
+    int rc = check_version(key, p, n, e);
+
+    if (rc < 0)
+        return rc;
+    if (n < ENTITY_HEAD ||
+        !are_configs(p + ENTITY_HEAD, n - ENTITY_HEAD, vrv_get_le16(p + ENTITY_CONFIGS)))
+        return bad(key, e);
+    return 0;
+}
+
+void
+vrv_catconfigs_parse(struct vrv_entity_configs *out, const void *value, size_t n)
+{
+    const uint8_t *p = value;
+
+    out->n = vrv_get_le16(p + ENTITY_CONFIGS);
+    out->v = read_configs(p + ENTITY_HEAD, n - ENTITY_HEAD, out->n);
 }
 
 int

@@ -7,6 +7,8 @@
  *   name/<topic name>         u8 1, uuid[16]
  *   part/<32 hex>/<6 digits>  u8 1, i32 leader epoch; there is none while the epoch is 0
  *   gone/<32 hex>             u8 1, name (for humans)
+ *   config/<entity>           u8 1, u8 0, u16 configs, then those as above; never deleted, so that
+ *                             its revision only rises
  *   fence                     u8 1; what counts is its revision
  */
 #ifndef VRV_META_CATALOG_CODEC_H
@@ -20,10 +22,11 @@
 #define VRV_CATKEY_NAME "name/"
 #define VRV_CATKEY_PART "part/"
 #define VRV_CATKEY_GONE "gone/"
+#define VRV_CATKEY_CONFIG "config/"
 #define VRV_CATKEY_FENCE "fence"
 
 enum {
-    VRV_CATKEY_MAX = 5 + VRV_TOPIC_NAME_MAX + 1, /* room for any key, with its NUL */
+    VRV_CATKEY_MAX = 7 + VRV_ENTITY_MAX + 1, /* room for any key, with its NUL */
     VRV_CATVAL_NAME = 17,
     VRV_CATVAL_PART = 5,
     VRV_CATVAL_FENCE = 1,
@@ -32,6 +35,7 @@ enum {
 void vrv_catkey_topic(char *out, const struct vrv_uuid *id);
 void vrv_catkey_name(char *out, const char *name);
 void vrv_catkey_gone(char *out, const struct vrv_uuid *id);
+void vrv_catkey_config(char *out, const char *entity);
 /* part -1: the prefix of all partitions of the topic. */
 void vrv_catkey_part(char *out, const struct vrv_uuid *id, int32_t part);
 
@@ -64,6 +68,13 @@ int vrv_cathead_parse(struct vrv_cathead *h, const char *key, const void *p, siz
 /* All of a value that vrv_cathead_parse() took; its id and mod are the caller's to fill.  The
  * configurations are one block. */
 void vrv_catinfo_parse(struct vrv_topic_info *t, const void *p, size_t n);
+
+/* As vrv_catval_topic, vrv_cathead_parse and vrv_catinfo_parse. */
+int vrv_catval_configs(const struct vrv_config_kv *configs, size_t n, uint8_t **out, size_t *len,
+    struct vrv_err *e) VRV_MUST_CHECK;
+int vrv_catconfigs_check(const char *key, const void *p, size_t n, struct vrv_err *e)
+    VRV_MUST_CHECK;
+void vrv_catconfigs_parse(struct vrv_entity_configs *out, const void *p, size_t n);
 
 int vrv_catval_part_parse(int32_t *epoch, const char *key, const void *p, size_t n,
     struct vrv_err *e) VRV_MUST_CHECK;

@@ -29,6 +29,12 @@ gone_of(const struct vrv_omap_node *n)
     return n != NULL ? VRV_OMAP_OF(n, struct gone, node) : NULL;
 }
 
+static struct vrv_catentity *
+entity_of(const struct vrv_omap_node *n)
+{
+    return n != NULL ? VRV_OMAP_OF(n, struct vrv_catentity, node) : NULL;
+}
+
 static int
 compare_id(const void *key, const struct vrv_omap_node *n)
 {
@@ -47,6 +53,12 @@ compare_gone(const void *key, const struct vrv_omap_node *n)
     return memcmp(key, &gone_of(n)->id, sizeof(struct vrv_uuid));
 }
 
+static int
+compare_entity(const void *key, const struct vrv_omap_node *n)
+{
+    return strcmp(key, entity_of(n)->name);
+}
+
 static void
 free_topic(struct vrv_cattopic *t)
 {
@@ -62,6 +74,7 @@ vrv_catimage_init(struct vrv_catimage *img)
     vrv_omap_init(&img->by_id, compare_id);
     vrv_omap_init(&img->by_name, compare_name);
     vrv_omap_init(&img->gone, compare_gone);
+    vrv_omap_init(&img->entities, compare_entity);
 }
 
 void
@@ -73,6 +86,10 @@ vrv_catimage_fini(struct vrv_catimage *img)
         free_topic(topic_by_id(n));
     while ((n = vrv_omap_pop(&img->gone)) != NULL)
         free(gone_of(n));
+    while ((n = vrv_omap_pop(&img->entities)) != NULL) {
+        free(entity_of(n)->value);
+        free(entity_of(n));
+    }
 }
 
 /* ---- what is known */
@@ -125,6 +142,12 @@ vrv_catimage_gone_after(const struct vrv_catimage *img, const struct vrv_uuid *i
         id != NULL ? vrv_omap_after(&img->gone, id) : vrv_omap_first(&img->gone));
 
     return g != NULL ? &g->id : NULL;
+}
+
+const struct vrv_catentity *
+vrv_catimage_entity(const struct vrv_catimage *img, const char *name)
+{
+    return entity_of(vrv_omap_find(&img->entities, name));
 }
 
 /* ---- the past */
@@ -283,4 +306,31 @@ vrv_catimage_drop_gone(struct vrv_catimage *img, const struct vrv_uuid *id)
 {
     free(gone_of(vrv_omap_remove(&img->gone, id)));
     past_add(img, id, true);
+}
+
+int
+vrv_catimage_put_entity(struct vrv_catimage *img, const struct vrv_meta_kv *kv, struct vrv_err *e)
+{
+    const char *name = kv->key + strlen(VRV_CATKEY_CONFIG);
+    size_t name_len = strlen(name);
+
+    if (name_len < 1 || name_len > VRV_ENTITY_MAX || kv->value == NULL)
+        return vrv_err_set(e, VRV_E_CORRUPT, "the catalog can't hold a key %.100s%s", kv->key,
+            kv->value == NULL ? " that is deleted" : "");
+    int rc = vrv_catconfigs_check(kv->key, kv->value, kv->value_len, e);
+    if (rc < 0)
+        return rc;
+    struct vrv_catentity *t = entity_of(vrv_omap_find(&img->entities, name));
+    if (t == NULL) {
+        t = VRV_NEW(struct vrv_catentity);
+        memcpy(t->name, name, name_len + 1);
+        vrv_omap_insert(&img->entities, t->name, &t->node);
+    }
+    if (t->mod >= kv->mod)
+        return 0;
+    t->value = vrv_mem_grow(t->value, kv->value_len);
+    memcpy(t->value, kv->value, kv->value_len);
+    t->value_len = (uint32_t)kv->value_len;
+    t->mod = kv->mod;
+    return 0;
 }

@@ -1,5 +1,6 @@
 /*
- * What the catalog knows, in memory: topics by id and by name, epochs, deleted topics.
+ * What the catalog knows, in memory: topics by id and by name, epochs, deleted topics, settings of
+ * other entities.
  *
  * It takes news in any order that a metastore may bring them: late, more than once, of one key in
  * order but of two keys in either.  So an older state never replaces a newer one, an epoch only
@@ -9,6 +10,7 @@
 #define VRV_META_CATALOG_IMAGE_H
 
 #include "engine/base/omap.h"
+#include "engine/contract/metastore.h"
 #include "engine/meta/catalog.h"
 
 struct vrv_cattopic {
@@ -27,11 +29,20 @@ struct vrv_cattopic {
     char *name;        /* behind it in the same block, with a NUL */
 };
 
+/* The settings of an entity, as stored. */
+struct vrv_catentity {
+    struct vrv_omap_node node;
+    uint64_t mod;
+    uint32_t value_len;
+    uint8_t *value;
+    char name[VRV_ENTITY_MAX + 1];
+};
+
 /* The last so many deletions, against news that come late. */
 enum { VRV_CATIMAGE_PAST_MAX = 1024 };
 
 struct vrv_catimage {
-    struct vrv_omap by_id, by_name, gone;
+    struct vrv_omap by_id, by_name, gone, entities;
     struct {
         struct vrv_uuid id;
         bool forgotten;
@@ -57,6 +68,9 @@ bool vrv_catimage_is_gone(const struct vrv_catimage *img, const struct vrv_uuid 
 const struct vrv_uuid *vrv_catimage_gone_after(const struct vrv_catimage *img,
     const struct vrv_uuid *id);
 
+/* NULL when it never had any. */
+const struct vrv_catentity *vrv_catimage_entity(const struct vrv_catimage *img, const char *name);
+
 /* News: a topic's value as it is since revision mod (checked: CORRUPT, VERSION), or its
  * deletion. */
 int vrv_catimage_put(struct vrv_catimage *img, const struct vrv_uuid *id, const void *value,
@@ -65,6 +79,8 @@ void vrv_catimage_drop(struct vrv_catimage *img, const struct vrv_uuid *id, uint
 void vrv_catimage_epoch(struct vrv_catimage *img, const struct vrv_uuid *id, int32_t part,
     struct vrv_catepoch epoch);
 void vrv_catimage_put_gone(struct vrv_catimage *img, const struct vrv_uuid *id);
+int vrv_catimage_put_entity(struct vrv_catimage *img, const struct vrv_meta_kv *kv,
+    struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_catimage_drop_gone(struct vrv_catimage *img, const struct vrv_uuid *id);
 
 #endif

@@ -418,6 +418,80 @@ test_names(void)
         IS(vrv_topic_name_check(bad[i], &e), VRV_E_INVALID, "bad name %zu: %s", i, e.msg);
 }
 
+/* ---- settings of other entities */
+
+static uint64_t
+configs_are(const char *entity, const char *want)
+{
+    struct vrv_entity_configs got;
+    char text[200] = "";
+    size_t n = 0;
+
+    vrv_catalog_configs(cat, entity, &got);
+    for (size_t i = 0; i < got.n; i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s=%s ", got.v[i].key, got.v[i].value);
+    IS_STR(text, want, "%s: the settings of %s", kind, entity);
+    free(got.v);
+    return got.mod;
+}
+
+static void
+test_configs(void)
+{
+    struct vrv_config_kv kv[] = { { (char *)"b", (char *)"2" }, { (char *)"a", (char *)"1" },
+        { (char *)"b", (char *)"3" } };
+    char name[VRV_ENTITY_MAX + 2];
+    struct vrv_err e = { 0 };
+
+    IS(configs_are("broker/1", ""), 0, "%s: none yet", kind);
+    IS(vrv_catalog_set_configs(cat, "broker/1", 0, kv, 2, NULL), 0, "%s: two are set", kind);
+    uint64_t mod = configs_are("broker/1", "a=1 b=2 ");
+    OK(mod > 0, "%s: they have a revision", kind);
+    IS(configs_are("broker/10", "") + configs_are("broker/", ""), 0, "%s: others have none", kind);
+    IS(vrv_catalog_set_configs(cat, "broker/1", 0, kv, 1, &e), VRV_E_CONFLICT,
+        "%s: who takes them for none is told", kind);
+    IS_STR(e.msg, "the settings of broker/1 were changed meanwhile", "... so");
+    IS(vrv_catalog_set_configs(cat, "broker/10", 0, kv + 2, 1, NULL), 0, "%s: another's", kind);
+    IS(vrv_catalog_set_configs(cat, "broker/1", mod, kv + 1, 1, NULL), 0, "%s: replaced", kind);
+    reopen();
+    OK(configs_are("broker/1", "a=1 ") > mod, "%s: a later revision", kind);
+    uint64_t last = configs_are("broker/10", "b=3 ");
+    IS(vrv_catalog_set_configs(cat, "broker/10", last, NULL, 0, NULL), 0, "%s: taken away", kind);
+    OK(configs_are("broker/10", "") > last, "%s: which is a change like others", kind);
+    IS(vrv_catalog_set_configs(cat, "broker/1", mod, kv, 3, NULL), VRV_E_INVALID,
+        "%s: one given twice", kind);
+    IS(vrv_catalog_set_configs(cat, "", 0, kv, 1, NULL), VRV_E_INVALID, "%s: nobody's", kind);
+    memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    IS(vrv_catalog_set_configs(cat, name, 0, kv, 1, NULL), VRV_E_INVALID, "%s: a long name", kind);
+    IS(vrv_catalog_set_configs(cat, name + 1, 0, kv, 1, NULL), 0, "%s: the longest", kind);
+    (void)configs_are(name + 1, "b=2 ");
+}
+
+/* Many changes, each decided by what is there: none is lost, none is done twice. */
+static void
+test_configs_model(void)
+{
+    struct vrv_entity_configs got;
+    char value[20];
+
+    for (int i = 0; i < 50; i++) {
+        struct vrv_config_kv kv = { (char *)"n", value };
+        (void)snprintf(value, sizeof(value), "%d", i);
+        vrv_catalog_configs(cat, "model", &got);
+        int seen = got.n == 1 ? atoi(got.v[0].value) : -1;
+        if (seen != i - 1)
+            IS(seen, i - 1, "%s: what was set before", kind);
+        free(got.v);
+        int rc = vrv_catalog_set_configs(cat, "model", got.mod, &kv, 1, NULL);
+        if (rc != 0)
+            IS(rc, 0, "%s: set to %d", kind, i);
+        if (i % 10 == 9)
+            reopen();
+    }
+    (void)configs_are("model", "n=49 ");
+}
+
 int
 main(void)
 {
@@ -432,6 +506,8 @@ main(void)
         test_forget_epochs();
         test_each();
         test_model(seed);
+        test_configs();
+        test_configs_model();
         end();
     }
     return tap_done();

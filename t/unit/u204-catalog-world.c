@@ -377,6 +377,41 @@ test_bad_values(void)
     free(value);
 }
 
+/* The same for settings of other entities. */
+static void
+test_bad_configs(void)
+{
+    const struct vrv_config_kv configs[] = { { (char *)"key", (char *)"value" },
+        { (char *)"l", (char *)"" } };
+    struct vrv_entity_configs got;
+    uint8_t *value = NULL;
+    size_t n = 0, taken = 0;
+
+    test_bad_value("config/x", "\2\0\0\0", 4, VRV_E_VERSION);
+    test_bad_value("config/x", "\1\0\0", 3, VRV_E_CORRUPT);
+    test_bad_value("config/x", "\1\0\1\0", 4, VRV_E_CORRUPT);
+    test_bad_value("config/x", "\1\0\0\0!", 5, VRV_E_CORRUPT);
+    test_bad_value("config/", "\1\0\0\0", 4, VRV_E_CORRUPT);
+    test_bad_value("config/x", "\1\0\0\0", 4, 0);
+    IS(vrv_catval_configs(configs, 2, &value, &n, NULL), 0, "a value");
+    for (size_t i = 0; i < 8 * n + n; i++) {
+        size_t m = i < 8 * n ? n : i - 8 * n;
+        uint8_t *copy = vrv_mem_zero(m);
+
+        memcpy(copy, value, m);
+        if (i < 8 * n)
+            copy[i / 8] ^= (uint8_t)(1u << i % 8);
+        if (vrv_catconfigs_check("k", copy, m, NULL) == 0) {
+            taken += m < n;
+            vrv_catconfigs_parse(&got, copy, m);
+            free(got.v);
+        }
+        free(copy);
+    }
+    IS(taken, 0, "no part of a value is taken for all of it");
+    free(value);
+}
+
 static void
 test_bad_news(void)
 {
@@ -533,6 +568,7 @@ main(void)
     test_late_creations();
     test_threads();
     test_bad_values();
+    test_bad_configs();
     test_bad_news();
     test_stopped();
     test_many();

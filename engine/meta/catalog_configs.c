@@ -1,0 +1,91 @@
+/*
+ * Settings of entities that are not topics.
+ *
+ * As the other changes: a transaction compares the revision that the caller decided by, and after
+ * an unknown outcome the key is read again.  The key is never deleted, so no revision comes back:
+ * one that was compared in vain can't be met later.
+ */
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/meta/catalog_call.h"
+#include "engine/meta/catalog_codec.h"
+#include "engine/meta/catalog_impl.h"
+
+void
+vrv_catalog_configs(struct vrv_catalog *c, const char *entity, struct vrv_entity_configs *out)
+{
+    VRV_CHECK(c, VRV_CATALOG_MAGIC);
+    *out = (struct vrv_entity_configs){ .mod = 0 };
+    vrv_lock(&c->lock);
+    const struct vrv_catentity *t = vrv_catimage_entity(&c->img, entity);
+    if (t != NULL) {
+        vrv_catconfigs_parse(out, t->value, t->value_len);
+        out->mod = t->mod;
+    }
+    vrv_unlock(&c->lock);
+}
+
+static int
+send_configs(struct vrv_catalog *c, const struct vrv_meta_kv *kv, struct vrv_err *e)
+{
+    const struct vrv_meta_compare compare = { kv->key, kv->mod };
+    const struct vrv_meta_write write = { kv->key, kv->value, kv->value_len };
+    struct vrv_meta_kv news = *kv;
+    int rc = vrv_catcall_txn(c->m, &(struct vrv_meta_txn){ &compare, 1, &write, 1 }, &news.mod, e);
+
+    return rc == 0 ? vrv_catalog_learn(c, &news, e) : rc;
+}
+
+/* kv->mod: decided by. */
+static int
+set_configs(struct vrv_catalog *c, const char *entity, const struct vrv_meta_kv *kv,
+    struct vrv_err *e)
+{
+    struct vrv_catread r = { .c = c };
+    int rc = VRV_E_UNKNOWN;
+
+    for (int i = 0; i < VRV_CATALOG_TRIES_MAX && rc == VRV_E_UNKNOWN; i++) {
+        rc = send_configs(c, kv, e);
+        if (rc != VRV_E_UNKNOWN && rc != VRV_E_CONFLICT)
+            return rc;
+        int again = vrv_catalog_read(&r, kv->key, e);
+        if (again < 0)
+            return again;
+        const struct vrv_catentity *t = vrv_catimage_entity(&c->img, entity);
+        if (t == NULL || t->mod == kv->mod)
+            continue; /* it was not done, and may be yet: once, whoever sends it */
+        if (i > 0 || rc == VRV_E_UNKNOWN) /* ours, or as good */
+            if (t->value_len == kv->value_len && memcmp(t->value, kv->value, kv->value_len) == 0)
+                return 0;
+        rc = VRV_E_CONFLICT;
+    }
+    if (rc == VRV_E_CONFLICT)
+        return vrv_err_set(e, rc, "the settings of %.200s were changed meanwhile", entity);
+    return rc;
+}
+
+int
+vrv_catalog_set_configs(struct vrv_catalog *c, const char *entity, uint64_t mod,
+    const struct vrv_config_kv *v, size_t n, struct vrv_err *e)
+{
+    size_t entity_n = strnlen(entity, VRV_ENTITY_MAX + 1), len = 0;
+    char key[VRV_CATKEY_MAX];
+    uint8_t *value = NULL;
+
+    if (entity_n < 1 || entity_n > VRV_ENTITY_MAX)
+        return vrv_err_set(e, VRV_E_INVALID, "settings of \"%.40s\": 1 to %d bytes are allowed",
+            entity, VRV_ENTITY_MAX);
+    vrv_catkey_config(key, entity);
+    int rc = vrv_catval_configs(v, n, &value, &len, e);
+    if (rc < 0)
+        return rc;
+    rc = vrv_catalog_begin(c, e);
+    if (rc == 0) {
+        rc = set_configs(c, entity, &(struct vrv_meta_kv){ key, value, len, mod }, e);
+        vrv_catalog_end(c);
+    }
+    free(value);
+    return rc;
+}
