@@ -86,6 +86,21 @@ libvrvserver_la_SOURCES = \
 	server/api/request.c \
 	server/api/request.h \
 	server/api/topics.c \
+	server/group/calls.c \
+	server/group/calls.h \
+	server/group/group.h \
+	server/group/group_calls.c \
+	server/group/group_int.h \
+	server/group/group_join.c \
+	server/group/group_log.c \
+	server/group/group_log.h \
+	server/group/group_state.c \
+	server/group/member.c \
+	server/group/member.h \
+	server/group/offsets.c \
+	server/group/offsets.h \
+	server/group/rebalance.c \
+	server/group/span.h \
 	$(NULL)
 
 # ---- varve, the tool

@@ -200,6 +200,16 @@ t_unit_u511_failpoint_SOURCES = t/unit/u511-failpoint.c
 check_PROGRAMS += t/unit/u520-threads
 t_unit_u520_threads_SOURCES = t/unit/u520-threads.c
 
+# ---- the server's rooms
+SERVER_LIBS = libtap.a libvrvserver.la libvrvengine.la
+check_PROGRAMS += t/unit/u730-grouplog
+t_unit_u730_grouplog_SOURCES = t/unit/u730-grouplog.c
+t_unit_u730_grouplog_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u731-group
+t_unit_u731_group_SOURCES = t/unit/u731-group.c
+t_unit_u731_group_LDADD = $(SERVER_LIBS)
+
 # The main job, for quickstart.sh, and the program that varve(3) shows.
 noinst_PROGRAMS += t/demo man/example
 t_demo_SOURCES = t/demo.c
