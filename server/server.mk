@@ -7,6 +7,9 @@ libvrvserver_la_SOURCES = \
 	server/base/kerrors.c \
 	server/base/kerrors.def \
 	server/base/kerrors.h \
+	server/base/diag.c \
+	server/base/diag.h \
+	server/base/events.def \
 	server/base/out.c \
 	server/base/out.h \
 	server/base/pool.c \
@@ -101,6 +104,10 @@ libvrvserver_la_SOURCES = \
 	server/group/offsets.h \
 	server/group/rebalance.c \
 	server/group/span.h \
+	server/net/counters.def \
+	server/net/net.h \
+	server/net/rx.c \
+	server/net/rx.h \
 	$(NULL)
 
 # ---- varve, the tool

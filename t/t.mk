@@ -210,6 +210,10 @@ check_PROGRAMS += t/unit/u731-group
 t_unit_u731_group_SOURCES = t/unit/u731-group.c
 t_unit_u731_group_LDADD = $(SERVER_LIBS)
 
+check_PROGRAMS += t/unit/u711-rx
+t_unit_u711_rx_SOURCES = t/unit/u711-rx.c
+t_unit_u711_rx_LDADD = $(SERVER_LIBS)
+
 # The main job, for quickstart.sh, and the program that varve(3) shows.
 noinst_PROGRAMS += t/demo man/example
 t_demo_SOURCES = t/demo.c
