@@ -104,8 +104,13 @@ libvrvserver_la_SOURCES = \
 	server/group/offsets.h \
 	server/group/rebalance.c \
 	server/group/span.h \
+	server/net/conn.c \
+	server/net/conn_send.c \
 	server/net/counters.def \
 	server/net/net.h \
+	server/net/net_int.h \
+	server/net/opts.c \
+	server/net/reactor.c \
 	server/net/rx.c \
 	server/net/rx.h \
 	$(NULL)

@@ -24,6 +24,8 @@ libtap_a_SOURCES = \
 	t/lib/jrig.h \
 	t/lib/metatest.c \
 	t/lib/metatest.h \
+	t/lib/netsim.c \
+	t/lib/netsim.h \
 	t/lib/offload.c \
 	t/lib/offload.h \
 	t/lib/onelog.c \
@@ -213,6 +215,10 @@ t_unit_u731_group_LDADD = $(SERVER_LIBS)
 check_PROGRAMS += t/unit/u711-rx
 t_unit_u711_rx_SOURCES = t/unit/u711-rx.c
 t_unit_u711_rx_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u712-conn
+t_unit_u712_conn_SOURCES = t/unit/u712-conn.c
+t_unit_u712_conn_LDADD = $(SERVER_LIBS)
 
 # The main job, for quickstart.sh, and the program that varve(3) shows.
 noinst_PROGRAMS += t/demo man/example

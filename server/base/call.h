@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "engine/base/list.h"
 #include "engine/os/cq.h"
 #include "server/base/out.h"
 
@@ -18,7 +19,7 @@ struct vrv_conn;
 
 struct vrv_call {
     /* the network's */
-    struct vrv_call *next; /* in order of arrival */
+    struct vrv_list link;  /* of the connection's calls, in order of arrival */
     struct vrv_conn *conn;
     struct vrv_cq *cq;     /* what is posted here runs on the connection's reactor */
     void (*done)(struct vrv_call *call);

@@ -1,0 +1,467 @@
+/* A connection, without sockets and threads: what is taken when, what is answered in which order,
+ * what is held back, when it ends.  The letters are told in t/lib/netsim.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/bytes.h"
+#include "engine/base/rand.h"
+#include "server/base/diag.h"
+#include "t/lib/netsim.h"
+#include "t/lib/tap.h"
+
+enum { KIB = 1024, MIB = 1024 * 1024 };
+
+static struct netsim n;
+static struct vrv_net_opts opts;
+static char told[2 * VRV_DIAG_LINE];
+
+static void
+sink(void *ctx, const char *line, size_t len)
+{
+    (void)ctx;
+    memcpy(told, line, len);
+    told[len] = '\0';
+}
+
+static void
+begin(void)
+{
+    netsim_init(&n, &opts, 64 * MIB);
+    vrv_net_opts_default(&opts);
+    told[0] = '\0';
+}
+
+static uint64_t
+count(const _Atomic uint64_t *c)
+{
+    return atomic_load(c);
+}
+
+/* ---- order ---- */
+
+static void
+frames(struct simconn *s, const char *letters)
+{
+    for (; *letters != '\0'; letters++)
+        netsim_frame(s, *letters, 10);
+    netsim_run(&n);
+}
+
+static void
+test_order(void)
+{
+    begin();
+    struct simconn *s = netsim_open(&n, 0);
+    frames(s, "e");
+    IS_STR(netsim_got(s), "e", "a request is answered");
+    frames(s, "pepe");
+    IS_STR(netsim_got(s), "e", "answers wait for the one before them");
+    OK(netsim_answer(s, 1), "the second of two is done first");
+    netsim_run(&n);
+    IS_STR(netsim_got(s), "e", "... and waits");
+    int writes = s->writes;
+    OK(netsim_answer(s, 0), "then the first");
+    netsim_run(&n);
+    IS_STR(netsim_got(s), "epepe", "all leave in order");
+    IS(s->writes, writes + 1, "... in one write");
+    frames(s, "nene");
+    IS_STR(netsim_got(s), "epepeee", "who wants no answer gets none");
+    IS(n.calls, 0, "and all calls were given back");
+    netsim_fini(&n);
+}
+
+static void
+test_later(void)
+{
+    begin();
+    struct simconn *s = netsim_open(&n, 0);
+    frames(s, "pple");
+    IS(s->frames, 2, "a frame that must wait holds up those behind it");
+    netsim_answer(s, 1);
+    netsim_run(&n);
+    IS(s->frames, 2, "... until all before it");
+    IS(s->later, 1, "... and isn't offered meanwhile");
+    netsim_answer(s, 0);
+    netsim_run(&n);
+    IS_STR(netsim_got(s), "pple", "... are done");
+    frames(s, "le");
+    IS_STR(netsim_got(s), "ppl"
+                          "ele", "where nothing is under way it needn't wait");
+    netsim_frame(s, 'p', 10);
+    netsim_frame(s, 'l', 100 * KIB);
+    frames(s, "ee");
+    IS(s->frames, 7, "a large one waits where it is");
+    netsim_answer(s, 0);
+    netsim_run(&n);
+    IS_STR(netsim_got(s), "pplelepl"
+                          "ee", "... and is taken from there");
+    IS(s->copied, 2, "small ones wait outside of slabs, which others need");
+    netsim_fini(&n);
+}
+
+static void
+test_many(void)
+{
+    begin();
+    struct simconn *s = netsim_open(&n, 0);
+    struct vrv_rand rand = { 7 };
+
+    for (int i = 0; i < 10000; i++)
+        netsim_frame(s, i % 3 == 0 ? 'p' : 'e', 1);
+    for (int i = 0; i < 100000 && s->out_n < 50000; i++) {
+        netsim_run(&n);
+        (void)netsim_answer(s, (int)vrv_rand_below(&rand, 20));
+        s->cut = 1 + vrv_rand_below(&rand, 999);
+    }
+    netsim_run(&n);
+    int wrong = 0;
+    for (size_t i = 0; i < s->out_n / 5; i++)
+        wrong += s->out[5 * i + 4] != (i % 3 == 0 ? 'p' : 'e');
+    OK(s->out_n == 50000 && wrong == 0, "10,000 tiny requests in a row, answered in any order");
+    OK(count(&n.r.counters.full_requests) > 0, "... not all of them are taken at once");
+    netsim_fini(&n);
+}
+
+/* ---- ends ---- */
+
+static void
+test_bad_frames(void)
+{
+    static const int32_t bad[] = { 0, -1, INT32_MIN, 101 * MIB };
+    begin();
+    for (int i = 0; i < 4; i++) {
+        struct simconn *s = netsim_open(&n, i);
+        uint8_t b[4];
+
+        vrv_put_be32(b, (uint32_t)bad[i]);
+        netsim_frame(s, 'p', 10);
+        netsim_bytes(s, b, 4);
+        netsim_frame(s, 'e', 10);
+        netsim_run(&n);
+        OK(s->c.fd >= 0, "a length of %d: what came before is still answered", bad[i]);
+        netsim_answer(s, 0);
+        netsim_run(&n);
+        OK(s->gone && s->frames == 1, "... then the connection is closed");
+        IS_STR(netsim_got(s), "p", "... and nothing behind it was taken");
+    }
+    IS(count(&n.r.counters.bad_frames), 4, "that is counted");
+    OK(strstr(told, "net.closed") != NULL && strstr(told, "more than 33554432") != NULL,
+        "and told: %s", told);
+    netsim_fini(&n);
+}
+
+static void
+test_rejected(void)
+{
+    begin();
+    struct simconn *s = netsim_open(&n, 0);
+    frames(s, "exe");
+    IS_STR(netsim_got(s), "e", "a frame that can't be handled");
+    OK(s->gone && s->freed == 1, "... closes the connection");
+    OK(strstr(told, "reason=\"an x\"") != NULL, "... for the reason that the handler gave");
+    s = netsim_open(&n, 1);
+    frames(s, "pce");
+    OK(!s->gone && s->frames == 2, "a call asks for the end");
+    netsim_answer(s, 0);
+    netsim_run(&n);
+    IS_STR(netsim_got(s), "pc", "... which comes behind its answer");
+    OK(s->gone, "... and then");
+    n.refuse = true;
+    s = netsim_open(&n, 2);
+    OK(s->gone && s->closed == 0, "a connection that the handler refuses");
+    IS(count(&n.r.counters.refused_handler), 1, "... is counted");
+    netsim_fini(&n);
+}
+
+static void
+test_peer_ends(void)
+{
+    begin();
+    struct simconn *s = netsim_open(&n, 0);
+    frames(s, "pe");
+    s->ended = true;
+    netsim_run(&n);
+    OK(!s->gone, "the peer sends no more, but still gets its answers");
+    netsim_answer(s, 0);
+    netsim_run(&n);
+    OK(s->gone, "then the connection ends");
+    IS_STR(netsim_got(s), "pe", "... with all answers sent");
+
+    s = netsim_open(&n, 1);
+    frames(s, "pp");
+    s->error = ECONNRESET;
+    netsim_run(&n);
+    OK(s->c.fd < 0 && s->closed == 1, "the socket breaks: the handler is told at once");
+    OK(!s->gone && s->freed == 0, "... but its calls are still under way");
+    netsim_answer(s, 1);
+    OK(!s->gone, "... one is done");
+    netsim_answer(s, 0);
+    OK(s->gone && s->freed == 1, "... all are, and it is freed");
+
+    s = netsim_open(&n, 2);
+    netsim_bytes(s, "\0\0\0\5ab", 6);
+    s->ended = true;
+    netsim_run(&n);
+    OK(s->gone && count(&n.r.counters.cut_frames) == 1, "an end within a frame is counted");
+    netsim_fini(&n);
+}
+
+/* ---- what is held back ---- */
+
+static void
+test_slow_reader(void)
+{
+    opts.conn_unsent_bytes = 20 * KIB;
+    begin();
+    struct simconn *s = netsim_open(&n, 0), *t = netsim_open(&n, 1);
+    s->window = 0;
+    s->cut = 1000;
+    for (int i = 0; i < 100; i++)
+        netsim_frame(s, 'e', KIB);
+    netsim_run(&n);
+    OK(s->frames >= 20 && s->frames < 23, "a peer that takes no answers isn't read any further");
+    IS(count(&n.r.counters.full_unsent), 1, "... which is counted");
+    frames(t, "e");
+    IS_STR(netsim_got(t), "e", "others don't notice");
+    for (int i = 0; i < 1000 && s->frames < 100; i++) {
+        s->window = 700;
+        netsim_run(&n);
+        OK(s->c.unsent <= 23 * KIB, "never more than that is held") || (i = 1000);
+    }
+    s->window = MIB;
+    netsim_run(&n);
+    IS(s->out_n, 100 * (KIB + 4), "it gets all when it reads");
+    netsim_fini(&n);
+}
+
+static void
+test_unsent_total(void)
+{
+    opts.unsent_bytes_max = 20 * KIB;
+    begin();
+    struct simconn *s = netsim_open(&n, 0), *t = netsim_open(&n, 1);
+    s->window = 0;
+    netsim_frame(s, 'e', 30 * KIB);
+    netsim_run(&n);
+    frames(s, "e");
+    IS(s->frames, 1, "with too many answers unsent in total, who has some is not read");
+    frames(t, "eee");
+    IS_STR(netsim_got(t), "eee", "... others are");
+    s->window = MIB;
+    netsim_run(&n);
+    IS_STR(netsim_got(s), "ee", "... until it has none");
+    netsim_fini(&n);
+}
+
+static void
+test_portions(void)
+{
+    opts.send_portion = 1000;
+    begin();
+    struct simconn *s = netsim_open(&n, 0), *t = netsim_open(&n, 1);
+
+    netsim_frame(s, 'e', 10000);
+    netsim_frame(t, 'e', 100);
+    for (int i = 0; i < 2; i++)
+        vrv__conn_in(&n.conn[i]->c);
+    (void)vrv__reactor_turn(&n.r);
+    OK(s->out_n == 1000 && t->out_n == 104, "a long answer goes in portions, others in between");
+    netsim_run(&n);
+    IS(s->out_n, 10004, "... to its end");
+    netsim_fini(&n);
+}
+
+static void
+test_request_bytes(void)
+{
+    opts.conn_request_bytes = 10 * KIB;
+    begin();
+    struct simconn *s = netsim_open(&n, 0);
+    for (int i = 0; i < 50; i++)
+        netsim_frame(s, 'p', KIB);
+    netsim_frame(s, 'e', 100);
+    netsim_run(&n);
+    IS(s->frames, 10, "so many bytes of requests are in service, no more are taken");
+    for (int i = 0; i < 40; i++) {
+        netsim_answer(s, 0);
+        netsim_run(&n);
+    }
+    IS(s->frames, 50, "... than are answered");
+    OK(s->in_pos == s->in_n, "a connection that isn't held back is read");
+    while (netsim_answer(s, 0))
+        ;
+    netsim_run(&n);
+    IS(s->frames, 51, "all of them in the end");
+    netsim_fini(&n);
+}
+
+static void
+test_muted(void)
+{
+    begin();
+    struct simconn *s = netsim_open(&n, 0);
+    frames(s, "eme");
+    IS_STR(netsim_got(s), "em", "a muted connection has its answer, and nothing more is taken");
+    netsim_frame(s, 'e', 10);
+    netsim_pass(&n, 999);
+    IS_STR(netsim_got(s), "em", "... for its time");
+    OK((s->c.watched & VRV_SOCK_IN) == 0, "... nor read");
+    netsim_pass(&n, 1);
+    IS_STR(netsim_got(s), "emee", "... and then goes on");
+    netsim_fini(&n);
+}
+
+/* ---- time ---- */
+
+static void
+test_timeouts(void)
+{
+    opts.header_ms = 100;
+    opts.body_ms = 100;
+    opts.body_rate = 1000; /* 100 bytes in such a time */
+    opts.idle_ms = 100000;
+    begin();
+    struct simconn *a = netsim_open(&n, 0), *b = netsim_open(&n, 1), *c = netsim_open(&n, 2),
+                   *d = netsim_open(&n, 3);
+
+    netsim_bytes(a, "\0\0", 2);
+    netsim_bytes(b, "\0\0\1\0abc", 7);
+    netsim_bytes(c, "\0\0\1\0", 4);
+    netsim_run(&n);
+    netsim_pass(&n, 99);
+    OK(!a->gone && !b->gone, "they have their time");
+    netsim_bytes(c, "0123456789012345678901234567890123456789012345678901234567890123456789"
+                    "012345678901234567890123456789", 100);
+    netsim_run(&n);
+    netsim_pass(&n, 1);
+    OK(a->gone && count(&n.r.counters.header_timeouts) == 1, "a length that doesn't come");
+    OK(b->gone && count(&n.r.counters.body_timeouts) == 1, "a body that comes too slowly");
+    OK(!c->gone, "one that is fast enough may go on");
+    netsim_pass(&n, 100);
+    OK(c->gone && count(&n.r.counters.body_timeouts) == 2, "... as long as it is");
+    OK(!d->gone, "who sends nothing is idle, not slow");
+    netsim_fini(&n);
+}
+
+static void
+test_idle(void)
+{
+    opts.idle_ms = 1000;
+    begin();
+    struct simconn *a = netsim_open(&n, 0), *b = netsim_open(&n, 1), *c = netsim_open(&n, 2);
+
+    frames(b, "p");
+    c->window = 0;
+    frames(c, "e");
+    netsim_pass(&n, 600);
+    frames(a, "e");
+    netsim_pass(&n, 600);
+    OK(!a->gone, "a byte in time keeps a connection");
+    OK(!b->gone, "so does a call under way");
+    OK(c->gone, "an answer that isn't taken does not");
+    netsim_pass(&n, 400);
+    OK(a->gone && count(&n.r.counters.idle_timeouts) == 2, "an idle one is closed");
+    netsim_answer(b, 0);
+    netsim_run(&n);
+    netsim_pass(&n, 999);
+    OK(!b->gone, "the time begins with the answer");
+    netsim_pass(&n, 1);
+    OK(b->gone, "... and ends");
+    netsim_fini(&n);
+}
+
+/* ---- memory ---- */
+
+static void
+test_no_memory(void)
+{
+    begin();
+    struct simconn *s = netsim_open(&n, 0), *t = netsim_open(&n, 1);
+    struct vrv_slab *all = vrv_slab_get(&n.pool, 63 * MIB), *more;
+
+    while ((more = vrv_slab_get(&n.pool, 1)) != NULL)
+        more->next_free = all, all = more;
+    frames(s, "ee");
+    IS_STR(netsim_got(s), "ee", "small requests go on without memory");
+    IS(s->copied, 2, "... outside of slabs");
+    netsim_frame(t, 'e', 200 * KIB);
+    netsim_run(&n);
+    netsim_pass(&n, 1000);
+    OK(t->frames == 0 && (t->c.watched & VRV_SOCK_IN) == 0, "a large one waits, unread");
+    frames(s, "e");
+    IS_STR(netsim_got(s), "eee", "... and the others still don't");
+    while (all != NULL) {
+        more = all->next_free;
+        vrv_slab_unref(all);
+        all = more;
+    }
+    netsim_pass(&n, 20);
+    OK(t->frames == 1 && t->copied == 0, "with memory again, it is received");
+    OK(count(&n.r.counters.no_memory) > 0, "that it waited is counted");
+    netsim_fini(&n);
+}
+
+/* Frames that hold memory and wait for more: one must go, or none ever goes on. */
+static void
+test_memory_held(void)
+{
+    opts.body_ms = 1000;
+    begin();
+    struct simconn *s = netsim_open(&n, 0), *t = netsim_open(&n, 1);
+    netsim_frame(s, 'e', 12 * MIB);
+    netsim_frame(t, 'e', 12 * MIB);
+    for (int i = 0; i < 1000 && s->frames + t->frames == 0 && !s->gone && !t->gone; i++)
+        netsim_pass(&n, 20);
+    OK(s->frames + t->frames + s->gone + t->gone > 0, "two that wait for each other don't for ever");
+    for (int i = 0; i < 1000 && s->frames + t->frames == 0; i++)
+        netsim_pass(&n, 20);
+    OK(s->frames + t->frames >= 1, "... one is received");
+    netsim_fini(&n);
+}
+
+static void
+test_drain(void)
+{
+    begin();
+    struct simconn *a = netsim_open(&n, 0), *b = netsim_open(&n, 1), *c = netsim_open(&n, 2);
+
+    frames(b, "pl");
+    netsim_bytes(c, "\0\0", 2);
+    netsim_run(&n);
+    vrv__reactor_drain(&n.r);
+    netsim_run(&n);
+    OK(a->gone && c->gone, "a drain closes who has nothing in service");
+    OK(!b->gone, "... not who has");
+    frames(b, "e");
+    netsim_answer(b, 0);
+    netsim_run(&n);
+    IS_STR(netsim_got(b), "pl", "it is answered what was received, and no more");
+    OK(b->gone, "... then closed");
+    OK(netsim_open(&n, 3)->gone, "who comes too late is closed");
+    netsim_fini(&n);
+}
+
+int
+main(void)
+{
+    vrv_net_opts_default(&opts);
+    vrv_diag_to(sink, NULL, NULL);
+    test_order();
+    test_later();
+    test_many();
+    test_bad_frames();
+    test_rejected();
+    test_peer_ends();
+    test_slow_reader();
+    test_unsent_total();
+    test_portions();
+    test_request_bytes();
+    test_muted();
+    test_timeouts();
+    test_idle();
+    test_no_memory();
+    test_memory_held();
+    test_drain();
+    return tap_done();
+}
