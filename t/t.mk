@@ -219,8 +219,6 @@ t_unit_u711_rx_LDADD = $(SERVER_LIBS)
 check_PROGRAMS += t/unit/u712-conn
 t_unit_u712_conn_SOURCES = t/unit/u712-conn.c
 t_unit_u712_conn_LDADD = $(SERVER_LIBS)
-# ---- the server's: linked with libvrvserver.la too
-SERVER_LIBS = libtap.a libvrvserver.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u710-diag
 t_unit_u710_diag_SOURCES = t/unit/u710-diag.c
