@@ -83,6 +83,9 @@ libvrvserver_la_SOURCES = \
 	server/api/find.c \
 	server/api/find.h \
 	server/api/handlers.h \
+	server/api/identity.c \
+	server/api/identity.h \
+	server/api/init_producer_id.c \
 	server/api/list_offsets.c \
 	server/api/metadata.c \
 	server/api/produce.c \

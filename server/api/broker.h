@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "server/api/fetch_session.h"
+#include "server/api/identity.h"
 #include "server/base/pool.h"
 
 struct vrv_endpoint {
@@ -22,13 +23,14 @@ struct vrv_broker {
     struct vrv_pool *pool;          /* for what must not run on a reactor */
     const char *data_dir;
     int32_t node_id;
-    const char *cluster_id;
+    char cluster_id[VRV_CLUSTER_ID + 1];
     const struct vrv_endpoint *endpoint; /* one per listener */
     unsigned endpoint_n;
     int32_t num_partitions;         /* of a topic whose creator doesn't say */
     bool auto_create;
     int32_t fetch_max_bytes;
     struct vrv_fetch_sessions sessions;
+    struct vrv_producer_ids ids;
 };
 
 /* Random. */

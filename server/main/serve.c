@@ -1,0 +1,83 @@
+#include "server/main/serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "server/api/request.h"
+
+struct user {
+    struct vrv_client client; /* first */
+    struct vrv_conn *conn;
+};
+
+/* "10.0.0.7:4711" and "[::1]:4711" without the port. */
+static void
+host_of(const char *peer, char *out, size_t size)
+{
+    const char *end = strrchr(peer, ':');
+    size_t n = end != NULL ? (size_t)(end - peer) : strlen(peer);
+
+    if (n >= 2 && peer[0] == '[') {
+        peer++;
+        n -= 2;
+    }
+    (void)snprintf(out, size, "%.*s", (int)n, peer);
+}
+
+static void *
+serve_open(void *ctx, struct vrv_conn *conn, const struct vrv_peer *peer)
+{
+    struct vrv_broker *b = ctx;
+    struct user *u = VRV_NEW(struct user);
+    char host[VRV_CLIENT_TEXT];
+
+    host_of(peer->text, host, sizeof(host));
+    vrv_client_init(&u->client, b, &b->endpoint[peer->listener], host);
+    u->conn = conn;
+    return u;
+}
+
+static int
+serve_frame(void *user, struct vrv_frame *f, struct vrv_err *e)
+{
+    struct user *u = user;
+    struct vrv_request *r = NULL;
+    int rc = vrv_client_take(&u->client, f->bytes, f->n, f->slab, &r, e);
+
+    if (rc < 0)
+        return rc;
+    if (rc == VRV_CLIENT_LATER)
+        return VRV_NET_LATER;
+    vrv_call_begin(u->conn, &r->call);
+    vrv_request_run(r);
+    return VRV_NET_TAKEN;
+}
+
+static void
+serve_close(void *user)
+{
+    vrv_client_gone(user);
+}
+
+static void
+serve_sent(struct vrv_call *call)
+{
+    vrv_request_free((struct vrv_request *)(void *)call);
+}
+
+static void
+serve_free(void *user)
+{
+    vrv_client_fini(user);
+    free(user);
+}
+
+const struct vrv_net_ops vrv_serve_ops = {
+    .open = serve_open,
+    .frame = serve_frame,
+    .close = serve_close,
+    .sent = serve_sent,
+    .free = serve_free,
+};
