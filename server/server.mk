@@ -107,9 +107,18 @@ libvrvserver_la_SOURCES = \
 	server/group/offsets.h \
 	server/group/rebalance.c \
 	server/group/span.h \
+	server/net/acceptor.c \
+	server/net/acceptor.h \
+	server/net/admit.c \
+	server/net/admit.h \
 	server/net/conn.c \
 	server/net/conn_send.c \
 	server/net/counters.def \
+	server/net/listen.c \
+	server/net/listen.h \
+	server/net/loop.c \
+	server/net/loop.h \
+	server/net/net.c \
 	server/net/net.h \
 	server/net/net_int.h \
 	server/net/opts.c \

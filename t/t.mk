@@ -223,6 +223,13 @@ t_unit_u712_conn_LDADD = $(SERVER_LIBS)
 check_PROGRAMS += t/unit/u710-diag
 t_unit_u710_diag_SOURCES = t/unit/u710-diag.c
 t_unit_u710_diag_LDADD = $(SERVER_LIBS)
+check_PROGRAMS += t/unit/u713-net
+t_unit_u713_net_SOURCES = t/unit/u713-net.c
+t_unit_u713_net_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u714-admit
+t_unit_u714_admit_SOURCES = t/unit/u714-admit.c
+t_unit_u714_admit_LDADD = $(SERVER_LIBS)
 
 # The main job, for quickstart.sh, and the program that varve(3) shows.
 noinst_PROGRAMS += t/demo man/example
@@ -309,6 +316,7 @@ TSAN_TESTS = \
 	t/unit/u444-cursordamage \
 	t/unit/u445-cursorwait \
 	t/unit/u520-threads \
+	t/unit/u713-net \
 	$(NULL)
 
 # ---- programs that look at VARVE_SAMPLE and VARVE_SEED, for `make check-sample`

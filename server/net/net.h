@@ -78,7 +78,7 @@ struct vrv_net_opts {
     int64_t idle_ms;             /* without a byte, or a request in service */
     unsigned conns_max;
     unsigned conns_per_address;  /* IPv6: of a /64; unix sockets have no address */
-    unsigned conns_per_second;   /* new ones of an address */
+    unsigned conns_per_second;   /* new ones of an address; 0: any number */
     size_t request_bytes_max;    /* in memory, received and not answered; above it requests of more
                                   * than 16 KiB wait.  0: a quarter of the pool */
     size_t conn_request_bytes;   /* of a connection: no more is read while there is so much, */
