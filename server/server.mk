@@ -72,6 +72,8 @@ libvrvserver_la_SOURCES = \
 	server/api/client.c \
 	server/api/client.h \
 	server/api/cluster.c \
+	server/api/configs.c \
+	server/api/configs.h \
 	server/api/delete_records.c \
 	server/api/describe.c \
 	server/api/epochs.c \
@@ -82,15 +84,19 @@ libvrvserver_la_SOURCES = \
 	server/api/fetch_session.h \
 	server/api/find.c \
 	server/api/find.h \
+	server/api/group_admin.c \
+	server/api/group_offsets.c \
+	server/api/groups.c \
 	server/api/handlers.h \
-	server/api/identity.c \
-	server/api/identity.h \
 	server/api/init_producer_id.c \
 	server/api/list_offsets.c \
 	server/api/metadata.c \
 	server/api/produce.c \
+	server/api/producer_ids.c \
+	server/api/producer_ids.h \
 	server/api/request.c \
 	server/api/request.h \
+	server/api/spans.h \
 	server/api/topics.c \
 	server/group/calls.c \
 	server/group/calls.h \

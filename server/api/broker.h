@@ -8,8 +8,11 @@
 
 #include "engine/engine.h"
 #include "server/api/fetch_session.h"
-#include "server/api/identity.h"
+#include "server/api/producer_ids.h"
 #include "server/base/pool.h"
+
+struct vrv_config_store;
+struct vrv_coord;
 
 struct vrv_endpoint {
     const char *name; /* of the listener */
@@ -23,12 +26,14 @@ struct vrv_broker {
     struct vrv_pool *pool;          /* for what must not run on a reactor */
     const char *data_dir;
     int32_t node_id;
-    char cluster_id[VRV_CLUSTER_ID + 1];
+    const char *cluster_id;
     const struct vrv_endpoint *endpoint; /* one per listener */
     unsigned endpoint_n;
     int32_t num_partitions;         /* of a topic whose creator doesn't say */
     bool auto_create;
     int32_t fetch_max_bytes;
+    struct vrv_config_store *config;
+    struct vrv_coord *coord;
     struct vrv_fetch_sessions sessions;
     struct vrv_producer_ids ids;
 };

@@ -1,55 +1,8 @@
-#include "server/api/identity.h"
+#include "server/api/producer_ids.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
-
-/* ---- the cluster ---- */
-
-static const char cluster_entity[] = "cluster";
-
-static int
-make_cluster_id(char *out, struct vrv_err *e)
-{
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint8_t b[VRV_CLUSTER_ID];
-
-    if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
-        return vrv_err_sys(e, "no random numbers");
-    for (int i = 0; i < VRV_CLUSTER_ID; i++)
-        out[i] = digits[b[i] & 63];
-    if (out[0] == '-') /* it would look like an option */
-        out[0] = 'A';
-    out[VRV_CLUSTER_ID - 1] = "AQgw"[b[0] & 3]; /* 128 bits end within it */
-    out[VRV_CLUSTER_ID] = '\0';
-    return 0;
-}
-
-int
-vrv_cluster_id(struct vrv_catalog *c, char *out, struct vrv_err *e)
-{
-    struct vrv_entity_configs have;
-    char key[] = "id";
-    int rc = 0;
-
-    vrv_catalog_configs(c, cluster_entity, &have);
-    if (have.n == 1 && strlen(have.v[0].value) == VRV_CLUSTER_ID) {
-        memcpy(out, have.v[0].value, VRV_CLUSTER_ID + 1);
-    } else {
-        struct vrv_config_kv kv = { key, out };
-
-        rc = make_cluster_id(out, e);
-        if (rc == 0)
-            rc = vrv_catalog_set_configs(c, cluster_entity, have.mod, &kv, 1, e);
-    }
-    free(have.v);
-    return rc;
-}
-
-/* ---- producers ---- */
 
 enum { BLOCK = 1000 };
 static const char ids_entity[] = "producer-ids";

@@ -1,19 +1,14 @@
 /*
- * What a data directory gives out once and never again: its cluster's id, and producer ids.
+ * Producer ids: given out once, and never again.
  *
- * Both are kept in the catalog.  Producer ids are taken from it in blocks, durably, before one of
- * them is used; after a crash the rest of a block is lost, and none is given twice.
+ * They are taken from the catalog in blocks, durably, before one of a block is used; after a crash
+ * the rest of it is lost.
  */
-#ifndef VRV_API_IDENTITY_H
-#define VRV_API_IDENTITY_H
+#ifndef VRV_API_PRODUCER_IDS_H
+#define VRV_API_PRODUCER_IDS_H
 
 #include "engine/meta/catalog.h"
 #include "engine/os/lock.h"
-
-enum { VRV_CLUSTER_ID = 22 }; /* characters of a UUID in base64, as Kafka has them */
-
-/* Read it, or make it up; `out` has room for it and a NUL. */
-int vrv_cluster_id(struct vrv_catalog *c, char *out, struct vrv_err *e) VRV_MUST_CHECK;
 
 struct vrv_producer_ids {
     struct vrv_lock lock;
