@@ -100,6 +100,12 @@ libvrvserver_la_SOURCES = \
 	server/api/topics.c \
 	server/group/calls.c \
 	server/group/calls.h \
+	server/group/coord.c \
+	server/group/coord.h \
+	server/group/coord_calls.c \
+	server/group/coord_int.h \
+	server/group/coord_load.c \
+	server/group/coord_write.c \
 	server/group/group.h \
 	server/group/group_calls.c \
 	server/group/group_int.h \

@@ -20,6 +20,8 @@ libtap_a_SOURCES = \
 	t/lib/fakemeta.c \
 	t/lib/fakemeta.h \
 	t/lib/golden.h \
+	t/lib/grouprig.c \
+	t/lib/grouprig.h \
 	t/lib/jrig.c \
 	t/lib/jrig.h \
 	t/lib/metatest.c \
@@ -230,6 +232,13 @@ t_unit_u713_net_LDADD = $(SERVER_LIBS)
 check_PROGRAMS += t/unit/u714-admit
 t_unit_u714_admit_SOURCES = t/unit/u714-admit.c
 t_unit_u714_admit_LDADD = $(SERVER_LIBS)
+check_PROGRAMS += t/unit/u732-coord
+t_unit_u732_coord_SOURCES = t/unit/u732-coord.c
+t_unit_u732_coord_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u733-groupmodel
+t_unit_u733_groupmodel_SOURCES = t/unit/u733-groupmodel.c
+t_unit_u733_groupmodel_LDADD = $(SERVER_LIBS)
 
 # The main job, for quickstart.sh, and the program that varve(3) shows.
 noinst_PROGRAMS += t/demo man/example
@@ -257,6 +266,7 @@ t_mkkafka_SOURCES = t/lib/mkkafka.c
 FUZZERS = \
 	t/fuzz/fuzz_batch \
 	t/fuzz/fuzz_decompress \
+	t/fuzz/fuzz_group_log \
 	t/fuzz/fuzz_index \
 	t/fuzz/fuzz_segment \
 	t/fuzz/fuzz_wal \
@@ -267,6 +277,8 @@ t_fuzz_fuzz_batch_SOURCES = t/fuzz/fuzz_batch.c t/fuzz/peak.h
 t_fuzz_fuzz_batch_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_decompress_SOURCES = t/fuzz/fuzz_decompress.c t/fuzz/peak.h
 t_fuzz_fuzz_decompress_LDADD = $(FUZZ_LIBS)
+t_fuzz_fuzz_group_log_SOURCES = t/fuzz/fuzz_group_log.c
+t_fuzz_fuzz_group_log_LDADD = $(FUZZ_LIBS_SERVER)
 t_fuzz_fuzz_index_SOURCES = t/fuzz/fuzz_index.c
 t_fuzz_fuzz_index_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_segment_SOURCES = t/fuzz/fuzz_segment.c t/fuzz/peak.h
@@ -280,9 +292,11 @@ t_fuzz_fuzz_wire_LDADD = libvrvserver.la $(FUZZ_LIBS)
 check_PROGRAMS += $(FUZZERS)
 if FUZZING
 FUZZ_LIBS = @FUZZ_ENGINE@ $(LDADD)
+FUZZ_LIBS_SERVER = @FUZZ_ENGINE@ $(SERVER_LIBS)
 else
 check_LIBRARIES += libreplay.a
 FUZZ_LIBS = libreplay.a $(LDADD)
+FUZZ_LIBS_SERVER = libreplay.a $(SERVER_LIBS)
 endif
 libreplay_a_SOURCES = t/fuzz/replay.c
 
@@ -317,6 +331,7 @@ TSAN_TESTS = \
 	t/unit/u445-cursorwait \
 	t/unit/u520-threads \
 	t/unit/u713-net \
+	t/unit/u732-coord \
 	$(NULL)
 
 # ---- programs that look at VARVE_SAMPLE and VARVE_SEED, for `make check-sample`

@@ -85,10 +85,13 @@ get_bytes_n(struct in *in, int64_t n)
     return (struct vrv_span){ take(in, (size_t)n), (uint32_t)n };
 }
 
+/* Never longer than the old form can hold, as in Kafka: so it can be written again. */
 static struct vrv_span
 get_str(struct in *in, bool flexible)
 {
-    return get_bytes_n(in, flexible ? (int64_t)get_uvarint(in) - 1 : get_i16(in));
+    int64_t n = flexible ? (int64_t)get_uvarint(in) - 1 : get_i16(in);
+
+    return get_bytes_n(in, n <= INT16_MAX ? n : INT64_MAX);
 }
 
 static struct vrv_span
