@@ -1,5 +1,586 @@
+/* Committed offsets, whole groups, and who owns them: what is stored, shown, expired, lost. */
+#include <pthread.h>
+#include <time.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/varve_int.h"
+#include "t/lib/grouprig.h"
+#include "t/lib/tap.h"
+
+#define IS_ERR(got, want, ...) IS_STR(vrv_kerror_name(got), #want, __VA_ARGS__)
+
+enum { DAY_MS = 24 * 3600 * 1000 };
+
+static struct grouprig g;
+
+static void
+begin(void)
+{
+    grouprig_init(&g, 1);
+    grouprig_up(&g);
+}
+
+static void
+again(void)
+{
+    grouprig_crash(&g, 0);
+    grouprig_up(&g);
+}
+
+/* A stable group of one, subscribed to "t"; its member's id. */
+static const char *
+member_of(const char *group, const char *type)
+{
+    static char id[128];
+    struct vrv_join j = { .protocol_type = vrv_span_str(type) };
+    struct vrv_sync s = { 0 };
+
+    grouprig_join(&g, &j, group, "");
+    grouprig_run(&g);
+    (void)snprintf(id, sizeof(id), "%s", grouprig_text(j.out_member_id));
+    grouprig_sync(&g, &s, group, id, j.generation);
+    grouprig_run(&g);
+    vrv_group_call_fini(&j.call);
+    vrv_group_call_fini(&s.call);
+    return id;
+}
+
+/* A commit with all its fields; answered. */
+static int
+commit_as(struct vrv_offset_commit *c, struct vrv_commit_item *it, const char *group,
+    const char *member)
+{
+    c->call.done.cq = &g.cq;
+    c->group = vrv_span_str(group);
+    c->member_id = vrv_span_str(member);
+    c->items = it;
+    c->item_n = 1;
+    it->topic = vrv_span_str("t");
+    vrv_coord_commit(g.c, c);
+    grouprig_run(&g);
+    return c->call.error != 0 ? c->call.error : it->error;
+}
+
+static int
+commit_gen(const char *group, const char *member, int32_t generation, bool says_not_found)
+{
+    struct vrv_offset_commit c = { .generation = generation, .retention_ms = -1,
+        .says_not_found = says_not_found };
+    struct vrv_commit_item it = { .offset = 1 };
+
+    return commit_as(&c, &it, group, member);
+}
+
+/* ---- offsets ---- */
+
+static void
+offsets(void)
+{
+    begin();
+    IS(grouprig_fetch(&g, "g", "t", 0), -1, "nothing is committed in a group that isn't there");
+    struct vrv_commit_item it = { .topic = vrv_span_str("t"), .offset = 42, .leader_epoch = 3,
+        .metadata = vrv_span_str("note") };
+    struct vrv_offset_commit c = { .call.done.cq = &g.cq, .group = vrv_span_str("g"),
+        .member_id = VRV_SPAN_EMPTY, .generation = -1, .retention_ms = -1, .items = &it,
+        .item_n = 1 };
+    vrv_coord_commit(g.c, &c);
+    grouprig_step(&g);
+    OK(!grouprig_posted(&c.call), "a commit isn't answered before it is durable");
+    struct vrv_fetch_item f = { .topic = vrv_span_str("t") };
+    struct vrv_offset_fetch fetch = { .call.done.cq = &g.cq, .group = vrv_span_str("g"),
+        .items = &f, .item_n = 1 };
+    vrv_coord_fetch(g.c, &fetch);
+    grouprig_step(&g);
+    IS(f.offset, -1, "nor shown");
+    grouprig_run(&g);
+    OK(grouprig_posted(&c.call) && c.call.error == 0, "then it is");
+    again();
+    fetch = (struct vrv_offset_fetch){ .call.done.cq = &g.cq, .group = vrv_span_str("g"),
+        .all = true };
+    vrv_coord_fetch(g.c, &fetch);
+    grouprig_run(&g);
+    IS(fetch.item_n, 1, "and there after a crash");
+    IS(fetch.items[0].offset, 42, "its offset");
+    IS(fetch.items[0].leader_epoch, 3, "its epoch");
+    IS_STR(grouprig_text(fetch.items[0].metadata), "note", "its metadata");
+    vrv_group_call_fini(&fetch.call);
+    IS_STR(grouprig_state(&g, "g"), "Empty", "a group came of it");
+    IS_ERR(grouprig_delete_offset(&g, "g", "t", 0), NONE, "an offset is deleted");
+    IS(grouprig_fetch(&g, "g", "t", 0), -1, "it is gone");
+    again();
+    IS(grouprig_fetch(&g, "g", "t", 0), -1, "also after a crash");
+    IS_STR(grouprig_state(&g, "g"), "GROUP_ID_NOT_FOUND", "and the group, which was nothing else");
+    IS_ERR(grouprig_delete_offset(&g, "g", "t", 0), GROUP_ID_NOT_FOUND, "says so");
+    grouprig_fini(&g);
+}
+
+static void
+commit_rules(void)
+{
+    begin();
+    IS_ERR(commit_gen("new", "m", 1, true), GROUP_ID_NOT_FOUND, "a member of no group");
+    IS_ERR(commit_gen("new", "m", 1, false), ILLEGAL_GENERATION, "as old clients are told it");
+    IS_ERR(commit_gen("", "", -1, true), NONE, "offsets have been kept for the empty group id");
+    const char *m = member_of("g", "consumer");
+    IS_ERR(commit_gen("g", m, 1, true), NONE, "a member commits");
+    IS_ERR(commit_gen("g", m, 0, true), ILLEGAL_GENERATION, "of an old generation");
+    IS_ERR(commit_gen("g", "x", 1, true), UNKNOWN_MEMBER_ID, "a stranger");
+    IS_ERR(commit_gen("g", "", -1, true), UNKNOWN_MEMBER_ID, "nobody, while there are members");
+    char big[5000];
+    memset(big, 'x', sizeof(big));
+    struct vrv_commit_item it = { .metadata = { (uint8_t *)big, 4097 } };
+    struct vrv_offset_commit c = { .generation = 1, .retention_ms = -1 };
+    IS_ERR(commit_as(&c, &it, "g", m), OFFSET_METADATA_TOO_LARGE, "too much metadata");
+    for (int i = 0; i < 3; i++) {
+        grouprig_pass(&g, 6000);
+        IS_ERR(commit_gen("g", m, 1, true), NONE, "a commit is a sign of life");
+    }
+    struct vrv_join j = { 0 };
+    grouprig_join(&g, &j, "g", m);
+    grouprig_run(&g);
+    IS_ERR(commit_gen("g", m, 2, true), REBALANCE_IN_PROGRESS, "not between join and sync");
+    vrv_group_call_fini(&j.call);
+    grouprig_fini(&g);
+}
+
+static void
+expiry(void)
+{
+    struct vrv_offset_commit c = { .generation = -1, .retention_ms = 1000 };
+    struct vrv_commit_item it = { .offset = 5, .partition = 1 };
+
+    begin();
+    (void)grouprig_commit(&g, "simple", "t", 0, 7);
+    IS_ERR(commit_as(&c, &it, "simple", ""), NONE, "a commit with a retention of its own");
+    const char *m = member_of("g", "consumer");
+    (void)commit_gen("g", m, 1, true);
+    grouprig_pass(&g, 601000);
+    IS(grouprig_fetch(&g, "simple", "t", 1), -1, "goes when that has passed");
+    IS(grouprig_fetch(&g, "simple", "t", 0), 7, "others stay");
+    IS_STR(grouprig_state(&g, "g"), "Empty", "a group is left by its last member");
+    grouprig_pass(&g, 7 * (int64_t)DAY_MS - 1300000);
+    IS(grouprig_fetch(&g, "simple", "t", 0), 7, "for seven days");
+    IS(grouprig_fetch(&g, "g", "t", 0), 1, "the group's, too");
+    grouprig_pass(&g, 1300000);
+    IS(grouprig_fetch(&g, "simple", "t", 0), -1, "not longer");
+    IS(grouprig_fetch(&g, "g", "t", 0), -1, "nor a group's that is empty so long");
+    IS_STR(grouprig_state(&g, "g"), "GROUP_ID_NOT_FOUND", "and with it the group goes");
+    again();
+    IS_STR(grouprig_state(&g, "g"), "GROUP_ID_NOT_FOUND", "for good");
+    IS(grouprig_fetch(&g, "simple", "t", 0), -1, "so does the other");
+    grouprig_fini(&g);
+}
+
+static void
+expiry_while_used(void)
+{
+    grouprig_init(&g, 1);
+    g.o.config.retention_ms = 60000;
+    g.o.config.retention_check_ms = 5000;
+    grouprig_up(&g);
+    const char *m = member_of("g", "consumer");
+    (void)commit_gen("g", m, 1, true);
+    struct vrv_offset_commit c = { .call.done.cq = &g.cq, .group = vrv_span_str("g"),
+        .member_id = vrv_span_str(m), .generation = 1, .retention_ms = -1 };
+    struct vrv_commit_item it = { .topic = vrv_span_str("left"), .offset = 9 };
+    c.items = &it;
+    c.item_n = 1;
+    vrv_coord_commit(g.c, &c);
+    for (int i = 0; i < 20; i++) {
+        grouprig_pass(&g, 5000);
+        (void)grouprig_heartbeat(&g, "g", m, 1);
+    }
+    IS(grouprig_fetch(&g, "g", "t", 0), 1, "of topics that members subscribe to nothing expires");
+    IS(grouprig_fetch(&g, "g", "left", 0), -1, "of others it does");
+    IS_ERR(grouprig_delete_offset(&g, "g", "t", 0), GROUP_SUBSCRIBED_TO_TOPIC,
+        "nor can it be deleted");
+    grouprig_fini(&g);
+}
+
+static void
+deletions(void)
+{
+    begin();
+    IS_ERR(grouprig_delete(&g, "g"), GROUP_ID_NOT_FOUND, "there is nothing to delete");
+    const char *m = member_of("g", "connect");
+    (void)commit_gen("g", m, 1, true);
+    IS_ERR(grouprig_delete(&g, "g"), NON_EMPTY_GROUP, "a group with members stays");
+    IS_ERR(grouprig_delete_offset(&g, "g", "t", 0), NON_EMPTY_GROUP,
+        "also its offsets, when nobody knows what its members read");
+    (void)grouprig_leave(&g, "g", m, NULL);
+    struct vrv_delete_group del = { .call.done.cq = &g.cq, .group = vrv_span_str("g") };
+    struct vrv_commit_item it = { .topic = vrv_span_str("t"), .partition = 3, .offset = 8 };
+    struct vrv_offset_commit c = { .call.done.cq = &g.cq, .group = vrv_span_str("g"),
+        .member_id = VRV_SPAN_EMPTY, .generation = -1, .retention_ms = -1, .items = &it,
+        .item_n = 1 };
+    vrv_coord_commit(g.c, &c);
+    vrv_coord_delete_group(g.c, &del);
+    grouprig_run(&g);
+    OK(del.call.error == 0 && c.call.error == 0, "a commit and then a deletion, both on their way");
+    IS(grouprig_fetch(&g, "g", "t", 3), -1, "the deletion covers the commit");
+    IS_STR(grouprig_state(&g, "g"), "GROUP_ID_NOT_FOUND", "the group is gone");
+    again();
+    IS(grouprig_fetch(&g, "g", "t", 3), -1, "also after a crash");
+    IS_STR(grouprig_state(&g, "g"), "GROUP_ID_NOT_FOUND", "the group, too");
+
+    (void)grouprig_commit(&g, "g", "t", 0, 1);
+    del.call.done.cq = c.call.done.cq = &g.cq;
+    vrv_coord_delete_group(g.c, &del);
+    vrv_coord_commit(g.c, &c);
+    grouprig_run(&g);
+    IS(grouprig_fetch(&g, "g", "t", 0), -1, "a deletion and then a commit");
+    IS(grouprig_fetch(&g, "g", "t", 3), 8, "leave the commit");
+    again();
+    IS(grouprig_fetch(&g, "g", "t", 3), 8, "also after a crash");
+
+    (void)grouprig_commit(&g, "h", "gone", 0, 1);
+    (void)grouprig_commit(&g, "h", "stays", 0, 2);
+    vrv_coord_topic_deleted(g.c, vrv_span_str("gone"));
+    grouprig_run(&g);
+    IS(grouprig_fetch(&g, "h", "gone", 0), -1, "with a topic go its offsets");
+    IS(grouprig_fetch(&g, "h", "stays", 0), 2, "no others");
+    grouprig_fini(&g);
+}
+
+/* More than one batch takes. */
+static void
+many(void)
+{
+    enum { N = 2500 };
+    struct vrv_commit_item *it = calloc(N, sizeof(*it));
+    struct vrv_offset_commit c = { .call.done.cq = &g.cq, .group = vrv_span_str("g"),
+        .member_id = VRV_SPAN_EMPTY, .generation = -1, .retention_ms = -1, .items = it,
+        .item_n = N };
+    struct vrv_offset_fetch f = { .call.done.cq = &g.cq, .group = vrv_span_str("g"), .all = true };
+
+    begin();
+    for (int i = 0; it != NULL && i < N; i++)
+        it[i] = (struct vrv_commit_item){ .topic = vrv_span_str("t"), .partition = i, .offset = i };
+    vrv_coord_commit(g.c, &c);
+    grouprig_run(&g);
+    OK(grouprig_posted(&c.call) && c.call.error == 0, "a commit of 2500 partitions");
+    OK(rig_checkpoint(&g.rig), "that are flushed to a segment");
+    again();
+    size_t used = vrv_coord_memory(g.c);
+    vrv_coord_fetch(g.c, &f);
+    grouprig_run(&g);
+    OK(f.item_n == N && f.items[N - 1].offset == N - 1, "are all there after a crash");
+    vrv_group_call_fini(&f.call);
+    IS_ERR(grouprig_delete(&g, "g"), NONE, "and all deleted");
+    IS(vrv_coord_memory(g.c), 0, "no memory is left in use");
+    OK(used > N * sizeof(struct vrv_offset), "where all was counted");
+    grouprig_fini(&g);
+    free(it);
+}
+
+/* ---- groups ---- */
+
+static void
+listing(void)
+{
+    struct vrv_span states[] = { vrv_span_str("stable") };
+    struct vrv_list_groups l = { .call.done.cq = &g.cq };
+
+    begin();
+    (void)member_of("busy", "consumer");
+    (void)grouprig_commit(&g, "simple", "t", 0, 1);
+    vrv_coord_list(g.c, &l);
+    grouprig_run(&g);
+    IS(l.group_n, 2, "all groups");
+    vrv_group_call_fini(&l.call);
+    l = (struct vrv_list_groups){ .call.done.cq = &g.cq, .states = states, .state_n = 1 };
+    vrv_coord_list(g.c, &l);
+    grouprig_run(&g);
+    IS(l.group_n, 1, "by state");
+    IS_STR(grouprig_text(l.groups[0].group), "busy", "whatever its case");
+    IS_STR(grouprig_text(l.groups[0].protocol_type), "consumer", "with its type");
+    vrv_group_call_fini(&l.call);
+    states[0] = vrv_span_str("consumer");
+    l = (struct vrv_list_groups){ .call.done.cq = &g.cq, .types = states, .type_n = 1 };
+    vrv_coord_list(g.c, &l);
+    grouprig_run(&g);
+    IS(l.group_n, 0, "none of the new type");
+    struct vrv_describe_group d = { .call.done.cq = &g.cq, .group = vrv_span_str("busy") };
+    vrv_coord_describe(g.c, &d);
+    grouprig_run(&g);
+    IS(d.member_n, 1, "a group described: its member");
+    IS_STR(grouprig_text(d.members[0].client_host), "/127.0.0.1", "where from");
+    IS_STR(grouprig_text(d.protocol), "range", "its protocol");
+    OK(d.members[0].metadata.n > 0, "its subscription");
+    vrv_group_call_fini(&d.call);
+    grouprig_fini(&g);
+}
+
+static void
+hashes(void)
+{
+    struct vrv_coord_opts o;
+
+    vrv_coord_opts_default(&o);
+    struct vrv_coord *c = vrv_coord_new(&o);
+    IS(vrv_coord_partition(c, vrv_span_str("golden")), 43, "Java's hash of a group id");
+    IS(vrv_coord_partition(c, vrv_span_str("gruppe-\xc3\xa9")), 3, "beyond ASCII");
+    IS(vrv_coord_partition(c, vrv_span_str("\xf0\x9f\x98\x80 group")), 6, "beyond 16 bits");
+    IS(vrv_coord_partition(c, vrv_span_str("polygenelubricants")), 0, "whose hash has no abs");
+    IS(vrv_coord_partition(c, VRV_SPAN_EMPTY), 0, "of nothing");
+    IS(vrv_coord_partition(c, vrv_span_str("a-rather-long-consumer-group-name-1234567890")), 20,
+        "of a longer one");
+    (void)vrv_coord_partition(c, vrv_span_str("\xff\xf0\x9f\xc3"));
+    vrv_coord_free(&c);
+}
+
+/* ---- ownership ---- */
+
+static void
+ownership(void)
+{
+    begin();
+    int32_t p = vrv_coord_partition(g.c, vrv_span_str("g"));
+    const char *m = member_of("g", "consumer");
+    (void)commit_gen("g", m, 1, true);
+    struct vrv_join j = { 0 };
+    grouprig_join(&g, &j, "g", "");
+    struct vrv_commit_item it = { .topic = vrv_span_str("t"), .offset = 2 };
+    struct vrv_offset_commit c = { .call.done.cq = &g.cq, .group = vrv_span_str("g"),
+        .member_id = vrv_span_str(m), .generation = 1, .retention_ms = -1, .items = &it,
+        .item_n = 1 };
+    vrv_coord_commit(g.c, &c);
+    vrv_coord_lost(g.c, p);
+    grouprig_step(&g);
+    IS_ERR(j.call.error, NOT_COORDINATOR, "a join that waits when its partition is lost");
+    IS_ERR(c.call.error, NOT_COORDINATOR, "a commit that is on its way");
+    IS_ERR(grouprig_heartbeat(&g, "g", m, 1), NOT_COORDINATOR, "what comes then");
+    IS(grouprig_fetch(&g, "g", "t", 0), -1000 - VRV_K_NOT_COORDINATOR, "offsets, too");
+    vrv_coord_gained(g.c, p, 0);
+    struct vrv_heartbeat beat = { .call.done.cq = &g.cq, .group = vrv_span_str("g"),
+        .member_id = vrv_span_str("x") };
+    vrv_coord_heartbeat(g.c, &beat);
+    IS_ERR(beat.call.error, NONE, "while it is read a heartbeat is let pass");
+    IS_ERR(grouprig_commit(&g, "g", "t", 1, 1), COORDINATOR_LOAD_IN_PROGRESS, "nothing else");
+    grouprig_run(&g);
+    OK(vrv_coord_serves(g.c, p), "it is read");
+    IS_ERR(grouprig_heartbeat(&g, "g", m, 1), NONE, "the member is as it was");
+    IS(grouprig_fetch(&g, "g", "t", 0), 2, "what was on its way when it was lost is there");
+    vrv_group_call_fini(&j.call);
+    grouprig_fini(&g);
+}
+
+static void
+wrong_epoch(void)
+{
+    begin();
+    int32_t p = vrv_coord_partition(g.c, vrv_span_str("g"));
+    vrv_coord_gained(g.c, p, 7);
+    grouprig_run(&g);
+    IS_ERR(grouprig_commit(&g, "g", "t", 0, 1), NOT_COORDINATOR,
+        "an epoch that isn't the log's stores nothing");
+    grouprig_fini(&g);
+}
+
+static void
+damaged(void)
+{
+    begin();
+    int32_t p = vrv_coord_partition(g.c, vrv_span_str("g"));
+    (void)grouprig_commit(&g, "g", "t", 0, 1);
+    OK(rig_put(&g.rig, rig_log(&g.rig, VRV_OFFSETS_TOPIC, p), "no key") >= 0,
+        "a record without a key comes into the log");
+    vrv_coord_lost(g.c, p);
+    vrv_coord_gained(g.c, p, 0);
+    grouprig_run(&g);
+    OK(!vrv_coord_serves(g.c, p), "then its groups aren't served");
+    OK(strstr(g.failed.msg, "offset 1 has no key") != NULL, "and it says which record it is");
+    IS_ERR(grouprig_commit(&g, "g", "t", 0, 2), NOT_COORDINATOR, "clients ask elsewhere");
+    grouprig_fini(&g);
+}
+
+static void
+memory_full(void)
+{
+    grouprig_init(&g, 1);
+    g.o.config.memory_bytes = 4000;
+    grouprig_up(&g);
+    int i = 0, rc = 0;
+    for (; i < 100 && rc == 0; i++)
+        rc = grouprig_commit(&g, "g", "t", i, 1);
+    OK(i > 10 && i < 100, "memory for offsets is bounded");
+    IS_ERR(rc, COORDINATOR_NOT_AVAILABLE, "a new one is refused then");
+    IS_ERR(grouprig_commit(&g, "g", "t", 0, 2), NONE, "one that is there can go on");
+    struct vrv_join j = { 0 };
+    grouprig_join(&g, &j, "h", "");
+    grouprig_run(&g);
+    IS_ERR(j.call.error, COORDINATOR_NOT_AVAILABLE, "so is a new member");
+    vrv_group_call_fini(&j.call);
+    grouprig_fini(&g);
+}
+
+/* ---- threads ---- */
+
+enum { THREADS = 3, ROUNDS = 300 };
+
+struct world {
+    struct vrv_coord *c;
+    _Atomic bool done;
+    _Atomic int bad;
+};
+
+struct worker {
+    struct world *w;
+    int i;
+    int64_t acked;
+};
+
+static void
+wait_for(struct vrv_cq *q)
+{
+    (void)vrv_cq_take(q, -1);
+}
+
+static void
+worker_commit(struct worker *k, struct vrv_cq *q, int64_t offset)
+{
+    struct vrv_commit_item it = { .topic = vrv_span_str("t"), .partition = k->i,
+        .leader_epoch = -1, .offset = offset };
+    struct vrv_offset_commit c = { .call.done.cq = q, .group = vrv_span_str("shared"),
+        .member_id = VRV_SPAN_EMPTY, .generation = -1, .retention_ms = -1, .items = &it,
+        .item_n = 1 };
+
+    vrv_coord_commit(k->w->c, &c);
+    wait_for(q);
+    if (c.call.error == 0 && it.error == 0)
+        k->acked = offset;
+    else if (!vrv_kerror_retriable(c.call.error))
+        atomic_fetch_add(&k->w->bad, 1);
+}
+
+static void
+worker_join(struct worker *k, struct vrv_cq *q)
+{
+    struct vrv_join_protocol p = { vrv_span_str("range"), grouprig_subscription("t") };
+    struct vrv_join j = { .call.done.cq = q, .group = vrv_span_str("members"),
+        .member_id = VRV_SPAN_EMPTY, .protocol_type = vrv_span_str("consumer"), .protocols = &p,
+        .protocol_n = 1, .session_ms = 6000, .rebalance_ms = 50 };
+
+    vrv_coord_join(k->w->c, &j);
+    wait_for(q);
+    if (j.call.error == 0) {
+        struct vrv_leaver who = { j.out_member_id, VRV_SPAN_NULL, 0 };
+        struct vrv_leave l = { .call.done.cq = q, .group = vrv_span_str("members"),
+            .members = &who, .member_n = 1 };
+        vrv_coord_leave(k->w->c, &l);
+        wait_for(q);
+    }
+    vrv_group_call_fini(&j.call);
+}
+
+static void *
+work(void *ctx)
+{
+    struct worker *k = ctx;
+    struct vrv_cq q;
+
+    (void)vrv_cq_init(&q, 0);
+    for (int n = 1; n <= ROUNDS; n++) {
+        worker_commit(k, &q, n);
+        if (n % 100 == 0 && k->i == 0)
+            worker_join(k, &q);
+    }
+    vrv_cq_fini(&q);
+    return NULL;
+}
+
+static void *
+flip(void *ctx)
+{
+    struct world *w = ctx;
+
+    while (!atomic_load(&w->done)) {
+        struct timespec ms = { 0, 3000000 };
+
+        (void)nanosleep(&ms, NULL);
+        vrv_coord_lost(w->c, 0);
+        vrv_coord_gained(w->c, 0, 0);
+    }
+    return NULL;
+}
+
+static void
+threads(void)
+{
+    struct worker k[THREADS];
+    pthread_t t[THREADS], flipper;
+    struct vrv_coord_opts o;
+    struct vrv_pool *pool;
+    struct world w = { 0 };
+    struct varve *v;
+    struct vrv_err e;
+    struct vrv_uuid id = { { 1 } };
+    char dir[300];
+
+    (void)snprintf(dir, sizeof(dir), "%s/threads", tap_dir());
+    if (!OK(vrv__open(&v, dir, NULL, NULL, NULL, NULL) == 0, "an engine with its threads") ||
+        !OK(vrv_pool_start(&pool, "load", 2, &e) == 0, "and a pool"))
+        return;
+    vrv_coord_opts_default(&o);
+    o.eng = v->engine;
+    o.pool = pool;
+    o.clock = vrv_clock_real();
+    o.partitions = 1;
+    o.config.initial_rebalance_delay_ms = 1;
+    OK(vrv_coord_make_topic(v->engine, id, 1, &e) == 0, "with its topic");
+    w.c = vrv_coord_new(&o);
+    OK(vrv_coord_start(w.c, &e) == 0, "a coordinator with its thread");
+    vrv_coord_gained(w.c, 0, 0);
+    for (int i = 0; i < THREADS; i++) {
+        k[i] = (struct worker){ &w, i, -1 };
+        (void)pthread_create(&t[i], NULL, work, &k[i]);
+    }
+    (void)pthread_create(&flipper, NULL, flip, &w);
+    for (int i = 0; i < THREADS; i++)
+        (void)pthread_join(t[i], NULL);
+    atomic_store(&w.done, true);
+    (void)pthread_join(flipper, NULL);
+    IS(w.bad, 0, "every refusal of a commit can be tried again");
+    while (!vrv_coord_serves(w.c, 0)) {
+        struct timespec ms = { 0, 1000000 };
+        (void)nanosleep(&ms, NULL);
+    }
+    struct vrv_cq q;
+    (void)vrv_cq_init(&q, 0);
+    for (int i = 0; i < THREADS; i++) {
+        struct vrv_fetch_item f = { .topic = vrv_span_str("t"), .partition = i };
+        struct vrv_offset_fetch c = { .call.done.cq = &q, .group = vrv_span_str("shared"),
+            .items = &f, .item_n = 1 };
+        vrv_coord_fetch(w.c, &c);
+        wait_for(&q);
+        OK(f.offset >= k[i].acked, "what was acknowledged is there, while ownership came and went");
+        vrv_group_call_fini(&c.call);
+    }
+    vrv_cq_fini(&q);
+    vrv_coord_stop(w.c);
+    vrv_pool_stop(&pool);
+    OK(varve_close(&v, NULL) == 0, "the engine stops");
+    vrv_coord_free(&w.c);
+}
+
 int
 main(void)
 {
-    return 0;
+    offsets();
+    commit_rules();
+    expiry();
+    expiry_while_used();
+    deletions();
+    many();
+    listing();
+    hashes();
+    ownership();
+    wrong_epoch();
+    damaged();
+    memory_full();
+    threads();
+    return tap_done();
 }
