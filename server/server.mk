@@ -137,6 +137,23 @@ libvrvserver_la_SOURCES = \
 	server/net/reactor.c \
 	server/net/rx.c \
 	server/net/rx.h \
+	server/config/alter.c \
+	server/config/config.c \
+	server/config/config.h \
+	server/config/describe.c \
+	server/config/describe.h \
+	server/config/input.c \
+	server/config/input.h \
+	server/config/listeners.c \
+	server/config/listeners.h \
+	server/config/option.c \
+	server/config/option.h \
+	server/config/options.def \
+	server/config/properties.c \
+	server/config/properties.h \
+	server/config/store.c \
+	server/config/store.h \
+	server/config/store_int.h \
 	$(NULL)
 
 # ---- varve, the tool

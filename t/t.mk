@@ -239,6 +239,24 @@ t_unit_u732_coord_LDADD = $(SERVER_LIBS)
 check_PROGRAMS += t/unit/u733-groupmodel
 t_unit_u733_groupmodel_SOURCES = t/unit/u733-groupmodel.c
 t_unit_u733_groupmodel_LDADD = $(SERVER_LIBS)
+# Of the server's rooms.
+SERVER_LIBS = libtap.a libvrvserver.la libvrvengine.la
+
+check_PROGRAMS += t/unit/u720-options
+t_unit_u720_options_SOURCES = t/unit/u720-options.c
+t_unit_u720_options_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u721-properties
+t_unit_u721_properties_SOURCES = t/unit/u721-properties.c
+t_unit_u721_properties_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u722-config
+t_unit_u722_config_SOURCES = t/unit/u722-config.c
+t_unit_u722_config_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u723-configstore
+t_unit_u723_configstore_SOURCES = t/unit/u723-configstore.c
+t_unit_u723_configstore_LDADD = $(SERVER_LIBS)
 
 # The main job, for quickstart.sh, and the program that varve(3) shows.
 noinst_PROGRAMS += t/demo man/example
@@ -332,6 +350,7 @@ TSAN_TESTS = \
 	t/unit/u520-threads \
 	t/unit/u713-net \
 	t/unit/u732-coord \
+	t/unit/u723-configstore \
 	$(NULL)
 
 # ---- programs that look at VARVE_SAMPLE and VARVE_SEED, for `make check-sample`

@@ -1,0 +1,258 @@
+#include "server/config/store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/engine.h"
+#include "server/config/store_int.h"
+
+enum { STORE_MAGIC = 0x63737472 };
+
+/* ---- what is in force ---- */
+
+struct vrv_config *
+vrv_config_get(struct vrv_config_store *s)
+{
+    VRV_CHECK(s, STORE_MAGIC);
+    vrv_lock(&s->lock);
+    struct vrv_config *c = vrv_config_ref(s->config);
+    vrv_unlock(&s->lock);
+    return c;
+}
+
+void
+vrv__config_publish(struct vrv_config_store *s, struct vrv_config *c)
+{
+    int rc = vrv_engine_set_defaults(s->engine, c->topic, c->topic_n, NULL);
+
+    VRV_ASSERT(rc == 0); /* they were checked when c was made */
+    vrv_lock(&s->lock);
+    struct vrv_config *old = s->config;
+    s->config = c;
+    (void)atomic_fetch_add(&s->generation, 1);
+    vrv_unlock(&s->lock);
+    vrv_config_unref(&old);
+}
+
+void
+vrv_config_view_init(struct vrv_config_view *v, struct vrv_config_store *s)
+{
+    *v = (struct vrv_config_view){ .store = s };
+}
+
+void
+vrv_config_view_fini(struct vrv_config_view *v)
+{
+    vrv_config_unref(&v->config);
+}
+
+const struct vrv_config *
+vrv_config_view_get(struct vrv_config_view *v)
+{
+    struct vrv_config_store *s = v->store;
+
+    if (v->config != NULL &&
+        atomic_load_explicit(&s->generation, memory_order_acquire) == v->generation)
+        return v->config;
+    vrv_config_unref(&v->config);
+    vrv_lock(&s->lock);
+    v->config = vrv_config_ref(s->config);
+    v->generation = atomic_load(&s->generation);
+    vrv_unlock(&s->lock);
+    return v->config;
+}
+
+/* ---- layers ---- */
+
+void
+vrv__config_entity(enum vrv_config_layer layer, int32_t id, char out[VRV_BROKER_ENTITY])
+{
+    if (layer == VRV_LAYER_CLUSTER)
+        (void)snprintf(out, VRV_BROKER_ENTITY, "broker/");
+    else
+        (void)snprintf(out, VRV_BROKER_ENTITY, "broker/%" PRId32, id);
+}
+
+static void
+first_wrong(void *ctx, const char *sentence)
+{
+    struct vrv_err *e = ctx;
+
+    if (e->code == 0)
+        (void)vrv_err_set(e, VRV_E_INVALID, "%s", sentence);
+}
+
+struct vrv_config *
+vrv__config_with(struct vrv_config_store *s, enum vrv_config_layer layer,
+    const struct vrv_config_values *values, struct vrv_err *e)
+{
+    const struct vrv_config_values *layers[VRV_LAYERS];
+    struct vrv_err first = { 0 };
+
+    for (size_t i = 0; i < VRV_LAYERS; i++)
+        layers[i] = &s->config->set[i];
+    layers[layer] = values;
+    struct vrv_config *c = vrv_config_new(layers, first_wrong, &first);
+    if (c == NULL && e != NULL)
+        *e = first;
+    return c;
+}
+
+/* ---- opening ---- */
+
+static const char cluster_entity[] = "cluster";
+static const char cluster_key[] = "cluster.id";
+
+/* 16 bytes as Kafka writes an id: base64 for URLs, without padding. */
+static void
+cluster_id_text(const struct vrv_uuid *u, char out[VRV_CLUSTER_ID + 1])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    for (unsigned i = 0; i < VRV_CLUSTER_ID; i++) {
+        unsigned at = i * 6 / 8, shift = i * 6 % 8;
+        unsigned two = (unsigned)u->b[at] << 8 | (at + 1 < sizeof(u->b) ? u->b[at + 1] : 0);
+
+        out[i] = digits[two >> (10 - shift) & 63];
+    }
+    out[VRV_CLUSTER_ID] = '\0';
+}
+
+static int
+take_cluster_id(struct vrv_config_store *s, const struct vrv_uuid *random, struct vrv_err *e)
+{
+    const char *want = s->config->cluster_id;
+    struct vrv_entity_configs kept;
+    int rc = 0;
+
+    vrv_catalog_configs(s->catalog, cluster_entity, &kept);
+    if (kept.n > 0)
+        (void)snprintf(s->cluster_id, sizeof(s->cluster_id), "%s", kept.v[0].value);
+    else if (want != NULL)
+        (void)snprintf(s->cluster_id, sizeof(s->cluster_id), "%s", want);
+    else
+        cluster_id_text(random, s->cluster_id);
+    if (want != NULL && strcmp(want, s->cluster_id) != 0)
+        rc = vrv_err_set(e, VRV_E_INVALID,
+            "cluster.id is \"%.60s\": expected \"%s\", which the data directory belongs to", want,
+            s->cluster_id);
+    struct vrv_config_kv kv = { (char *)(uintptr_t)cluster_key, s->cluster_id };
+    if (rc == 0 && kept.n == 0)
+        rc = vrv_catalog_set_configs(s->catalog, cluster_entity, kept.mod, &kv, 1, e);
+    free(kept.v);
+    return rc;
+}
+
+int
+vrv__config_take(struct vrv_config_values *values, const struct vrv_config_kv *kept,
+    struct vrv_err *e)
+{
+    size_t option = vrv_option_find(kept->key);
+    struct vrv_setting_value v;
+
+    if (option == VRV_OPTIONS || vrv_option(option).update == VRV_READ_ONLY)
+        return vrv_err_set(e, VRV_E_INVALID,
+            "there is no such option that can be set while it runs");
+    const struct vrv_option o = vrv_option(option);
+    int rc = vrv_setting_parse(&o.rule, kept->value, &v, e);
+    if (rc == 0)
+        vrv_config_values_set(values, option, kept->value);
+    return rc;
+}
+
+/* What was set while it ran.  A version that knew other options may have set some that are unknown
+ * or different here: they stay where they are, without effect. */
+static void
+read_layer(struct vrv_config_store *s, enum vrv_config_layer layer,
+    const struct vrv_config_store_opts *o, struct vrv_config_values *values)
+{
+    char entity[VRV_BROKER_ENTITY], text[400];
+    struct vrv_entity_configs kept;
+    struct vrv_err e;
+
+    vrv__config_entity(layer, s->config->id, entity);
+    vrv_catalog_configs(s->catalog, entity, &kept);
+    for (size_t i = 0; i < kept.n; i++) {
+        if (vrv__config_take(values, &kept.v[i], &e) == 0)
+            continue;
+        (void)snprintf(text, sizeof(text), "%.80s, which was set while the server ran, has no "
+                                           "effect: %s",
+            kept.v[i].key, e.msg);
+        o->note(o->ctx, false, text);
+    }
+    free(kept.v);
+}
+
+static int
+load_layers(struct vrv_config_store *s, const struct vrv_config_store_opts *o, struct vrv_err *e)
+{
+    for (enum vrv_config_layer layer = VRV_LAYER_BROKER; layer < VRV_LAYER_STATIC; layer++) {
+        struct vrv_config_values values = { .text = { NULL } };
+
+        read_layer(s, layer, o, &values);
+        struct vrv_config *c = vrv__config_with(s, layer, &values, e);
+        vrv_config_values_fini(&values);
+        if (c == NULL)
+            return VRV_E_INVALID;
+        vrv_config_unref(&s->config);
+        s->config = c;
+    }
+    return 0;
+}
+
+int
+vrv_config_store_open(struct vrv_config_store **out, const struct vrv_config_store_opts *o,
+    struct vrv_err *e)
+{
+    struct vrv_config_store *s = VRV_NEW(struct vrv_config_store);
+    const struct vrv_config_values *const layers[] = { [VRV_LAYER_STATIC] = o->values };
+    struct vrv_err first = { 0 };
+    int rc;
+
+    s->magic = STORE_MAGIC;
+    s->engine = o->engine;
+    s->catalog = vrv_engine_catalog(o->engine);
+    vrv_lock_init(&s->changing, VRV_LOCK_config);
+    vrv_lock_init(&s->lock, VRV_LOCK_snapshot);
+    s->config = vrv_config_new(layers, first_wrong, &first);
+    if (s->config == NULL)
+        rc = vrv_err_set(e, VRV_E_INVALID, "%s", first.msg);
+    else
+        rc = take_cluster_id(s, &o->random, e);
+    if (rc == 0)
+        rc = load_layers(s, o, e);
+    if (rc < 0) {
+        vrv_config_store_close(&s);
+        return rc;
+    }
+    vrv__config_publish(s, vrv_config_ref(s->config));
+    *out = s;
+    return 0;
+}
+
+void
+vrv_config_store_close(struct vrv_config_store **sp)
+{
+    struct vrv_config_store *s = *sp;
+
+    *sp = NULL;
+    if (s == NULL)
+        return;
+    VRV_CHECK(s, STORE_MAGIC);
+    vrv_config_unref(&s->config);
+    vrv_lock_fini(&s->lock);
+    vrv_lock_fini(&s->changing);
+    s->magic = 0;
+    free(s);
+}
+
+const char *
+vrv_config_cluster_id(const struct vrv_config_store *s)
+{
+    VRV_CHECK(s, STORE_MAGIC);
+    return s->cluster_id;
+}

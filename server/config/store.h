@@ -1,0 +1,84 @@
+/*
+ * The configuration of a running server.
+ *
+ * What it was started with stays; over it lie the values that were set while it ran, for all brokers
+ * ("") and for this one (its number).  Those are kept in the catalog ("config/broker/",
+ * "config/broker/1").  Every change makes a new struct vrv_config, which takes the place of the old
+ * one as a whole.
+ *
+ *   alter ─► ops applied ─► checked together ─► catalog, durable ─► engine's defaults ─► in force
+ *
+ * Threads: any.  One change at a time (lock rank config, held while the catalog writes to the disk).
+ * Readers on a hot path have a view each, which costs one atomic load.
+ */
+#ifndef VRV_CONFIG_STORE_H
+#define VRV_CONFIG_STORE_H
+
+#include "engine/base/uuid.h"
+#include "server/config/input.h"
+
+struct vrv_engine;
+struct vrv_config_store;
+
+struct vrv_config_store_opts {
+    struct vrv_engine *engine;              /* borrowed; opened, and no step was run yet */
+    const struct vrv_config_values *values; /* what it is started with: checked; copied */
+    struct vrv_uuid random;                 /* the cluster's id, should there be none yet */
+    vrv_config_note_fn *note;               /* values in the catalog that are not known (any more) */
+    void *ctx;
+};
+
+/* Reads what was set, gives the engine its defaults.  INVALID: something doesn't go together, or
+ * cluster.id is another one than the data directory's; and the catalog's errors. */
+int vrv_config_store_open(struct vrv_config_store **out, const struct vrv_config_store_opts *o,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* All views are gone. */
+void vrv_config_store_close(struct vrv_config_store **s);
+
+/* 22 characters, as Kafka's. */
+const char *vrv_config_cluster_id(const struct vrv_config_store *s);
+
+/* A reference to what is in force. */
+struct vrv_config *vrv_config_get(struct vrv_config_store *s);
+
+/* The same for one thread that asks often. */
+struct vrv_config_view {
+    struct vrv_config_store *store;
+    struct vrv_config *config;
+    uint64_t generation;
+};
+void vrv_config_view_init(struct vrv_config_view *v, struct vrv_config_store *s);
+void vrv_config_view_fini(struct vrv_config_view *v);
+/* Borrowed until the next call. */
+const struct vrv_config *vrv_config_view_get(struct vrv_config_view *v);
+
+/* ---- changes ---- */
+
+enum vrv_config_op { VRV_CONFIG_SET, VRV_CONFIG_DELETE, VRV_CONFIG_APPEND, VRV_CONFIG_SUBTRACT };
+
+struct vrv_config_change {
+    const char *name;
+    enum vrv_config_op op; /* Kafka's numbers */
+    const char *value;     /* not of DELETE */
+};
+
+enum {
+    VRV_ALTER_REPLACE = 1,  /* what isn't named is deleted (AlterConfigs) */
+    VRV_ALTER_VALIDATE = 2, /* only say whether it could be done */
+};
+
+/* What Kafka calls an invalid request, not an invalid value: a name twice, a value missing. */
+int vrv_config_changes_check(const struct vrv_config_change *v, size_t n, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* Durable and in force when it returns 0.  broker: "" for all, or this one's number.  INVALID in
+ * Kafka's words, and nothing is changed; the catalog's errors. */
+int vrv_config_alter(struct vrv_config_store *s, const char *broker,
+    const struct vrv_config_change *v, size_t n, unsigned flags, struct vrv_err *e) VRV_MUST_CHECK;
+/* The same for a topic; NOTFOUND. */
+int vrv_config_alter_topic(struct vrv_config_store *s, const char *topic,
+    const struct vrv_config_change *v, size_t n, unsigned flags, struct vrv_err *e) VRV_MUST_CHECK;
+/* Do all settings of a topic go together (each alone is the engine's to check)? */
+int vrv_config_topic_check(const struct vrv_config_kv *v, size_t n, struct vrv_err *e)
+    VRV_MUST_CHECK;
+
+#endif
