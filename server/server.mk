@@ -156,6 +156,9 @@ libvrvserver_la_SOURCES = \
 	server/config/store_int.h \
 	$(NULL)
 
+# Every option with its default.
+dist_doc_DATA += server/config/varve.conf
+
 # ---- varve, the tool
 bin_PROGRAMS += server/tool/varve
 server_tool_varve_SOURCES = \

@@ -276,6 +276,11 @@ t_wiredump_LDADD = libvrvserver.la libvrvengine.la
 check_PROGRAMS += t/mkkafka
 t_mkkafka_SOURCES = t/lib/mkkafka.c
 
+# For t/720-config-docs.t.
+check_PROGRAMS += t/mkconf
+t_mkconf_SOURCES = t/lib/mkconf.c
+t_mkconf_LDADD = $(SERVER_LIBS)
+
 # ---- fuzz targets: t/fuzz/fuzz_<what>.c with LLVMFuzzerTestOneInput(), corpus in
 # t/fuzz/corpus/<what>/.  A fuzzer with --enable-fuzzing, else a program that replays files.
 #   FUZZERS += t/fuzz/fuzz_x
@@ -290,6 +295,7 @@ FUZZERS = \
 	t/fuzz/fuzz_wal \
 	t/fuzz/fuzz_metalog \
 	t/fuzz/fuzz_wire \
+	t/fuzz/fuzz_config \
 	$(NULL)
 t_fuzz_fuzz_batch_SOURCES = t/fuzz/fuzz_batch.c t/fuzz/peak.h
 t_fuzz_fuzz_batch_LDADD = $(FUZZ_LIBS)
@@ -315,6 +321,16 @@ else
 check_LIBRARIES += libreplay.a
 FUZZ_LIBS = libreplay.a $(LDADD)
 FUZZ_LIBS_SERVER = libreplay.a $(SERVER_LIBS)
+t_fuzz_fuzz_config_SOURCES = t/fuzz/fuzz_config.c t/fuzz/peak.h
+t_fuzz_fuzz_config_LDADD = $(SERVER_FUZZ_LIBS)
+check_PROGRAMS += $(FUZZERS)
+if FUZZING
+FUZZ_LIBS = @FUZZ_ENGINE@ $(LDADD)
+SERVER_FUZZ_LIBS = @FUZZ_ENGINE@ $(SERVER_LIBS)
+else
+check_LIBRARIES += libreplay.a
+FUZZ_LIBS = libreplay.a $(LDADD)
+SERVER_FUZZ_LIBS = libreplay.a $(SERVER_LIBS)
 endif
 libreplay_a_SOURCES = t/fuzz/replay.c
 
@@ -327,6 +343,7 @@ dist_check_SCRIPTS += \
 	t/050-corpus.t \
 	t/600-tool.t \
 	t/700-kafka-dump.t \
+	t/720-config-docs.t \
 	$(NULL)
 
 # ---- the long tests, run by `make check-long` beside the others

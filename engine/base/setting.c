@@ -222,7 +222,11 @@ expected_number(const struct vrv_setting_rule *r, char out[VRV_SETTING_EXPECTED]
 {
     const char *what = r->type == VRV_SETTING_DOUBLE ? "a number" : "a whole number";
 
-    if (r->max == INT64_MAX)
+    if (r->min == r->max)
+        (void)snprintf(out, VRV_SETTING_EXPECTED, "%" PRId64, r->min);
+    else if (r->max == INT64_MAX && r->min == INT64_MIN)
+        (void)snprintf(out, VRV_SETTING_EXPECTED, "%s", what);
+    else if (r->max == INT64_MAX)
         (void)snprintf(out, VRV_SETTING_EXPECTED, "%s of at least %" PRId64, what, r->min);
     else
         (void)snprintf(out, VRV_SETTING_EXPECTED, "%s from %" PRId64 " to %" PRId64 "%s", what,

@@ -111,6 +111,15 @@ vrv_option_find(const char *name)
 }
 
 const char *
+vrv_option_refusal(size_t i, const char **why)
+{
+    if (i >= REFUSED)
+        return NULL;
+    *why = refused[i].why;
+    return refused[i].name;
+}
+
+const char *
 vrv_option_refused(const char *name)
 {
     for (size_t i = 0; i < REFUSED; i++) {

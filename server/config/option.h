@@ -48,6 +48,8 @@ struct vrv_option vrv_option(size_t i);
 /* VRV_OPTIONS when there is none. */
 size_t vrv_option_find(const char *name);
 
+/* The i-th name that is refused, and why; NULL: there are no more. */
+const char *vrv_option_refusal(size_t i, const char **why);
 /* Why it is refused, if that is what this name is; or NULL. */
 const char *vrv_option_refused(const char *name);
 /* The known name (or topic setting) that is most like this one; NULL when none is like it. */

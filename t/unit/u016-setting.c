@@ -14,6 +14,8 @@ static const struct vrv_setting_rule flag = { "flag", VRV_SETTING_BOOLEAN, 0, 0,
     level = { "level", VRV_SETTING_INT, 1, 9, true, NULL },
     ratio = { "ratio", VRV_SETTING_DOUBLE, 0, 1, false, NULL },
     word = { "word", VRV_SETTING_STRING, 0, 0, false, colours },
+    any = { "any", VRV_SETTING_LONG, INT64_MIN, INT64_MAX, false, NULL },
+    one = { "one", VRV_SETTING_INT, 1, 1, false, NULL },
     text = { "text", VRV_SETTING_STRING, 0, 0, false, NULL },
     list = { "list", VRV_SETTING_LIST, 0, 0, false, colours };
 
@@ -104,6 +106,8 @@ test_expected(void)
     expects(&range, "a whole number from 2 to 9");
     expects(&level, "a whole number from 1 to 9, or -1");
     expects(&ratio, "a number from 0 to 1");
+    expects(&any, "a whole number");
+    expects(&one, "1");
     expects(&word, "one of red, green");
     expects(&text, "text");
     expects(&list, "a list with commas of red, green");

@@ -127,7 +127,7 @@ test_wrong(void)
     refused("flush.policy=fsync",
         "varve.conf:1: flush.policy is \"fsync\": expected one of sync, interval, none\n");
     refused("default.replication.factor=3",
-        "varve.conf:1: default.replication.factor is \"3\": expected a whole number from 1 to 1\n");
+        "varve.conf:1: default.replication.factor is \"3\": expected 1\n");
     refused("zookeeper.connect=localhost:2181",
         "varve.conf:1: zookeeper.connect: varve needs no ZooKeeper: topics and settings are in its "
         "data directory; take it out\n");

@@ -1,0 +1,54 @@
+#!/bin/sh
+# varve.conf(5) and the commented varve.conf say what the tables say.
+#   VARVE_UPDATE=1 t/720-config-docs.t    in the build directory: write into them what they should say
+: "${srcdir:=.}" "${builddir:=.}" "${VARVE_UPDATE:=}"
+man=$srcdir/man/varve.conf.5 conf=$srcdir/server/config/varve.conf
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+n=0 bad=0
+
+# What lies between the marks of a list.
+part() { # FILE LIST
+    sed -n "/^\.\\\\\" begin $2\$/,/^\.\\\\\" end $2\$/p" "$1" | sed '1d;$d'
+}
+
+check() { # LIST SAYS WHAT
+    n=$((n + 1))
+    if "$builddir/t/mkconf" "$1" >"$dir/want" && [ -s "$dir/want" ] && diff -u "$2" "$dir/want" >"$dir/diff"; then
+        echo "ok $n - $3"
+    else
+        echo "not ok $n - $3"
+        sed 's/^/# /' "$dir/diff"
+        echo "# VARVE_UPDATE=1 t/720-config-docs.t writes it anew"
+        bad=1
+    fi
+}
+
+if [ -n "$VARVE_UPDATE" ]; then
+    "$builddir/t/mkconf" conf >"$conf"
+    for list in options topics refused; do
+        "$builddir/t/mkconf" $list >"$dir/list"
+        sed -i -e "/^\.\\\\\" begin $list\$/,/^\.\\\\\" end $list\$/{/^\.\\\\\" /!d}" \
+            -e "/^\.\\\\\" begin $list\$/r $dir/list" "$man"
+    done
+fi
+for list in options topics refused; do
+    part "$man" $list >"$dir/says"
+    check $list "$dir/says" "varve.conf(5) has the $list as the code has them"
+done
+check conf "$conf" "varve.conf has every option with its default"
+
+n=$((n + 1))
+if command -v mandoc >/dev/null; then
+    if mandoc -Tlint -Wwarning "$man" >"$dir/lint" 2>&1; then
+        echo "ok $n - the manual is well-formed"
+    else
+        echo "not ok $n - the manual is well-formed"
+        sed 's/^/# /' "$dir/lint"
+        bad=1
+    fi
+else
+    echo "ok $n # SKIP no mandoc"
+fi
+echo "1..$n"
+exit $bad
