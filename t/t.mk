@@ -206,13 +206,10 @@ t_unit_u520_threads_SOURCES = t/unit/u520-threads.c
 
 # ---- the server's rooms
 SERVER_LIBS = libtap.a libvrvserver.la libvrvengine.la
-check_PROGRAMS += t/unit/u730-grouplog
-t_unit_u730_grouplog_SOURCES = t/unit/u730-grouplog.c
-t_unit_u730_grouplog_LDADD = $(SERVER_LIBS)
 
-check_PROGRAMS += t/unit/u731-group
-t_unit_u731_group_SOURCES = t/unit/u731-group.c
-t_unit_u731_group_LDADD = $(SERVER_LIBS)
+check_PROGRAMS += t/unit/u710-diag
+t_unit_u710_diag_SOURCES = t/unit/u710-diag.c
+t_unit_u710_diag_LDADD = $(SERVER_LIBS)
 
 check_PROGRAMS += t/unit/u711-rx
 t_unit_u711_rx_SOURCES = t/unit/u711-rx.c
@@ -222,9 +219,6 @@ check_PROGRAMS += t/unit/u712-conn
 t_unit_u712_conn_SOURCES = t/unit/u712-conn.c
 t_unit_u712_conn_LDADD = $(SERVER_LIBS)
 
-check_PROGRAMS += t/unit/u710-diag
-t_unit_u710_diag_SOURCES = t/unit/u710-diag.c
-t_unit_u710_diag_LDADD = $(SERVER_LIBS)
 check_PROGRAMS += t/unit/u713-net
 t_unit_u713_net_SOURCES = t/unit/u713-net.c
 t_unit_u713_net_LDADD = $(SERVER_LIBS)
@@ -232,15 +226,6 @@ t_unit_u713_net_LDADD = $(SERVER_LIBS)
 check_PROGRAMS += t/unit/u714-admit
 t_unit_u714_admit_SOURCES = t/unit/u714-admit.c
 t_unit_u714_admit_LDADD = $(SERVER_LIBS)
-check_PROGRAMS += t/unit/u732-coord
-t_unit_u732_coord_SOURCES = t/unit/u732-coord.c
-t_unit_u732_coord_LDADD = $(SERVER_LIBS)
-
-check_PROGRAMS += t/unit/u733-groupmodel
-t_unit_u733_groupmodel_SOURCES = t/unit/u733-groupmodel.c
-t_unit_u733_groupmodel_LDADD = $(SERVER_LIBS)
-# Of the server's rooms.
-SERVER_LIBS = libtap.a libvrvserver.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u720-options
 t_unit_u720_options_SOURCES = t/unit/u720-options.c
@@ -257,6 +242,22 @@ t_unit_u722_config_LDADD = $(SERVER_LIBS)
 check_PROGRAMS += t/unit/u723-configstore
 t_unit_u723_configstore_SOURCES = t/unit/u723-configstore.c
 t_unit_u723_configstore_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u730-grouplog
+t_unit_u730_grouplog_SOURCES = t/unit/u730-grouplog.c
+t_unit_u730_grouplog_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u731-group
+t_unit_u731_group_SOURCES = t/unit/u731-group.c
+t_unit_u731_group_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u732-coord
+t_unit_u732_coord_SOURCES = t/unit/u732-coord.c
+t_unit_u732_coord_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u733-groupmodel
+t_unit_u733_groupmodel_SOURCES = t/unit/u733-groupmodel.c
+t_unit_u733_groupmodel_LDADD = $(SERVER_LIBS)
 
 # The main job, for quickstart.sh, and the program that varve(3) shows.
 noinst_PROGRAMS += t/demo man/example
@@ -289,20 +290,18 @@ t_mkconf_LDADD = $(SERVER_LIBS)
 FUZZERS = \
 	t/fuzz/fuzz_batch \
 	t/fuzz/fuzz_decompress \
-	t/fuzz/fuzz_group_log \
 	t/fuzz/fuzz_index \
 	t/fuzz/fuzz_segment \
 	t/fuzz/fuzz_wal \
 	t/fuzz/fuzz_metalog \
 	t/fuzz/fuzz_wire \
 	t/fuzz/fuzz_config \
+	t/fuzz/fuzz_group_log \
 	$(NULL)
 t_fuzz_fuzz_batch_SOURCES = t/fuzz/fuzz_batch.c t/fuzz/peak.h
 t_fuzz_fuzz_batch_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_decompress_SOURCES = t/fuzz/fuzz_decompress.c t/fuzz/peak.h
 t_fuzz_fuzz_decompress_LDADD = $(FUZZ_LIBS)
-t_fuzz_fuzz_group_log_SOURCES = t/fuzz/fuzz_group_log.c
-t_fuzz_fuzz_group_log_LDADD = $(FUZZ_LIBS_SERVER)
 t_fuzz_fuzz_index_SOURCES = t/fuzz/fuzz_index.c
 t_fuzz_fuzz_index_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_segment_SOURCES = t/fuzz/fuzz_segment.c t/fuzz/peak.h
@@ -312,17 +311,11 @@ t_fuzz_fuzz_wal_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_metalog_SOURCES = t/fuzz/fuzz_metalog.c
 t_fuzz_fuzz_metalog_LDADD = $(FUZZ_LIBS)
 t_fuzz_fuzz_wire_SOURCES = t/fuzz/fuzz_wire.c
-t_fuzz_fuzz_wire_LDADD = libvrvserver.la $(FUZZ_LIBS)
-check_PROGRAMS += $(FUZZERS)
-if FUZZING
-FUZZ_LIBS = @FUZZ_ENGINE@ $(LDADD)
-FUZZ_LIBS_SERVER = @FUZZ_ENGINE@ $(SERVER_LIBS)
-else
-check_LIBRARIES += libreplay.a
-FUZZ_LIBS = libreplay.a $(LDADD)
-FUZZ_LIBS_SERVER = libreplay.a $(SERVER_LIBS)
+t_fuzz_fuzz_wire_LDADD = $(SERVER_FUZZ_LIBS)
 t_fuzz_fuzz_config_SOURCES = t/fuzz/fuzz_config.c t/fuzz/peak.h
 t_fuzz_fuzz_config_LDADD = $(SERVER_FUZZ_LIBS)
+t_fuzz_fuzz_group_log_SOURCES = t/fuzz/fuzz_group_log.c
+t_fuzz_fuzz_group_log_LDADD = $(SERVER_FUZZ_LIBS)
 check_PROGRAMS += $(FUZZERS)
 if FUZZING
 FUZZ_LIBS = @FUZZ_ENGINE@ $(LDADD)
@@ -337,12 +330,12 @@ libreplay_a_SOURCES = t/fuzz/replay.c
 # ---- scripts: t/NNN-<what>.t, executable, TAP on stdout
 dist_check_SCRIPTS += \
 	t/000-layers.t \
-	t/710-wire.t \
 	t/001-headers.t \
 	t/002-symbols.t \
 	t/050-corpus.t \
 	t/600-tool.t \
 	t/700-kafka-dump.t \
+	t/710-wire.t \
 	t/720-config-docs.t \
 	$(NULL)
 
