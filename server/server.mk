@@ -14,6 +14,8 @@ libvrvserver_la_SOURCES = \
 	server/base/out.h \
 	server/base/pool.c \
 	server/base/pool.h \
+	server/base/random.c \
+	server/base/random.h \
 	server/wire/apis.c \
 	server/wire/apis.def \
 	server/wire/apis.h \
@@ -158,6 +160,19 @@ libvrvserver_la_SOURCES = \
 
 # Every option with its default.
 dist_doc_DATA += server/config/varve.conf
+
+# ---- varved, the daemon
+bin_PROGRAMS += server/main/varved
+server_main_varved_SOURCES = \
+	server/main/assemble.c \
+	server/main/assemble.h \
+	server/main/notify.c \
+	server/main/notify.h \
+	server/main/serve.c \
+	server/main/serve.h \
+	server/main/varved.c \
+	$(NULL)
+server_main_varved_LDADD = libvrvserver.la libvrvengine.la
 
 # ---- varve, the tool
 bin_PROGRAMS += server/tool/varve

@@ -31,6 +31,7 @@ struct vrv_broker {
     unsigned endpoint_n;
     int32_t num_partitions;         /* of a topic whose creator doesn't say */
     bool auto_create;
+    bool delete_topics;             /* clients may */
     int32_t fetch_max_bytes;
     struct vrv_config_store *config;
     struct vrv_coord *coord;
@@ -38,7 +39,7 @@ struct vrv_broker {
     struct vrv_producer_ids ids;
 };
 
-/* Random. */
+/* Random, and as Kafka likes them. */
 int vrv_new_topic_id(struct vrv_uuid *id, struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

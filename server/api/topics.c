@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/api/configs.h"
 #include "server/api/find.h"
 #include "server/api/handlers.h"
+#include "server/group/coord.h"
 
 /* What became of one item of a request. */
 struct outcome {
@@ -43,6 +45,8 @@ name_of(struct vrv_request *r, struct vrv_str s, struct vrv_err *e)
 }
 
 /* ---- CreateTopics ---- */
+
+enum { CREATE_TELLS_CONFIGS = 5 };
 
 struct create {
     const struct vrv_create_topics_req *q;
@@ -204,7 +208,11 @@ create_all(struct vrv_request *r)
             t->num_partitions = -1;
             t->replication_factor = -1;
             t->topic_id = (struct vrv_uuid){ { 0 } };
+            t->topic_config_error_code = VRV_K_NONE;
+            continue;
         }
+        if (vrv_request_version(r) >= CREATE_TELLS_CONFIGS)
+            vrv_configs_of_created(r, c->q->validate_only ? NULL : t->name.p, t);
     }
 }
 
@@ -243,6 +251,8 @@ delete_one(struct vrv_request *r, struct vrv_delete_topics_resp_topic *t)
     bool by_id = t->name.p == NULL;
     enum vrv_kerror code = vrv_find_either(r->broker, by_id, t->name, &t->topic_id, &found);
 
+    if (!r->broker->delete_topics)
+        return refused(r, VRV_K_TOPIC_DELETION_DISABLED, "delete.topic.enable is false");
     if (code != VRV_K_NONE)
         return refused(r, code, "there is no such topic");
     if (by_id)
@@ -251,6 +261,8 @@ delete_one(struct vrv_request *r, struct vrv_delete_topics_resp_topic *t)
     if (vrv_topic_is_internal(found.name))
         return refused(r, VRV_K_INVALID_TOPIC_EXCEPTION, "an internal topic can't be deleted");
     int rc = vrv_engine_delete_topic(r->broker->engine, found.name, &e);
+    if (rc == 0)
+        vrv_coord_topic_deleted(r->broker->coord, vrv_span_str(found.name));
     return outcome_of(r, rc, &e, VRV_K_INVALID_REQUEST);
 }
 

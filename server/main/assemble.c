@@ -1,0 +1,233 @@
+#include "server/main/assemble.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/varve_int.h"
+#include "server/base/diag.h"
+#include "server/base/random.h"
+#include "server/main/serve.h"
+
+/* ---- the engine ---- */
+
+static void
+set_options(struct varve_options *o, const struct vrv_config *c)
+{
+    varve_options_init(o);
+    o->memory_bytes = (size_t)c->memory_bytes;
+    o->wal_bytes = (size_t)c->wal_bytes;
+    if (c->open_files_max > 0)
+        o->open_files = (unsigned)c->open_files_max;
+    o->checkpoint_ms = c->checkpoint_interval_ms;
+    o->disk_reserve_bytes = (uint64_t)c->disk_reserve_bytes;
+    o->producer_expiry_ms = c->producer_id_expiration_ms;
+    o->producers_max = (uint64_t)c->producers_max;
+    o->buffered_wal = c->wal_buffered;
+}
+
+/* A value in the catalog that is not known any more: told, and passed over. */
+static void
+note_stored(void *ctx, bool is_error, const char *sentence)
+{
+    (void)ctx;
+    (void)is_error;
+    vrv_diag(VRV_EV_CONFIG_STORED, VRV_STR("note", sentence));
+}
+
+/* Topics get their defaults before anything happens to them by time. */
+static int
+start_engine(struct vrv_server *s, const struct vrv_config_input *in, struct vrv_err *e)
+{
+    struct vrv_config_store_opts so = { .values = &in->values, .note = note_stored };
+    struct varve_error *ve = (struct varve_error *)(void *)e;
+    struct varve_options o;
+
+    set_options(&o, s->config);
+    int rc = vrv__load(&s->varve, s->config->data_dir, &o, NULL, &s->found, ve);
+    if (rc < 0)
+        return rc;
+    so.engine = s->varve->engine;
+    rc = vrv_random(&so.random, sizeof(so.random), e);
+    if (rc == 0)
+        rc = vrv_config_store_open(&s->store, &so, e);
+    if (rc == 0)
+        rc = vrv__run(&s->varve, ve);
+    return rc;
+}
+
+/* ---- groups ---- */
+
+static void
+note_partition(void *ctx, int32_t partition, const struct vrv_err *e)
+{
+    (void)ctx;
+    vrv_diag(VRV_EV_GROUP_FAILED, VRV_NUM("partition", partition), VRV_STR("error", e->msg));
+}
+
+static int
+start_groups(struct vrv_server *s, struct vrv_err *e)
+{
+    const struct vrv_config *c = s->config;
+    struct vrv_coord_opts o;
+    struct vrv_uuid id;
+    int rc = vrv_random(&id, sizeof(id), e);
+
+    vrv_coord_opts_default(&o);
+    o.eng = s->varve->engine;
+    o.pool = s->pool;
+    o.clock = vrv_clock_real();
+    o.partitions = c->offsets_topic_num_partitions;
+    o.config.initial_rebalance_delay_ms = c->group_initial_rebalance_delay_ms;
+    o.config.min_session_ms = c->group_min_session_timeout_ms;
+    o.config.max_session_ms = c->group_max_session_timeout_ms;
+    if (c->group_max_size < o.config.max_size)
+        o.config.max_size = c->group_max_size;
+    o.config.metadata_max = c->offset_metadata_max_bytes;
+    o.config.retention_ms = (int64_t)c->offsets_retention_minutes * 60000;
+    o.config.retention_check_ms = c->offsets_retention_check_interval_ms;
+    o.failed = note_partition;
+    if (rc == 0)
+        rc = vrv_random(&o.random, sizeof(o.random), e);
+    if (rc == 0)
+        rc = vrv_coord_make_topic(o.eng, id, o.partitions, e);
+    if (rc < 0)
+        return rc;
+    s->coord = vrv_coord_new(&o);
+    rc = vrv_coord_start(s->coord, e);
+    for (int32_t i = 0; rc == 0 && i < o.partitions; i++)
+        vrv_coord_gained(s->coord, i, 0);
+    return rc;
+}
+
+/* ---- the network ---- */
+
+static void
+set_limits(struct vrv_net_opts *o, const struct vrv_config *c)
+{
+    o->reactors = (unsigned)c->num_network_threads;
+    o->frame_max = (uint32_t)c->socket_request_max_bytes;
+    o->header_ms = o->body_ms = c->frame_timeout_ms;
+    o->body_rate = (uint32_t)c->frame_min_bytes_per_second;
+    o->idle_ms = c->connections_max_idle_ms;
+    o->conns_max = (unsigned)c->max_connections;
+    o->conns_per_address = (unsigned)c->max_connections_per_ip;
+    o->conns_per_second = (unsigned)c->max_connections_per_ip_rate;
+    o->request_bytes_max = (size_t)c->queued_max_request_bytes;
+    o->conn_request_bytes = (size_t)c->connection_max_request_bytes;
+    o->unsent_bytes_max = (size_t)c->queued_max_response_bytes;
+    o->conn_unsent_bytes = (size_t)c->connection_max_response_bytes;
+}
+
+/* What clients are told; a port that was any free one is known by now. */
+static void
+set_endpoints(struct vrv_server *s)
+{
+    for (size_t i = 0; i < s->config->clients.n; i++) {
+        const struct vrv_listener *l = &s->config->clients.v[i];
+        int port = l->advertised_port;
+
+        if (port == 0)
+            port = vrv_net_port(s->net, (unsigned)i);
+        s->endpoint[i].port = port;
+    }
+}
+
+/* As the network room takes them. */
+static void
+listener_text(const struct vrv_listener *l, char *out, size_t size)
+{
+    bool v6 = strchr(l->host, ':') != NULL;
+
+    if (l->is_unix)
+        (void)snprintf(out, size, "%s://%s", l->name, l->host);
+    else
+        (void)snprintf(out, size, v6 ? "%s://[%s]:%u" : "%s://%s:%u", l->name, l->host, l->port);
+}
+
+static int
+start_net(struct vrv_server *s, struct vrv_err *e)
+{
+    static char text[VRV_LISTENERS_MAX][VRV_LISTENER_NAME + VRV_LISTENER_HOST + 32];
+    const char *listener[VRV_LISTENERS_MAX];
+    const struct vrv_listeners *ls = &s->config->clients;
+    struct vrv_net_opts o;
+
+    vrv_net_opts_default(&o);
+    set_limits(&o, s->config);
+    for (size_t i = 0; i < ls->n; i++) {
+        const struct vrv_listener *l = &ls->v[i];
+
+        listener_text(l, text[i], sizeof(text[i]));
+        listener[i] = text[i];
+        s->endpoint[i] = (struct vrv_endpoint){ l->name, l->advertised_host, l->advertised_port };
+    }
+    o.listener = listener;
+    o.listener_n = (unsigned)ls->n;
+    o.loopback_only = !s->config->allow_insecure;
+    o.pool = vrv_engine_env(s->varve->engine)->pool;
+    o.clock = vrv_clock_real();
+    o.ops = &vrv_serve_ops;
+    o.ctx = &s->broker;
+    int rc = vrv_net_start(&s->net, &o, e);
+    if (rc == 0)
+        set_endpoints(s);
+    return rc;
+}
+
+/* ---- all ---- */
+
+static void
+set_broker(struct vrv_server *s)
+{
+    const struct vrv_config *c = s->config;
+
+    s->broker = (struct vrv_broker){ .engine = s->varve->engine, .clock = vrv_clock_real(),
+        .pool = s->pool, .data_dir = c->data_dir, .node_id = c->id,
+        .cluster_id = vrv_config_cluster_id(s->store), .endpoint = s->endpoint,
+        .endpoint_n = (unsigned)c->clients.n, .num_partitions = c->num_partitions,
+        .auto_create = c->auto_create_topics_enable, .delete_topics = c->delete_topic_enable,
+        .fetch_max_bytes = c->fetch_max_bytes, .config = s->store, .coord = s->coord };
+    vrv_fetch_sessions_init(&s->broker.sessions,
+        (unsigned)c->max_incremental_fetch_session_cache_slots);
+    vrv_producer_ids_init(&s->broker.ids);
+}
+
+int
+vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
+    struct vrv_config *config, struct vrv_err *e)
+{
+    struct vrv_err why = { 0 };
+
+    *s = (struct vrv_server){ .config = config };
+    int rc = start_engine(s, in, e);
+    if (rc == 0)
+        rc = vrv_pool_start(&s->pool, "varve-pool", (unsigned)config->num_io_threads, e);
+    if (rc == 0)
+        rc = start_groups(s, e);
+    if (rc == 0) {
+        set_broker(s);
+        rc = start_net(s, e);
+    }
+    if (rc < 0)
+        (void)vrv_server_stop(s, &why);
+    return rc;
+}
+
+int
+vrv_server_stop(struct vrv_server *s, struct vrv_err *e)
+{
+    if (s->net != NULL && !vrv_net_drain(s->net, s->config->shutdown_drain_ms))
+        vrv_diag(VRV_EV_NET_DRAIN, VRV_STR("reason", "requests were still in service"));
+    if (s->coord != NULL)
+        vrv_coord_stop(s->coord);
+    vrv_net_stop(&s->net);
+    vrv_pool_stop(&s->pool);
+    if (s->broker.engine != NULL) {
+        vrv_fetch_sessions_fini(&s->broker.sessions);
+        vrv_producer_ids_fini(&s->broker.ids);
+    }
+    vrv_config_store_close(&s->store);
+    int rc = s->varve != NULL ? varve_close(&s->varve, (struct varve_error *)(void *)e) : 0;
+    vrv_coord_free(&s->coord);
+    return rc;
+}

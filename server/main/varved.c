@@ -1,0 +1,159 @@
+/* varved: the queue server.  varved(8) tells how it is used. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "server/base/diag.h"
+#include "server/main/assemble.h"
+#include "server/main/notify.h"
+
+static const char usage[] =
+    "usage: varved [-c FILE] [-o KEY=VALUE]... [--check-config]\n"
+    "\n"
+    "  -c, --config FILE       settings, as varve.conf(5) describes them\n"
+    "  -o, --option KEY=VALUE  a setting, which wins over the file\n"
+    "      --check-config      only say whether the settings can be used\n"
+    "      --version\n"
+    "      --help\n"
+    "\n"
+    "Without any it serves 127.0.0.1:9092 with its data in ./varve-data.\n";
+
+struct args {
+    const char *file;
+    bool check;
+    char **option; /* of argv */
+    size_t option_n;
+};
+
+static void
+note(void *ctx, bool is_error, const char *sentence)
+{
+    (void)ctx;
+    (void)fprintf(stderr, "varved: %s%s\n", is_error ? "" : "warning: ", sentence);
+}
+
+/* -1: go on; else the exit code. */
+static int
+read_args(struct args *a, int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "option", required_argument, NULL, 'o' },
+        { "check-config", no_argument, NULL, 'C' },
+        { "version", no_argument, NULL, 'V' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    int c;
+
+    while ((c = getopt_long(argc, argv, "c:o:h", options, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            a->file = optarg;
+            break;
+        case 'o':
+            a->option[a->option_n++] = optarg;
+            break;
+        case 'C':
+            a->check = true;
+            break;
+        case 'V':
+            (void)printf("varved %s\n", varve_version());
+            return 0;
+        case 'h':
+            (void)fputs(usage, stdout);
+            return 0;
+        default:
+            (void)fputs(usage, stderr);
+            return vrv_err_exit(VRV_E_INVALID);
+        }
+    }
+    if (optind < argc) {
+        (void)fprintf(stderr, "varved: \"%s\" is not an option: settings are given as -o KEY=VALUE\n",
+            argv[optind]);
+        return vrv_err_exit(VRV_E_INVALID);
+    }
+    return -1;
+}
+
+static struct vrv_config *
+read_config(struct vrv_config_input *in, const struct args *a)
+{
+    vrv_config_input_init(in, note, NULL);
+    if (a->file != NULL)
+        vrv_config_input_file(in, a->file);
+    for (size_t i = 0; i < a->option_n; i++)
+        vrv_config_input_arg(in, a->option[i]);
+    return vrv_config_input_done(in);
+}
+
+static void
+say_ready(const struct vrv_server *s)
+{
+    (void)printf("ready");
+    for (size_t i = 0; i < s->config->clients.n; i++)
+        (void)printf(" %s://%s", s->config->clients.v[i].name, vrv_net_bound(s->net, (unsigned)i));
+    (void)printf("\n");
+    (void)fflush(stdout);
+    vrv_notify("READY=1");
+}
+
+/* Until somebody wants it to stop. */
+static void
+wait_for_signal(const sigset_t *set)
+{
+    int sig = 0;
+
+    (void)sigwait(set, &sig);
+    vrv_diag(VRV_EV_STOP, VRV_NUM("signal", sig));
+    vrv_notify("STOPPING=1");
+}
+
+static int
+serve(const struct vrv_config_input *in, struct vrv_config *config)
+{
+    static struct vrv_server server;
+    struct vrv_err e = { 0 };
+    sigset_t set;
+
+    /* Before there are threads, which inherit it. */
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    int rc = vrv_server_start(&server, in, config, &e);
+    if (rc == 0) {
+        vrv_diag(VRV_EV_START, VRV_STR("data", config->data_dir),
+            VRV_STR("cluster", server.broker.cluster_id), VRV_NUM("partitions", server.found.logs),
+            VRV_NUM("replayed", server.found.replayed), VRV_NUM("clean", server.found.clean));
+        say_ready(&server);
+        wait_for_signal(&set);
+        rc = vrv_server_stop(&server, &e);
+    }
+    if (rc < 0)
+        (void)fprintf(stderr, "varved: %s\n", e.msg);
+    return rc < 0 ? vrv_err_exit(rc) : 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    static struct vrv_config_input in;
+    struct args a = { .option = calloc((size_t)argc, sizeof(char *)) };
+
+    (void)umask(077);
+    int rc = a.option != NULL ? read_args(&a, argc, argv) : 1;
+    if (rc < 0) {
+        struct vrv_config *config = read_config(&in, &a);
+
+        rc = config == NULL ? vrv_err_exit(VRV_E_INVALID) : a.check ? 0 : serve(&in, config);
+        vrv_config_unref(&config);
+        vrv_config_input_fini(&in);
+    }
+    free(a.option);
+    return rc;
+}
