@@ -297,6 +297,7 @@ FUZZERS = \
 	t/fuzz/fuzz_wire \
 	t/fuzz/fuzz_config \
 	t/fuzz/fuzz_group_log \
+	t/fuzz/fuzz_conn \
 	$(NULL)
 t_fuzz_fuzz_batch_SOURCES = t/fuzz/fuzz_batch.c t/fuzz/peak.h
 t_fuzz_fuzz_batch_LDADD = $(FUZZ_LIBS)
@@ -324,6 +325,16 @@ else
 check_LIBRARIES += libreplay.a
 FUZZ_LIBS = libreplay.a $(LDADD)
 SERVER_FUZZ_LIBS = libreplay.a $(SERVER_LIBS)
+t_fuzz_fuzz_conn_SOURCES = t/fuzz/fuzz_conn.c t/fuzz/peak.h
+t_fuzz_fuzz_conn_LDADD = $(FUZZ_SERVER_LIBS)
+check_PROGRAMS += $(FUZZERS)
+if FUZZING
+FUZZ_LIBS = @FUZZ_ENGINE@ $(LDADD)
+FUZZ_SERVER_LIBS = @FUZZ_ENGINE@ $(SERVER_LIBS)
+else
+check_LIBRARIES += libreplay.a
+FUZZ_LIBS = libreplay.a $(LDADD)
+FUZZ_SERVER_LIBS = libreplay.a $(SERVER_LIBS)
 endif
 libreplay_a_SOURCES = t/fuzz/replay.c
 

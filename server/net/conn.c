@@ -374,7 +374,6 @@ starve(struct vrv_conn *c)
 {
     struct vrv_reactor *r = c->r;
 
-    VRV_COUNT(r, no_memory, 1);
     vrv__list_once(&r->starved, &c->starving);
     if (r->retry.t.at == 0)
         vrv_heap_add(&r->timers, &r->retry.t, r->now + MS * r->env->o.retry_ms);
@@ -383,8 +382,16 @@ starve(struct vrv_conn *c)
 void
 vrv__conn_fed(struct vrv_conn *c)
 {
+    uint8_t *p;
+    size_t n;
+
     vrv__conn_hold(c);
     vrv_list_del(&c->starving);
+    /* Ask before the socket is watched again: of thousands that wait, few get some. */
+    if (vrv_rx_room(&c->rx, &c->r->mem, &p, &n) < 0)
+        starve(c);
+    else
+        vrv_rx_rest(&c->rx, &c->r->mem);
     vrv__conn_settle(c);
     vrv__conn_release(c);
 }
@@ -396,6 +403,7 @@ receive(struct vrv_conn *c)
     size_t n;
 
     if (vrv_rx_room(&c->rx, &c->r->mem, &p, &n) < 0) {
+        VRV_COUNT(c->r, no_memory, 1);
         starve(c);
         return;
     }

@@ -185,9 +185,11 @@ vrv_rx_room(struct vrv_rx *rx, struct vrv_rxmem *m, uint8_t **p, size_t *n)
         rc = open_area(rx, m);
     else if (rx->room == 0)
         rc = grow(rx, m);
+    if (rc < 0)
+        return rc;
     *p = rx->p + rx->have;
     *n = rx->room;
-    return rc;
+    return 0;
 }
 
 void

@@ -10,6 +10,17 @@
 
 #define SIM(conn) VRV_LIST_OF(conn, struct simconn, c)
 
+static void
+add_bytes(uint8_t **to, size_t *n, size_t *cap, const void *p, size_t k)
+{
+    while (*cap - *n < k) {
+        *cap = *cap > 0 ? 2 * *cap : 4096;
+        *to = vrv_mem_grow(*to, *cap);
+    }
+    memcpy(*to + *n, p, k);
+    *n += k;
+}
+
 /* ---- the socket ---- */
 
 static ssize_t
@@ -44,12 +55,7 @@ sim_send(struct vrv_conn *c, const struct iovec *iov, int n, bool more)
     for (int i = 0; i < n && s->window > 0; i++) {
         size_t k = iov[i].iov_len < s->window ? iov[i].iov_len : s->window;
 
-        while (s->out_cap - s->out_n < k) {
-            s->out_cap = s->out_cap > 0 ? 2 * s->out_cap : 4096;
-            s->out = vrv_mem_grow(s->out, s->out_cap);
-        }
-        memcpy(s->out + s->out_n, iov[i].iov_base, k);
-        s->out_n += k;
+        add_bytes(&s->out, &s->out_n, &s->out_cap, iov[i].iov_base, k);
         s->window -= k;
         sent += k;
     }
@@ -118,6 +124,7 @@ begin(struct simconn *s, const struct vrv_frame *f)
     if (call->first != 'n') {
         vrv_put_be32(vrv_out_room(&call->call.out, 4), (uint32_t)f->n);
         vrv_out_put(&call->call.out, f->bytes, f->n);
+        add_bytes(&s->want, &s->want_n, &s->want_cap, call->call.out.own, f->n + 4);
     }
     call->call.close = call->first == 'c';
     if (call->first == 'm')
@@ -218,6 +225,7 @@ netsim_fini(struct netsim *n)
         VRV_ASSERT(s->gone);
         free(s->in);
         free(s->out);
+        free(s->want);
         free(s);
     }
     VRV_ASSERT(n->calls == 0);

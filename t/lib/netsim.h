@@ -41,6 +41,8 @@ struct simconn {
     int writes;          /* calls of send */
     /* the handler's */
     struct simcall *pending;
+    uint8_t *want;       /* all answers to what was taken, in order */
+    size_t want_n, want_cap;
     int frames, later, closed, freed, copied; /* copied: frames without a slab */
     bool gone;           /* all is over; in and out are still the test's */
 };

@@ -5,14 +5,18 @@
 #include <string.h>
 
 #include "engine/base/bytes.h"
+#include "engine/base/mem.h"
 #include "engine/base/rand.h"
+#include "engine/reader/reader.h"
 #include "server/base/diag.h"
 #include "t/lib/netsim.h"
+#include "t/lib/rig.h"
 #include "t/lib/tap.h"
 
 enum { KIB = 1024, MIB = 1024 * 1024 };
 
 static struct netsim n;
+static struct rig rig;
 static struct vrv_net_opts opts;
 static char told[2 * VRV_DIAG_LINE];
 
@@ -371,6 +375,73 @@ test_idle(void)
     netsim_fini(&n);
 }
 
+/* ---- files, on a disk that has no descriptors ---- */
+
+/* A pending call answers with some bytes, all of the log and `beyond` bytes behind its end, and more
+ * bytes. */
+static size_t
+answer_log(struct simconn *s, size_t beyond)
+{
+    struct vrv_read r = { .max_bytes = MIB, .whole_first = true };
+    struct vrv_out *o = &s->pending->call.out;
+    size_t bytes;
+
+    OK(vrv_read(rig_log(&rig, "t", 0), &r, NULL) == 0 && r.slice_n > 0 &&
+        r.slice[0].kind == VRV_SLICE_FILE, "a log in files");
+    bytes = r.bytes + beyond;
+    r.slice[0].n += beyond;
+    for (uint32_t i = 0; i < r.slice_n; i++)
+        vrv_out_take(o, &r.slice[i]);
+    vrv_out_put(o, "end.", 4);
+    vrv_put_be32(o->own, (uint32_t)(o->n - 4 + bytes));
+    (void)netsim_answer(s, 0);
+    return bytes;
+}
+
+static void
+test_files(void)
+{
+    struct rig_batch b = { .size = 8 * KIB };
+    struct vrv_rand rand = { 3 };
+
+    rig_init(&rig, 1);
+    rig_up(&rig);
+    rig_topic(&rig, "t", 1, NULL);
+    for (int i = 0; i < 15; i++)
+        IS(rig_put_batch(&rig, rig_log(&rig, "t", 0), &b), i, "a batch");
+    rig_flush(&rig);
+    IS(rig_close(&rig), 0, "an engine that was stopped");
+    rig_up(&rig);
+    begin();
+    struct simconn *s = netsim_open(&n, 0);
+    frames(s, "epe");
+    size_t bytes = answer_log(s, 0);
+    s->window = 0;
+    for (int i = 0; i < 100000 && s->out_n < 14 + 14 + bytes + 4 + 14; i++) {
+        s->window = vrv_rand_below(&rand, 30000);
+        netsim_run(&n);
+    }
+    s->window = MIB;
+    netsim_run(&n);
+    IS_STR(netsim_got(s), "epe", "a range of a file goes out between other bytes");
+    uint8_t *want = vrv_mem_zero(bytes);
+    struct vrv_read r = { .max_bytes = MIB, .whole_first = true };
+    OK(vrv_read(rig_log(&rig, "t", 0), &r, NULL) == 0 && vrv_seg_pread(r.slice[0].seg, want, r.slice[0].n,
+        r.slice[0].pos, 0, NULL) == (ssize_t)bytes && memcmp(want, s->out + 28, bytes) == 0 &&
+        memcmp(s->out + 28 + bytes, "end.", 4) == 0, "... as it is");
+    free(want);
+
+    s = netsim_open(&n, 1);
+    frames(s, "epe");
+    bytes = answer_log(s, 100);
+    netsim_run(&n);
+    OK(s->gone && count(&n.r.counters.send_failures) == 1 && s->out_n == 28 + bytes - 100,
+        "a file that ends early ends the connection: its peer must not take other bytes for these");
+    vrv_read_fini(&r);
+    netsim_fini(&n);
+    rig_fini(&rig);
+}
+
 /* ---- memory ---- */
 
 static void
@@ -460,6 +531,7 @@ main(void)
     test_muted();
     test_timeouts();
     test_idle();
+    test_files();
     test_no_memory();
     test_memory_held();
     test_drain();
