@@ -4,7 +4,8 @@
  * Embedded in what describes the request.  The network room fills it when the request is taken; the
  * one who handles it completes `out` and says vrv_call_done, once, on the thread of the reactor
  * that owns the connection (`cq` is how to get there).  Then it belongs to the network again, until
- * its ops' sent().
+ * its ops' sent(); where the connection has gone meanwhile that is called at once, so nobody looks
+ * at a call after vrv_call_done.
  */
 #ifndef VRV_SERVER_CALL_H
 #define VRV_SERVER_CALL_H

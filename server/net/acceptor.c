@@ -175,8 +175,8 @@ refuse_without_files(struct vrv_acceptor *a, int listener_fd)
         (void)close(a->reserve);
         int fd = accept4(listener_fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) {
-            (void)close(fd);
             VRV_COUNT(a, refused_files, 1);
+            (void)close(fd);
         }
     }
     a->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);

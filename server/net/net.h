@@ -53,7 +53,7 @@ struct vrv_net_ops {
     /* The connection is gone, and no frame comes any more.  Its calls must still be done, soon;
      * what they answer is dropped. */
     void (*close)(void *user);
-    /* The call was answered, or dropped: free it, and what `out` holds. */
+    /* The call was answered, or dropped: free it, and what `out` holds.  Never within frame(). */
     void (*sent)(struct vrv_call *call);
     /* The last word of a connection that was opened: behind close(), and all sent(). */
     void (*free)(void *user);
@@ -128,8 +128,8 @@ struct vrv_cq *vrv_net_cq(struct vrv_net *net, unsigned i);
 void vrv_call_begin(struct vrv_conn *conn, struct vrv_call *call);
 struct vrv_cq *vrv_net_reactor_cq(struct vrv_conn *conn);
 
-/* Something that happens on the reactor at some monotonic time; at most once per _timer.  Earlier
- * than that nothing is known of the connection it was set by, which may end meanwhile. */
+/* Something that happens on the connection's reactor at some monotonic time, once; set again it
+ * moves.  It doesn't hold the connection: set and cancel it while a call of that is under way. */
 struct vrv_net_timer {
     struct vrv_timer t;
     void (*run)(struct vrv_net_timer *timer);

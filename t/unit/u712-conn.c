@@ -375,6 +375,39 @@ test_idle(void)
     netsim_fini(&n);
 }
 
+struct alarm {
+    struct vrv_net_timer timer;
+    int rang;
+};
+
+static void
+on_alarm(struct vrv_net_timer *t)
+{
+    VRV_TIMER_OF(t, struct alarm, timer)->rang++;
+}
+
+static void
+test_timers(void)
+{
+    struct alarm a = { .timer.run = on_alarm }, b = { .timer.run = on_alarm };
+
+    begin();
+    struct simconn *s = netsim_open(&n, 0);
+    int64_t now = n.r.now;
+    vrv_net_timer(&s->c, &a.timer, now + 5000000);
+    vrv_net_timer(&s->c, &b.timer, now + 5000000);
+    vrv_net_timer(&s->c, &a.timer, now + 3000000);
+    netsim_pass(&n, 2);
+    OK(a.rang == 0 && b.rang == 0, "a handler's timer has its time");
+    netsim_pass(&n, 1);
+    OK(a.rang == 1 && b.rang == 0, "... the one that it was set to last");
+    vrv_net_timer_cancel(&s->c, &b.timer);
+    vrv_net_timer_cancel(&s->c, &b.timer);
+    netsim_pass(&n, 100);
+    OK(a.rang == 1 && b.rang == 0, "... once, and not when it was cancelled");
+    netsim_fini(&n);
+}
+
 /* ---- files, on a disk that has no descriptors ---- */
 
 /* A pending call answers with some bytes, all of the log and `beyond` bytes behind its end, and more
@@ -531,6 +564,7 @@ main(void)
     test_muted();
     test_timeouts();
     test_idle();
+    test_timers();
     test_files();
     test_no_memory();
     test_memory_held();
