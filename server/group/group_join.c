@@ -35,7 +35,7 @@ too_much(const struct vrv_group *g, const struct vrv_member *m, const struct vrv
 
 /* The client's id, or the instance's, and something random. */
 static struct vrv_span
-make_id(const struct vrv_group *g, const struct vrv_join *c)
+random_id(const struct vrv_group *g, const struct vrv_join *c)
 {
     struct vrv_span name = c->instance.p != NULL ? c->instance : c->client_id;
     uint32_t n = name.n < VRV_GROUP_ID_MAX - 64 ? name.n : VRV_GROUP_ID_MAX - 64;
@@ -50,6 +50,19 @@ make_id(const struct vrv_group *g, const struct vrv_join *c)
     int more = snprintf(text + n, 64, "-%.8s-%.4s-%.4s-%.4s-%s", hex, hex + 8, hex + 12, hex + 16,
         hex + 20);
     return (struct vrv_span){ (const uint8_t *)text, n + (uint32_t)more };
+}
+
+/* One that the group doesn't have. */
+static struct vrv_span
+make_id(const struct vrv_group *g, const struct vrv_join *c)
+{
+    struct vrv_span id = random_id(g, c);
+
+    while (vrv__group_member(g, id) != NULL || vrv__group_pending(g, id) != NULL) {
+        vrv_span_free(&id);
+        id = random_id(g, c);
+    }
+    return id;
 }
 
 /* m waits for c from now on.  A call that it left waiting before gets an answer, too: its client

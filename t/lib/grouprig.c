@@ -68,6 +68,7 @@ grouprig_up(struct grouprig *g)
     int rc = vrv_coord_make_topic(g->rig.eng, id, g->o.partitions, &e);
     VRV_ASSERT(rc == 0);
     g->o.eng = g->rig.eng;
+    g->o.random++; /* ids are never made twice */
     g->c = vrv_coord_new(&g->o);
     for (int32_t i = 0; i < g->o.partitions; i++)
         vrv_coord_gained(g->c, i, vrv_catalog_epoch(vrv_engine_catalog(g->rig.eng), &id, i));

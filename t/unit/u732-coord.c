@@ -352,18 +352,25 @@ ownership(void)
     grouprig_step(&g);
     IS_ERR(j.call.error, NOT_COORDINATOR, "a join that waits when its partition is lost");
     IS_ERR(c.call.error, NOT_COORDINATOR, "a commit that is on its way");
-    IS_ERR(grouprig_heartbeat(&g, "g", m, 1), NOT_COORDINATOR, "what comes then");
-    IS(grouprig_fetch(&g, "g", "t", 0), -1000 - VRV_K_NOT_COORDINATOR, "offsets, too");
     vrv_coord_gained(g.c, p, 0);
+    grouprig_step(&g);
+    OK(!vrv_coord_serves(g.c, p), "gained again, it waits for what was on its way");
     struct vrv_heartbeat beat = { .call.done.cq = &g.cq, .group = vrv_span_str("g"),
         .member_id = vrv_span_str("x") };
     vrv_coord_heartbeat(g.c, &beat);
-    IS_ERR(beat.call.error, NONE, "while it is read a heartbeat is let pass");
-    IS_ERR(grouprig_commit(&g, "g", "t", 1, 1), COORDINATOR_LOAD_IN_PROGRESS, "nothing else");
+    grouprig_step(&g);
+    IS_ERR(beat.call.error, NONE, "meanwhile a heartbeat is let pass");
+    c.call.done.cq = &g.cq;
+    vrv_coord_commit(g.c, &c);
+    grouprig_step(&g);
+    IS_ERR(c.call.error, COORDINATOR_LOAD_IN_PROGRESS, "nothing else");
     grouprig_run(&g);
     OK(vrv_coord_serves(g.c, p), "it is read");
     IS_ERR(grouprig_heartbeat(&g, "g", m, 1), NONE, "the member is as it was");
     IS(grouprig_fetch(&g, "g", "t", 0), 2, "what was on its way when it was lost is there");
+    vrv_coord_lost(g.c, p);
+    IS_ERR(grouprig_heartbeat(&g, "g", m, 1), NOT_COORDINATOR, "what comes then");
+    IS(grouprig_fetch(&g, "g", "t", 0), -1000 - VRV_K_NOT_COORDINATOR, "offsets, too");
     vrv_group_call_fini(&j.call);
     grouprig_fini(&g);
 }
