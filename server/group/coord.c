@@ -346,9 +346,9 @@ vrv_coord_step(struct vrv_coord *c)
 static void
 wake_run(struct vrv_done *d)
 {
-    struct vrv_coord *c = (struct vrv_coord *)(void *)((char *)d - offsetof(struct vrv_coord, wake));
+    char *c = (char *)d - offsetof(struct vrv_coord, wake);
 
-    atomic_store(&c->waking, false);
+    atomic_store(&((struct vrv_coord *)(void *)c)->waking, false);
 }
 
 static void *

@@ -133,9 +133,8 @@ read_portion(struct vrv_load *l, int64_t *at)
             rc = take_bytes(l, rd.slice[i].bytes, rd.slice[i].n, at);
     }
     vrv_read_fini(&rd);
-    if (rc == VRV_E_NOTFOUND && !l->log->gone) { /* the range left this disk meanwhile */
-        return 1;
-    }
+    if (rc == VRV_E_NOTFOUND && !atomic_load(&l->log->gone))
+        return 1; /* the range left this disk meanwhile: it is in the cold tier now */
     return rc < 0 ? rc : *at > before;
 }
 

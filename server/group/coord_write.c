@@ -245,7 +245,7 @@ write_done(struct vrv_done *d)
         for (size_t i = 0; i < w->change_n; i++)
             apply(s, &w->changes[i]);
         for (size_t i = 0; i < w->change_n; i++)
-            /* a group ends with its last record: its later changes are of one that is still there */
+            /* only behind its last change here: it may be gone then */
             if (i + 1 == w->change_n || w->changes[i + 1].g != w->changes[i].g)
                 vrv__shard_touch(s, w->changes[i].g);
         for (struct vrv_group_call *call = w->calls, *next; call != NULL; call = next) {
@@ -312,13 +312,8 @@ expire_group(struct vrv_write **w, struct vrv_group *g)
     return rc;
 }
 
-static int
-forget_topic(struct vrv_write **w, struct vrv_group *g, const struct vrv_span *topic)
-{
-    return topic != NULL ? vrv__write_forget(w, g, topic) : expire_group(w, g);
-}
-
-/* Through all groups.  What can't be appended now is tried again at the next check. */
+/* Through all groups: what expired, or the offsets of a topic that is gone.  What is refused now is
+ * tried again at the next check, once it has expired. */
 static int
 sweep(struct vrv_shard *s, const struct vrv_span *topic)
 {
@@ -329,7 +324,7 @@ sweep(struct vrv_shard *s, const struct vrv_span *topic)
     while (n != NULL && rc == 0) {
         struct vrv_group *g = VRV_OMAP_OF(n, struct vrv_group, node);
 
-        rc = forget_topic(&w, g, topic);
+        rc = topic != NULL ? vrv__write_forget(&w, g, topic) : expire_group(&w, g);
         n = vrv_omap_after(&s->groups, &g->id);
     }
     if (rc == 0)

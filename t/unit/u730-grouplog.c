@@ -256,7 +256,8 @@ broker(void)
     OK(ok && pos == n, "all that a broker wrote is read");
     IS_STR(seen, "golden:0 golden:1 golden/0=42 golden/1=7 gruppe-\xc3\xa9:0 gruppe-\xc3\xa9:1 "
         "gruppe-\xc3\xa9/0=42 gruppe-\xc3\xa9/1=7 gruppe-\xc3\xa9:2 simple/1=123456789012 "
-        "gruppe-\xc3\xa9-:0 simple-:0 simple-:0 ", "its groups, generations, offsets and tombstones");
+        "gruppe-\xc3\xa9-:0 simple-:0 simple-:0 ",
+        "its groups, generations, offsets and tombstones");
     free(p);
 }
 

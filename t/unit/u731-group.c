@@ -555,6 +555,25 @@ cooperative(void)
     end();
 }
 
+/* More than a batch may hold: the group goes on trying, and the leader is told. */
+static void
+too_large(void)
+{
+    enum { BYTES = 2 * 1024 * 1024 };
+    uint8_t *big = calloc(1, BYTES);
+
+    begin();
+    struct vrv_join *a = ask("", NULL);
+    keep(id_a, a);
+    struct vrv_sync_assignment v = { a->out_member_id, { big, BYTES } };
+    IS_ERR(sync_as(id_a, 1, &v, 1)->call.error, UNKNOWN_SERVER_ERROR, "too large an assignment");
+    IS_STR(grouprig_state(&g, "g"), "PreparingRebalance", "all are to join anew");
+    a = ask(id_a, NULL);
+    IS(a->generation, 2, "and can");
+    end();
+    free(big);
+}
+
 static void
 new_member_gives_up(void)
 {
@@ -593,5 +612,6 @@ main(void)
     join_again();
     cooperative();
     new_member_gives_up();
+    too_large();
     return tap_done();
 }

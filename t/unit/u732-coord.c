@@ -404,6 +404,49 @@ damaged(void)
     grouprig_fini(&g);
 }
 
+/* A write that was accepted, and then the disk fails. */
+static void
+failed_write(void)
+{
+    begin();
+    (void)grouprig_commit(&g, "g", "t", 0, 1);
+    struct vrv_commit_item it = { .topic = vrv_span_str("t"), .offset = 2 };
+    struct vrv_offset_commit c = { .call.done.cq = &g.cq, .group = vrv_span_str("g"),
+        .member_id = VRV_SPAN_EMPTY, .generation = -1, .retention_ms = -1, .items = &it,
+        .item_n = 1 };
+    vrv_coord_commit(g.c, &c);
+    simdisk_fail(g.rig.disk, 1, SIM_EIO, true);
+    grouprig_run(&g);
+    IS_ERR(c.call.error, NOT_COORDINATOR, "a commit whose write fails");
+    OK(g.failed.code != 0, "somebody is told");
+    IS(grouprig_fetch(&g, "g", "t", 0), -1000 - VRV_K_NOT_COORDINATOR,
+        "what the log holds isn't known: nothing is shown");
+    simdisk_fail(g.rig.disk, 0, SIM_EIO, false);
+    again();
+    int64_t v = grouprig_fetch(&g, "g", "t", 0);
+    OK(v == 1 || v == 2, "after a restart it is one or the other");
+    grouprig_fini(&g);
+}
+
+static void
+disk_full(void)
+{
+    begin();
+    (void)grouprig_commit(&g, "g", "t", 0, 1);
+    g.rig.o.disk_reserve_bytes = (uint64_t)1 << 60;
+    grouprig_down(&g);
+    grouprig_up(&g);
+    vrv_engine_tend_step(g.rig.eng);
+    IS_ERR(grouprig_commit(&g, "g", "t", 0, 2), NOT_COORDINATOR, "a commit while the disk is full");
+    IS(grouprig_fetch(&g, "g", "t", 0), 1, "what is there is served");
+    struct vrv_join j = { 0 };
+    grouprig_join(&g, &j, "new", "");
+    grouprig_run(&g);
+    IS_ERR(j.call.error, NOT_COORDINATOR, "a new group can't be stored");
+    IS_STR(grouprig_state(&g, "new"), "GROUP_ID_NOT_FOUND", "and isn't there");
+    grouprig_fini(&g);
+}
+
 static void
 memory_full(void)
 {
@@ -588,6 +631,8 @@ main(void)
     wrong_epoch();
     damaged();
     memory_full();
+    failed_write();
+    disk_full();
     threads();
     return tap_done();
 }
