@@ -317,6 +317,8 @@ t_fuzz_fuzz_config_SOURCES = t/fuzz/fuzz_config.c t/fuzz/peak.h
 t_fuzz_fuzz_config_LDADD = $(SERVER_FUZZ_LIBS)
 t_fuzz_fuzz_group_log_SOURCES = t/fuzz/fuzz_group_log.c
 t_fuzz_fuzz_group_log_LDADD = $(SERVER_FUZZ_LIBS)
+t_fuzz_fuzz_conn_SOURCES = t/fuzz/fuzz_conn.c t/fuzz/peak.h
+t_fuzz_fuzz_conn_LDADD = $(SERVER_FUZZ_LIBS)
 check_PROGRAMS += $(FUZZERS)
 if FUZZING
 FUZZ_LIBS = @FUZZ_ENGINE@ $(LDADD)
@@ -325,16 +327,6 @@ else
 check_LIBRARIES += libreplay.a
 FUZZ_LIBS = libreplay.a $(LDADD)
 SERVER_FUZZ_LIBS = libreplay.a $(SERVER_LIBS)
-t_fuzz_fuzz_conn_SOURCES = t/fuzz/fuzz_conn.c t/fuzz/peak.h
-t_fuzz_fuzz_conn_LDADD = $(FUZZ_SERVER_LIBS)
-check_PROGRAMS += $(FUZZERS)
-if FUZZING
-FUZZ_LIBS = @FUZZ_ENGINE@ $(LDADD)
-FUZZ_SERVER_LIBS = @FUZZ_ENGINE@ $(SERVER_LIBS)
-else
-check_LIBRARIES += libreplay.a
-FUZZ_LIBS = libreplay.a $(LDADD)
-FUZZ_SERVER_LIBS = libreplay.a $(SERVER_LIBS)
 endif
 libreplay_a_SOURCES = t/fuzz/replay.c
 

@@ -376,7 +376,7 @@ check_settings(struct varve *v)
 
     OK(varve_topic_alter(v, "t", c, 3, &e) == 0 &&
            varve_topic_describe(v, "t", add_own, text, &e) == 0, "altered and described");
-    IS_STR(text, "flush.policy=none, not sync (2) segment.bytes=7000, not 1073741824 (0) ",
+    IS_STR(text, "flush.policy=none, not sync (2) segment.bytes=7000, not 1073741824 (3) ",
         "as it should be");
     IS(varve_topic_grow(v, "t", PARTS, &e), VARVE_E_INVALID, "not grown: %s", e.message);
 }
