@@ -101,8 +101,8 @@ int vrv_engine_alter_topic(struct vrv_engine *eng, const char *name,
 int vrv_engine_grow_topic(struct vrv_engine *eng, const char *name, int32_t partitions,
     struct vrv_err *e) VRV_MUST_CHECK;
 /* What topics have that set nothing of their own: each of the n, and topic_options.def's for the
- * others.  In force at once, for all topics.  Not kept: until it is called topic_options.def's hold,
- * so call it before the first step of an engine that was opened.  INVALID changes nothing. */
+ * others.  In force at once, for all topics.  Not kept: until it is called topic_options.def's
+ * hold, so call it before the first step of an engine that was opened.  INVALID changes nothing. */
 int vrv_engine_set_defaults(struct vrv_engine *eng, const struct vrv_config_kv *v, size_t n,
     struct vrv_err *e) VRV_MUST_CHECK;
 /* All settings of a topic in order of key, or (name NULL) what a new one has by default.  The

@@ -36,9 +36,9 @@ struct varve {
 };
 
 struct vrv_err *vrv__err(struct varve_error *e);
-/* varve_open in two parts, with a cold tier, which outlives it; NULL: none.  Loaded it is as recovery
- * left it: nothing happens by time until it runs, so that vrv_engine_set_defaults comes before
- * retention does.  What can't run is closed, and *v is NULL. */
+/* varve_open in two parts, with a cold tier, which outlives it; NULL: none.  Loaded it is as
+ * recovery left it: nothing happens by time until it runs, so that vrv_engine_set_defaults comes
+ * before retention does.  What can't run is closed, and *v is NULL. */
 int vrv__load(struct varve **out, const char *dir, const struct varve_options *o,
     struct vrv_cold *cold, struct varve_found *found, struct varve_error *e);
 int vrv__run(struct varve **v, struct varve_error *e);

@@ -35,6 +35,9 @@ vrv_config_changes_check(const struct vrv_config_change *v, size_t n, struct vrv
             if (strcmp(v[i].name, v[k].name) == 0)
                 return vrv_err_set(e, VRV_E_INVALID, "Error due to duplicate config keys: %.100s",
                     v[i].name);
+        if ((unsigned)v[i].op > VRV_CONFIG_SUBTRACT)
+            return vrv_err_set(e, VRV_E_INVALID, "Unknown operation %d on %.100s", (int)v[i].op,
+                v[i].name);
         if (v[i].value == NULL && v[i].op != VRV_CONFIG_DELETE)
             return vrv_err_set(e, VRV_E_INVALID, "Null value not supported for : %.100s",
                 v[i].name);

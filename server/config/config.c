@@ -255,8 +255,9 @@ check_rest(struct check *k)
 {
     struct vrv_config *c = k->c;
     struct vrv_err e;
+    size_t id_n = c->cluster_id != NULL ? strlen(c->cluster_id) : 1;
 
-    if (c->cluster_id != NULL && (c->cluster_id[0] == '\0' || strlen(c->cluster_id) > VRV_CLUSTER_ID))
+    if (id_n < 1 || id_n > VRV_CLUSTER_ID)
         wrong(k, "cluster.id is \"%.60s\": expected 1 to %d characters", c->cluster_id,
             VRV_CLUSTER_ID);
     if (c->data_dir[0] == '\0')

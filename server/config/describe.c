@@ -1,8 +1,8 @@
 /*
- * The rules are those of Kafka's brokers.  An option has the synonyms of its family (log.retention.ms,
- * .minutes, .hours); they are listed by where they are set, then by precedence, and those in front
- * of the first one that bears the name asked for are left out.  So of a topic that follows
- * log.retention.hours no synonym is shown, and its source is "default".
+ * The rules are those of Kafka's brokers.  An option has the synonyms of its family
+ * (log.retention.ms, .minutes, .hours); they are listed by where they are set, then by precedence,
+ * and those in front of the first one that bears the name asked for are left out.  So of a topic
+ * that follows log.retention.hours no synonym is shown, and its source is "default".
  */
 #include "server/config/describe.h"
 

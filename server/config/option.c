@@ -29,7 +29,7 @@ static const struct row rows[] = {
     { { .rule = { name, VRV_SETTING_##type, check }, .kind = VRV_OPTION_FIELD,                     \
           .update = VRV_##update_, .dflt = dflt_, .doc = doc_ },                                   \
         0 },
-#define VRV_TOPIC_DEFAULT(name, of_topic, from)                                                       \
+#define VRV_TOPIC_DEFAULT(name, of_topic, from)                                                    \
     { { .rule = { .key = name }, .kind = VRV_OPTION_TOPIC, .update = VRV_CLUSTER_WIDE,             \
           .topic = of_topic },                                                                     \
         from },

@@ -1,15 +1,15 @@
 /*
  * The configuration of a running server.
  *
- * What it was started with stays; over it lie the values that were set while it ran, for all brokers
- * ("") and for this one (its number).  Those are kept in the catalog ("config/broker/",
- * "config/broker/1").  Every change makes a new struct vrv_config, which takes the place of the old
- * one as a whole.
+ * What it was started with stays; over it lie the values that were set while it ran, for all
+ * brokers ("") and for this one (its number).  Those are kept in the catalog ("config/broker/",
+ * "config/broker/1").  Every change makes a new struct vrv_config, which takes the place of the
+ * old one as a whole.
  *
- *   alter ─► ops applied ─► checked together ─► catalog, durable ─► engine's defaults ─► in force
+ *   alter: applied to the text, checked together, kept in the catalog, told the engine, in force
  *
- * Threads: any.  One change at a time (lock rank config, held while the catalog writes to the disk).
- * Readers on a hot path have a view each, which costs one atomic load.
+ * Threads: any.  One change at a time (lock rank config, held while the catalog writes to the
+ * disk).  Readers on a hot path have a view each, which costs one atomic load.
  */
 #ifndef VRV_CONFIG_STORE_H
 #define VRV_CONFIG_STORE_H
@@ -24,7 +24,7 @@ struct vrv_config_store_opts {
     struct vrv_engine *engine;              /* borrowed; opened, and no step was run yet */
     const struct vrv_config_values *values; /* what it is started with: checked; copied */
     struct vrv_uuid random;                 /* the cluster's id, should there be none yet */
-    vrv_config_note_fn *note;               /* values in the catalog that are not known (any more) */
+    vrv_config_note_fn *note;               /* values in the catalog that are not known here */
     void *ctx;
 };
 
@@ -67,7 +67,8 @@ enum {
     VRV_ALTER_VALIDATE = 2, /* only say whether it could be done */
 };
 
-/* What Kafka calls an invalid request, not an invalid value: a name twice, a value missing. */
+/* What Kafka calls an invalid request, not an invalid value: a name twice, a value missing, an
+ * operation that there isn't. */
 int vrv_config_changes_check(const struct vrv_config_change *v, size_t n, struct vrv_err *e)
     VRV_MUST_CHECK;
 /* Durable and in force when it returns 0.  broker: "" for all, or this one's number.  INVALID in

@@ -21,7 +21,8 @@ struct vrv_config_store {
 
 /* The entity in the catalog of a layer that can be set; id: this broker's. */
 void vrv__config_entity(enum vrv_config_layer layer, int32_t id, char out[VRV_BROKER_ENTITY]);
-/* The configuration with this layer instead of its own; NULL: *e is INVALID with the first reason. */
+/* The configuration with this layer instead of its own; NULL: *e is INVALID, by the first
+ * reason. */
 struct vrv_config *vrv__config_with(struct vrv_config_store *s, enum vrv_config_layer layer,
     const struct vrv_config_values *values, struct vrv_err *e);
 /* A value that was kept, if it still is one that can be set: INVALID says why not. */

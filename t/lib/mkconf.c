@@ -128,7 +128,7 @@ print_conf(void)
 {
     const char *section = "";
 
-    (void)printf("# varve.conf: every option of varved with its default; varve.conf(5) tells more.\n"
+    (void)printf("# varve.conf: varved's options with their defaults; varve.conf(5) tells more.\n"
                  "# Take the # away from what you change.\n");
     for (size_t i = 0; i < VRV_OPTIONS; i++) {
         const struct vrv_option o = vrv_option(i);

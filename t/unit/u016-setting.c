@@ -61,8 +61,10 @@ test_numbers(void)
         "Invalid value 0 for configuration level: Value must be between 1 and 9 or equal to -1");
     takes(&ratio, "0.25", "0.25");
     takes(&ratio, "1", "1");
-    refuses(&ratio, "1.5", "Invalid value 1.5 for configuration ratio: Value must be no more than 1");
-    refuses(&ratio, "nan", "Invalid value nan for configuration ratio: Not a number of type DOUBLE");
+    refuses(&ratio, "1.5",
+        "Invalid value 1.5 for configuration ratio: Value must be no more than 1");
+    refuses(&ratio, "nan",
+        "Invalid value nan for configuration ratio: Not a number of type DOUBLE");
     refuses(&ratio, "1e999",
         "Invalid value 1e999 for configuration ratio: Not a number of type DOUBLE");
 }

@@ -87,8 +87,8 @@ test_bad_configs(void)
         "Invalid value 99999999999999999999 for configuration max.message.bytes: Not a number of "
         "type INT");
     refused("t", 1, "flush.policy=fsync", VRV_E_INVALID,
-        "Invalid value fsync for configuration flush.policy: String must be one of: sync, interval, "
-        "none");
+        "Invalid value fsync for configuration flush.policy: String must be one of: sync, "
+        "interval, none");
     refused("t", 1, "message.timestamp.type=Now", VRV_E_INVALID,
         "Invalid value Now for configuration message.timestamp.type: String must be one of: "
         "CreateTime, LogAppendTime");
@@ -96,7 +96,8 @@ test_bad_configs(void)
         "Invalid value all for configuration validation: String must be one of: header, records");
     refused("t", 1, "retention.sec=1", VRV_E_INVALID,
         "Unknown topic config name: retention.sec");
-    refused("t", 1, "flush.ms=", VRV_E_INVALID, "Null value not supported for topic configs: flush.ms");
+    refused("t", 1, "flush.ms=", VRV_E_INVALID,
+        "Null value not supported for topic configs: flush.ms");
     IS(rig_create(&rig, "t", 1, "segment.ms=1 segment.ms=2"), VRV_E_INVALID,
         "a setting given twice is refused");
     IS(rig_create(&rig, "t", 1, "retention.ms=-1 flush.messages=1 validation=records"), 0,

@@ -81,7 +81,7 @@ test_like(void)
     like("log_dirs", "log.dirs");
     like("colour", "-");
     like("", "-");
-    like("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "-");
+    like("a.name.that.is.much.longer.than.any.name.that.there.is.in.all.of.the.table", "-");
     OK(vrv_option_refused("zookeeper.connect") != NULL, "ZooKeeper is refused");
     OK(vrv_option_refused("ssl.keystore.location") != NULL, "so is all of TLS,");
     OK(vrv_option_refused("sslx") == NULL, "but not what only begins so");

@@ -260,6 +260,8 @@ test_bad_alter(void)
         "Error due to duplicate config keys: max.connections");
     const struct vrv_config_change null = { "a", VRV_CONFIG_SET, NULL };
     refused(vrv_config_changes_check(&null, 1, &err), "Null value not supported for : a");
+    const struct vrv_config_change odd = { "a", (enum vrv_config_op)7, "1" };
+    refused(vrv_config_changes_check(&odd, 1, &err), "Unknown operation 7 on a");
     IS(vrv_config_changes_check(fixed, 3, &err), 0, "what is well-formed passes");
     end();
 }
@@ -297,7 +299,8 @@ test_topic(void)
 {
     begin("");
     rig_topic(&rig, "t", 1, "retention.ms=5 segment.bytes=1000");
-    IS(alter_topic("cleanup.policy", VRV_CONFIG_APPEND, "compact", 0), 0, "appended to the default");
+    IS(alter_topic("cleanup.policy", VRV_CONFIG_APPEND, "compact", 0), 0,
+        "appended to the default");
     topic_shows("t", "cleanup.policy",
         "delete,compact LIST 1 1:cleanup.policy=delete,compact 5:log.cleanup.policy=delete");
     IS(alter_topic("cleanup.policy", VRV_CONFIG_SUBTRACT, "delete", 0), 0, "and subtracted");
@@ -311,7 +314,8 @@ test_topic(void)
     IS(rig_log(&rig, "t", 0)->config->flush_ms, 7, "... only");
     refused(alter_topic("retention.ms", VRV_CONFIG_SET, "-2", 0),
         "Invalid value -2 for configuration retention.ms: Value must be at least -1");
-    refused(alter_topic("retention", VRV_CONFIG_SET, "1", 0), "Unknown topic config name: retention");
+    refused(alter_topic("retention", VRV_CONFIG_SET, "1", 0),
+        "Unknown topic config name: retention");
     refused(alter_topic("retention.ms", VRV_CONFIG_APPEND, "1", 0),
         "Can't APPEND to key retention.ms because its type is not LIST.");
     refused(alter_topic("remote.storage.enable", VRV_CONFIG_SET, "true", 0),
@@ -331,10 +335,10 @@ test_topic(void)
 static void
 test_kept(void)
 {
-    const struct vrv_config_kv kv[] = { { (char *)(uintptr_t)"max.connections", (char *)(uintptr_t)"x" },
-        { (char *)(uintptr_t)"max.connections.per.ip", (char *)(uintptr_t)"7" },
-        { (char *)(uintptr_t)"num.partitions", (char *)(uintptr_t)"7" },
-        { (char *)(uintptr_t)"of.tomorrow", (char *)(uintptr_t)"y" } };
+    const struct vrv_config_kv kv[] = { { (char *)"max.connections", (char *)"x" },
+        { (char *)"max.connections.per.ip", (char *)"7" },
+        { (char *)"num.partitions", (char *)"7" },
+        { (char *)"of.tomorrow", (char *)"y" } };
 
     rig_init(&rig, 1);
     rig_up(&rig);
@@ -344,8 +348,8 @@ test_kept(void)
     IS_STR(notes,
         "max.connections, which was set while the server ran, has no effect: Invalid value x for "
         "configuration max.connections: Not a number of type INT\n"
-        "num.partitions, which was set while the server ran, has no effect: there is no such option "
-        "that can be set while it runs\n"
+        "num.partitions, which was set while the server ran, has no effect: there is no such "
+        "option that can be set while it runs\n"
         "of.tomorrow, which was set while the server ran, has no effect: there is no such option "
         "that can be set while it runs\n", "but are told of");
     IS(set("1", "log.level", "warn"), 0, "one more is set");
