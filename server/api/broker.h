@@ -29,7 +29,10 @@ struct vrv_broker {
     const char *cluster_id;
     const struct vrv_endpoint *endpoint; /* one per listener */
     unsigned endpoint_n;
+    const char *rack;               /* or NULL */
     int32_t num_partitions;         /* of a topic whose creator doesn't say */
+    int64_t max_partitions;         /* of all topics together */
+    int32_t request_timeout_ms;     /* how long a request waits for room */
     bool auto_create;
     bool delete_topics;             /* clients may */
     int32_t fetch_max_bytes;

@@ -21,6 +21,7 @@ vrv_api_describe_cluster(struct vrv_request *r, const void *message)
         b->broker_id = r->broker->node_id;
         b->host = vrv_str(r->client->endpoint->host);
         b->port = r->client->endpoint->port;
+        b->rack = vrv_str(r->broker->rack);
         resp.brokers.v = b;
         resp.brokers.n = 1;
         resp.cluster_id = vrv_str(r->broker->cluster_id);

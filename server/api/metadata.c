@@ -195,6 +195,7 @@ set_brokers(struct vrv_request *r, struct vrv_metadata_resp *resp)
     b->node_id = r->broker->node_id;
     b->host = vrv_str(r->client->endpoint->host);
     b->port = r->client->endpoint->port;
+    b->rack = vrv_str(r->broker->rack);
     resp->brokers.v = b;
     resp->brokers.n = 1;
     resp->cluster_id = vrv_str(r->broker->cluster_id);

@@ -5,7 +5,7 @@
  *
  * Appends are made in the order of the request, and answered all together.  Where the engine has no
  * room the request waits, and with it what comes after it on the connection (API-2): the rest of it
- * is appended later, in order.
+ * is appended later, in order, or after its time-out refused.
  */
 #include <inttypes.h>
 
@@ -29,6 +29,7 @@ struct produce {
     size_t waiting;                   /* appended and not posted */
     bool failed;                      /* at least one did */
     struct vrv_done room;             /* for room to append the rest */
+    int64_t deadline_ns;              /* ... until then */
 };
 
 static void
@@ -128,6 +129,12 @@ append_one(struct vrv_request *r, struct part *part)
     return rc;
 }
 
+static int64_t
+now_ns(const struct vrv_request *r)
+{
+    return r->broker->clock->mono_ns(r->broker->clock);
+}
+
 static void append_rest(struct vrv_request *r);
 
 static void
@@ -149,7 +156,9 @@ append_rest(struct vrv_request *r)
         struct part *part = &p->part[p->at];
         int rc = part->log == NULL ? VRV_E_NOTFOUND : append_one(r, part);
 
-        if (rc == VRV_E_AGAIN) {
+        if (rc == VRV_E_AGAIN && now_ns(r) >= p->deadline_ns) {
+            fail(r, part->resp, VRV_K_REQUEST_TIMED_OUT, "memory or write-ahead log stayed full");
+        } else if (rc == VRV_E_AGAIN) {
             r->client->stalled = true;
             p->room = (struct vrv_done){ .cq = r->call.cq, .run = room_again };
             vrv_engine_wait_room(r->broker->engine, &p->room);
@@ -239,6 +248,8 @@ vrv_api_produce(struct vrv_request *r, const void *message)
 
     VRV_WIRE_INIT(produce_resp, &p->resp);
     p->acks = q->acks;
+    p->deadline_ns = now_ns(r) + (int64_t)1000000 *
+        (q->timeout_ms > 0 ? q->timeout_ms : r->broker->request_timeout_ms);
     for (int32_t i = 0; i < q->topic_data.n; i++)
         parts += (size_t)q->topic_data.v[i].partition_data.n;
     p->part = VRV_ROOM(r, struct part, parts);

@@ -154,6 +154,44 @@ configs_of(struct vrv_request *r, const struct vrv_create_topics_req_topic *q)
     return kv;
 }
 
+/* Each alone, and together; a value that is missing is its own mistake. */
+static int
+check_configs(const struct vrv_config_kv *kv, size_t n, struct vrv_err *e)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = kv[i].value != NULL
+            ? vrv_topic_config_check(kv[i].key, kv[i].value, e)
+            : vrv_err_set(e, VRV_E_INVALID, "the setting %s has no value", kv[i].key);
+    return rc == 0 ? vrv_config_topic_check(kv, n, e) : rc;
+}
+
+struct total {
+    int64_t partitions;
+};
+
+static int
+add_partitions(void *ctx, const struct vrv_topic_info *t)
+{
+    struct total *total = ctx;
+
+    total->partitions += t->partitions;
+    return 0;
+}
+
+/* Is there room for so many more? */
+static bool
+has_place(struct vrv_request *r, int32_t more)
+{
+    struct total total = { 0 };
+
+    (void)vrv_catalog_each(vrv_engine_catalog(r->broker->engine), add_partitions, &total);
+    return total.partitions + more <= r->broker->max_partitions;
+}
+
+static const char no_place[] = "there would be more partitions than max.partitions allows";
+
 static struct outcome
 create_one(struct vrv_request *r, int32_t at, struct vrv_create_topics_resp_topic *t)
 {
@@ -178,14 +216,19 @@ create_one(struct vrv_request *r, int32_t at, struct vrv_create_topics_resp_topi
     int32_t n = partitions_of(r, q, &o);
     if (n == 0)
         return o;
+    if (!has_place(r, n))
+        return refused(r, VRV_K_POLICY_VIOLATION, no_place);
+    struct vrv_config_kv *kv = configs_of(r, q);
+    int rc = check_configs(kv, (size_t)q->configs.n, &e);
     t->num_partitions = n;
     t->replication_factor = 1;
-    if (c->q->validate_only)
+    if (rc == 0 && c->q->validate_only)
         return o;
-    int rc = vrv_new_topic_id(&t->topic_id, &e);
     if (rc == 0)
-        rc = vrv_engine_create_topic(r->broker->engine, alike.name, n, configs_of(r, q),
-            (size_t)q->configs.n, &t->topic_id, &e);
+        rc = vrv_new_topic_id(&t->topic_id, &e);
+    if (rc == 0)
+        rc = vrv_engine_create_topic(r->broker->engine, alike.name, n, kv, (size_t)q->configs.n,
+            &t->topic_id, &e);
     return outcome_of(r, rc, &e, VRV_K_INVALID_CONFIG);
 }
 
@@ -335,6 +378,8 @@ grow_one(struct vrv_request *r, const struct vrv_create_partitions_req_topic *q)
             return refused(r, VRV_K_INVALID_REPLICA_ASSIGNMENT,
                 "each new partition has one replica, on the one broker there is");
     }
+    if (!has_place(r, q->count - t.partitions))
+        return refused(r, VRV_K_POLICY_VIOLATION, no_place);
     if (g->q->validate_only)
         return (struct outcome){ VRV_K_NONE, { NULL, 0 } };
     int rc = vrv_engine_grow_topic(r->broker->engine, t.name, q->count, &e);

@@ -185,6 +185,8 @@ set_broker(struct vrv_server *s)
         .pool = s->pool, .data_dir = c->data_dir, .node_id = c->id,
         .cluster_id = vrv_config_cluster_id(s->store), .endpoint = s->endpoint,
         .endpoint_n = (unsigned)c->clients.n, .num_partitions = c->num_partitions,
+        .rack = c->broker_rack, .max_partitions = c->max_partitions,
+        .request_timeout_ms = c->request_timeout_ms,
         .auto_create = c->auto_create_topics_enable, .delete_topics = c->delete_topic_enable,
         .fetch_max_bytes = c->fetch_max_bytes, .config = s->store, .coord = s->coord };
     vrv_fetch_sessions_init(&s->broker.sessions,
