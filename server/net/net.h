@@ -79,8 +79,8 @@ struct vrv_net_opts {
     unsigned conns_max;
     unsigned conns_per_address;  /* IPv6: of a /64; unix sockets have no address */
     unsigned conns_per_second;   /* new ones of an address; 0: any number */
-    size_t request_bytes_max;    /* in memory, received and not answered; above it requests of more
-                                  * than 16 KiB wait.  0: a quarter of the pool */
+    size_t request_bytes_max;    /* in memory, received and not answered; above it requests of
+                                  * more than 16 KiB wait.  0: a quarter of the pool */
     size_t conn_request_bytes;   /* of a connection: no more is read while there is so much, */
     unsigned conn_calls;         /* or so many */
     size_t unsent_bytes_max;     /* answers in memory: above it, who has some isn't read.  0: a
@@ -104,8 +104,8 @@ struct vrv_net_stats {
     uint64_t connections, request_bytes, unsent_bytes; /* at the moment */
 };
 
-/* Bind, and serve.  Errors: ADDRESS (in use, or not of this machine), INVALID (a listener that makes
- * no sense, or is not loopback), READONLY (a port or path that isn't ours), NOTFOUND (an unknown
+/* Bind, and serve.  Errors: ADDRESS (in use, or not of this machine), INVALID (a listener that
+ * makes no sense, or is not loopback), READONLY (a port or path that isn't ours), NOTFOUND (an unknown
  * host), IO. */
 int vrv_net_start(struct vrv_net **out, const struct vrv_net_opts *o, struct vrv_err *e)
     VRV_MUST_CHECK;

@@ -171,6 +171,12 @@ test_rejected(void)
     netsim_run(&n);
     IS_STR(netsim_got(s), "pc", "... which comes behind its answer");
     OK(s->gone, "... and then");
+    s = netsim_open(&n, 3);
+    frames(s, "pe");
+    s->pending->call.close = true;
+    netsim_answer(s, 0);
+    netsim_run(&n);
+    IS_STR(netsim_got(s), "p", "... what was answered behind it is not sent");
     n.refuse = true;
     s = netsim_open(&n, 2);
     OK(s->gone && s->closed == 0, "a connection that the handler refuses");
@@ -184,8 +190,12 @@ test_peer_ends(void)
     begin();
     struct simconn *s = netsim_open(&n, 0);
     frames(s, "pe");
+    netsim_bytes(s, "\0\0", 2);
+    netsim_run(&n);
+    IS(atomic_load(&n.env.requests.loose), 2, "part of a request is held");
     s->ended = true;
     netsim_run(&n);
+    IS(atomic_load(&n.env.requests.loose), 0, "... until its rest can't come any more");
     OK(!s->gone, "the peer sends no more, but still gets its answers");
     netsim_answer(s, 0);
     netsim_run(&n);
@@ -207,7 +217,7 @@ test_peer_ends(void)
     netsim_bytes(s, "\0\0\0\5ab", 6);
     s->ended = true;
     netsim_run(&n);
-    OK(s->gone && count(&n.r.counters.cut_frames) == 1, "an end within a frame is counted");
+    OK(s->gone && count(&n.r.counters.cut_frames) == 2, "an end within a frame is counted");
     netsim_fini(&n);
 }
 
@@ -410,8 +420,8 @@ test_timers(void)
 
 /* ---- files, on a disk that has no descriptors ---- */
 
-/* A pending call answers with some bytes, all of the log and `beyond` bytes behind its end, and more
- * bytes. */
+/* A pending call answers with some bytes, all of the log and `beyond` bytes behind its end, and
+ * more bytes. */
 static size_t
 answer_log(struct simconn *s, size_t beyond)
 {
@@ -459,9 +469,10 @@ test_files(void)
     IS_STR(netsim_got(s), "epe", "a range of a file goes out between other bytes");
     uint8_t *want = vrv_mem_zero(bytes);
     struct vrv_read r = { .max_bytes = MIB, .whole_first = true };
-    OK(vrv_read(rig_log(&rig, "t", 0), &r, NULL) == 0 && vrv_seg_pread(r.slice[0].seg, want, r.slice[0].n,
-        r.slice[0].pos, 0, NULL) == (ssize_t)bytes && memcmp(want, s->out + 28, bytes) == 0 &&
-        memcmp(s->out + 28 + bytes, "end.", 4) == 0, "... as it is");
+    OK(vrv_read(rig_log(&rig, "t", 0), &r, NULL) == 0 &&
+        vrv_seg_pread(r.slice[0].seg, want, bytes, r.slice[0].pos, 0, NULL) == (ssize_t)bytes &&
+        memcmp(want, s->out + 28, bytes) == 0 && memcmp(s->out + 28 + bytes, "end.", 4) == 0,
+        "... as it is");
     free(want);
 
     s = netsim_open(&n, 1);
@@ -469,7 +480,7 @@ test_files(void)
     bytes = answer_log(s, 100);
     netsim_run(&n);
     OK(s->gone && count(&n.r.counters.send_failures) == 1 && s->out_n == 28 + bytes - 100,
-        "a file that ends early ends the connection: its peer must not take other bytes for these");
+        "a file that ends early ends the connection: no other bytes take its place");
     vrv_read_fini(&r);
     netsim_fini(&n);
     rig_fini(&rig);
@@ -517,7 +528,8 @@ test_memory_held(void)
     netsim_frame(t, 'e', 12 * MIB);
     for (int i = 0; i < 1000 && s->frames + t->frames == 0 && !s->gone && !t->gone; i++)
         netsim_pass(&n, 20);
-    OK(s->frames + t->frames + s->gone + t->gone > 0, "two that wait for each other don't for ever");
+    OK(s->frames + t->frames + s->gone + t->gone > 0,
+        "two that wait for each other don't for ever");
     for (int i = 0; i < 1000 && s->frames + t->frames == 0; i++)
         netsim_pass(&n, 20);
     OK(s->frames + t->frames >= 1, "... one is received");

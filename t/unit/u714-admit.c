@@ -84,8 +84,11 @@ test_rate(void)
     IS(vrv_admit_ask(&a, v4(1), now), VRV_ADMIT_RATE, "... and then none");
     now += SECOND / 2;
     IS(burst(&a, 100), 5, "half a second later half as many");
+    now += SECOND;
+    IS(vrv_admit_ask(&a, v4(1), now), VRV_ADMIT_YES, "one stays");
     now += 3 * SECOND;
-    IS(burst(&a, 100), 10, "never more than in one second");
+    IS(burst(&a, 100), 10, "... and after a pause there are never more than in one second");
+    vrv_admit_end(&a, v4(1), now);
     vrv_admit_fini(&a);
 
     vrv_admit_init(&a, 100, 100, 10);
