@@ -5,7 +5,6 @@ bench_b_engine_SOURCES = \
 	bench/b_engine.c \
 	bench/bench.h \
 	bench/device.c \
-	bench/hist.h \
 	bench/latency.c \
 	bench/load.c \
 	bench/read.c \

@@ -4,6 +4,7 @@ libvrvserver_la_SOURCES = \
 	server/base/arena.c \
 	server/base/arena.h \
 	server/base/call.h \
+	server/base/hist.h \
 	server/base/kerrors.c \
 	server/base/kerrors.def \
 	server/base/kerrors.h \
