@@ -3,4 +3,6 @@ dist_man_MANS += \
 	man/varve.3 \
 	man/varve.1 \
 	man/varve.conf.5 \
+	man/varve-protocol.7 \
+	man/varved.8 \
 	$(NULL)

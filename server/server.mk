@@ -175,6 +175,14 @@ server_main_varved_SOURCES = \
 	$(NULL)
 server_main_varved_LDADD = libvrvserver.la libvrvengine.la
 
+unitdir = $(prefix)/lib/systemd/system
+nodist_unit_DATA = server/main/varved.service
+CLEANFILES += server/main/varved.service
+EXTRA_DIST += server/main/varved.service.in
+server/main/varved.service: server/main/varved.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) server/main && sed 's|@bindir@|$(bindir)|' \
+		$(srcdir)/server/main/varved.service.in >$@.tmp && mv $@.tmp $@
+
 # ---- varve, the tool
 bin_PROGRAMS += server/tool/varve
 server_tool_varve_SOURCES = \

@@ -340,6 +340,7 @@ dist_check_SCRIPTS += \
 	t/700-kafka-dump.t \
 	t/710-wire.t \
 	t/720-config-docs.t \
+	t/730-protocol-docs.t \
 	$(NULL)
 
 # ---- the long tests, run by `make check-long` beside the others
