@@ -180,7 +180,7 @@ nodist_unit_DATA = server/main/varved.service
 CLEANFILES += server/main/varved.service
 EXTRA_DIST += server/main/varved.service.in
 server/main/varved.service: server/main/varved.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) server/main && sed 's|@bindir@|$(bindir)|' \
+	$(AM_V_GEN)$(MKDIR_P) server/main && sed 's|[@]bindir[@]|$(bindir)|' \
 		$(srcdir)/server/main/varved.service.in >$@.tmp && mv $@.tmp $@
 
 # ---- varve, the tool
