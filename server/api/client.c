@@ -7,14 +7,14 @@
 #include "engine/base/mem.h"
 #include "server/api/request.h"
 
-/* Requests that a client keeps for reuse, and what the arena of one may hold. */
-enum { SPARE_MAX = 4, ARENA_MAX = 256 << 20 };
+/* Requests that a reactor keeps for reuse, and what the arena of one may hold. */
+enum { SPARE_MAX = 1024, ARENA_MAX = 256 << 20 };
 
 void
-vrv_client_init(struct vrv_client *c, struct vrv_broker *b, const struct vrv_endpoint *endpoint,
-    const char *host)
+vrv_client_init(struct vrv_client *c, struct vrv_broker *b, struct vrv_spares *spares,
+    const struct vrv_endpoint *endpoint, const char *host)
 {
-    *c = (struct vrv_client){ .broker = b, .endpoint = endpoint };
+    *c = (struct vrv_client){ .broker = b, .spares = spares, .endpoint = endpoint };
     (void)snprintf(c->host, sizeof(c->host), "%s", host);
     (void)snprintf(c->principal, sizeof(c->principal), "User:ANONYMOUS");
     vrv_list_init(&c->requests);
@@ -35,12 +35,12 @@ vrv_client_gone(struct vrv_client *c)
 }
 
 void
-vrv_client_fini(struct vrv_client *c)
+vrv_spares_fini(struct vrv_spares *s)
 {
-    while (c->spare != NULL) {
-        struct vrv_request *r = c->spare;
+    while (s->first != NULL) {
+        struct vrv_request *r = s->first;
 
-        c->spare = r->next;
+        s->first = r->next;
         vrv_arena_fini(&r->arena);
         vrv_out_fini(&r->call.out);
         free(r);
@@ -48,13 +48,13 @@ vrv_client_fini(struct vrv_client *c)
 }
 
 static struct vrv_request *
-new_request(struct vrv_client *c)
+new_request(struct vrv_spares *s)
 {
-    struct vrv_request *r = c->spare;
+    struct vrv_request *r = s->first;
 
     if (r != NULL) {
-        c->spare = r->next;
-        c->spare_n--;
+        s->first = r->next;
+        s->n--;
         return r;
     }
     r = VRV_NEW(struct vrv_request);
@@ -65,22 +65,22 @@ new_request(struct vrv_client *c)
 void
 vrv_request_free(struct vrv_request *r)
 {
-    struct vrv_client *c = r->client;
+    struct vrv_spares *s = r->client->spares;
     struct vrv_arena arena = r->arena;
     struct vrv_out out = r->call.out;
 
     vrv_slab_unref(r->slab);
     vrv_arena_reset(&arena);
     vrv_out_clear(&out);
-    if (c->spare_n == SPARE_MAX) {
+    if (s->n == SPARE_MAX) {
         vrv_arena_fini(&arena);
         vrv_out_fini(&out);
         free(r);
         return;
     }
-    *r = (struct vrv_request){ .arena = arena, .call.out = out, .next = c->spare };
-    c->spare = r;
-    c->spare_n++;
+    *r = (struct vrv_request){ .arena = arena, .call.out = out, .next = s->first };
+    s->first = r;
+    s->n++;
 }
 
 /* A client that asks in a version that we don't have learns which ones we do. */
@@ -130,7 +130,7 @@ vrv_client_take(struct vrv_client *c, uint8_t *p, size_t n, struct vrv_slab *sla
     bool overlaps = h.key == VRV_API_produce;
     if (c->exclusive || c->stalled || (!overlaps && c->in_service > 0))
         return VRV_CLIENT_LATER;
-    struct vrv_request *r = new_request(c);
+    struct vrv_request *r = new_request(c->spares);
     r->client = c;
     r->broker = c->broker;
     r->header = h;

@@ -18,8 +18,18 @@ struct vrv_request;
 
 enum { VRV_CLIENT_TEXT = 128, VRV_PRINCIPAL_MAX = 256 };
 
+/* Ended requests of one reactor, with their memory, for the next ones: in steady state nothing is
+ * allocated, and an idle connection holds none. */
+struct vrv_spares {
+    struct vrv_request *first;
+    unsigned n;
+};
+
+void vrv_spares_fini(struct vrv_spares *s);
+
 struct vrv_client {
     struct vrv_broker *broker;
+    struct vrv_spares *spares;            /* of the reactor */
     const struct vrv_endpoint *endpoint;  /* the listener it came to */
     char host[VRV_CLIENT_TEXT];           /* "10.0.0.7" */
     char principal[VRV_PRINCIPAL_MAX];    /* "User:ANONYMOUS" */
@@ -27,16 +37,12 @@ struct vrv_client {
     unsigned in_service;
     bool exclusive;                       /* one that overlaps with nothing is among them */
     bool stalled;                         /* a produce request waits for room: none may pass it */
-    struct vrv_request *spare;            /* ended ones, with their memory, for the next */
-    unsigned spare_n;
 };
 
-void vrv_client_init(struct vrv_client *c, struct vrv_broker *b,
+void vrv_client_init(struct vrv_client *c, struct vrv_broker *b, struct vrv_spares *spares,
     const struct vrv_endpoint *endpoint, const char *host);
 /* The connection is gone: requests that wait for something end soon. */
 void vrv_client_gone(struct vrv_client *c);
-/* All requests have been freed. */
-void vrv_client_fini(struct vrv_client *c);
 
 enum { VRV_CLIENT_TAKEN, VRV_CLIENT_LATER };
 

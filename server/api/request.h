@@ -28,7 +28,7 @@ struct vrv_request {
     const uint8_t *body;
     size_t body_n;
     struct vrv_list link;             /* of client->requests */
-    struct vrv_request *next;         /* of client->spare */
+    struct vrv_request *next;         /* of the reactor's spares */
     void (*cancel)(struct vrv_request *r); /* set while it waits: the connection is gone, be quick */
     void *state;                      /* the handler's */
     struct vrv_job job;               /* vrv_request_block */

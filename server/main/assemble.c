@@ -167,7 +167,7 @@ start_net(struct vrv_server *s, struct vrv_err *e)
     o.pool = vrv_engine_env(s->varve->engine)->pool;
     o.clock = vrv_clock_real();
     o.ops = &vrv_serve_ops;
-    o.ctx = &s->broker;
+    o.ctx = &s->serve;
     int rc = vrv_net_start(&s->net, &o, e);
     if (rc == 0)
         set_endpoints(s);
@@ -192,6 +192,7 @@ set_broker(struct vrv_server *s)
     vrv_fetch_sessions_init(&s->broker.sessions,
         (unsigned)c->max_incremental_fetch_session_cache_slots);
     vrv_producer_ids_init(&s->broker.ids);
+    vrv_serve_init(&s->serve, &s->broker);
 }
 
 int
@@ -227,6 +228,7 @@ vrv_server_stop(struct vrv_server *s, struct vrv_err *e)
     if (s->broker.engine != NULL) {
         vrv_fetch_sessions_fini(&s->broker.sessions);
         vrv_producer_ids_fini(&s->broker.ids);
+        vrv_serve_fini(&s->serve);
     }
     vrv_config_store_close(&s->store);
     int rc = s->varve != NULL ? varve_close(&s->varve, (struct varve_error *)(void *)e) : 0;

@@ -12,6 +12,7 @@
 #include "server/api/broker.h"
 #include "server/config/store.h"
 #include "server/group/coord.h"
+#include "server/main/serve.h"
 #include "server/net/net.h"
 
 struct vrv_server {
@@ -23,6 +24,7 @@ struct vrv_server {
     struct vrv_coord *coord;
     struct vrv_endpoint endpoint[VRV_LISTENERS_MAX];
     struct vrv_broker broker;
+    struct vrv_serve serve;
     struct vrv_net *net;
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "server/api/request.h"
 
@@ -26,15 +27,50 @@ host_of(const char *peer, char *out, size_t size)
     (void)snprintf(out, size, "%.*s", (int)n, peer);
 }
 
+void
+vrv_serve_init(struct vrv_serve *s, struct vrv_broker *b)
+{
+    s->broker = b;
+    s->reactor_n = 0;
+    vrv_lock_init(&s->lock, VRV_LOCK_serve);
+}
+
+void
+vrv_serve_fini(struct vrv_serve *s)
+{
+    for (unsigned i = 0; i < s->reactor_n; i++)
+        vrv_spares_fini(&s->reactor[i].spares);
+    vrv_lock_fini(&s->lock);
+}
+
+static struct vrv_spares *
+spares_of(struct vrv_serve *s, struct vrv_cq *cq)
+{
+    unsigned i = 0;
+
+    vrv_lock(&s->lock);
+    while (i < s->reactor_n && s->reactor[i].cq != cq)
+        i++;
+    if (i == s->reactor_n) {
+        VRV_ASSERT(i < VRV_SERVE_REACTORS);
+        s->reactor[i].cq = cq;
+        s->reactor[i].spares = (struct vrv_spares){ NULL, 0 };
+        s->reactor_n++;
+    }
+    vrv_unlock(&s->lock);
+    return &s->reactor[i].spares;
+}
+
 static void *
 serve_open(void *ctx, struct vrv_conn *conn, const struct vrv_peer *peer)
 {
-    struct vrv_broker *b = ctx;
+    struct vrv_serve *s = ctx;
     struct user *u = VRV_NEW(struct user);
     char host[VRV_CLIENT_TEXT];
 
     host_of(peer->text, host, sizeof(host));
-    vrv_client_init(&u->client, b, &b->endpoint[peer->listener], host);
+    vrv_client_init(&u->client, s->broker, spares_of(s, vrv_net_reactor_cq(conn)),
+        &s->broker->endpoint[peer->listener], host);
     u->conn = conn;
     return u;
 }
@@ -70,7 +106,6 @@ serve_sent(struct vrv_call *call)
 static void
 serve_free(void *user)
 {
-    vrv_client_fini(user);
     free(user);
 }
 

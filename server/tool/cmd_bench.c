@@ -1,0 +1,252 @@
+/* varve bench: what a broker can do, measured by a client that is not the bottleneck. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "server/tool/args.h"
+#include "server/tool/bench.h"
+#include "server/tool/commands.h"
+#include "server/tool/out.h"
+#include "server/tool/tool.h"
+
+static const char bench_help[] =
+    "usage: varve bench produce|consume|latency|fanout [options]\n"
+    "  produce   as many records as the broker takes\n"
+    "  consume   all that the topic holds\n"
+    "  latency   records at a fixed rate, each timed from when it was due\n"
+    "  fanout    the same, with consumers that tail: end to end\n"
+    "\n"
+    "  -t, --topic NAME           varve-bench; made where it isn't there\n"
+    "      --partitions N         then with so many (1)\n"
+    "      --seconds N            of measuring (10)\n"
+    "      --warm-up N            seconds before that (2)\n"
+    "      --record-bytes N       size of a value (1024)\n"
+    "      --batch-bytes N        records of a request together (16384; latency and fanout: one record)\n"
+    "      --rate N               records per second (latency and fanout: 20000)\n"
+    "      --connections N        1\n"
+    "      --in-flight N          requests of a connection under way (5)\n"
+    "      --consumers N          fanout: consumers of the whole topic (1)\n"
+    "      --acks N               -1, 0 or 1 (-1)\n"
+    "  -b, --bootstrap HOST:PORT  the broker ($VARVE_BOOTSTRAP, else 127.0.0.1:9092)\n"
+    "      --json                 one JSON object\n"
+    "  -h, --help                 this\n"
+    "Records are not compressed, and made before the clock runs.\n";
+
+enum { WORD_MAX = 300, KIB = 1024 };
+
+struct bench {
+    struct bench_opts o;
+    const char *what, *bootstrap, *acks;
+    struct out out;
+};
+
+/* ---- what is asked for ---- */
+
+static int
+read_address(struct bench *b, struct args *a, struct vrv_err *e)
+{
+    const char *text = b->bootstrap != NULL ? b->bootstrap : getenv("VARVE_BOOTSTRAP");
+    const char *colon;
+
+    if (text == NULL || text[0] == '\0')
+        text = "127.0.0.1:9092";
+    colon = strrchr(text, ':');
+    if (colon == NULL || colon == text || strlen(text) >= WORD_MAX / 2)
+        return args_misuse(a, e, "\"%.100s\" is not HOST:PORT", text);
+    bool v6 = text[0] == '[' && colon[-1] == ']';
+    (void)snprintf(b->o.host, sizeof(b->o.host), "%.*s", (int)(colon - text - (v6 ? 2 : 0)),
+        text + v6);
+    (void)snprintf(b->o.port, sizeof(b->o.port), "%s", colon + 1);
+    return 0;
+}
+
+static int
+check(struct bench *b, struct args *a, struct vrv_err *e)
+{
+    int64_t acks = -1;
+
+    if (b->acks != NULL && !args_number(b->acks, -1, 1, &acks))
+        return args_misuse(a, e, "--acks is -1, 0 or 1, not \"%.20s\"", b->acks);
+    if (acks == 0)
+        return args_misuse(a, e, "--acks 0 has no answers that could be timed");
+    b->o.acks = (int16_t)acks;
+    if (b->o.record_bytes < 8 || b->o.record_bytes > 100 << 20)
+        return args_misuse(a, e, "--record-bytes is 8 to %d", 100 << 20);
+    if (b->o.batch_bytes > 100 << 20)
+        return args_misuse(a, e, "--batch-bytes is at most %d", 100 << 20);
+    if (b->o.connections < 1 || b->o.connections > 1000 || b->o.consumers < 1 ||
+        b->o.consumers > 1000)
+        return args_misuse(a, e, "--connections and --consumers are 1 to 1000");
+    if (b->o.in_flight < 1 || b->o.in_flight > BENCH_IN_FLIGHT_MAX)
+        return args_misuse(a, e, "--in-flight is 1 to %d", BENCH_IN_FLIGHT_MAX);
+    if (b->o.partitions < 1 || b->o.partitions > 100000 || b->o.seconds < 1 || b->o.rate < 1)
+        return args_misuse(a, e, "--partitions, --seconds and --rate are 1 or more");
+    return read_address(b, a, e);
+}
+
+static bool
+is_paced(const struct bench *b)
+{
+    return strcmp(b->what, "latency") == 0 || strcmp(b->what, "fanout") == 0;
+}
+
+static int
+read_args(struct bench *b, struct args *a, struct vrv_err *e)
+{
+    struct bench_opts *o = &b->o;
+    const struct arg own[] = {
+        { "topic", 't', ARG_WORD, &o->topic },
+        { "partitions", 0, ARG_NUMBER, &o->partitions },
+        { "seconds", 0, ARG_NUMBER, &o->seconds },
+        { "warm-up", 0, ARG_NUMBER, &o->warm_seconds },
+        { "record-bytes", 0, ARG_NUMBER, &o->record_bytes },
+        { "batch-bytes", 0, ARG_NUMBER, &o->batch_bytes },
+        { "rate", 0, ARG_NUMBER, &o->rate },
+        { "connections", 0, ARG_NUMBER, &o->connections },
+        { "in-flight", 0, ARG_NUMBER, &o->in_flight },
+        { "consumers", 0, ARG_NUMBER, &o->consumers },
+        { "acks", 0, ARG_WORD, &b->acks },
+        { "bootstrap", 'b', ARG_WORD, &b->bootstrap },
+        { "json", 0, ARG_FLAG, &b->out.json },
+        { NULL, 0, 0, NULL },
+    };
+    const struct arg none[] = { { NULL, 0, 0, NULL } };
+
+    *o = (struct bench_opts){ .topic = "varve-bench", .seconds = 10, .warm_seconds = 2,
+        .record_bytes = KIB, .batch_bytes = is_paced(b) ? 0 : 16 * KIB, .rate = 20000,
+        .connections = 1, .in_flight = 5, .consumers = 1, .partitions = 1 };
+    int rc = args_parse(a, own, none, e);
+    if (rc == 0)
+        rc = args_want(a, 0, 0, "nothing", e);
+    return rc == 0 ? check(b, a, e) : rc;
+}
+
+/* ---- what came out ---- */
+
+static void
+print_hist(struct bench *b, const char *name, const struct vrv_hist *h)
+{
+    static const struct {
+        const char *name;
+        double q;
+    } at[] = { { "p50", 0.5 }, { "p90", 0.9 }, { "p99", 0.99 }, { "p999", 0.999 } };
+    char key[64];
+
+    if (h->n == 0)
+        return;
+    if (!b->out.json)
+        (void)fprintf(b->out.f, "%s:", name);
+    for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+        uint64_t us = vrv_hist_quantile(h, at[i].q) / 1000;
+
+        (void)snprintf(key, sizeof(key), "%s_%s_us", name, at[i].name);
+        if (b->out.json)
+            out_uint(&b->out, key, us);
+        else
+            (void)fprintf(b->out.f, " %s %.2f ms", at[i].name, (double)us / 1000);
+    }
+    (void)snprintf(key, sizeof(key), "%s_max_us", name);
+    if (b->out.json)
+        out_uint(&b->out, key, h->max / 1000);
+    else
+        (void)fprintf(b->out.f, " max %.2f ms\n", (double)h->max / 1e6);
+}
+
+static void
+print_flow(struct bench *b, const char *name, uint64_t records, uint64_t bytes, double seconds)
+{
+    char key[64];
+    double per_s = seconds > 0 ? 1 / seconds : 0;
+
+    if (bytes == 0)
+        return;
+    if (!b->out.json) {
+        (void)fprintf(b->out.f, "%s: %.1f MB/s, %.0f records/s\n", name,
+            (double)bytes * per_s / 1e6, (double)records * per_s);
+        return;
+    }
+    (void)snprintf(key, sizeof(key), "%s_bytes_per_second", name);
+    out_uint(&b->out, key, (uint64_t)((double)bytes * per_s));
+    (void)snprintf(key, sizeof(key), "%s_records_per_second", name);
+    out_uint(&b->out, key, (uint64_t)((double)records * per_s));
+}
+
+static void
+print(struct bench *b, const struct bench_result *res)
+{
+    if (b->out.json) {
+        out_begin(&b->out, "bench");
+        out_str(&b->out, "measured", b->what);
+        out_int(&b->out, "record_bytes", b->o.record_bytes);
+        out_uint(&b->out, "milliseconds", (uint64_t)(res->seconds * 1000));
+    }
+    print_flow(b, "produced", res->records_in, res->bytes_in, res->seconds);
+    print_flow(b, "consumed", res->records_out, res->bytes_out, res->seconds);
+    print_hist(b, "acknowledged", &res->produce);
+    print_hist(b, "end_to_end", &res->end_to_end);
+    if (b->out.json) {
+        out_uint(&b->out, "late_requests", res->late);
+        out_end(&b->out);
+    } else if (res->late > 0) {
+        (void)fprintf(b->out.f, "%" PRIu64 " requests left 1 ms or more too late: the client, or "
+            "its connection, was full\n", res->late);
+    }
+}
+
+static int
+run(struct bench *b, struct vrv_err *e)
+{
+    struct bench_result *res = VRV_NEW(struct bench_result);
+    struct bench_link *link = VRV_NEW(struct bench_link);
+    struct bench_load load = { .o = &b->o };
+    int rc = bench_link_open(link, b->o.host, b->o.port, e);
+
+    if (rc == 0)
+        rc = bench_load_init(&load, &b->o, link, e);
+    if (rc == 0 && strcmp(b->what, "produce") == 0)
+        rc = bench_run_produce(&load, res, e);
+    else if (rc == 0 && strcmp(b->what, "consume") == 0)
+        rc = bench_run_consume(&load, res, e);
+    else if (rc == 0)
+        rc = bench_run_paced(&load, res, e);
+    if (rc == 0)
+        print(b, res);
+    bench_load_fini(&load);
+    bench_link_close(link);
+    free(link);
+    free(res);
+    return rc;
+}
+
+int
+cmd_bench(int argc, char **argv)
+{
+    static const char *const kinds[] = { "produce", "consume", "latency", "fanout" };
+    struct bench b = { .what = argc > 1 ? argv[1] : "", .out.f = stdout };
+    struct args a = { .cmd = "bench", .help = bench_help, .n = argc - 1, .v = argv + 1 };
+    struct vrv_err e = { 0 };
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        known |= strcmp(b.what, kinds[i]) == 0;
+    if (strcmp(b.what, "--help") == 0 || strcmp(b.what, "-h") == 0) {
+        (void)fputs(bench_help, stdout);
+        return 0;
+    }
+    if (!known) {
+        tool_say("there is no \"bench %s\": produce, consume, latency or fanout", b.what);
+        return vrv_err_exit(VRV_E_INVALID);
+    }
+    int rc = read_args(&b, &a, &e);
+    if (rc == ARGS_HELP)
+        return 0;
+    if (strcmp(b.what, "latency") == 0)
+        b.o.consumers = 0;
+    if (rc == 0)
+        rc = run(&b, &e);
+    if (rc < 0)
+        tool_say("%s", e.msg);
+    return rc < 0 ? vrv_err_exit(rc) : 0;
+}
