@@ -259,6 +259,15 @@ check_PROGRAMS += t/unit/u733-groupmodel
 t_unit_u733_groupmodel_SOURCES = t/unit/u733-groupmodel.c
 t_unit_u733_groupmodel_LDADD = $(SERVER_LIBS)
 
+check_PROGRAMS += t/unit/u750-tool
+t_unit_u750_tool_SOURCES = \
+	server/tool/args.c \
+	server/tool/out.c \
+	server/tool/record_json.c \
+	server/tool/when.c \
+	t/unit/u750-tool.c
+
+
 # The main job, for quickstart.sh, and the program that varve(3) shows.
 noinst_PROGRAMS += t/demo man/example
 t_demo_SOURCES = t/demo.c

@@ -63,16 +63,14 @@ record_json(struct tool *t, const struct vrv_record *r)
     out_bytes(o, "key", r->key, r->key_len);
     out_bytes(o, "value", r->value, r->value_len);
     /* A list of pairs: Kafka allows a header's key more than once. */
-    (void)fputs(",\"headers\":[", o->f);
-    for (bool first = true;
-         vrv_record_header(r, &pos, &key, &key_len, &value, &value_len) > 0; first = false) {
-        (void)fputs(first ? "{" : ",{", o->f);
-        o->first = true;
+    out_list(o, "headers");
+    while (vrv_record_header(r, &pos, &key, &key_len, &value, &value_len) > 0) {
+        out_item(o);
         out_bytes(o, "key", key, key_len);
         out_bytes(o, "value", value, value_len);
-        (void)fputc('}', o->f);
+        out_item_end(o);
     }
-    (void)fputc(']', o->f);
+    out_list_end(o);
     out_end(o);
 }
 
