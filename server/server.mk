@@ -186,9 +186,30 @@ server/main/varved.service: server/main/varved.service.in Makefile
 # ---- varve, the tool
 bin_PROGRAMS += server/tool/varve
 server_tool_varve_SOURCES = \
+	server/tool/args.c \
+	server/tool/args.h \
+	server/tool/cmd_config.c \
+	server/tool/cmd_consume.c \
+	server/tool/cmd_group.c \
 	server/tool/cmd_log.c \
+	server/tool/cmd_produce.c \
+	server/tool/cmd_topic.c \
+	server/tool/commands.h \
+	server/tool/consume.h \
+	server/tool/consume_plan.c \
+	server/tool/consume_run.c \
 	server/tool/dump.c \
 	server/tool/dump_file.c \
+	server/tool/format.c \
+	server/tool/format.h \
+	server/tool/group.c \
+	server/tool/group.h \
+	server/tool/group_reset.c \
+	server/tool/group_show.c \
+	server/tool/input.c \
+	server/tool/input.h \
+	server/tool/kafka.c \
+	server/tool/kafka.h \
 	server/tool/ls.c \
 	server/tool/main.c \
 	server/tool/out.c \
@@ -197,8 +218,12 @@ server_tool_varve_SOURCES = \
 	server/tool/overlay.h \
 	server/tool/overlay_file.c \
 	server/tool/overlay_int.h \
+	server/tool/produce.h \
+	server/tool/produce_read.c \
 	server/tool/progress.c \
 	server/tool/progress.h \
+	server/tool/record.h \
+	server/tool/record_json.c \
 	server/tool/repair.c \
 	server/tool/repair.h \
 	server/tool/repair_aside.c \
@@ -206,7 +231,15 @@ server_tool_varve_SOURCES = \
 	server/tool/repair_meta.c \
 	server/tool/repair_seg.c \
 	server/tool/repair_wal.c \
+	server/tool/settings.c \
+	server/tool/settings.h \
+	server/tool/stop.c \
+	server/tool/stop.h \
+	server/tool/table.c \
+	server/tool/table.h \
 	server/tool/tool.h \
+	server/tool/topic.h \
+	server/tool/topic_show.c \
 	server/tool/verify.c \
 	server/tool/verify.h \
 	server/tool/verify_meta.c \
@@ -214,5 +247,8 @@ server_tool_varve_SOURCES = \
 	server/tool/verify_seg.c \
 	server/tool/view.c \
 	server/tool/view.h \
+	server/tool/when.c \
+	server/tool/when.h \
 	$(NULL)
-server_tool_varve_LDADD = libvrvengine.la
+server_tool_varve_CPPFLAGS = $(AM_CPPFLAGS) $(RDKAFKA_CFLAGS)
+server_tool_varve_LDADD = libvrvengine.la $(RDKAFKA_LIBS)

@@ -48,7 +48,7 @@ first=00000000000000000000
 run --version
 ok "--version tells the version" says '^varve [0-9]'
 run help
-ok "help tells how to call it" says 'usage: varve log'
+ok "help tells how to call it" says '^ *varve log ls'
 run
 ok "without arguments: usage, exit code 64" [ $rc = 64 ]
 run frobnicate

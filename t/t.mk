@@ -346,6 +346,7 @@ dist_check_SCRIPTS += \
 	t/002-symbols.t \
 	t/050-corpus.t \
 	t/600-tool.t \
+	t/650-cli.t \
 	t/700-kafka-dump.t \
 	t/710-wire.t \
 	t/720-config-docs.t \

@@ -1,16 +1,35 @@
-/* varve: the command for people who look after a data directory. */
+/* varve: the command for people who use a Kafka daily, or look after a data directory. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/base/err.h"
+#include "server/tool/commands.h"
 #include "server/tool/tool.h"
 
 static const char usage[] =
-    "usage: varve log ls|stat|dump|verify|repair ...   look into a data directory\n"
-    "       varve help                                this\n"
+    "usage: varve topic create|ls|describe|alter|rm    topics\n"
+    "       varve produce TOPIC [FILE...]              records to a topic\n"
+    "       varve consume TOPIC...                     records from topics\n"
+    "       varve group ls|describe|reset|rm           consumer groups and their lag\n"
+    "       varve config ls|get|set|unset              settings of topics and brokers\n"
+    "       varve log ls|stat|dump|verify|repair       look into a data directory\n"
+    "       varve help                                 this\n"
     "       varve --version\n"
-    "More: varve log --help, man varve\n";
+    "A broker is named with -b HOST:PORT or $VARVE_BOOTSTRAP; else it is 127.0.0.1:9092.\n"
+    "More: varve COMMAND --help, man varve\n";
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    { "topic", cmd_topic },
+    { "produce", cmd_produce },
+    { "consume", cmd_consume },
+    { "group", cmd_group },
+    { "config", cmd_config },
+    { "log", cmd_log },
+};
 
 void
 tool_say(const char *fmt, ...)
@@ -38,8 +57,9 @@ run(int argc, char **argv)
         (void)fputs(usage, stderr);
         return vrv_err_exit(VRV_E_INVALID);
     }
-    if (strcmp(argv[1], "log") == 0)
-        return cmd_log(argc - 1, argv + 1);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
     if (is_one_of(argv[1], "help", "--help") || strcmp(argv[1], "-h") == 0) {
         (void)fputs(usage, stdout);
         return 0;

@@ -1,5 +1,6 @@
 #include "server/tool/progress.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -25,6 +26,22 @@ progress_begin(struct progress *p, uint64_t total)
     p->began_ns = p->on ? now_ns() : 0;
 }
 
+void
+progress_begin_count(struct progress *p, uint64_t total, const char *unit)
+{
+    progress_begin(p, total);
+    p->unit = unit;
+}
+
+static const char *
+amount(const struct progress *p, uint64_t n, char buf[32])
+{
+    if (p->unit == NULL)
+        return out_size(n, buf);
+    (void)snprintf(buf, 32, "%" PRIu64, n);
+    return buf;
+}
+
 static void
 show(struct progress *p, int64_t now)
 {
@@ -37,18 +54,18 @@ show(struct progress *p, int64_t now)
     for (int i = 0; i < WIDTH; i++)
         bar[i] = i < full ? '#' : '.';
     bar[WIDTH] = '\0';
-    (void)fprintf(stderr, "\r[%s] %3.0f %%  %s of %s, %s/s \033[K", bar, part * 100,
-        out_size(p->done, done), out_size(p->total, total),
-        out_size((uint64_t)((double)p->done / seconds), rate));
+    (void)fprintf(stderr, "\r[%s] %3.0f %%  %s of %s%s%s, %s/s \033[K", bar, part * 100,
+        amount(p, p->done, done), amount(p, p->total, total), p->unit != NULL ? " " : "",
+        p->unit != NULL ? p->unit : "", amount(p, (uint64_t)((double)p->done / seconds), rate));
     (void)fflush(stderr);
     p->shown_ns = now;
     p->shown = true;
 }
 
 void
-progress_add(struct progress *p, uint64_t bytes)
+progress_add(struct progress *p, uint64_t n)
 {
-    p->done += bytes;
+    p->done += n;
     if (!p->on)
         return;
     int64_t now = now_ns();

@@ -6,13 +6,16 @@
 #include <stdint.h>
 
 struct progress {
-    uint64_t done, total; /* bytes */
+    uint64_t done, total; /* bytes, or what `unit` says */
+    const char *unit;     /* NULL: bytes */
     int64_t began_ns, shown_ns;
     bool on, shown;
 };
 
 void progress_begin(struct progress *p, uint64_t total);
-void progress_add(struct progress *p, uint64_t bytes);
+/* The same for things that are counted: "records". */
+void progress_begin_count(struct progress *p, uint64_t total, const char *unit);
+void progress_add(struct progress *p, uint64_t n);
 /* Take the bar away, so that something else can be printed. */
 void progress_clear(struct progress *p);
 

@@ -1,0 +1,11 @@
+/* The commands of varve: each takes its own words, its name first, and returns the exit code. */
+#ifndef VRV_TOOL_COMMANDS_H
+#define VRV_TOOL_COMMANDS_H
+
+int cmd_topic(int argc, char **argv);
+int cmd_produce(int argc, char **argv);
+int cmd_consume(int argc, char **argv);
+int cmd_group(int argc, char **argv);
+int cmd_config(int argc, char **argv);
+
+#endif
