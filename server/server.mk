@@ -188,11 +188,18 @@ bin_PROGRAMS += server/tool/varve
 server_tool_varve_SOURCES = \
 	server/tool/args.c \
 	server/tool/args.h \
+	server/tool/bench.h \
+	server/tool/bench_link.c \
+	server/tool/bench_load.c \
+	server/tool/bench_read.c \
+	server/tool/bench_run.c \
+	server/tool/cmd_bench.c \
 	server/tool/cmd_config.c \
 	server/tool/cmd_consume.c \
 	server/tool/cmd_group.c \
 	server/tool/cmd_log.c \
 	server/tool/cmd_produce.c \
+	server/tool/cmd_proto.c \
 	server/tool/cmd_topic.c \
 	server/tool/commands.h \
 	server/tool/consume.h \
@@ -251,4 +258,4 @@ server_tool_varve_SOURCES = \
 	server/tool/when.h \
 	$(NULL)
 server_tool_varve_CPPFLAGS = $(AM_CPPFLAGS) $(RDKAFKA_CFLAGS)
-server_tool_varve_LDADD = libvrvengine.la $(RDKAFKA_LIBS)
+server_tool_varve_LDADD = libvrvserver.la libvrvengine.la $(RDKAFKA_LIBS)

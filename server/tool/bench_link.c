@@ -190,9 +190,9 @@ bench_ask(struct bench_link *l, enum vrv_api_key key, int16_t version, const voi
 {
     const struct vrv_api *api = vrv_api_find((int16_t)key);
     struct vrv_out out = { 0 };
-    const uint8_t *p;
+    const uint8_t *p = NULL;
     int64_t due;
-    size_t n;
+    size_t n = 0;
 
     build(key, version, request, &out);
     int rc = bench_link_send(l, out.own, out.n, bench_now(), e);

@@ -13,6 +13,8 @@ static const char usage[] =
     "       varve consume TOPIC...                     records from topics\n"
     "       varve group ls|describe|reset|rm           consumer groups and their lag\n"
     "       varve config ls|get|set|unset              settings of topics and brokers\n"
+    "       varve bench produce|consume|latency|fanout how fast a broker is\n"
+    "       varve proto [API]                          the protocol\n"
     "       varve log ls|stat|dump|verify|repair       look into a data directory\n"
     "       varve help                                 this\n"
     "       varve --version\n"
@@ -28,6 +30,8 @@ static const struct {
     { "consume", cmd_consume },
     { "group", cmd_group },
     { "config", cmd_config },
+    { "bench", cmd_bench },
+    { "proto", cmd_proto },
     { "log", cmd_log },
 };
 
