@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh checkout on Debian 12 to a running varve, or to its tests:
-#   ./quickstart.sh                     installs what is missing, builds in ./build, runs a demo
+#   ./quickstart.sh                     installs what is missing, builds in ./build, starts varved
 #   ./quickstart.sh test [--no-peers]   the same, with the tests; without peers their tests skip
 #   ./quickstart.sh packages GROUP...   only installs Debian packages: base peers ci fresh
 # Whatever is there already is left as it is.
@@ -84,19 +84,46 @@ build() {
   quietly make make -C build -j"$(nproc)"
 }
 
-# The main job: what varve can do today, in a few seconds.
-run_demo() {
-  say "Demo"
-  local dir
-  dir=$(mktemp -d)
-  build/t/demo "$dir/data"
-  rm -rf "$dir"
-  cat <<'TEXT'
+# Does a varved of ours serve already?
+is_running() {
+  [ -e varve-data/varved.pid ] && kill -0 "$(cat varve-data/varved.pid)" 2>/dev/null
+}
 
-What to try next:
-  man/example.c                    a program of 60 lines that uses the library
-  build/server/tool/varve help     look into a data directory
-  ./quickstart.sh test             the tests
+# A server with its data in ./varve-data, which stays when this script ends.
+start_server() {
+  local i log=varve-data/varved.log
+  mkdir -p varve-data
+  setsid nohup build/server/main/varved -o log.dirs=varve-data/data >"$log" 2>&1 </dev/null &
+  echo $! >varve-data/varved.pid
+  for ((i = 0; i < 300; i++)); do
+    ! grep -q '^ready ' "$log" || break
+    is_running || die "varved did not start: $(tail -n 1 "$log")"
+    sleep 0.1
+  done
+  grep '^ready ' "$log" || die "varved does not get ready; $log tells more"
+}
+
+# The main job: a server on the embedded default, and a record through it.
+run_server() {
+  local varve=build/server/tool/varve
+  say "varved"
+  if is_running; then
+    echo "runs already, process $(cat varve-data/varved.pid)"
+  else
+    start_server
+  fi
+  say "A record in, a record out"
+  "$varve" topic create --if-not-exists quickstart
+  date -u '+hello at %FT%TZ' | "$varve" produce quickstart
+  "$varve" consume quickstart --from -1
+  cat <<TEXT
+
+varved serves 127.0.0.1:9092; its data and messages are in ./varve-data. Any Kafka client can use it.
+What to try next, with PATH=\$PATH:$PWD/build/server/tool:
+  varve topic ls                    varve produce quickstart        varve consume quickstart --follow
+  varve group ls                    varve bench produce             man man/varve.1
+  kill \$(cat varve-data/varved.pid)   stops it; ./quickstart.sh starts it again
+  ./quickstart.sh test              the tests
 TEXT
 }
 
@@ -104,7 +131,7 @@ case ${1:-run} in
 run)
   packages base
   build
-  run_demo
+  run_server
   ;;
 test)
   case ${2:-} in

@@ -35,8 +35,20 @@ mirror=$(printf '%s\n' "${apt_sources[@]}" | awk '$2 == "bookworm" { print $1; e
 root=$(mktemp -d /var/tmp/varve-fresh.XXXXXX)
 mounted=()
 
+# The server that quickstart.sh leaves running.
+stop_server() {
+  local pid=$root/varve/varve-data/varved.pid i
+  [ -e "$pid" ] || return 0
+  kill "$(cat "$pid")" 2>/dev/null || return 0
+  for ((i = 0; i < 300; i++)); do
+    kill -0 "$(cat "$pid")" 2>/dev/null || return 0
+    sleep 0.1
+  done
+}
+
 cleanup() {
   local rc=$? i
+  stop_server
   for ((i = ${#mounted[@]} - 1; i >= 0; i--)); do
     umount "${mounted[i]}" 2>/dev/null || umount -l "${mounted[i]}" || true
   done
