@@ -268,10 +268,8 @@ t_unit_u750_tool_SOURCES = \
 	t/unit/u750-tool.c
 
 
-# The main job, for quickstart.sh, and the program that varve(3) shows.
-noinst_PROGRAMS += t/demo man/example
-t_demo_SOURCES = t/demo.c
-t_demo_LDADD = libvarve.la
+# The program that varve(3) shows.
+noinst_PROGRAMS += man/example
 man_example_SOURCES = man/example.c
 man_example_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/engine
 man_example_LDADD = libvarve.la
