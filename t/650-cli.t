@@ -1,13 +1,13 @@
 #!/bin/sh
 # The commands of varve that talk to a Kafka: what they refuse without one, and what they do with one.
-# The broker is VARVE_TEST_BOOTSTRAP, or a Kafka node of our own where that peer is installed.
-: "${srcdir:=.}" "${builddir:=.}" "${VARVE_PEERS:=${HOME:-/root}/.cache/varve-peers}"
+# The broker is VARVE_TEST_BOOTSTRAP, or a varved of our own.
+: "${srcdir:=.}" "${builddir:=.}"
 cd "$builddir" || exit 1
 varve=$PWD/server/tool/varve
 dir=$(mktemp -d) || exit 1
 n=0 bad=0 node=
 unset VARVE_BOOTSTRAP NO_COLOR
-trap '[ -z "$node" ] || "$VARVE_PEERS/kafka-broker/bin/stop" "$node"' EXIT
+trap '[ -z "$node" ] || { kill "$node"; wait "$node"; }' EXIT
 
 # ok WHAT CONDITION...: the condition is a command
 ok() {
@@ -117,15 +117,12 @@ ok "VARVE_BOOTSTRAP names it, too" refused 75 'at 127.0.0.1:2: '
 # ---- the broker
 if [ -n "${VARVE_TEST_BOOTSTRAP:-}" ]; then
     VARVE_BOOTSTRAP=$VARVE_TEST_BOOTSTRAP
-elif [ -x "$VARVE_PEERS/kafka-broker/bin/start" ]; then
-    node=$dir/node
-    VARVE_BOOTSTRAP=$(KAFKA_HEAP_OPTS='-Xms64m -Xmx256m' "$VARVE_PEERS/kafka-broker/bin/start" "$node" \
-        offsets.topic.replication.factor=1 offsets.topic.num.partitions=1 \
-        group.initial.rebalance.delay.ms=0) || { echo "Bail out! Kafka does not start"; exit 1; }
 else
-    n=$((n + 1))
-    echo "ok $n # SKIP no broker: set VARVE_TEST_BOOTSTRAP, or t/peers/install.sh kafka-broker"
-    finish
+    server/main/varved -o listeners=PLAINTEXT://127.0.0.1:0 -o log.dirs="$dir/data" -o admin.listeners= \
+        -o group.initial.rebalance.delay.ms=0 >"$dir/ready" 2>"$dir/log" &
+    node=$!
+    until_so grep -q '^ready ' "$dir/ready" || { echo "Bail out! varved does not start: $dir/log"; exit 1; }
+    VARVE_BOOTSTRAP=$(sed -n 's|^ready PLAINTEXT://||p' "$dir/ready")
 fi
 export VARVE_BOOTSTRAP
 # Names of our own: the broker may have been used before.
@@ -345,4 +342,33 @@ run topic rm $t $u-json --yes
 ok "of two, the one that is there is deleted: 66" eval '[ $rc = 66 ] && one_sentence && says "$u-json: deleted"'
 run topic rm $t --yes --if-exists
 ok "--if-exists" went_well
+# ---- what it measures
+b=bench-$$
+run bench produce -t $b --partitions 3 --seconds 1 --warm-up 0 --batch-bytes 4096 --json
+ok "bench produce" eval 'went_well && json_lines && says "\"produced_records_per_second\":[1-9]" && says "\"acknowledged_p99_us\":[1-9]"'
+run bench consume -t $b --connections 2 --json
+ok "bench consume takes all of it" eval 'went_well && json_lines && says "\"consumed_records_per_second\":[1-9]"'
+run bench latency -t $b --rate 200 --seconds 1 --warm-up 0
+ok "bench latency" eval 'went_well && says "^acknowledged: p50 "'
+run bench fanout -t $b --rate 200 --consumers 3 --seconds 2 --warm-up 0 --json
+ok "bench fanout: each consumer has each record" eval 'went_well && says "\"end_to_end_p50_us\":[1-9]" && perl -MJSON::PP -0777 -ne "
+    my \$r = decode_json(\$_); exit !(\$r->{consumed_records_per_second} > 2.5 * \$r->{produced_records_per_second})" "$dir/out"'
+run bench produce --acks 0
+ok "acks 0 has nothing to time: 64" refused 64 '--acks 0'
+run bench dance
+ok "an unknown measurement: 64" refused 64 '"bench dance"'
+
+# ---- the protocol
+run proto
+ok "proto lists the APIs" says "^ *3  Metadata  *0 to 13  *9$"
+run proto ApiVersions 2
+ok "... and their fields" says "^  throttle_time_ms  int32"
+input '0000 00000000 00000001 00000007'
+run proto decode response ApiVersions 1
+ok "... and reads a message" refused 64 'follow the message'
+input '0000 00000000 00000007'
+run proto decode response 18 1
+ok "... as JSON" eval 'went_well && says "^{\"errorCode\":0,\"apiKeys\":\[\],\"throttleTimeMs\":7}$"'
+run proto Metadata 99
+ok "an unknown version: 64" refused 64 'versions 0 to 13'
 finish
