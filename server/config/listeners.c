@@ -206,33 +206,58 @@ vrv_listener_is_local(const struct vrv_listener *l)
     return inet_pton(AF_INET6, l->host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
 }
 
+/* As peers are written, whichever way it was given; false: it is none. */
+static bool
+normal_address(char *text, size_t size)
+{
+    struct in_addr four;
+    struct in6_addr six;
+
+    if (inet_pton(AF_INET, text, &four) == 1)
+        return inet_ntop(AF_INET, &four, text, (socklen_t)size) != NULL;
+    return inet_pton(AF_INET6, text, &six) == 1 &&
+        inet_ntop(AF_INET6, &six, text, (socklen_t)size) != NULL;
+}
+
+static bool
+one_limit(struct vrv_ip_limit *l, const char *part, size_t len)
+{
+    size_t colon = len;
+    int64_t max;
+
+    while (colon > 0 && part[colon - 1] != ':')
+        colon--;
+    if (colon < 2 || !number(part + colon, len - colon, INT32_MAX, &max))
+        return false;
+    size_t n = colon - 1;
+    if (part[0] == '[' && part[n - 1] == ']') {
+        part++;
+        n -= 2;
+    }
+    l->max = (int32_t)max;
+    return copy(l->address, sizeof(l->address), part, n) &&
+        normal_address(l->address, sizeof(l->address));
+}
+
 int
 vrv_ip_limits_parse(struct vrv_ip_limit **out, size_t *n, const char *text, struct vrv_err *e)
 {
     const char *part;
     size_t len, cap = 0;
-    int64_t max;
 
     *out = NULL;
     *n = 0;
     while (vrv_setting_next(&text, &part, &len)) {
-        size_t colon = len;
-
         if (len == 0)
             continue;
-        while (colon > 0 && part[colon - 1] != ':')
-            colon--;
         VRV_PUSH_ROOM(*out, *n, cap);
-        struct vrv_ip_limit *l = &(*out)[*n];
-        if (colon < 2 || !number(part + colon, len - colon, INT32_MAX, &max) ||
-            !copy(l->address, sizeof(l->address), part, colon - 1)) {
+        if (!one_limit(&(*out)[*n], part, len)) {
             free(*out);
             *out = NULL;
             *n = 0;
-            return vrv_err_set(e, VRV_E_INVALID, "\"%.*s\" is no limit: expected address:number",
-                len > 80 ? 80 : (int)len, part);
+            return vrv_err_set(e, VRV_E_INVALID,
+                "\"%.*s\" is no limit: expected IP-address:number", len > 80 ? 80 : (int)len, part);
         }
-        l->max = (int32_t)max;
         (*n)++;
     }
     return 0;

@@ -50,7 +50,7 @@ struct vrv_ip_limit {
     char address[VRV_LISTENER_HOST];
     int32_t max;
 };
-/* All of them (malloc'd). */
+/* All of them (malloc'd).  INVALID: names of hosts are, too. */
 int vrv_ip_limits_parse(struct vrv_ip_limit **out, size_t *n, const char *text, struct vrv_err *e)
     VRV_MUST_CHECK;
 

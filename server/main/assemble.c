@@ -109,9 +109,6 @@ set_limits(struct vrv_net_opts *o, const struct vrv_config *c)
     o->header_ms = o->body_ms = c->frame_timeout_ms;
     o->body_rate = (uint32_t)c->frame_min_bytes_per_second;
     o->idle_ms = c->connections_max_idle_ms;
-    o->conns_max = (unsigned)c->max_connections;
-    o->conns_per_address = (unsigned)c->max_connections_per_ip;
-    o->conns_per_second = (unsigned)c->max_connections_per_ip_rate;
     o->request_bytes_max = (size_t)c->queued_max_request_bytes;
     o->conn_request_bytes = (size_t)c->connection_max_request_bytes;
     o->unsent_bytes_max = (size_t)c->queued_max_response_bytes;

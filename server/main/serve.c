@@ -7,6 +7,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "server/api/request.h"
+#include "server/config/store.h"
 
 struct user {
     struct vrv_client client; /* first */
@@ -61,6 +62,21 @@ spares_of(struct vrv_serve *s, struct vrv_cq *cq)
     return &s->reactor[i].spares;
 }
 
+/* They may change while it runs, and addresses may have their own. */
+static void
+serve_limits(void *ctx, const struct vrv_peer *peer, struct vrv_net_limits *l)
+{
+    const struct vrv_serve *s = ctx;
+    struct vrv_config *c = vrv_config_get(s->broker->config);
+    char host[VRV_CLIENT_TEXT];
+
+    host_of(peer->text, host, sizeof(host));
+    l->total = (unsigned)c->max_connections;
+    l->per_address = (unsigned)vrv_config_ip_max(c, host);
+    l->per_second = (unsigned)c->max_connections_per_ip_rate;
+    vrv_config_unref(&c);
+}
+
 static void *
 serve_open(void *ctx, struct vrv_conn *conn, const struct vrv_peer *peer)
 {
@@ -110,6 +126,7 @@ serve_free(void *user)
 }
 
 const struct vrv_net_ops vrv_serve_ops = {
+    .limits = serve_limits,
     .open = serve_open,
     .frame = serve_frame,
     .close = serve_close,

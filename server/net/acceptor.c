@@ -148,10 +148,14 @@ refuse(struct vrv_acceptor *a, int fd, const struct vrv_peer *peer, enum vrv_adm
 static void
 arrived(struct vrv_acceptor *a, unsigned listener, int fd, const struct sockaddr_storage *sa)
 {
+    const struct vrv_net_opts *o = &a->env->o;
     struct vrv_peer peer = { .listener = listener, .name = a->listener[listener].text.name };
+    struct vrv_net_limits limits = o->conns;
 
     vrv__peer_set(&peer, sa);
-    enum vrv_admit_answer answer = vrv_admit_ask(&a->admit, peer.address, now(a));
+    if (o->ops->limits != NULL)
+        o->ops->limits(o->ctx, &peer, &limits);
+    enum vrv_admit_answer answer = vrv_admit_ask(&a->admit, &limits, peer.address, now(a));
     if (answer != VRV_ADMIT_YES) {
         refuse(a, fd, &peer, answer);
         return;
@@ -281,9 +285,7 @@ acceptor_main(void *ctx)
 int
 vrv__acceptor_start(struct vrv_acceptor *a, struct vrv_err *e)
 {
-    const struct vrv_net_opts *o = &a->env->o;
-
-    vrv_admit_init(&a->admit, o->conns_max, o->conns_per_address, o->conns_per_second);
+    vrv_admit_init(&a->admit);
     a->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return vrv_thread_start(&a->thread, "varve-accept", acceptor_main, a, e);
 }

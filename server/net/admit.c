@@ -24,11 +24,8 @@ compare(const void *key, const struct vrv_omap_node *node)
 }
 
 void
-vrv_admit_init(struct vrv_admit *a, unsigned max, unsigned per_address, unsigned per_second)
+vrv_admit_init(struct vrv_admit *a)
 {
-    a->max = max;
-    a->per_address = per_address;
-    a->per_second = per_second;
     a->n = 0;
     vrv_omap_init(&a->by_address, compare);
     vrv_list_init(&a->idle);
@@ -109,12 +106,12 @@ set_idle(struct vrv_admit *a, struct source *s)
 }
 
 static enum vrv_admit_answer
-ask_source(struct vrv_admit *a, const uint8_t key[16], int64_t now)
+ask_source(struct vrv_admit *a, const struct vrv_net_limits *l, const uint8_t key[16], int64_t now)
 {
     struct source *s = find(a, key);
-    int64_t cost = a->per_second > 0 ? SECOND / a->per_second : 0;
+    int64_t cost = l->per_second > 0 ? SECOND / l->per_second : 0;
 
-    if (s != NULL && s->n >= a->per_address)
+    if ((s != NULL ? s->n : 0) >= l->per_address)
         return VRV_ADMIT_ADDRESS;
     if (s == NULL)
         s = make(a, key, now);
@@ -131,16 +128,17 @@ ask_source(struct vrv_admit *a, const uint8_t key[16], int64_t now)
 }
 
 enum vrv_admit_answer
-vrv_admit_ask(struct vrv_admit *a, const uint8_t address[16], int64_t now)
+vrv_admit_ask(struct vrv_admit *a, const struct vrv_net_limits *l, const uint8_t address[16],
+    int64_t now)
 {
     uint8_t key[16];
     enum vrv_admit_answer answer = VRV_ADMIT_YES;
 
     forget(a, now);
-    if (a->n >= a->max)
+    if (a->n >= l->total)
         return VRV_ADMIT_TOTAL;
     if (key_of(address, key))
-        answer = ask_source(a, key, now);
+        answer = ask_source(a, l, key, now);
     a->n += answer == VRV_ADMIT_YES;
     return answer;
 }

@@ -14,9 +14,9 @@
 
 #include "engine/base/list.h"
 #include "engine/base/omap.h"
+#include "server/net/net.h"
 
 struct vrv_admit {
-    unsigned max, per_address, per_second; /* fixed; per_second 0: any number */
     unsigned n;
     struct vrv_omap by_address;
     struct vrv_list idle; /* those without connections, longest first */
@@ -24,11 +24,12 @@ struct vrv_admit {
 
 enum vrv_admit_answer { VRV_ADMIT_YES, VRV_ADMIT_TOTAL, VRV_ADMIT_ADDRESS, VRV_ADMIT_RATE };
 
-void vrv_admit_init(struct vrv_admit *a, unsigned max, unsigned per_address, unsigned per_second);
+void vrv_admit_init(struct vrv_admit *a);
 void vrv_admit_fini(struct vrv_admit *a);
-/* A new connection; counted when the answer is YES. */
-enum vrv_admit_answer vrv_admit_ask(struct vrv_admit *a, const uint8_t address[16],
-    int64_t now_ns);
+/* A new connection; counted when the answer is YES.  The limits may be others each time: those who
+ * are there stay. */
+enum vrv_admit_answer vrv_admit_ask(struct vrv_admit *a, const struct vrv_net_limits *l,
+    const uint8_t address[16], int64_t now_ns);
 /* One that was admitted has ended. */
 void vrv_admit_end(struct vrv_admit *a, const uint8_t address[16], int64_t now_ns);
 

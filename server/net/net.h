@@ -6,8 +6,8 @@
  *                               recv ─► frames ─► ops->frame ─┐ (engine, pool ...)
  *                               send ◄─ in order ◄─ vrv_call_done ◄─┘
  *
- * Threads: one acceptor, some reactors.  All ops run on the reactor that owns the connection, and
- * must not block; vrv_call_done and what takes a struct vrv_conn are for that thread only.
+ * Threads: one acceptor, some reactors.  All ops but limits run on the reactor that owns the
+ * connection, and none may block; vrv_call_done and what takes a struct vrv_conn are for that thread only.
  * Connections live until the last call of theirs is done, so a call may always name its own.
  */
 #ifndef VRV_NET_NET_H
@@ -43,7 +43,17 @@ struct vrv_frame {
 
 enum { VRV_NET_TAKEN, VRV_NET_LATER };
 
+/* Who may connect. */
+struct vrv_net_limits {
+    unsigned total;
+    unsigned per_address; /* IPv6: of a /64; unix sockets have no address */
+    unsigned per_second;  /* new ones of an address; 0: any number */
+};
+
 struct vrv_net_ops {
+    /* What holds for a new connection, on the acceptor's thread: *l has what the options say.  NULL
+     * leaves it so. */
+    void (*limits)(void *ctx, const struct vrv_peer *peer, struct vrv_net_limits *l);
     /* A connection; NULL refuses it.  peer lives as long as conn. */
     void *(*open)(void *ctx, struct vrv_conn *conn, const struct vrv_peer *peer);
     /* A request.  TAKEN: vrv_call_begin was called for it, once.  LATER: the same frame again when
@@ -69,16 +79,14 @@ struct vrv_net_opts {
     struct vrv_slab_pool *pool;  /* borrowed */
     struct vrv_clock *clock;     /* borrowed */
     const struct vrv_net_ops *ops;
-    void *ctx;                   /* of ops->open */
+    void *ctx;                   /* of ops->limits and ops->open */
     /* limits */
     uint32_t frame_max;          /* bytes of a request; never more than half the pool */
     int64_t header_ms;           /* from the first byte of a request to the fourth */
     int64_t body_ms;             /* in each such time of the rest */
     uint32_t body_rate;          /* ... so many bytes a second must come, on average */
     int64_t idle_ms;             /* without a byte, or a request in service */
-    unsigned conns_max;
-    unsigned conns_per_address;  /* IPv6: of a /64; unix sockets have no address */
-    unsigned conns_per_second;   /* new ones of an address; 0: any number */
+    struct vrv_net_limits conns;
     size_t request_bytes_max;    /* in memory, received and not answered; above it requests of
                                   * more than 16 KiB wait.  0: a quarter of the pool */
     size_t conn_request_bytes;   /* of a connection: no more is read while there is so much, */

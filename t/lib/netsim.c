@@ -189,7 +189,7 @@ on_free(void *user)
     s->freed++;
 }
 
-static const struct vrv_net_ops sim_ops = { on_open, on_frame, on_close, on_sent, on_free };
+static const struct vrv_net_ops sim_ops = { NULL, on_open, on_frame, on_close, on_sent, on_free };
 
 /* ---- the test's ---- */
 

@@ -51,6 +51,16 @@ struct request {
     struct request *next;
 };
 
+static _Atomic unsigned per_address; /* 0: as the options say */
+
+static void
+on_limits(void *ctx, const struct vrv_peer *peer, struct vrv_net_limits *l)
+{
+    (void)ctx;
+    if (atomic_load(&per_address) > 0 && peer->address[12] == 127)
+        l->per_address = atomic_load(&per_address);
+}
+
 static void *
 on_open(void *ctx, struct vrv_conn *conn, const struct vrv_peer *peer)
 {
@@ -163,7 +173,7 @@ on_free(void *user)
     (void)atomic_fetch_add(&freed, 1);
 }
 
-static const struct vrv_net_ops ops = { on_open, on_frame, on_close, on_sent, on_free };
+static const struct vrv_net_ops ops = { on_limits, on_open, on_frame, on_close, on_sent, on_free };
 
 /* ---- clients ---- */
 
@@ -500,7 +510,7 @@ test_limits(void)
 {
     int fd[4];
 
-    opts.conns_max = 3;
+    opts.conns.total = 3;
     up_one();
     for (int i = 0; i < 4; i++)
         fd[i] = client(0);
@@ -518,6 +528,34 @@ test_limits(void)
     for (int i = 0; i < 4; i++)
         (void)close(fd[i]);
     down("limits");
+}
+
+static void
+test_limits_change(void)
+{
+    int fd[3];
+
+    up_one();
+    for (int i = 0; i < 2; i++) {
+        fd[i] = client(0);
+        put_frame(fd[i], 'e', 5);
+        OK(echoed(fd[i], 'e', 5), "a connection");
+    }
+    atomic_store(&per_address, 1);
+    fd[2] = client(0);
+    OK(closed_by_server(fd[2]), "fewer are allowed now: a new one is closed");
+    IS(stats().refused_address, 1, "... and counted");
+    put_frame(fd[1], 'e', 5);
+    OK(echoed(fd[1], 'e', 5), "... who is there stays");
+    (void)close(fd[2]);
+    atomic_store(&per_address, 3);
+    fd[2] = client(0);
+    put_frame(fd[2], 'e', 5);
+    OK(echoed(fd[2], 'e', 5), "more are allowed now");
+    for (int i = 0; i < 3; i++)
+        (void)close(fd[i]);
+    atomic_store(&per_address, 0);
+    down("changing limits");
 }
 
 static void
@@ -734,6 +772,7 @@ main(void)
     test_pipelined();
     test_half_closed();
     test_limits();
+    test_limits_change();
     test_no_files();
     test_drain();
     test_slow_reader();

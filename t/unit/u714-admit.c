@@ -8,6 +8,7 @@
 
 static const int64_t SECOND = 1000000000;
 static int64_t now = 1000000000;
+static struct vrv_net_limits limits;
 
 static const uint8_t *
 v4(int last)
@@ -39,23 +40,25 @@ test_counts(void)
     struct vrv_admit a;
     static const uint8_t none[16];
 
-    vrv_admit_init(&a, 5, 2, 1000);
-    OK(vrv_admit_ask(&a, v4(1), now) == VRV_ADMIT_YES && vrv_admit_ask(&a, v4(1), now) ==
+    limits = (struct vrv_net_limits){ 5, 2, 1000 };
+    vrv_admit_init(&a);
+    OK(vrv_admit_ask(&a, &limits, v4(1), now) == VRV_ADMIT_YES && vrv_admit_ask(&a, &limits, v4(1), now) ==
         VRV_ADMIT_YES, "two of one address");
-    IS(vrv_admit_ask(&a, v4(1), now), VRV_ADMIT_ADDRESS, "... and no more");
-    IS(vrv_admit_ask(&a, v4(2), now), VRV_ADMIT_YES, "another address");
+    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_ADDRESS, "... and no more");
+    IS(vrv_admit_ask(&a, &limits, v4(2), now), VRV_ADMIT_YES, "another address");
     vrv_admit_end(&a, v4(1), now);
-    IS(vrv_admit_ask(&a, v4(1), now), VRV_ADMIT_YES, "one has ended: another one may come");
-    OK(vrv_admit_ask(&a, none, now) == VRV_ADMIT_YES && vrv_admit_ask(&a, none, now) ==
+    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_YES, "one has ended: another one may come");
+    OK(vrv_admit_ask(&a, &limits, none, now) == VRV_ADMIT_YES && vrv_admit_ask(&a, &limits, none, now) ==
         VRV_ADMIT_YES, "unix sockets count in the total");
-    IS(vrv_admit_ask(&a, none, now), VRV_ADMIT_TOTAL, "... which has an end");
+    IS(vrv_admit_ask(&a, &limits, none, now), VRV_ADMIT_TOTAL, "... which has an end");
     vrv_admit_fini(&a);
 
-    vrv_admit_init(&a, 100, 2, 1000);
-    OK(vrv_admit_ask(&a, v6(1, 1), now) == VRV_ADMIT_YES && vrv_admit_ask(&a, v6(1, 2), now) ==
+    limits = (struct vrv_net_limits){ 100, 2, 1000 };
+    vrv_admit_init(&a);
+    OK(vrv_admit_ask(&a, &limits, v6(1, 1), now) == VRV_ADMIT_YES && vrv_admit_ask(&a, &limits, v6(1, 2), now) ==
         VRV_ADMIT_YES, "IPv6");
-    IS(vrv_admit_ask(&a, v6(1, 3), now), VRV_ADMIT_ADDRESS, "... counts by /64");
-    IS(vrv_admit_ask(&a, v6(2, 3), now), VRV_ADMIT_YES, "... of which there are others");
+    IS(vrv_admit_ask(&a, &limits, v6(1, 3), now), VRV_ADMIT_ADDRESS, "... counts by /64");
+    IS(vrv_admit_ask(&a, &limits, v6(2, 3), now), VRV_ADMIT_YES, "... of which there are others");
     vrv_admit_fini(&a);
 }
 
@@ -65,7 +68,7 @@ burst(struct vrv_admit *a, int n)
     int yes = 0;
 
     while (n-- > 0) {
-        bool in = vrv_admit_ask(a, v4(1), now) == VRV_ADMIT_YES;
+        bool in = vrv_admit_ask(a, &limits, v4(1), now) == VRV_ADMIT_YES;
 
         yes += in;
         if (in)
@@ -79,27 +82,55 @@ test_rate(void)
 {
     struct vrv_admit a;
 
-    vrv_admit_init(&a, 100, 100, 10);
+    limits = (struct vrv_net_limits){ 100, 100, 10 };
+    vrv_admit_init(&a);
     IS(burst(&a, 100), 10, "so many new ones in a second");
-    IS(vrv_admit_ask(&a, v4(1), now), VRV_ADMIT_RATE, "... and then none");
+    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_RATE, "... and then none");
     now += SECOND / 2;
     IS(burst(&a, 100), 5, "half a second later half as many");
     now += SECOND;
-    IS(vrv_admit_ask(&a, v4(1), now), VRV_ADMIT_YES, "one stays");
+    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_YES, "one stays");
     now += 3 * SECOND;
     IS(burst(&a, 100), 10, "... and after a pause there are never more than in one second");
     vrv_admit_end(&a, v4(1), now);
     vrv_admit_fini(&a);
 
-    vrv_admit_init(&a, 100, 100, 10);
+    limits = (struct vrv_net_limits){ 100, 100, 10 };
+    vrv_admit_init(&a);
     for (int i = 0; i < 200; i++) {
         now += SECOND / 100;
-        if (vrv_admit_ask(&a, v4(i), now) == VRV_ADMIT_YES)
+        if (vrv_admit_ask(&a, &limits, v4(i), now) == VRV_ADMIT_YES)
             vrv_admit_end(&a, v4(i), now);
         if (i % 2 == 0)
             (void)burst(&a, 1);
     }
     OK(a.by_address.n <= 102, "addresses are forgotten: %zu", a.by_address.n);
+    vrv_admit_fini(&a);
+}
+
+static void
+test_changed(void)
+{
+    struct vrv_admit a;
+
+    limits = (struct vrv_net_limits){ 100, 100, 10 };
+    vrv_admit_init(&a);
+    IS(burst(&a, 100), 10, "a limit");
+    limits.per_second = 20;
+    now += SECOND;
+    IS(burst(&a, 100), 20, "... that is raised");
+    now += SECOND;
+    for (int i = 0; i < 3; i++)
+        IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_YES, "connections");
+    limits.per_address = 2;
+    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_ADDRESS, "there may be fewer than there are");
+    limits.total = 3;
+    IS(vrv_admit_ask(&a, &limits, v4(2), now), VRV_ADMIT_TOTAL, "... in all");
+    for (int i = 0; i < 2; i++)
+        vrv_admit_end(&a, v4(1), now);
+    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_YES, "... until enough have ended");
+    limits.per_address = 0;
+    IS(vrv_admit_ask(&a, &limits, v4(3), now), VRV_ADMIT_ADDRESS, "an address may have none at all");
     vrv_admit_fini(&a);
 }
 
@@ -133,6 +164,7 @@ main(void)
 {
     test_counts();
     test_rate();
+    test_changed();
     test_texts();
     return tap_done();
 }

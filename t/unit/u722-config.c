@@ -92,7 +92,7 @@ test_values(void)
     struct vrv_config *c = start("num.partitions=2\nlog.dirs = /data \nnode.id=7\n"
                                  "log.retention.hours=1\nlog.roll.hours=2\n"
                                  "memory.bytes=0500000000\nflush.policy=none\n"
-                                 "max.connections.per.ip.overrides=::1:5,10.0.0.1:0\n",
+                                 "max.connections.per.ip.overrides=::1:5,10.0.0.1:0,[FE80::0:1]:7\n",
         args);
 
     IS_STR(errors, "", "nothing is wrong");
@@ -106,6 +106,7 @@ test_values(void)
     IS_STR(topic_value(c, "flush.policy"), "none", "varve's own");
     IS(vrv_config_ip_max(c, "::1"), 5, "an address with a limit of its own");
     IS(vrv_config_ip_max(c, "10.0.0.1"), 0, "... of none");
+    IS(vrv_config_ip_max(c, "fe80::1"), 7, "... whichever way it is written");
     IS(vrv_config_ip_max(c, "10.0.0.2"), 1000, "others");
     struct vrv_config *again = vrv_config_ref(c);
     vrv_config_unref(&c);
@@ -168,7 +169,10 @@ test_together(void)
     refused("group.min.session.timeout.ms=10\ngroup.max.session.timeout.ms=9",
         "group.min.session.timeout.ms is 10, more than group.max.session.timeout.ms, 9\n");
     refused("max.connections.per.ip.overrides=1.2.3.4",
-        "max.connections.per.ip.overrides: \"1.2.3.4\" is no limit: expected address:number\n");
+        "max.connections.per.ip.overrides: \"1.2.3.4\" is no limit: expected IP-address:number\n");
+    refused("max.connections.per.ip.overrides=localhost:5",
+        "max.connections.per.ip.overrides: \"localhost:5\" is no limit: expected "
+        "IP-address:number\n");
     refused("log.dirs=", "log.dirs is empty: expected a directory\n");
     refused("cluster.id=12345678901234567890123",
         "cluster.id is \"12345678901234567890123\": expected 1 to 22 characters\n");

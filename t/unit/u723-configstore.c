@@ -250,7 +250,7 @@ test_bad_alter(void)
     refused(alter("", "max.connections", VRV_CONFIG_SUBTRACT, "5"),
         "Can't SUBTRACT to key max.connections because its type is not LIST.");
     refused(set("", "max.connections.per.ip.overrides", "x"),
-        "max.connections.per.ip.overrides: \"x\" is no limit: expected address:number");
+        "max.connections.per.ip.overrides: \"x\" is no limit: expected IP-address:number");
     IS(vrv_config_alter(store, "", two, 1, VRV_ALTER_VALIDATE, &err), 0, "one that could be done");
     IS(rig_tree(&rig), tree, "nothing of this is kept");
     broker_shows("max.connections", "20000 INT 5 5:max.connections=20000");
@@ -272,15 +272,18 @@ test_lists(void)
     const char *name = "max.connections.per.ip.overrides";
 
     begin("");
-    IS(alter("", name, VRV_CONFIG_APPEND, "a:1,b:2"), 0, "appended to nothing");
-    broker_shows(name, "a:1,b:2 LIST 3 3:max.connections.per.ip.overrides=a:1,b:2 "
+    IS(alter("", name, VRV_CONFIG_APPEND, "10.0.0.1:1,::1:2"), 0, "appended to nothing");
+    broker_shows(name, "10.0.0.1:1,::1:2 LIST 3 "
+                       "3:max.connections.per.ip.overrides=10.0.0.1:1,::1:2 "
                        "5:max.connections.per.ip.overrides=");
-    IS(alter("", name, VRV_CONFIG_APPEND, "b:2, c:3"), 0, "what is there is not appended");
-    cluster_shows(name, "a:1,b:2,c:3 LIST 3 3:max.connections.per.ip.overrides=a:1,b:2,c:3");
-    IS(alter("", name, VRV_CONFIG_SUBTRACT, "b:2,x:1"), 0, "one is taken out");
-    cluster_shows(name, "a:1,c:3 LIST 3 3:max.connections.per.ip.overrides=a:1,c:3");
+    IS(alter("", name, VRV_CONFIG_APPEND, "::1:2, 10.0.0.3:3"), 0, "what is there is not appended");
+    cluster_shows(name, "10.0.0.1:1,::1:2,10.0.0.3:3 LIST 3 "
+                        "3:max.connections.per.ip.overrides=10.0.0.1:1,::1:2,10.0.0.3:3");
+    IS(alter("", name, VRV_CONFIG_SUBTRACT, "::1:2,10.0.0.9:1"), 0, "one is taken out");
+    cluster_shows(name, "10.0.0.1:1,10.0.0.3:3 LIST 3 "
+                        "3:max.connections.per.ip.overrides=10.0.0.1:1,10.0.0.3:3");
     struct vrv_config *c = vrv_config_get(store);
-    IS(vrv_config_ip_max(c, "c"), 3, "it is in force");
+    IS(vrv_config_ip_max(c, "10.0.0.3"), 3, "it is in force");
     vrv_config_unref(&c);
     end();
 }
