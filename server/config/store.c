@@ -30,6 +30,8 @@ vrv__config_publish(struct vrv_config_store *s, struct vrv_config *c)
     int rc = vrv_engine_set_defaults(s->engine, c->topic, c->topic_n, NULL);
 
     VRV_ASSERT(rc == 0); /* they were checked when c was made */
+    if (s->in_force != NULL)
+        s->in_force(s->ctx, c);
     vrv_lock(&s->lock);
     struct vrv_config *old = s->config;
     s->config = c;
@@ -216,6 +218,8 @@ vrv_config_store_open(struct vrv_config_store **out, const struct vrv_config_sto
     s->magic = STORE_MAGIC;
     s->engine = o->engine;
     s->catalog = vrv_engine_catalog(o->engine);
+    s->in_force = o->in_force;
+    s->ctx = o->ctx;
     vrv_lock_init(&s->changing, VRV_LOCK_config);
     vrv_lock_init(&s->lock, VRV_LOCK_snapshot);
     s->config = vrv_config_new(layers, first_wrong, &first);

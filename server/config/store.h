@@ -6,7 +6,8 @@
  * "config/broker/1").  Every change makes a new struct vrv_config, which takes the place of the
  * old one as a whole.
  *
- *   alter: applied to the text, checked together, kept in the catalog, told the engine, in force
+ *   alter: applied to the text, checked together, kept in the catalog, told the engine and who
+ *          asked for it, in force
  *
  * Threads: any.  One change at a time (lock rank config, held while the catalog writes to the
  * disk).  Readers on a hot path have a view each, which costs one atomic load.
@@ -25,6 +26,9 @@ struct vrv_config_store_opts {
     const struct vrv_config_values *values; /* what it is started with: checked; copied */
     struct vrv_uuid random;                 /* the cluster's id, should there be none yet */
     vrv_config_note_fn *note;               /* values in the catalog that are not known here */
+    /* Called with each configuration that comes in force, the first one within _open; one at a time,
+     * with the lock `config` held.  May be NULL. */
+    void (*in_force)(void *ctx, const struct vrv_config *c);
     void *ctx;
 };
 

@@ -11,7 +11,8 @@ struct vrv_config_store {
     uint32_t magic;
     struct vrv_engine *engine;
     struct vrv_catalog *catalog;
-    struct vrv_config_values values; /* what it was started with */
+    void (*in_force)(void *ctx, const struct vrv_config *c); /* the options', as ctx */
+    void *ctx;
     char cluster_id[VRV_CLUSTER_ID + 1];
     struct vrv_lock changing;        /* rank config: who changes something, topics' settings too */
     struct vrv_lock lock;            /* rank snapshot */

@@ -1,5 +1,8 @@
 #include "server/group/coord_int.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "engine/base/assert.h"
 #include "engine/os/thread.h"
 
@@ -20,12 +23,14 @@ setting(const char *key, const char *value)
 
 int
 vrv_coord_make_topic(struct vrv_engine *eng, struct vrv_uuid id, int32_t partitions,
-    struct vrv_err *e)
+    int32_t segment_bytes, struct vrv_err *e)
 {
+    char bytes[16];
     const struct vrv_config_kv kv[] = { setting("retention.bytes", "-1"),
-        setting("retention.ms", "-1"), setting("segment.bytes", "104857600") };
+        setting("retention.ms", "-1"), setting("segment.bytes", bytes) };
     struct vrv_topic_info t;
 
+    (void)snprintf(bytes, sizeof(bytes), "%" PRId32, segment_bytes);
     if (vrv_catalog_by_name(vrv_engine_catalog(eng), VRV_OFFSETS_TOPIC, &t, NULL) == 0) {
         vrv_topic_info_fini(&t);
         return 0;

@@ -34,14 +34,29 @@ note_stored(void *ctx, bool is_error, const char *sentence)
     vrv_diag(VRV_EV_CONFIG_STORED, VRV_STR("note", sentence));
 }
 
+/* What is in force goes to where it isn't asked for. */
+static void
+apply(void *ctx, const struct vrv_config *c)
+{
+    static const char *const level[] = { [VRV_DIAG_ERROR] = "error", [VRV_DIAG_WARN] = "warn",
+        [VRV_DIAG_INFO] = "info", [VRV_DIAG_DEBUG] = "debug" };
+
+    (void)ctx;
+    for (int i = VRV_DIAG_ERROR; i <= VRV_DIAG_DEBUG; i++)
+        if (strcmp(c->log_level, level[i]) == 0)
+            vrv_diag_level((enum vrv_diag_level)i);
+}
+
 /* Topics get their defaults before anything happens to them by time. */
 static int
 start_engine(struct vrv_server *s, const struct vrv_config_input *in, struct vrv_err *e)
 {
-    struct vrv_config_store_opts so = { .values = &in->values, .note = note_stored };
+    struct vrv_config_store_opts so = { .values = &in->values, .note = note_stored,
+        .in_force = apply };
     struct varve_error *ve = (struct varve_error *)(void *)e;
     struct varve_options o;
 
+    apply(NULL, s->config);
     set_options(&o, s->config);
     int rc = vrv__load(&s->varve, s->config->data_dir, &o, NULL, &s->found, ve);
     if (rc < 0)
@@ -89,7 +104,7 @@ start_groups(struct vrv_server *s, struct vrv_err *e)
     if (rc == 0)
         rc = vrv_random(&o.random, sizeof(o.random), e);
     if (rc == 0)
-        rc = vrv_coord_make_topic(o.eng, id, o.partitions, e);
+        rc = vrv_coord_make_topic(o.eng, id, o.partitions, c->offsets_topic_segment_bytes, e);
     if (rc < 0)
         return rc;
     s->coord = vrv_coord_new(&o);
@@ -105,6 +120,9 @@ static void
 set_limits(struct vrv_net_opts *o, const struct vrv_config *c)
 {
     o->reactors = (unsigned)c->num_network_threads;
+    o->backlog = c->socket_listen_backlog_size;
+    o->send_buffer = c->socket_send_buffer_bytes;
+    o->receive_buffer = c->socket_receive_buffer_bytes;
     o->frame_max = (uint32_t)c->socket_request_max_bytes;
     o->header_ms = o->body_ms = c->frame_timeout_ms;
     o->body_rate = (uint32_t)c->frame_min_bytes_per_second;

@@ -114,6 +114,7 @@ hand_over(struct vrv_acceptor *a, int fd, const struct vrv_peer *peer)
     struct vrv_reactor *r = least_loaded(a);
     int on = 1, lowat = a->env->o.notsent_lowat;
 
+    vrv__socket_buffers(fd, &a->env->o); /* a unix socket doesn't inherit them */
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* a unix socket refuses */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));

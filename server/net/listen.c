@@ -159,9 +159,19 @@ failed(struct vrv_err *e, const char *what, const struct vrv_listener *l)
     return VRV_E_ADDRESS;
 }
 
+void
+vrv__socket_buffers(int fd, const struct vrv_net_opts *o)
+{
+    if (o->send_buffer >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &o->send_buffer, sizeof(o->send_buffer));
+    if (o->receive_buffer >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &o->receive_buffer,
+            sizeof(o->receive_buffer));
+}
+
 static int
 open_socket(struct vrv_listener *l, const struct sockaddr_storage *sa, socklen_t len,
-    struct vrv_err *e)
+    const struct vrv_net_opts *o, struct vrv_err *e)
 {
     int fd = socket(sa->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, off = 0;
     int rc = 0;
@@ -172,9 +182,10 @@ open_socket(struct vrv_listener *l, const struct sockaddr_storage *sa, socklen_t
         (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (sa->ss_family == AF_INET6) /* "[::]" takes IPv4 too */
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    vrv__socket_buffers(fd, o); /* before a peer is told how much may be on its way */
     if (bind(fd, (const struct sockaddr *)sa, len) < 0)
         rc = failed(e, "bind to", l);
-    else if (listen(fd, SOMAXCONN) < 0)
+    else if (listen(fd, o->backlog) < 0)
         rc = failed(e, "listen on", l);
     if (rc < 0)
         (void)close(fd);
@@ -201,7 +212,7 @@ is_stale(const struct sockaddr_un *un)
 }
 
 static int
-open_unix(struct vrv_listener *l, struct vrv_err *e)
+open_unix(struct vrv_listener *l, const struct vrv_net_opts *o, struct vrv_err *e)
 {
     struct sockaddr_storage sa = { 0 };
     struct sockaddr_un *un = (void *)&sa;
@@ -211,12 +222,12 @@ open_unix(struct vrv_listener *l, struct vrv_err *e)
     (void)snprintf(l->bound, sizeof(l->bound), "%s", l->text.host);
     if (is_stale(un))
         (void)unlink(un->sun_path);
-    return open_socket(l, &sa, sizeof(*un), e);
+    return open_socket(l, &sa, sizeof(*un), o, e);
 }
 
 /* One address of the host: bound with the port that was asked for. */
 static int
-open_address(struct vrv_listener *l, const struct addrinfo *ai, bool loopback_only,
+open_address(struct vrv_listener *l, const struct addrinfo *ai, const struct vrv_net_opts *o,
     struct vrv_err *e)
 {
     struct sockaddr_storage sa = { 0 };
@@ -228,11 +239,11 @@ open_address(struct vrv_listener *l, const struct addrinfo *ai, bool loopback_on
     if (!address_of(&sa, &a, &port))
         return 0;
     address_text(&a, port, l->bound);
-    if (loopback_only && !is_loopback(&a))
+    if (o->loopback_only && !is_loopback(&a))
         return vrv_err_set(e, VRV_E_INVALID,
             "listener %s at %s can be reached from other machines, which is not allowed",
             l->text.name, l->bound);
-    int rc = open_socket(l, &sa, ai->ai_addrlen, e);
+    int rc = open_socket(l, &sa, ai->ai_addrlen, o, e);
     if (rc == 0 && getsockname(l->fd[l->fd_n - 1], (struct sockaddr *)&sa, &len) == 0 &&
         address_of(&sa, &a, &l->port))
         address_text(&a, l->port, l->bound);
@@ -262,7 +273,7 @@ is_absent(const struct vrv_err *e)
 }
 
 static int
-open_inet(struct vrv_listener *l, bool loopback_only, struct vrv_err *e)
+open_inet(struct vrv_listener *l, const struct vrv_net_opts *o, struct vrv_err *e)
 {
     struct addrinfo *found;
     const char *host = l->text.host[0] != '\0' ? l->text.host : "::";
@@ -272,7 +283,7 @@ open_inet(struct vrv_listener *l, bool loopback_only, struct vrv_err *e)
         return rc;
     for (const struct addrinfo *ai = found; ai != NULL && l->fd_n < VRV_LISTEN_SOCKETS;
          ai = ai->ai_next) {
-        rc = open_address(l, ai, loopback_only, e);
+        rc = open_address(l, ai, o, e);
         /* With port 0 each address would get another one. */
         if (rc < 0 ? !is_absent(e) : l->text.port == 0)
             break;
@@ -282,13 +293,13 @@ open_inet(struct vrv_listener *l, bool loopback_only, struct vrv_err *e)
         return 0;
     if (rc < 0 && is_absent(e) && l->text.host[0] == '\0') {
         memcpy(l->text.host, "0.0.0.0", sizeof("0.0.0.0"));
-        return open_inet(l, loopback_only, e);
+        return open_inet(l, o, e);
     }
     return rc;
 }
 
 int
-vrv__listener_open(struct vrv_listener *l, const char *text, bool loopback_only,
+vrv__listener_open(struct vrv_listener *l, const char *text, const struct vrv_net_opts *o,
     struct vrv_err *e)
 {
     struct vrv_err own;
@@ -299,7 +310,7 @@ vrv__listener_open(struct vrv_listener *l, const char *text, bool loopback_only,
         e = &own;
     rc = vrv__listen_parse(text, &l->text, e);
     if (rc == 0)
-        rc = l->text.is_unix ? open_unix(l, e) : open_inet(l, loopback_only, e);
+        rc = l->text.is_unix ? open_unix(l, o, e) : open_inet(l, o, e);
     if (rc < 0)
         vrv__listener_close(l);
     return rc;

@@ -31,9 +31,12 @@ struct vrv_listener {
 };
 
 /* Errors: as vrv_net_start. */
-int vrv__listener_open(struct vrv_listener *l, const char *text, bool loopback_only,
+int vrv__listener_open(struct vrv_listener *l, const char *text, const struct vrv_net_opts *o,
     struct vrv_err *e) VRV_MUST_CHECK;
 void vrv__listener_close(struct vrv_listener *l);
+
+/* As the options say. */
+void vrv__socket_buffers(int fd, const struct vrv_net_opts *o);
 
 /* text, address and local of a peer. */
 void vrv__peer_set(struct vrv_peer *p, const struct sockaddr_storage *sa);

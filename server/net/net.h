@@ -75,6 +75,8 @@ struct vrv_net_opts {
     const char *const *listener;
     unsigned listener_n;
     bool loopback_only;          /* others are refused */
+    int backlog;                 /* connections that wait to be accepted */
+    int send_buffer, receive_buffer; /* bytes of a connection's; negative: the system decides */
     unsigned reactors;           /* 0: one per core */
     struct vrv_slab_pool *pool;  /* borrowed */
     struct vrv_clock *clock;     /* borrowed */

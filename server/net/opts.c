@@ -5,6 +5,9 @@ vrv_net_opts_default(struct vrv_net_opts *o)
 {
     *o = (struct vrv_net_opts){
         .clock = vrv_clock_real(),
+        .backlog = 1024,
+        .send_buffer = -1,
+        .receive_buffer = -1,
         .frame_max = 100 * 1024 * 1024,
         .header_ms = 10 * 1000,
         .body_ms = 10 * 1000,

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -335,6 +336,43 @@ down(const char *what)
     vrv_net_opts_default(&opts);
 }
 
+/* The socket at our end of what a client's is connected to, or the one that listens at i. */
+static int
+other_end(int client_fd, unsigned i)
+{
+    struct sockaddr_in want = { 0 }, at = { 0 };
+    socklen_t n = sizeof(want);
+    bool accepted = client_fd >= 0;
+
+    if (accepted)
+        (void)getsockname(client_fd, (struct sockaddr *)&want, &n);
+    for (int fd = 0; fd < 1024; fd++) {
+        int listens = 0;
+        socklen_t k = sizeof(listens);
+
+        n = sizeof(at);
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &k) < 0 || listens == accepted)
+            continue;
+        if (accepted && getpeername(fd, (struct sockaddr *)&at, &n) == 0 &&
+            at.sin_port == want.sin_port)
+            return fd;
+        if (!accepted && getsockname(fd, (struct sockaddr *)&at, &n) == 0 &&
+            ntohs(at.sin_port) == vrv_net_port(net, i))
+            return fd;
+    }
+    return -1;
+}
+
+static int
+option_of(int fd, int option)
+{
+    int v = -1;
+    socklen_t n = sizeof(v);
+
+    (void)getsockopt(fd, SOL_SOCKET, option, &v, &n);
+    return v;
+}
+
 /* ---- tests ---- */
 
 static void
@@ -410,6 +448,35 @@ test_stale_socket(void)
     OK(access(path, F_OK) == 0, "... and it is still there");
     (void)unlink(path);
     vrv_net_opts_default(&opts);
+}
+
+static void
+test_socket_options(void)
+{
+    struct tcp_info info = { 0 };
+    socklen_t n = sizeof(info);
+
+    up_one();
+    int fd = client(0);
+    put_frame(fd, 'e', 5);
+    OK(echoed(fd, 'e', 5), "a connection");
+    int send = option_of(other_end(fd, 0), SO_SNDBUF), recv = option_of(other_end(fd, 0), SO_RCVBUF);
+    (void)close(fd);
+    down("the system's buffers");
+    opts.backlog = 7;
+    opts.send_buffer = 32 * KIB;
+    opts.receive_buffer = 48 * KIB;
+    up_one();
+    fd = client(0);
+    put_frame(fd, 'e', 5);
+    OK(echoed(fd, 'e', 5), "a connection");
+    IS(option_of(other_end(fd, 0), SO_SNDBUF), 64 * KIB, "the buffers are those asked for: sent");
+    IS(option_of(other_end(fd, 0), SO_RCVBUF), 96 * KIB, "... and received (the kernel doubles them)");
+    OK(send != 64 * KIB && recv != 96 * KIB, "... otherwise the system's: %d, %d", send, recv);
+    (void)getsockopt(other_end(-1, 0), IPPROTO_TCP, TCP_INFO, &info, &n);
+    IS(info.tcpi_sacked, 7, "so many may wait to be accepted");
+    (void)close(fd);
+    down("socket options");
 }
 
 struct sender {
@@ -769,6 +836,7 @@ main(void)
         tap_skip_all(false, "%s", e.msg);
     test_listeners();
     test_stale_socket();
+    test_socket_options();
     test_pipelined();
     test_half_closed();
     test_limits();

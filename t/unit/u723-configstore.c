@@ -24,12 +24,23 @@ note(void *ctx, bool is_error, const char *sentence)
     (void)snprintf(notes + n, sizeof(notes) - n, "%s%s\n", is_error ? "!" : "", sentence);
 }
 
+static int changes;
+static char level[10];
+
+static void
+in_force(void *ctx, const struct vrv_config *c)
+{
+    (void)ctx;
+    changes++;
+    (void)snprintf(level, sizeof(level), "%s", c->log_level);
+}
+
 /* Start with what a file says. */
 static int
 open_store(const char *text)
 {
     struct vrv_config_input in;
-    struct vrv_config_store_opts o = { .engine = rig.eng, .note = note,
+    struct vrv_config_store_opts o = { .engine = rig.eng, .note = note, .in_force = in_force,
         .random = { { 1, 2, 3, 250, 255, 0, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 } } };
 
     notes[0] = '\0';
@@ -267,6 +278,21 @@ test_bad_alter(void)
 }
 
 static void
+test_told(void)
+{
+    changes = 0;
+    begin("log.level=warn");
+    IS_STR(level, "warn", "what is in force is told at the start");
+    IS(changes, 1, "... once");
+    IS(set("1", "log.level", "debug"), 0, "it changes");
+    IS_STR(level, "debug", "... and is told again");
+    OK(set("1", "log.level", "x") < 0 && changes == 2, "a change that is refused isn't");
+    again("log.level=warn");
+    IS_STR(level, "debug", "what was set is in force after a restart");
+    end();
+}
+
+static void
 test_lists(void)
 {
     const char *name = "max.connections.per.ip.overrides";
@@ -458,6 +484,7 @@ main(void)
     test_describe();
     test_alter();
     test_bad_alter();
+    test_told();
     test_lists();
     test_topic();
     test_kept();

@@ -557,6 +557,20 @@ flip(void *ctx)
     return NULL;
 }
 
+static bool
+offsets_topic_has(struct vrv_engine *eng, const char *key, const char *value)
+{
+    struct vrv_topic_info t;
+    bool has = false;
+
+    if (vrv_catalog_by_name(vrv_engine_catalog(eng), VRV_OFFSETS_TOPIC, &t, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < t.config_n; i++)
+        has |= strcmp(t.configs[i].key, key) == 0 && strcmp(t.configs[i].value, value) == 0;
+    vrv_topic_info_fini(&t);
+    return has;
+}
+
 static void
 threads(void)
 {
@@ -580,7 +594,8 @@ threads(void)
     o.clock = vrv_clock_real();
     o.partitions = 1;
     o.config.initial_rebalance_delay_ms = 1;
-    OK(vrv_coord_make_topic(v->engine, id, 1, &e) == 0, "with its topic");
+    OK(vrv_coord_make_topic(v->engine, id, 1, 12345678, &e) == 0, "with its topic");
+    OK(offsets_topic_has(v->engine, "segment.bytes", "12345678"), "... whose segments are as said");
     w.c = vrv_coord_new(&o);
     OK(vrv_coord_start(w.c, &e) == 0, "a coordinator with its thread");
     vrv_coord_gained(w.c, 0, 0);
