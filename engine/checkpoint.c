@@ -32,6 +32,7 @@ capture(struct vrv_engine *eng)
     struct checkpoint *c = &eng->ckpt;
     struct vrv_journal_state st = vrv_journal_state(eng->env.journal);
 
+    c->begun_ns = eng->o.clock->mono_ns(eng->o.clock);
     c->trim_slot = st.durable_slot;
     c->trim_seq = st.durable_seq;
     c->need_seq = st.committed_seq;
@@ -450,6 +451,8 @@ finish(struct vrv_engine *eng)
     } else {
         atomic_store(&eng->env.wal_full, false); /* what found it full finds room now */
         (void)atomic_fetch_add(&eng->checkpoints, 1);
+        vrv_hist_add(&eng->checkpoint_times,
+            eng->o.clock->mono_ns(eng->o.clock) - eng->ckpt.begun_ns);
     }
     eng->ckpt.last_ms = eng->o.clock->mono_ns(eng->o.clock) / 1000000;
     vrv__checkpoint_forget(&eng->ckpt);

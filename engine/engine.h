@@ -156,4 +156,21 @@ int vrv_engine_error(struct vrv_engine *eng, struct vrv_err *e);
 /* May appends go on?  NOSPACE when the disk is too full. */
 int vrv_engine_may_append(struct vrv_engine *eng, struct vrv_err *e) VRV_MUST_CHECK;
 
+/* How it does, as numbers of one moment; counts are since the start. */
+struct vrv_engine_stats {
+    uint64_t batches, records, bytes;        /* appended to all logs, repetitions not counted */
+    uint64_t wal_groups, wal_syncs, wal_bytes; /* group commits, those that were synced */
+    uint64_t wal_used, wal_capacity;         /* bytes */
+    uint64_t memory_used, memory_free, memory_budget; /* slabs: referred to, kept for reuse */
+    uint64_t unflushed_bytes;                /* committed, and in no segment yet */
+    uint64_t checkpoints;
+    uint64_t logs, producers, producers_max, open_files, open_files_max;
+    uint64_t disk_free, disk_reserve;        /* bytes */
+    bool disk_full;                          /* appends are refused for that */
+    uint64_t cold_reads;                     /* under way */
+    struct vrv_hist_view sync_times, checkpoint_times;
+};
+/* Any thread.  Asks the file system for its free space, which may take a while. */
+void vrv_engine_stats(struct vrv_engine *eng, struct vrv_engine_stats *s);
+
 #endif

@@ -13,6 +13,8 @@ libvrvengine_la_SOURCES = \
 	engine/base/errors.def \
 	engine/base/heap.c \
 	engine/base/heap.h \
+	engine/base/hist.c \
+	engine/base/hist.h \
 	engine/base/list.h \
 	engine/base/mem.c \
 	engine/base/mem.h \
@@ -140,6 +142,7 @@ libvrvengine_la_SOURCES = \
 	engine/engine_int.h \
 	engine/recover.c \
 	engine/room.c \
+	engine/stats.c \
 	engine/topics.c \
 	engine/varve.c \
 	engine/varve.h \

@@ -33,6 +33,7 @@ struct checkpoint {
     size_t at;             /* FLUSH: the next log */
     bool no_room;          /* the last step could not be done on a full disk */
     int64_t last_ms;       /* when the last one ended, monotonic */
+    int64_t begun_ns;      /* when this one began */
 };
 
 /* A segment that is to go: its files first, its record with the next checkpoint after that. */
@@ -80,6 +81,7 @@ struct vrv_engine {
     _Atomic bool want_checkpoint;
     _Atomic bool disk_full;
     _Atomic uint64_t checkpoints;
+    struct vrv_hist checkpoint_times;
     struct vrv_err failure;              /* why the flusher stopped; guarded by lock */
     _Atomic int status;
 };

@@ -389,8 +389,8 @@ open_wal(struct vrv_engine *eng, struct loading *l, struct vrv_recovery *found, 
     found->replayed_bytes = r.replayed_bytes;
     found->cut_groups = wf.cut_groups;
     found->rewritten = wf.rewritten;
-    struct vrv_journal_opts jo = { .dev = eng->dev, .ops = &journal_ops, .ctx = eng,
-        .wal_id = eng->wal_id, .session = eng->session, .slot = wf.next_slot,
+    struct vrv_journal_opts jo = { .dev = eng->dev, .clock = eng->o.clock, .ops = &journal_ops,
+        .ctx = eng, .wal_id = eng->wal_id, .session = eng->session, .slot = wf.next_slot,
         .seq = wf.next_seq, .group_bytes = eng->o.group_bytes };
     rc = vrv_journal_new(&eng->env.journal, &jo);
     if (r.first != NULL)

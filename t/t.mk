@@ -66,6 +66,9 @@ t_unit_u015_omap_SOURCES = t/unit/u015-omap.c
 check_PROGRAMS += t/unit/u016-setting
 t_unit_u016_setting_SOURCES = t/unit/u016-setting.c
 
+check_PROGRAMS += t/unit/u017-hist
+t_unit_u017_hist_SOURCES = t/unit/u017-hist.c
+
 check_PROGRAMS += t/unit/u020-crc32c
 t_unit_u020_crc32c_SOURCES = t/unit/u020-crc32c.c
 
@@ -158,6 +161,9 @@ t_unit_u407_full_SOURCES = t/unit/u407-full.c
 
 check_PROGRAMS += t/unit/u408-truncate
 t_unit_u408_truncate_SOURCES = t/unit/u408-truncate.c
+
+check_PROGRAMS += t/unit/u409-stats
+t_unit_u409_stats_SOURCES = t/unit/u409-stats.c
 
 check_PROGRAMS += t/unit/u410-reader
 t_unit_u410_reader_SOURCES = t/unit/u410-reader.c
@@ -360,6 +366,7 @@ dist_check_SCRIPTS += $(LONG_TESTS)
 # ---- tests with threads, for `make check-tsan`: names as on the list that prove gets
 TSAN_TESTS = \
 	t/unit/u010-base \
+	t/unit/u017-hist \
 	t/unit/u030-vfs \
 	t/unit/u031-simdisk \
 	t/unit/u150-slab \

@@ -42,7 +42,9 @@ struct vrv_log_env {
     uint64_t producers_max;     /* above it, who needs another one forgets some */
 
     _Atomic bool wal_full; /* an append found no room in the WAL: a checkpoint is due */
-    _Atomic uint64_t appended_bytes, appended_batches;
+    /* Since the start, of all logs; repetitions are not counted. */
+    _Atomic uint64_t appended_bytes, appended_batches, appended_records;
+    _Atomic uint64_t unflushed_bytes; /* committed, and in no segment yet */
 };
 
 #endif

@@ -158,6 +158,32 @@ vrv_log_offsets(struct vrv_log *log)
     return o;
 }
 
+struct vrv_log_traffic
+vrv_log_traffic(struct vrv_log *log)
+{
+    VRV_CHECK(log, VRV_LOG_MAGIC);
+    vrv_lock(&log->lock);
+    struct vrv_log_traffic t = { .batches = log->batches, .records = log->records,
+        .bytes = log->batch_bytes,
+        .read_bytes = atomic_load_explicit(&log->read_bytes, memory_order_relaxed) };
+    vrv_unlock(&log->lock);
+    return t;
+}
+
+void
+vrv_log_note_read(struct vrv_log *log, uint64_t bytes)
+{
+    (void)atomic_fetch_add_explicit(&log->read_bytes, bytes, memory_order_relaxed);
+}
+
+void
+vrv__log_unflushed(struct vrv_log *log, int64_t bytes)
+{
+    log->unflushed += (uint64_t)bytes;
+    (void)atomic_fetch_add_explicit(&log->env->unflushed_bytes, (uint64_t)bytes,
+        memory_order_relaxed);
+}
+
 void
 vrv_log_epoch_end(struct vrv_log *log, int32_t epoch, int32_t *found, int64_t *end)
 {

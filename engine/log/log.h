@@ -98,6 +98,8 @@ struct vrv_log {
     int64_t replay_base;       /* and the next one goes to this segment (-1: a new one), */
     uint64_t replay_pos;       /* here */
     uint64_t seq_end;          /* one past its newest journal entry */
+    uint64_t batches, records, batch_bytes; /* appended since it was opened */
+    _Atomic uint64_t read_bytes; /* given to readers, as they tell it: vrv_log_note_read */
     int64_t unsynced;          /* records since the last group that was to be synced (interval) */
     struct vrv_waiter *waiters;
     struct vrv_cut *cut;       /* NULL, but while it is being truncated */
@@ -134,6 +136,15 @@ struct vrv_log_offsets {
     uint32_t segments;
 };
 struct vrv_log_offsets vrv_log_offsets(struct vrv_log *log);
+
+/* What came and went since the log was opened. */
+struct vrv_log_traffic {
+    uint64_t batches, records, bytes; /* appended, repetitions not counted */
+    uint64_t read_bytes;
+};
+struct vrv_log_traffic vrv_log_traffic(struct vrv_log *log);
+/* So many bytes were handed to who asked for them. */
+void vrv_log_note_read(struct vrv_log *log, uint64_t bytes);
 
 /* OffsetForLeaderEpoch: the largest epoch <= `epoch` and where it ends, as in vrv_epochs_end_of.
  * The log's own epoch counts also while it has no records; epochs are kept from the start on, also

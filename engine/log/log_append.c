@@ -188,6 +188,19 @@ sync_rules(struct vrv_log *log, struct vrv_entry *en)
 }
 
 static void
+note_traffic(struct vrv_log *log, uint64_t bytes, uint64_t records)
+{
+    struct vrv_log_env *env = log->env;
+
+    log->batches++;
+    log->records += records;
+    log->batch_bytes += bytes;
+    (void)atomic_fetch_add_explicit(&env->appended_batches, 1, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&env->appended_records, records, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&env->appended_bytes, bytes, memory_order_relaxed);
+}
+
+static void
 assign(struct vrv_append *a, struct part *p)
 {
     struct vrv_log *log = a->log;
@@ -212,6 +225,7 @@ assign(struct vrv_append *a, struct part *p)
     else
         lossy_rules(log, en, p->b.count);
     log->end = en->last + 1;
+    note_traffic(log, a->n, (uint64_t)p->b.count);
     vrv_epochs_add(&log->epochs, log->epoch, en->base);
     if (p->b.producer_id >= 0)
         vrv__log_note_producer(log, &p->b);
@@ -353,10 +367,6 @@ vrv_log_append(
     }
     if (rc < 0 && failed != NULL)
         *failed = at;
-    for (size_t i = 0; i < n && rc >= 0; i++) {
-        (void)atomic_fetch_add(&parts[i].log->env->appended_bytes, parts[i].n);
-        (void)atomic_fetch_add(&parts[i].log->env->appended_batches, 1);
-    }
     if (ps != few)
         free(ps);
     return rc < 0 ? rc : 0;
@@ -410,7 +420,7 @@ commit_one(struct vrv_log *log, struct vrv_entry *en)
         VRV_ASSERT(vrv_ring_at(&log->ring, log->ring.committed) == en);
         log->ring.committed++;
         log->hw = en->last + 1;
-        log->unflushed += en->item.size;
+        vrv__log_unflushed(log, en->item.size);
         break;
     case VRV_WAL_START:
         if (en->item.arg > log->start) {

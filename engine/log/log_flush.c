@@ -43,7 +43,7 @@ mark_flushed(struct vrv_log *log, int n)
     for (int i = 0; i < n; i++) {
         struct vrv_entry *en = vrv_ring_at(&log->ring, log->ring.flushed++);
 
-        log->unflushed -= en->item.size;
+        vrv__log_unflushed(log, -(int64_t)en->item.size);
         if (en->seq >= log->env->flushed_seq)
             log->env->flushed_seq = en->seq + 1;
         atomic_store(&en->flushed, true);

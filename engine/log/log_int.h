@@ -30,6 +30,8 @@ void vrv__log_count_producers(struct vrv_log *log, size_t before);
 /* Give a batch its place: rolls first when `roll`; sets pos and seg_base of the entry. */
 void vrv__log_place(struct vrv_log *log, struct vrv_entry *en, bool roll);
 void vrv__log_raise_local(struct vrv_log *log, int64_t offset);
+/* Committed bytes that no segment has: so many more, or (negative) fewer. */
+void vrv__log_unflushed(struct vrv_log *log, int64_t bytes);
 /* So many bytes more are committed: take the waiters that are satisfied now, as a chain. */
 struct vrv_waiter *vrv__log_take_ready(struct vrv_log *log, uint64_t bytes);
 /* All waiters, as a chain, with this status. */

@@ -329,7 +329,7 @@ replay_batch(struct vrv_log *log, struct vrv_entry *en, struct vrv_err *e)
         log->ring.flushed++;
         atomic_store(&en->flushed, true);
     } else {
-        log->unflushed += en->item.size;
+        vrv__log_unflushed(log, en->item.size);
     }
     return 1;
 }

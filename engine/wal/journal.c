@@ -16,6 +16,7 @@ struct flight {
     struct vrv_entry *first, *last; /* NULL for a group made only to sync */
     size_t cap;
     uint64_t seq_end;
+    int64_t begun_ns;
     bool busy, done;
     bool empty; /* writes nothing: completions to keep in order, or a wish to sync */
     int status;
@@ -25,12 +26,14 @@ struct flight {
 struct vrv_journal {
     uint32_t magic;
     struct vrv_waldev *dev;
+    struct vrv_clock *clock; /* or NULL */
     const struct vrv_journal_ops *ops;
     void *ctx;
     uint64_t wal_id;
     uint32_t session;
     size_t group_bytes;
     struct flight *flights; /* ring of dev->window */
+    struct vrv_hist sync_times;
 
     struct vrv_lock lock;
     pthread_cond_t work;
@@ -42,7 +45,7 @@ struct vrv_journal {
     uint64_t launched, landed;    /* flights so far: ring positions */
     uint64_t committed_seq, written_slot;
     uint64_t durable_seq, durable_slot;
-    uint64_t groups, syncs;
+    uint64_t groups, syncs, bytes;
     bool want_sync, woken;
     int status;
     struct vrv_err err;
@@ -69,6 +72,7 @@ vrv_journal_new(struct vrv_journal **out, const struct vrv_journal_opts *o)
 
     j->magic = JOURNAL_MAGIC;
     j->dev = o->dev;
+    j->clock = o->clock;
     j->ops = o->ops;
     j->ctx = o->ctx;
     j->wal_id = o->wal_id;
@@ -306,12 +310,27 @@ release_surplus(struct vrv_journal *j, const struct flight *f)
     vrv_waldev_release(j->dev, claimed - f->g.n);
 }
 
+static int64_t
+now_ns(const struct vrv_journal *j)
+{
+    return j->clock != NULL ? j->clock->mono_ns(j->clock) : 0;
+}
+
+static void
+note_sync(struct vrv_journal *j, const struct flight *f)
+{
+    if (j->clock != NULL)
+        vrv_hist_add(&j->sync_times, now_ns(j) - f->begun_ns);
+}
+
 static void
 group_done(struct vrv_wal_group *g, int status, const struct vrv_err *e)
 {
     struct flight *f = (struct flight *)(void *)g;
     struct vrv_journal *j = f->j;
 
+    if (g->sync && status == 0)
+        note_sync(j, f);
     vrv_lock(&j->lock);
     f->status = status;
     if (status != 0 && e != NULL)
@@ -350,6 +369,7 @@ submit_one(struct vrv_journal *j)
     if (!f->empty) {
         encode(j, f, durable);
         release_surplus(j, f);
+        f->begun_ns = now_ns(j);
         vrv_waldev_submit(j->dev, &f->g);
     }
     return true;
@@ -409,8 +429,10 @@ succeed(struct vrv_journal *j, struct flight *f)
         j->ops->committed(j->ctx, f->first, f->last);
     vrv_lock(&j->lock);
     j->committed_seq = f->seq_end;
-    if (!f->empty)
+    if (!f->empty) {
         j->written_slot = f->g.slot + 1;
+        j->bytes += f->g.n;
+    }
     if (f->g.sync) {
         j->durable_seq = f->seq_end;
         j->durable_slot = j->written_slot;
@@ -422,8 +444,12 @@ succeed(struct vrv_journal *j, struct flight *f)
 static void
 sync_empty(struct vrv_journal *j, struct flight *f)
 {
-    if (f->empty && f->g.sync)
-        f->status = vrv_waldev_sync(j->dev, &f->err);
+    if (!f->empty || !f->g.sync)
+        return;
+    f->begun_ns = now_ns(j);
+    f->status = vrv_waldev_sync(j->dev, &f->err);
+    if (f->status == 0)
+        note_sync(j, f);
 }
 
 /* A sync that failed elsewhere may have been told of what groups wrote: theirs prove nothing (L4). */
@@ -552,7 +578,7 @@ vrv_journal_state(struct vrv_journal *j)
     struct vrv_journal_state s = { .pushed_seq = j->next_seq,
         .committed_seq = j->committed_seq, .durable_seq = j->durable_seq,
         .durable_slot = j->durable_slot, .groups = j->groups, .syncs = j->syncs,
-        .status = j->status };
+        .bytes = j->bytes, .status = j->status };
     vrv_unlock(&j->lock);
     return s;
 }
@@ -566,6 +592,12 @@ vrv_journal_error(struct vrv_journal *j, struct vrv_err *e)
         *e = j->err;
     vrv_unlock(&j->lock);
     return status;
+}
+
+const struct vrv_hist *
+vrv_journal_syncs(const struct vrv_journal *j)
+{
+    return &j->sync_times;
 }
 
 struct vrv_entry *

@@ -23,7 +23,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/hist.h"
 #include "engine/contract/waldev.h"
+#include "engine/os/clock.h"
 #include "engine/os/cq.h"
 #include "engine/os/lock.h"
 #include "engine/tail/slab.h"
@@ -70,6 +72,7 @@ struct vrv_journal_ops {
 
 struct vrv_journal_opts {
     struct vrv_waldev *dev;          /* borrowed */
+    struct vrv_clock *clock;         /* borrowed; NULL: syncs are not timed */
     const struct vrv_journal_ops *ops;
     void *ctx;
     uint64_t wal_id;
@@ -116,10 +119,13 @@ struct vrv_journal_state {
     uint64_t durable_slot;  /* so are slots below */
     uint64_t groups;        /* submitted so far */
     uint64_t syncs;         /* of which on stable storage */
+    uint64_t bytes;         /* of groups, with headers and padding */
     int status;             /* 0, or why it has stopped */
 };
 struct vrv_journal_state vrv_journal_state(struct vrv_journal *j);
 int vrv_journal_error(struct vrv_journal *j, struct vrv_err *e); /* status, and its sentence */
+/* How long groups took that had to be on stable storage, from their submission on. */
+const struct vrv_hist *vrv_journal_syncs(const struct vrv_journal *j);
 
 /* The oldest entry that is not evicted, NULL when there is none.  Only the evicting thread may
  * ask. */
