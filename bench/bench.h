@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/base/hist.h"
+#include "server/base/quantiles.h"
 #include "engine/varve.h"
 
 struct opts {
@@ -32,7 +32,7 @@ struct opts {
 void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* One figure. */
 void out(const struct opts *o, const char *metric, double value, const char *unit);
-void out_hist(const struct opts *o, const char *prefix, const struct vrv_hist *h);
+void out_hist(const struct opts *o, const char *prefix, const struct vrv_quantiles *h);
 
 int64_t now_ns(void);
 void sleep_until(int64_t ns);

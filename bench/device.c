@@ -249,7 +249,7 @@ plain_paced(void *ctx)
 }
 
 static void
-wal_paced(const struct open_loop *l, struct vrv_hist *all, struct vrv_hist *sync)
+wal_paced(const struct open_loop *l, struct vrv_quantiles *all, struct vrv_quantiles *sync)
 {
     size_t at = 0;
     char *buf = aligned(l->group);
@@ -267,8 +267,8 @@ wal_paced(const struct open_loop *l, struct vrv_hist *all, struct vrv_hist *sync
         if (fdatasync(l->ring) < 0)
             die("sync: %s", strerror(errno));
         int64_t end = now_ns();
-        vrv_hist_add(all, end - due);
-        vrv_hist_add(sync, end - begun);
+        vrv_quantiles_add(all, end - due);
+        vrv_quantiles_add(sync, end - begun);
         at = at + 2 * l->group <= RING ? at + l->group : 0;
     }
     free(buf);
@@ -279,8 +279,8 @@ run_latency_limit(const struct opts *o)
 {
     struct open_loop l = { .o = o, .ring = open_ring(o, RING), .group = round_group(o->group),
         .plain = open_file(o, "plain", O_TRUNC) };
-    struct vrv_hist *all = aligned(sizeof(*all)), *sync = aligned(sizeof(*sync));
-    struct vrv_hist *bare = aligned(sizeof(*bare));
+    struct vrv_quantiles *all = aligned(sizeof(*all)), *sync = aligned(sizeof(*sync));
+    struct vrv_quantiles *bare = aligned(sizeof(*bare));
     pthread_t t;
 
     pin_to(o, 0);

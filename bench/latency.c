@@ -16,7 +16,7 @@ struct state {
     int64_t t0;
     uint64_t total;
     uint64_t refused; /* for want of memory or WAL: tried again every 100 us */
-    struct vrv_hist all, checkpoint, quiet;
+    struct vrv_quantiles all, checkpoint, quiet;
 };
 
 static int64_t
@@ -46,8 +46,8 @@ taker(void *ctx)
         int64_t ns = now_ns() - due_ns(s, (uint64_t)(uintptr_t)c.tag);
         bool during = in_checkpoint(s);
 
-        vrv_hist_add(&s->all, ns);
-        vrv_hist_add(during || before ? &s->checkpoint : &s->quiet, ns);
+        vrv_quantiles_add(&s->all, ns);
+        vrv_quantiles_add(during || before ? &s->checkpoint : &s->quiet, ns);
         before = during;
     }
     return NULL;

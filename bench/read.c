@@ -28,7 +28,7 @@ struct tail {
     _Atomic int64_t when[TIMES];  /* a batch was to be sent */
     uint64_t read_bytes;
     double cpu;
-    struct vrv_hist h;
+    struct vrv_quantiles h;
 };
 
 static void *
@@ -53,7 +53,7 @@ follower(void *ctx)
             continue;
         int64_t now = now_ns();
         for (uint64_t got = n / t->p.size; got > 0; got--)
-            vrv_hist_add(&t->h, now - atomic_load(&t->when[batches++ % TIMES]));
+            vrv_quantiles_add(&t->h, now - atomic_load(&t->when[batches++ % TIMES]));
         t->read_bytes += n;
     }
     t->cpu = cpu_thread();

@@ -42,7 +42,7 @@ out(const struct opts *o, const char *metric, double value, const char *unit)
 }
 
 void
-out_hist(const struct opts *o, const char *prefix, const struct vrv_hist *h)
+out_hist(const struct opts *o, const char *prefix, const struct vrv_quantiles *h)
 {
     static const struct {
         const char *name;
@@ -52,7 +52,7 @@ out_hist(const struct opts *o, const char *prefix, const struct vrv_hist *h)
 
     for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
         (void)snprintf(metric, sizeof(metric), "%s%s", prefix, points[i].name);
-        out(o, metric, (double)vrv_hist_quantile(h, points[i].q) / 1e3, "us");
+        out(o, metric, (double)vrv_quantiles_at(h, points[i].q) / 1e3, "us");
     }
 }
 

@@ -4,7 +4,7 @@ libvrvserver_la_SOURCES = \
 	server/base/arena.c \
 	server/base/arena.h \
 	server/base/call.h \
-	server/base/hist.h \
+	server/base/quantiles.h \
 	server/base/kerrors.c \
 	server/base/kerrors.def \
 	server/base/kerrors.h \
@@ -140,6 +140,19 @@ libvrvserver_la_SOURCES = \
 	server/net/reactor.c \
 	server/net/rx.c \
 	server/net/rx.h \
+	server/stat/counters.def \
+	server/stat/http.c \
+	server/stat/http.h \
+	server/stat/http_conn.c \
+	server/stat/http_conn.h \
+	server/stat/http_parse.c \
+	server/stat/http_parse.h \
+	server/stat/prom.c \
+	server/stat/prom.h \
+	server/stat/stat.c \
+	server/stat/stat.h \
+	server/stat/text.c \
+	server/stat/text.h \
 	server/config/alter.c \
 	server/config/config.c \
 	server/config/config.h \

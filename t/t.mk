@@ -273,6 +273,17 @@ t_unit_u750_tool_SOURCES = \
 	server/tool/when.c \
 	t/unit/u750-tool.c
 
+check_PROGRAMS += t/unit/u760-stat
+t_unit_u760_stat_SOURCES = t/unit/u760-stat.c
+t_unit_u760_stat_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u761-httpparse
+t_unit_u761_httpparse_SOURCES = t/unit/u761-httpparse.c
+t_unit_u761_httpparse_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u762-http
+t_unit_u762_http_SOURCES = t/unit/u762-http.c
+t_unit_u762_http_LDADD = $(SERVER_LIBS)
 
 # The program that varve(3) shows.
 noinst_PROGRAMS += man/example
@@ -311,6 +322,7 @@ FUZZERS = \
 	t/fuzz/fuzz_config \
 	t/fuzz/fuzz_group_log \
 	t/fuzz/fuzz_conn \
+	t/fuzz/fuzz_http \
 	$(NULL)
 t_fuzz_fuzz_batch_SOURCES = t/fuzz/fuzz_batch.c t/fuzz/peak.h
 t_fuzz_fuzz_batch_LDADD = $(FUZZ_LIBS)
@@ -332,6 +344,8 @@ t_fuzz_fuzz_group_log_SOURCES = t/fuzz/fuzz_group_log.c
 t_fuzz_fuzz_group_log_LDADD = $(SERVER_FUZZ_LIBS)
 t_fuzz_fuzz_conn_SOURCES = t/fuzz/fuzz_conn.c t/fuzz/peak.h
 t_fuzz_fuzz_conn_LDADD = $(SERVER_FUZZ_LIBS)
+t_fuzz_fuzz_http_SOURCES = t/fuzz/fuzz_http.c
+t_fuzz_fuzz_http_LDADD = $(SERVER_FUZZ_LIBS)
 check_PROGRAMS += $(FUZZERS)
 if FUZZING
 FUZZ_LIBS = @FUZZ_ENGINE@ $(LDADD)
@@ -380,6 +394,8 @@ TSAN_TESTS = \
 	t/unit/u713-net \
 	t/unit/u732-coord \
 	t/unit/u723-configstore \
+	t/unit/u760-stat \
+	t/unit/u762-http \
 	$(NULL)
 
 # ---- programs that look at VARVE_SAMPLE and VARVE_SEED, for `make check-sample`

@@ -49,7 +49,7 @@ static void
 close_listeners(struct vrv_acceptor *a)
 {
     for (unsigned i = 0; i < a->listener_n; i++)
-        vrv__listener_close(&a->listener[i]);
+        vrv_listener_close(&a->listener[i]);
     a->closed = true;
 }
 

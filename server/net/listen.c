@@ -299,7 +299,7 @@ open_inet(struct vrv_listener *l, const struct vrv_net_opts *o, struct vrv_err *
 }
 
 int
-vrv__listener_open(struct vrv_listener *l, const char *text, const struct vrv_net_opts *o,
+vrv_listener_open(struct vrv_listener *l, const char *text, const struct vrv_net_opts *o,
     struct vrv_err *e)
 {
     struct vrv_err own;
@@ -312,12 +312,12 @@ vrv__listener_open(struct vrv_listener *l, const char *text, const struct vrv_ne
     if (rc == 0)
         rc = l->text.is_unix ? open_unix(l, o, e) : open_inet(l, o, e);
     if (rc < 0)
-        vrv__listener_close(l);
+        vrv_listener_close(l);
     return rc;
 }
 
 void
-vrv__listener_close(struct vrv_listener *l)
+vrv_listener_close(struct vrv_listener *l)
 {
     for (unsigned i = 0; i < l->fd_n; i++)
         (void)close(l->fd[i]);

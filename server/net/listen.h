@@ -1,4 +1,5 @@
-/* Addresses: what a listener's text means, its sockets, what to call a peer. */
+/* Addresses: what a listener's text means, its sockets, what to call a peer.  The HTTP port's
+ * listeners are made here, too. */
 #ifndef VRV_NET_LISTEN_H
 #define VRV_NET_LISTEN_H
 
@@ -31,9 +32,9 @@ struct vrv_listener {
 };
 
 /* Errors: as vrv_net_start. */
-int vrv__listener_open(struct vrv_listener *l, const char *text, const struct vrv_net_opts *o,
+int vrv_listener_open(struct vrv_listener *l, const char *text, const struct vrv_net_opts *o,
     struct vrv_err *e) VRV_MUST_CHECK;
-void vrv__listener_close(struct vrv_listener *l);
+void vrv_listener_close(struct vrv_listener *l);
 
 /* As the options say. */
 void vrv__socket_buffers(int fd, const struct vrv_net_opts *o);

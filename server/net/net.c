@@ -36,7 +36,7 @@ bind_all(struct vrv_net *net, const struct vrv_net_opts *o, struct vrv_err *e)
         return vrv_err_set(e, VRV_E_INVALID, "%u listeners: one at least, %d at most",
             o->listener_n, VRV_LISTENERS);
     for (unsigned i = 0; i < o->listener_n; i++) {
-        int rc = vrv__listener_open(&net->listener[i], o->listener[i], o, e);
+        int rc = vrv_listener_open(&net->listener[i], o->listener[i], o, e);
 
         if (rc < 0)
             return rc;
@@ -152,7 +152,7 @@ vrv_net_stop(struct vrv_net **pp)
     for (unsigned i = 0; i < net->made; i++)
         vrv__loop_fini(&net->loop[i]);
     for (unsigned i = 0; i < net->listener_n; i++)
-        vrv__listener_close(&net->listener[i]);
+        vrv_listener_close(&net->listener[i]);
     vrv_cq_fini(&net->acceptor.cq);
     vrv_cq_fini(&net->idle);
     free(net->loop);

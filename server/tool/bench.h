@@ -11,7 +11,7 @@
 #ifndef VRV_TOOL_BENCH_H
 #define VRV_TOOL_BENCH_H
 
-#include "server/base/hist.h"
+#include "server/base/quantiles.h"
 #include "server/wire/header.h"
 
 struct bench_opts {
@@ -103,7 +103,7 @@ struct bench_reader {
     int64_t *next, *end; /* offsets; it is done with a partition at `end` */
     int32_t n;
     uint64_t bytes, records, batches;
-    struct vrv_hist *late; /* NULL, or how long ago each first record was stamped */
+    struct vrv_quantiles *late; /* NULL, or how long ago each first record was stamped */
 };
 
 /* Partitions `first`, first + step, ... of all; from their starts, or from their ends. */
@@ -122,7 +122,7 @@ struct bench_result {
     double seconds;
     uint64_t records_in, bytes_in;   /* produced and acknowledged */
     uint64_t records_out, bytes_out; /* consumed */
-    struct vrv_hist produce, end_to_end;
+    struct vrv_quantiles produce, end_to_end;
     uint64_t late;                   /* open loop: requests that were sent 1 ms or more too late */
 };
 

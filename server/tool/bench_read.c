@@ -116,7 +116,7 @@ note_stamp(struct bench_reader *r, const uint8_t *p, const struct vrv_batch *b)
         int64_t stamp = (int64_t)vrv_get_be64(rec.value);
 
         if (stamp > 0)
-            vrv_hist_add(r->late, bench_now() - stamp);
+            vrv_quantiles_add(r->late, bench_now() - stamp);
     }
     vrv_record_iter_fini(&it);
 }

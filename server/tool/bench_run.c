@@ -84,7 +84,7 @@ take_answers(struct run *r, struct bench_link *link, struct vrv_err *e)
         rc = bench_check_produced(p, n, e);
         if (now < r->measured || due < r->measured || now > r->until)
             continue;
-        vrv_hist_add(&r->res->produce, now - due);
+        vrv_quantiles_add(&r->res->produce, now - due);
         r->res->records_in += q->records;
         r->res->bytes_in += q->batch_n;
     }

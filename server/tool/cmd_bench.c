@@ -126,7 +126,7 @@ read_args(struct bench *b, struct args *a, struct vrv_err *e)
 /* ---- what came out ---- */
 
 static void
-print_hist(struct bench *b, const char *name, const struct vrv_hist *h)
+print_hist(struct bench *b, const char *name, const struct vrv_quantiles *h)
 {
     static const struct {
         const char *name;
@@ -139,7 +139,7 @@ print_hist(struct bench *b, const char *name, const struct vrv_hist *h)
     if (!b->out.json)
         (void)fprintf(b->out.f, "%s:", name);
     for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
-        uint64_t us = vrv_hist_quantile(h, at[i].q) / 1000;
+        uint64_t us = vrv_quantiles_at(h, at[i].q) / 1000;
 
         (void)snprintf(key, sizeof(key), "%s_%s_us", name, at[i].name);
         if (b->out.json)
