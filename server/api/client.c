@@ -25,6 +25,7 @@ vrv_client_gone(struct vrv_client *c)
 {
     struct vrv_list *next;
 
+    c->gone = true;
     for (struct vrv_list *l = c->requests.next; l != &c->requests; l = next) {
         struct vrv_request *r = VRV_LIST_OF(l, struct vrv_request, link);
 

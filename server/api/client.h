@@ -35,13 +35,15 @@ struct vrv_client {
     char principal[VRV_PRINCIPAL_MAX];    /* "User:ANONYMOUS" */
     struct vrv_list requests;             /* in service */
     unsigned in_service;
+    bool gone;                            /* nobody waits for answers, most likely */
     bool exclusive;                       /* one that overlaps with nothing is among them */
     bool stalled;                         /* a produce request waits for room: none may pass it */
 };
 
 void vrv_client_init(struct vrv_client *c, struct vrv_broker *b, struct vrv_spares *spares,
     const struct vrv_endpoint *endpoint, const char *host);
-/* The connection is gone: requests that wait for something end soon. */
+/* The peer sends no more, or the connection is gone: requests that wait for something end soon, and
+ * the next ones don't wait.  Any number of times. */
 void vrv_client_gone(struct vrv_client *c);
 
 enum { VRV_CLIENT_TAKEN, VRV_CLIENT_LATER };

@@ -226,7 +226,7 @@ read_round(struct vrv_request *r)
         error |= p->error != VRV_K_NONE || p->diverges;
         slow |= p->slow;
     }
-    if (r->broker->clock->mono_ns(r->broker->clock) >= f->deadline_ns)
+    if (r->client->gone || r->broker->clock->mono_ns(r->broker->clock) >= f->deadline_ns)
         f->over = true;
     if (slow && f->bytes < f->min_bytes)
         vrv_request_block(r, read_slow, slow_done);

@@ -107,8 +107,9 @@ serve_frame(void *user, struct vrv_frame *f, struct vrv_err *e)
     return VRV_NET_TAKEN;
 }
 
+/* Also when it only sends no more: its long polls are answered with what there is. */
 static void
-serve_close(void *user)
+serve_ended(void *user)
 {
     vrv_client_gone(user);
 }
@@ -129,7 +130,8 @@ const struct vrv_net_ops vrv_serve_ops = {
     .limits = serve_limits,
     .open = serve_open,
     .frame = serve_frame,
-    .close = serve_close,
+    .ended = serve_ended,
+    .close = serve_ended,
     .sent = serve_sent,
     .free = serve_free,
 };

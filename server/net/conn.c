@@ -396,6 +396,17 @@ vrv__conn_fed(struct vrv_conn *c)
     vrv__conn_release(c);
 }
 
+/* Long polls and the like would wait for a peer that has most likely left. */
+static void
+note_ended(struct vrv_conn *c)
+{
+    if (c->ended)
+        return;
+    c->ended = true;
+    if (c->r->env->o.ops->ended != NULL)
+        c->r->env->o.ops->ended(c->user);
+}
+
 static void
 receive(struct vrv_conn *c)
 {
@@ -421,6 +432,7 @@ receive(struct vrv_conn *c)
         if (c->part != VRV_PART_NONE)
             VRV_COUNT(c->r, cut_frames, 1);
         last(c, false);
+        note_ended(c);
     } else if (got != -EAGAIN && got != -EINTR) {
         vrv__conn_gone(c);
     }
@@ -437,6 +449,15 @@ vrv__conn_in(struct vrv_conn *c)
 }
 
 void
+vrv__conn_ended(struct vrv_conn *c)
+{
+    vrv__conn_hold(c);
+    note_ended(c);
+    vrv__conn_settle(c);
+    vrv__conn_release(c);
+}
+
+void
 vrv__conn_out(struct vrv_conn *c)
 {
     c->blocked = false;
@@ -448,7 +469,8 @@ watch(struct vrv_conn *c)
 {
     bool in = c->state == VRV_CONN_OPEN && !c->waiting && c->held == VRV_HELD_NOT &&
         vrv_list_empty(&c->starving);
-    unsigned events = (in ? VRV_SOCK_IN : 0u) | (c->blocked ? VRV_SOCK_OUT : 0u);
+    unsigned events = (in ? VRV_SOCK_IN : c->ended ? 0u : VRV_SOCK_END) |
+        (c->blocked ? VRV_SOCK_OUT : 0u);
 
     if (events == c->watched)
         return;

@@ -56,6 +56,7 @@ real_watch(struct vrv_conn *c, unsigned events)
     struct epoll_event ev = { .data.ptr = c };
 
     ev.events = ((events & VRV_SOCK_IN) != 0 ? (uint32_t)EPOLLIN : 0u) |
+        ((events & VRV_SOCK_END) != 0 ? (uint32_t)EPOLLRDHUP : 0u) |
         ((events & VRV_SOCK_OUT) != 0 ? (uint32_t)EPOLLOUT : 0u);
     (void)epoll_ctl(loop_of(c)->epoll, EPOLL_CTL_MOD, c->fd, &ev);
 }
@@ -103,6 +104,9 @@ on_event(struct vrv_conn *c, uint32_t events)
         else if ((events & (EPOLLHUP | EPOLLERR)) != 0)
             vrv__conn_gone(c);
     }
+    if ((events & EPOLLRDHUP) != 0 && (c->watched & VRV_SOCK_END) != 0 &&
+        c->state != VRV_CONN_DEAD)
+        vrv__conn_ended(c);
     if ((events & EPOLLOUT) != 0 && c->state != VRV_CONN_DEAD)
         vrv__conn_out(c);
     vrv__conn_release(c);

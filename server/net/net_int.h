@@ -25,7 +25,8 @@ void vrv__net_env_init(struct vrv_net_env *env, const struct vrv_net_opts *o);
 
 /* The way to a socket; results below zero are a negated errno.  sock.c has the real one, a test one
  * without a kernel. */
-enum { VRV_SOCK_IN = 1, VRV_SOCK_OUT = 2 };
+/* END: the peer has sent its last byte, where IN isn't asked for. */
+enum { VRV_SOCK_IN = 1, VRV_SOCK_OUT = 2, VRV_SOCK_END = 4 };
 
 struct vrv_sock_ops {
     ssize_t (*recv)(struct vrv_conn *c, void *p, size_t n);
@@ -97,6 +98,7 @@ struct vrv_conn {
     bool waiting;             /* a whole frame is there that could not be taken */
     bool later;               /* it was refused, until no call is under way */
     bool ends;                /* a call asked for that: no more frames */
+    bool ended;               /* the peer sends no more, which ops know */
     enum vrv_conn_held held;
     enum vrv_conn_part part;
     int64_t part_ns;          /* since when that is so, or when this time of it began */
@@ -118,8 +120,10 @@ struct vrv_conn {
 
 /* On the reactor's thread: a connection with r, sock, fd and peer set begins. */
 void vrv__conn_begin(struct vrv_conn *c);
-/* What the socket says: it can be read, be written, is gone. */
+/* What the socket says: it can be read, nothing more comes behind what is in it, it can be written,
+ * is gone. */
 void vrv__conn_in(struct vrv_conn *c);
+void vrv__conn_ended(struct vrv_conn *c);
 void vrv__conn_out(struct vrv_conn *c);
 void vrv__conn_gone(struct vrv_conn *c);
 /* From the reactor's lists. */

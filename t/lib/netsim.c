@@ -164,6 +164,15 @@ on_frame(void *user, struct vrv_frame *f, struct vrv_err *e)
 }
 
 static void
+on_ended(void *user)
+{
+    struct simconn *s = user;
+
+    VRV_ASSERT(!s->closed && !s->told_ended);
+    s->told_ended = true;
+}
+
+static void
 on_close(void *user)
 {
     ((struct simconn *)user)->closed++;
@@ -189,7 +198,8 @@ on_free(void *user)
     s->freed++;
 }
 
-static const struct vrv_net_ops sim_ops = { NULL, on_open, on_frame, on_close, on_sent, on_free };
+static const struct vrv_net_ops sim_ops = { NULL, on_open, on_frame, on_ended, on_close, on_sent,
+    on_free };
 
 /* ---- the test's ---- */
 
@@ -290,6 +300,10 @@ events(struct simconn *s)
     vrv__conn_hold(c);
     if ((c->watched & VRV_SOCK_IN) != 0 && (s->in_pos < s->in_n || s->ended || s->error != 0)) {
         vrv__conn_in(c);
+        any = true;
+    }
+    if (c->state != VRV_CONN_DEAD && (c->watched & VRV_SOCK_END) != 0 && s->ended) {
+        vrv__conn_ended(c);
         any = true;
     }
     if (c->state != VRV_CONN_DEAD && (c->watched & VRV_SOCK_OUT) != 0 && s->window > 0) {

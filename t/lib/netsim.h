@@ -43,6 +43,7 @@ struct simconn {
     struct simcall *pending;
     uint8_t *want;       /* all answers to what was taken, in order */
     size_t want_n, want_cap;
+    bool told_ended;
     int frames, later, closed, freed, copied; /* copied: frames without a slab */
     bool gone;           /* all is over; in and out are still the test's */
 };

@@ -221,6 +221,29 @@ test_peer_ends(void)
     netsim_fini(&n);
 }
 
+/* Nothing is read of it, and yet it is noticed when the peer goes. */
+static void
+test_ends_unread(void)
+{
+    begin();
+    struct simconn *s = netsim_open(&n, 0), *t = netsim_open(&n, 1);
+    frames(s, "pl");
+    frames(t, "me");
+    OK((s->c.watched & VRV_SOCK_IN) == 0 && (t->c.watched & VRV_SOCK_IN) == 0,
+        "one waits for a call, one is muted");
+    netsim_frame(s, 'e', 10);
+    s->ended = t->ended = true;
+    netsim_run(&n);
+    OK(s->told_ended && t->told_ended, "the handler is told that their peers send no more");
+    IS(s->c.watched | t->c.watched, 0, "... and the socket has no more to say");
+    netsim_answer(s, 0);
+    netsim_pass(&n, 1000);
+    IS_STR(netsim_got(s), "ple", "all that it sent is still answered");
+    IS_STR(netsim_got(t), "me", "... by each");
+    OK(s->gone && t->gone, "... then they go");
+    netsim_fini(&n);
+}
+
 /* ---- what is held back ---- */
 
 static void
@@ -569,6 +592,7 @@ main(void)
     test_bad_frames();
     test_rejected();
     test_peer_ends();
+    test_ends_unread();
     test_slow_reader();
     test_unsent_total();
     test_portions();

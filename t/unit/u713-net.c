@@ -1,7 +1,7 @@
 /* The whole of it: threads, real sockets, clients.
  *
  * The first byte of a request says what becomes of it: e echo at once, a echo by another thread,
- * t echo by a timer, p nothing until the connection ends, f bytes of a log, c echo and close. */
+ * t echo by a timer, p echo when the peer sends no more, f bytes of a log, c echo and close. */
 #include "server/net/net.h"
 
 #include <arpa/inet.h>
@@ -43,6 +43,7 @@ static struct vrv_net *net;
 struct user {
     struct vrv_conn *conn;
     struct request *pending;
+    bool ended;
 };
 
 struct request {
@@ -135,7 +136,7 @@ on_frame(void *user, struct vrv_frame *f, struct vrv_err *e)
     } else if (f->bytes[0] == 't') {
         r->timer.run = on_time;
         vrv_net_timer(u->conn, &r->timer, vrv_clock_real()->mono_ns(NULL) + 20000000);
-    } else if (f->bytes[0] == 'p') {
+    } else if (f->bytes[0] == 'p' && !u->ended) {
         r->next = u->pending;
         u->pending = r;
     } else {
@@ -144,17 +145,25 @@ on_frame(void *user, struct vrv_frame *f, struct vrv_err *e)
     return VRV_NET_TAKEN;
 }
 
+/* Nothing is worth waiting for any more. */
 static void
-on_close(void *user)
+on_ended(void *user)
 {
     struct user *u = user;
 
+    u->ended = true;
     while (u->pending != NULL) {
         struct request *r = u->pending;
 
         u->pending = r->next;
         vrv_call_done(&r->call);
     }
+}
+
+static void
+on_close(void *user)
+{
+    on_ended(user);
 }
 
 static void
@@ -174,7 +183,8 @@ on_free(void *user)
     (void)atomic_fetch_add(&freed, 1);
 }
 
-static const struct vrv_net_ops ops = { on_limits, on_open, on_frame, on_close, on_sent, on_free };
+static const struct vrv_net_ops ops = { on_limits, on_open, on_frame, on_ended, on_close, on_sent,
+    on_free };
 
 /* ---- clients ---- */
 
@@ -570,6 +580,19 @@ test_half_closed(void)
     wait_connections(0);
     OK(true, "one that is reset goes, with its calls");
     down("half-closed");
+
+    opts.conn_calls = 1;
+    up_one();
+    fd = client(0);
+    put_frame(fd, 'p', 10);
+    put_frame(fd, 'p', 10);
+    while (stats().full_requests == 0)
+        wait_a_little();
+    (void)shutdown(fd, SHUT_WR);
+    OK(echoed(fd, 'p', 10), "that the peer sends no more is noticed while it isn't read");
+    OK(echoed(fd, 'p', 10) && closed_by_server(fd), "... and what it had sent is answered");
+    (void)close(fd);
+    down("the end of what isn't read");
 }
 
 static void
