@@ -12,7 +12,7 @@ bench_b_engine_SOURCES = \
 	bench/settle.c \
 	bench/util.c \
 	$(NULL)
-EXTRA_DIST += bench/README.md bench/kafka.sh bench/run.sh
+EXTRA_DIST += bench/README.md bench/kafka.sh bench/run.sh bench/server.sh
 
 bench: bench/b_engine
 	@$(SHELL) $(srcdir)/bench/run.sh $(BENCH)

@@ -35,7 +35,7 @@ enum { BENCH_IN_FLIGHT_MAX = 65536 };
 struct bench_link {
     int fd;
     int32_t next_id, next_answer;             /* answers come in the order of requests */
-    int64_t sent_ns[BENCH_IN_FLIGHT_MAX];     /* by correlation id: when it was, or should have been */
+    int64_t sent_ns[BENCH_IN_FLIGHT_MAX];     /* by id: when it was, or should have been */
     struct vrv_out out;                       /* not yet taken by the socket, from out_at on */
     size_t out_at;
     uint8_t *in;                              /* received, from in_at on not yet looked at */

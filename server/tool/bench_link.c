@@ -102,7 +102,8 @@ bench_link_send(struct bench_link *l, uint8_t *frame, size_t n, int64_t due_ns,
     ssize_t k = 0;
 
     if (bench_link_in_flight(l) == BENCH_IN_FLIGHT_MAX)
-        return vrv_err_set(e, VRV_E_IO, "%d requests are not answered", BENCH_IN_FLIGHT_MAX);
+        return vrv_err_set(e, VRV_E_IO,
+            "%d requests are not answered: the broker does not keep up", BENCH_IN_FLIGHT_MAX);
     vrv_put_be32(frame + ID_AT, (uint32_t)l->next_id);
     l->sent_ns[l->next_id++ % BENCH_IN_FLIGHT_MAX] = due_ns;
     if (l->out.n == 0)

@@ -152,7 +152,8 @@ place_of(const struct bench_reader *r, int32_t partition)
 static int
 take_answer(struct bench_reader *r, const uint8_t *p, size_t n, struct vrv_err *e)
 {
-    static const struct vrv_err cut = { .code = VRV_E_CORRUPT, .msg = "a fetch's answer ends early" };
+    static const struct vrv_err cut = { .code = VRV_E_CORRUPT,
+        .msg = "a fetch's answer ends early" };
     const uint8_t *end = p + n;
     size_t name = n >= 10 ? vrv_get_be16(p + 8) : 0;
     uint32_t topics = n >= 8 ? vrv_get_be32(p + 4) : 0;
@@ -175,7 +176,8 @@ take_answer(struct bench_reader *r, const uint8_t *p, size_t n, struct vrv_err *
         int32_t size = end - p >= 4 ? (int32_t)vrv_get_be32(p) : -1;
         p += 4;
         if (code != VRV_K_NONE)
-            return vrv_err_set(e, VRV_E_IO, "the broker refuses a fetch: %s", vrv_kerror_name(code));
+            return vrv_err_set(e, VRV_E_IO, "the broker refuses a fetch: %s",
+                vrv_kerror_name(code));
         if (size > end - p) {
             *e = cut;
             return cut.code;

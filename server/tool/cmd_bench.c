@@ -23,7 +23,7 @@ static const char bench_help[] =
     "      --seconds N            of measuring (10)\n"
     "      --warm-up N            seconds before that (2)\n"
     "      --record-bytes N       size of a value (1024)\n"
-    "      --batch-bytes N        records of a request together (16384; latency and fanout: one record)\n"
+    "      --batch-bytes N        of a request (16384; latency and fanout: one record)\n"
     "      --rate N               records per second (latency and fanout: 20000)\n"
     "      --connections N        1\n"
     "      --in-flight N          requests of a connection under way (5)\n"
