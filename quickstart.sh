@@ -10,7 +10,8 @@ cd "$(dirname "$(readlink -f "$0")")"
 declare -A group_packages=(
   [base]="gcc make libc6-dev autoconf automake libtool pkg-config perl zlib1g-dev libzstd-dev
     liblz4-dev libsnappy-dev liburing-dev libisal-dev librdkafka-dev"
-  [peers]="maven default-jre-headless ca-certificates"
+  [peers]="maven default-jre-headless ca-certificates kcat python3-venv golang-go cargo-web g++
+    libssl-dev libcurl4-openssl-dev"
   [ci]="clang libclang-rt-dev gcc-aarch64-linux-gnu git shellcheck xz-utils"
   [fresh]="debootstrap git"
 )
@@ -138,7 +139,7 @@ test)
   "")
     packages base peers
     say "Peers"
-    t/peers/install.sh
+    t/peers/install.sh kafka clients
     echo "peers: in place"
     ;;
   --no-peers) packages base ;;

@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # install.sh [PEER...]   installs peers below ${VARVE_PEERS:-~/.cache/varve-peers}, `kafka` unless told:
 #   kafka           bin/kafka-dump-log, Kafka's DumpLogSegments
-#   kafka-broker    the same and a broker: bin/start, bin/stop, bin/kafka-producer-perf-test
+#   kafka-broker    the same, a broker and Kafka's programs: bin/start, bin/stop, bin/tool
+#   librdkafka      bin/test-runner, librdkafka's own tests; compiled, five minutes of one core
+#   python          bin/python with confluent-kafka and kafka-python
+#   franz           bin/franz, a program of ours on franz-go
+#   clients         the four above
 # Each in a folder named after its version, with a link to it; what is there is not done again.
 # Needs the Debian packages of `./quickstart.sh packages peers`.
 set -euo pipefail
@@ -14,18 +18,18 @@ key() {
     cut -c1-12
 }
 
-# from_maven PEER FOLDER...   what the folders hold, the later over the earlier, and the jars that
-# their pom.xml names for this peer
-from_maven() {
-  local peer=$1 version dir tmp folder
-  shift
+# made PEER COMMAND FOLDER...   a folder with what the folders hold, the later over the earlier, in
+# which the command was run
+made() {
+  local peer=$1 command=$2 version dir tmp folder start=$SECONDS
+  shift 2
   version=$(key "$@")
   dir=$peers/$peer-$version
   if [ -e "$dir" ]; then
     [ "$(readlink "$peers/$peer")" = "$peer-$version" ] || ln -sfn "$peer-$version" "$peers/$peer"
     return
   fi
-  echo "$peer (Maven)"
+  echo "$peer"
   tmp=$(mktemp -d "$peers/tmp.XXXXXX")
   # shellcheck disable=SC2064  # its value now
   trap "rm -rf '$tmp'" EXIT
@@ -33,8 +37,8 @@ from_maven() {
     cp -R "$here/$folder/." "$tmp"
     chmod -R u+w "$tmp"
   done
-  (cd "$tmp" && mvn -B -q -Dpeer="$peer" dependency:copy-dependencies) >"$tmp/log" 2>&1 || {
-    cat "$tmp/log" >&2
+  (cd "$tmp" && $command) >"$tmp/log" 2>&1 || {
+    tail -n 60 "$tmp/log" >&2
     return 1
   }
   rm "$tmp/log"
@@ -42,17 +46,28 @@ from_maven() {
   mv "$tmp" "$dir"
   ln -sfn "$peer-$version" "$peers/$peer"
   trap - EXIT
+  echo "$peer: $((SECONDS - start)) s, $(du -sh "$dir" | cut -f1)"
+}
+
+one() {
+  case $1 in
+  kafka | kafka-broker)
+    local folders=(kafka)
+    [ "$1" = kafka ] || folders+=(kafka-broker)
+    made "$1" "mvn -B -q -Dpeer=$1 dependency:copy-dependencies" "${folders[@]}"
+    ;;
+  librdkafka | python | franz) made "$1" ./build "$1" ;;
+  clients)
+    local peer
+    for peer in kafka-broker python franz librdkafka; do one "$peer"; done
+    ;;
+  *)
+    echo "no peer \"$1\": kafka kafka-broker librdkafka python franz clients" >&2
+    exit 2
+    ;;
+  esac
 }
 
 mkdir -p "$peers"
 [ $# -gt 0 ] || set -- kafka
-for peer; do
-  case $peer in
-  kafka) from_maven kafka kafka ;;
-  kafka-broker) from_maven kafka-broker kafka kafka-broker ;;
-  *)
-    echo "no peer \"$peer\": kafka kafka-broker" >&2
-    exit 2
-    ;;
-  esac
-done
+for peer; do one "$peer"; done
