@@ -369,6 +369,12 @@ dist_check_SCRIPTS += \
 	t/710-wire.t \
 	t/720-config-docs.t \
 	t/730-protocol-docs.t \
+	t/900-kcat.t \
+	t/901-confluent.t \
+	t/902-kafka-python.t \
+	t/903-franz.t \
+	t/904-java-tools.t \
+	t/910-librdkafka.t \
 	$(NULL)
 
 # ---- the long tests, run by `make check-long` beside the others
@@ -410,6 +416,8 @@ EXTRA_DIST += \
 	t/layers.txt \
 	t/run.sh \
 	t/fresh.sh \
+	t/clients \
+	t/lib/Varved.pm \
 	t/peers \
 	t/data \
 	t/fuzz/corpus \
