@@ -4,8 +4,14 @@
  *   NEW ──ops->open──► OPEN ──────── socket broke, time-out, stop ────────► DEAD ──► freed, when
  *    └──refused──► DEAD  │                                                  ▲        its last call
  *                        ▼ the peer sends no more, a frame is bad, a call   │        is done
- *                       LAST  asks for it, drain: no more is received ──────┘
- *                             all that was taken is answered
+ *                       LAST  asks for it, drain: no more is received      │
+ *                        │                                                  │
+ *                        ▼ all that was taken is answered                   │
+ *                      LINGER  half closed: what comes is dropped ──────────┘
+ *                              the peer closes, or a bound is hit
+ *
+ * NET-10: the kernel resets a connection that is closed with unread bytes in it, and the peer may lose
+ * the last answer.  So it is closed when the peer has closed it; that is waited for a little.
  *
  * NET-1: answers leave in the order of requests, whatever the order in which calls are done.
  * NET-2: a connection of which too much is in service or unsent is not read; nothing else of it is
@@ -70,9 +76,20 @@ drop_answered(struct vrv_conn *c)
     }
 }
 
+/* Nothing is taken and nothing answered any more. */
+static void
+abandon(struct vrv_conn *c)
+{
+    drop_answered(c);
+    if (c->user != NULL)
+        c->r->env->o.ops->close(c->user);
+}
+
 void
 vrv__conn_kill(struct vrv_conn *c, const char *why)
 {
+    bool abandoned = c->state == VRV_CONN_LINGER;
+
     if (c->state == VRV_CONN_DEAD)
         return;
     vrv__conn_hold(c);
@@ -89,9 +106,8 @@ vrv__conn_kill(struct vrv_conn *c, const char *why)
     vrv_list_del(&c->starving);
     (void)atomic_fetch_sub(&c->r->load, 1);
     VRV_COUNT(c->r, closed, 1);
-    drop_answered(c);
-    if (c->user != NULL)
-        c->r->env->o.ops->close(c->user);
+    if (!abandoned)
+        abandon(c);
     vrv__conn_release(c);
 }
 
@@ -115,6 +131,25 @@ last(struct vrv_conn *c, bool forget)
         c->waiting = c->later = false;
     }
     vrv_list_del(&c->starving);
+}
+
+void
+vrv__conn_close(struct vrv_conn *c)
+{
+    const struct vrv_net_opts *o = &c->r->env->o;
+    bool heard = !c->answered || c->r->now - c->active_ns >= MS * o->linger_ms;
+
+    if (c->ended || heard) {
+        vrv__conn_kill(c, NULL);
+        return;
+    }
+    last(c, true);
+    c->state = VRV_CONN_LINGER;
+    c->linger_until_ns = c->r->now + MS * o->linger_ms;
+    c->linger_left = o->linger_bytes;
+    c->blocked = false;
+    c->sock->finish(c);
+    abandon(c);
 }
 
 void
@@ -174,6 +209,8 @@ arm(struct vrv_conn *c)
 
     if (c->held == VRV_HELD_MUTED)
         due = earliest(due, c->mute_until_ns);
+    if (c->state == VRV_CONN_LINGER)
+        due = earliest(due, c->linger_until_ns);
     /* One that is too early finds that out by itself: cheaper than to move it for each byte. */
     if (due != INT64_MAX && (c->timer.t.at == 0 || due < c->timer.t.ns)) {
         vrv_heap_del(&c->r->timers, &c->timer.t);
@@ -229,7 +266,9 @@ on_timer(struct vrv_net_timer *t)
     struct vrv_conn *c = VRV_TIMER_OF(t, struct vrv_conn, timer);
 
     vrv__conn_hold(c);
-    if (part_too_slow(c)) {
+    if (c->state == VRV_CONN_LINGER && c->r->now >= c->linger_until_ns) {
+        vrv__conn_kill(c, NULL);
+    } else if (part_too_slow(c)) {
         ;
     } else if (c->r->now >= idle_due(c)) {
         VRV_COUNT(c->r, idle_timeouts, 1);
@@ -438,11 +477,26 @@ receive(struct vrv_conn *c)
     }
 }
 
+/* What comes too late, until the peer closes. */
+static void
+discard(struct vrv_conn *c)
+{
+    uint8_t *p = c->r->mem.reserve;
+    ssize_t got = c->sock->recv(c, p, sizeof(c->r->mem.reserve));
+
+    if (got > 0 && (size_t)got < c->linger_left)
+        c->linger_left -= (size_t)got;
+    else if (got != -EAGAIN && got != -EINTR)
+        vrv__conn_kill(c, NULL);
+}
+
 void
 vrv__conn_in(struct vrv_conn *c)
 {
     vrv__conn_hold(c);
-    if ((c->watched & VRV_SOCK_IN) != 0)
+    if (c->state == VRV_CONN_LINGER)
+        discard(c);
+    else if ((c->watched & VRV_SOCK_IN) != 0)
         receive(c);
     vrv__conn_settle(c);
     vrv__conn_release(c);
@@ -467,8 +521,9 @@ vrv__conn_out(struct vrv_conn *c)
 static void
 watch(struct vrv_conn *c)
 {
-    bool in = c->state == VRV_CONN_OPEN && !c->waiting && c->held == VRV_HELD_NOT &&
-        vrv_list_empty(&c->starving);
+    bool in = c->state == VRV_CONN_LINGER ||
+        (c->state == VRV_CONN_OPEN && !c->waiting && c->held == VRV_HELD_NOT &&
+            vrv_list_empty(&c->starving));
     unsigned events = (in ? VRV_SOCK_IN : c->ended ? 0u : VRV_SOCK_END) |
         (c->blocked ? VRV_SOCK_OUT : 0u);
 
@@ -489,8 +544,9 @@ vrv__conn_settle(struct vrv_conn *c)
         last(c, true);
     set_held(c, held(c));
     if (c->state == VRV_CONN_LAST && !c->waiting && vrv_list_empty(&c->calls)) {
-        vrv__conn_kill(c, NULL);
-        return;
+        vrv__conn_close(c);
+        if (c->state == VRV_CONN_DEAD)
+            return;
     }
     if (c->waiting && c->held == VRV_HELD_NOT)
         vrv__list_once(&c->r->to_serve, &c->serving);
@@ -554,7 +610,7 @@ call_done(struct vrv_call *call)
     call->held = memory_of(&call->out);
     c->unsent += call->held;
     (void)atomic_fetch_add(&env->unsent, call->held);
-    if (c->state == VRV_CONN_DEAD) {
+    if (c->state >= VRV_CONN_LINGER) {
         vrv__conn_drop(c, call);
     } else {
         c->active_ns = c->r->now;

@@ -75,7 +75,7 @@ advance(struct vrv_conn *c, size_t n)
     struct vrv_call *call;
     struct piece p;
 
-    while (c->state != VRV_CONN_DEAD && (call = first(c)) != NULL) {
+    while (c->state < VRV_CONN_LINGER && (call = first(c)) != NULL) {
         if (piece_at(&call->out, &c->sent, &p)) {
             if (n == 0)
                 return;
@@ -88,7 +88,7 @@ advance(struct vrv_conn *c, size_t n)
         c->sent = (struct vrv_sent){ 0 };
         vrv__conn_drop(c, call);
         if (close)
-            vrv__conn_kill(c, NULL);
+            vrv__conn_close(c);
     }
 }
 
@@ -184,7 +184,7 @@ vrv__conn_send(struct vrv_conn *c)
 
     vrv__conn_hold(c);
     advance(c, 0);
-    while (c->state != VRV_CONN_DEAD && !c->blocked && budget > 0 && first(c) != NULL) {
+    while (c->state < VRV_CONN_LINGER && !c->blocked && budget > 0 && first(c) != NULL) {
         ssize_t n = send_some(c, budget);
 
         if (n < 0) {
@@ -193,10 +193,11 @@ vrv__conn_send(struct vrv_conn *c)
         }
         VRV_COUNT(c->r, bytes_out, n);
         c->active_ns = c->r->now;
+        c->answered = true;
         budget -= (size_t)n < budget ? (size_t)n : budget;
         advance(c, (size_t)n);
     }
-    if (c->state != VRV_CONN_DEAD && !c->blocked && first(c) != NULL)
+    if (c->state < VRV_CONN_LINGER && !c->blocked && first(c) != NULL)
         vrv__list_once(&c->r->to_send, &c->sending); /* others first */
     vrv__conn_settle(c);
     vrv__conn_release(c);

@@ -62,6 +62,12 @@ real_watch(struct vrv_conn *c, unsigned events)
 }
 
 static void
+real_finish(struct vrv_conn *c)
+{
+    (void)shutdown(c->fd, SHUT_WR);
+}
+
+static void
 real_close(struct vrv_conn *c)
 {
     (void)close(c->fd);
@@ -75,7 +81,7 @@ real_gone(struct vrv_conn *c)
 }
 
 static const struct vrv_sock_ops real_sock = { real_recv, real_send, real_sendfile, real_watch,
-    real_close, real_gone };
+    real_finish, real_close, real_gone };
 
 void
 vrv__loop_begin(struct vrv_conn *c)

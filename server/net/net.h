@@ -91,6 +91,8 @@ struct vrv_net_opts {
     int64_t body_ms;             /* in each such time of the rest */
     uint32_t body_rate;          /* ... so many bytes a second must come, on average */
     int64_t idle_ms;             /* without a byte, or a request in service */
+    int64_t linger_ms;           /* behind its last answer a connection is read, and what comes */
+    size_t linger_bytes;         /* dropped, for so long and so much, until the peer closes, too */
     struct vrv_net_limits conns;
     size_t request_bytes_max;    /* in memory, received and not answered; above it requests of
                                   * more than 16 KiB wait.  0: a quarter of the pool */

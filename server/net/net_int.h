@@ -33,6 +33,7 @@ struct vrv_sock_ops {
     ssize_t (*send)(struct vrv_conn *c, const struct iovec *iov, int n, bool more);
     ssize_t (*sendfile)(struct vrv_conn *c, int fd, uint64_t pos, size_t n);
     void (*watch)(struct vrv_conn *c, unsigned events);
+    void (*finish)(struct vrv_conn *c); /* nothing more will be sent */
     void (*close)(struct vrv_conn *c);
     /* Nothing of it is under way any more: free it. */
     void (*gone)(struct vrv_conn *c);
@@ -67,7 +68,7 @@ int vrv__reactor_wait_ms(const struct vrv_reactor *r);
 void vrv__reactor_drain(struct vrv_reactor *r); /* finish all connections */
 void vrv__reactor_kill(struct vrv_reactor *r);  /* end them */
 
-enum vrv_conn_state { VRV_CONN_NEW, VRV_CONN_OPEN, VRV_CONN_LAST, VRV_CONN_DEAD };
+enum vrv_conn_state { VRV_CONN_NEW, VRV_CONN_OPEN, VRV_CONN_LAST, VRV_CONN_LINGER, VRV_CONN_DEAD };
 /* What of a frame is there. */
 enum vrv_conn_part { VRV_PART_NONE, VRV_PART_LENGTH, VRV_PART_BODY };
 /* Why no frames are taken. */
@@ -113,6 +114,9 @@ struct vrv_conn {
     struct vrv_sent sent;
     size_t unsent;            /* memory that answers hold */
     bool blocked;             /* the socket takes no more for now */
+    bool answered;            /* some bytes were sent */
+    int64_t linger_until_ns;
+    size_t linger_left;       /* bytes that may still come then */
     unsigned watched;         /* VRV_SOCK_* */
     int64_t active_ns;        /* when a byte last moved */
     struct vrv_net_timer timer;
@@ -130,6 +134,8 @@ void vrv__conn_gone(struct vrv_conn *c);
 void vrv__conn_serve(struct vrv_conn *c);
 void vrv__conn_fed(struct vrv_conn *c); /* there may be memory again */
 void vrv__conn_finish(struct vrv_conn *c);
+/* All answers are sent: the connection ends as soon as the peer has them. */
+void vrv__conn_close(struct vrv_conn *c);
 /* Ends it at once.  why NULL: nobody need be told. */
 void vrv__conn_kill(struct vrv_conn *c, const char *why);
 /* Between these, c stays, whatever happens to it. */

@@ -13,6 +13,8 @@ vrv_net_opts_default(struct vrv_net_opts *o)
         .body_ms = 10 * 1000,
         .body_rate = 4096,
         .idle_ms = 10 * 60 * 1000,
+        .linger_ms = 1000,
+        .linger_bytes = 1024 * 1024,
         .conns = { .total = 20000, .per_address = 1000, .per_second = 200 },
         .conn_request_bytes = 16 * 1024 * 1024,
         .conn_calls = 1000,

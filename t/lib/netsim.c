@@ -49,6 +49,7 @@ sim_send(struct vrv_conn *c, const struct iovec *iov, int n, bool more)
     size_t sent = 0;
 
     (void)more;
+    VRV_ASSERT(!s->finished);
     s->writes++;
     if (s->error != 0)
         return -s->error;
@@ -79,9 +80,17 @@ sim_watch(struct vrv_conn *c, unsigned events)
 }
 
 static void
+sim_finish(struct vrv_conn *c)
+{
+    VRV_ASSERT(!SIM(c)->finished);
+    SIM(c)->finished = true;
+}
+
+static void
 sim_close(struct vrv_conn *c)
 {
     VRV_ASSERT(c->fd >= 0);
+    SIM(c)->reset = SIM(c)->in_pos < SIM(c)->in_n;
     c->fd = -1;
 }
 
@@ -95,7 +104,7 @@ sim_gone(struct vrv_conn *c)
 }
 
 static const struct vrv_sock_ops sim_sock = { sim_recv, sim_send, sim_sendfile, sim_watch,
-    sim_close, sim_gone };
+    sim_finish, sim_close, sim_gone };
 
 /* ---- the handler ---- */
 

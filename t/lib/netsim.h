@@ -39,6 +39,8 @@ struct simconn {
     size_t out_n, out_cap;
     size_t window;       /* bytes that the socket still takes */
     int writes;          /* calls of send */
+    bool finished;       /* the peer was told that it gets no more */
+    bool reset;          /* it was closed with bytes in it: the peer may have lost answers */
     /* the handler's */
     struct simcall *pending;
     uint8_t *want;       /* all answers to what was taken, in order */

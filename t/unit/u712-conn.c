@@ -129,6 +129,17 @@ test_many(void)
 
 /* ---- ends ---- */
 
+/* The peer, told that it gets no more, closes as well. */
+static bool
+closes(struct simconn *s)
+{
+    bool told_so = s->finished && !s->gone;
+
+    s->ended = true;
+    netsim_run(&n);
+    return told_so && s->gone && !s->reset;
+}
+
 static void
 test_bad_frames(void)
 {
@@ -146,7 +157,7 @@ test_bad_frames(void)
         OK(s->c.fd >= 0, "a length of %d: what came before is still answered", bad[i]);
         netsim_answer(s, 0);
         netsim_run(&n);
-        OK(s->gone && s->frames == 1, "... then the connection is closed");
+        OK(closes(s) && s->frames == 1, "... then the connection is closed");
         IS_STR(netsim_got(s), "p", "... and nothing behind it was taken");
     }
     IS(count(&n.r.counters.bad_frames), 4, "that is counted");
@@ -162,7 +173,7 @@ test_rejected(void)
     struct simconn *s = netsim_open(&n, 0);
     frames(s, "exe");
     IS_STR(netsim_got(s), "e", "a frame that can't be handled");
-    OK(s->gone && s->freed == 1, "... closes the connection");
+    OK(closes(s) && s->freed == 1, "... closes the connection");
     OK(strstr(told, "reason=\"an x\"") != NULL, "... for the reason that the handler gave");
     s = netsim_open(&n, 1);
     frames(s, "pce");
@@ -170,13 +181,14 @@ test_rejected(void)
     netsim_answer(s, 0);
     netsim_run(&n);
     IS_STR(netsim_got(s), "pc", "... which comes behind its answer");
-    OK(s->gone, "... and then");
+    OK(closes(s), "... and then");
     s = netsim_open(&n, 3);
     frames(s, "pe");
     s->pending->call.close = true;
     netsim_answer(s, 0);
     netsim_run(&n);
     IS_STR(netsim_got(s), "p", "... what was answered behind it is not sent");
+    OK(closes(s), "... either");
     n.refuse = true;
     s = netsim_open(&n, 2);
     OK(s->gone && s->closed == 0, "a connection that the handler refuses");
@@ -218,6 +230,48 @@ test_peer_ends(void)
     s->ended = true;
     netsim_run(&n);
     OK(s->gone && count(&n.r.counters.cut_frames) == 2, "an end within a frame is counted");
+    netsim_fini(&n);
+}
+
+/* Who still sends when its connection ends would lose the last answer if that was just closed. */
+static void
+test_lingers(void)
+{
+    opts.linger_ms = 500;
+    opts.linger_bytes = 20 * KIB;
+    begin();
+    struct simconn *s = netsim_open(&n, 0), *t = netsim_open(&n, 1), *u = netsim_open(&n, 2),
+                   *v = netsim_open(&n, 3);
+    frames(s, "pcp");
+    netsim_frame(s, 'e', 5 * KIB);
+    netsim_answer(s, 0);
+    netsim_run(&n);
+    OK(s->finished && !s->gone && s->closed == 1, "an answer that ends it: the peer gets no more");
+    netsim_frame(s, 'e', 5 * KIB);
+    netsim_run(&n);
+    OK(s->in_pos == s->in_n && s->frames == 2, "... but what it sends is read, and dropped");
+    IS(s->freed, 0, "... the handler knows");
+    OK(closes(s), "... until it closes");
+    IS_STR(netsim_got(s), "pc", "... with its answer");
+
+    frames(t, "c");
+    netsim_pass(&n, 499);
+    OK(t->finished && !t->gone, "who doesn't is waited for");
+    netsim_pass(&n, 1);
+    OK(t->gone, "... but not for ever");
+
+    frames(u, "c");
+    netsim_frame(u, 'e', 100 * KIB);
+    netsim_run(&n);
+    OK(u->gone && u->in_pos <= 37 * KIB, "who sends on and on is closed");
+    IS(n.calls, 0, "all calls were given back");
+
+    frames(v, "x");
+    OK(v->gone && !v->finished, "who was answered nothing can't lose it");
+    struct simconn *w = netsim_open(&n, 4);
+    frames(w, "cpp");
+    vrv__reactor_kill(&n.r);
+    OK(w->gone, "a stop waits for nobody");
     netsim_fini(&n);
 }
 
@@ -576,7 +630,7 @@ test_drain(void)
     netsim_answer(b, 0);
     netsim_run(&n);
     IS_STR(netsim_got(b), "pl", "it is answered what was received, and no more");
-    OK(b->gone, "... then closed");
+    OK(closes(b), "... then closed");
     OK(netsim_open(&n, 3)->gone, "who comes too late is closed");
     netsim_fini(&n);
 }
@@ -592,6 +646,7 @@ main(void)
     test_bad_frames();
     test_rejected();
     test_peer_ends();
+    test_lingers();
     test_ends_unread();
     test_slow_reader();
     test_unsent_total();

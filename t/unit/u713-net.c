@@ -595,6 +595,33 @@ test_half_closed(void)
     down("the end of what isn't read");
 }
 
+static void *
+send_behind(void *ctx)
+{
+    put_frame(*(const int *)ctx, 'c', 10);
+    put_frame(*(const int *)ctx, 'e', 300 * KIB);
+    return NULL;
+}
+
+static void
+test_last_answer(void)
+{
+    pthread_t thread;
+    char c;
+
+    opts.linger_ms = 60000;
+    up_one();
+    int fd = client(0);
+    (void)pthread_create(&thread, NULL, send_behind, &fd);
+    OK(echoed(fd, 'c', 10), "who keeps sending has its last answer");
+    (void)pthread_join(thread, NULL);
+    IS(recv(fd, &c, 1, 0), 0, "... and then the end, not a broken connection");
+    IS(stats().connections, 1, "the other side waits for it to close");
+    (void)close(fd);
+    wait_connections(0);
+    down("the last answer");
+}
+
 static void
 test_limits(void)
 {
@@ -685,6 +712,7 @@ test_no_files(void)
 static void
 test_drain(void)
 {
+    opts.linger_ms = 10; /* they close too late */
     up_one();
     int idle = client(0), busy = client(0);
 
@@ -862,6 +890,7 @@ main(void)
     test_socket_options();
     test_pipelined();
     test_half_closed();
+    test_last_answer();
     test_limits();
     test_limits_change();
     test_no_files();
