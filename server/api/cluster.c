@@ -26,6 +26,8 @@ vrv_api_describe_cluster(struct vrv_request *r, const void *message)
         resp.brokers.n = 1;
         resp.cluster_id = vrv_str(r->broker->cluster_id);
         resp.controller_id = r->broker->node_id;
+        if (q->include_cluster_authorized_operations)
+            resp.cluster_authorized_operations = VRV_MAY_CLUSTER;
     }
     vrv_request_reply(r, &resp);
 }

@@ -64,6 +64,7 @@ struct description {
 struct describe {
     struct description *group;
     int32_t n, waiting;
+    bool operations; /* asked for, too */
 };
 
 enum { SAYS_NOT_FOUND = 6 };
@@ -85,6 +86,8 @@ set_description(const struct description *g, struct vrv_str id,
         else
             out->error_message = vrv_str("there is no such group");
     }
+    if (c->call.error == VRV_K_NONE && ((struct describe *)g->r->state)->operations)
+        out->authorized_operations = VRV_MAY_GROUP;
     out->protocol_type = vrv_str_of(c->protocol_type);
     out->protocol_data = vrv_str_of(c->protocol);
     out->members.n = (int32_t)c->member_n;
@@ -127,6 +130,7 @@ vrv_api_describe_groups(struct vrv_request *r, const void *message)
     struct vrv_describe_groups_resp none;
 
     s->n = s->waiting = q->groups.n;
+    s->operations = q->include_authorized_operations;
     s->group = VRV_ROOM(r, struct description, s->n);
     if (s->n == 0) {
         VRV_WIRE_INIT(describe_groups_resp, &none);

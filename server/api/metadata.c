@@ -203,6 +203,18 @@ set_brokers(struct vrv_request *r, struct vrv_metadata_resp *resp)
 }
 
 static void
+set_operations(struct metadata *m)
+{
+    struct vrv_metadata_resp *resp = &m->resp;
+
+    if (m->q->include_cluster_authorized_operations)
+        resp->cluster_authorized_operations = VRV_MAY_CLUSTER;
+    for (int32_t i = 0; m->q->include_topic_authorized_operations && i < resp->topics.n; i++)
+        if (resp->topics.v[i].error_code == VRV_K_NONE)
+            resp->topics.v[i].topic_authorized_operations = VRV_MAY_TOPIC;
+}
+
+static void
 answer(struct vrv_request *r)
 {
     struct metadata *m = r->state;
@@ -214,6 +226,7 @@ answer(struct vrv_request *r)
         set_all(r, &m->resp);
     else
         set_some(r);
+    set_operations(m);
     vrv_request_reply(r, &m->resp);
 }
 

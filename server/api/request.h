@@ -74,4 +74,26 @@ vrv_request_version(const struct vrv_request *r)
 /* Kafka's number for an error of the engine, as most requests report it. */
 enum vrv_kerror vrv_kerror_of(int code);
 
+/*
+ * What Kafka says that anyone may do to a thing while there are no rules of access: a bit for each of
+ * its operations (AclOperation), asked for by "include authorized operations".
+ */
+enum {
+    VRV_MAY_READ = 1 << 3,
+    VRV_MAY_WRITE = 1 << 4,
+    VRV_MAY_CREATE = 1 << 5,
+    VRV_MAY_DELETE = 1 << 6,
+    VRV_MAY_ALTER = 1 << 7,
+    VRV_MAY_DESCRIBE = 1 << 8,
+    VRV_MAY_CLUSTER_ACTION = 1 << 9,
+    VRV_MAY_CONFIGS = 1 << 10 | 1 << 11, /* describe and alter */
+    VRV_MAY_IDEMPOTENT_WRITE = 1 << 12,
+
+    VRV_MAY_TOPIC = VRV_MAY_READ | VRV_MAY_WRITE | VRV_MAY_CREATE | VRV_MAY_DELETE |
+        VRV_MAY_ALTER | VRV_MAY_DESCRIBE | VRV_MAY_CONFIGS,
+    VRV_MAY_GROUP = VRV_MAY_READ | VRV_MAY_DELETE | VRV_MAY_DESCRIBE | VRV_MAY_CONFIGS,
+    VRV_MAY_CLUSTER = VRV_MAY_CREATE | VRV_MAY_ALTER | VRV_MAY_DESCRIBE | VRV_MAY_CLUSTER_ACTION |
+        VRV_MAY_CONFIGS | VRV_MAY_IDEMPOTENT_WRITE,
+};
+
 #endif
