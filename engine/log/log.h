@@ -44,6 +44,7 @@ struct vrv_log_config {
     int64_t retention_ms;     /* -1: keep for ever */
     int64_t retention_bytes;  /* -1: without limit */
     bool deletes;             /* else neither of the two counts */
+    bool compacts;            /* a record without a key is refused */
     uint32_t batch_max;       /* largest batch in bytes */
     bool log_append_time;
     bool strict;              /* walk every record of every batch */

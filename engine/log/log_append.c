@@ -16,7 +16,7 @@ rules_of(const struct vrv_log *log, const struct vrv_log_config *c, bool interna
 {
     *r = (struct vrv_batch_rules){ .size_max = c->batch_max, .walk_records = c->strict,
         .log_append_time = c->log_append_time, .ts_min = INT64_MIN, .ts_max = INT64_MAX,
-        .allow_control = internal };
+        .keys_required = c->compacts && !internal, .allow_control = internal };
     if (internal || c->log_append_time)
         return;
     int64_t now = log->env->clock->wall_ms(log->env->clock);

@@ -7,8 +7,8 @@
 #include "engine/base/assert.h"
 
 /* How a value lies in the configuration.  A POLICY is kept as its place among the words, a FLAG is
- * set for the second word; DELETES tells whether "delete" is in the list. */
-enum kind { NONE, I64, U64, U32, POLICY, FLAG, DELETES };
+ * set for the second word; CLEANUP tells which of its words are in the list. */
+enum kind { NONE, I64, U64, U32, POLICY, FLAG, CLEANUP };
 
 struct setting {
     struct vrv_topic_setting s;
@@ -29,6 +29,7 @@ static const char *const codecs[] = { "uncompressed", "zstd", "lz4", "snappy", "
 #define WORDS(list) 0, 0, false, list
 #define ANY 0, 0, false, NULL
 #define IN(kind, field) kind, offsetof(struct vrv_log_config, field)
+#define CLEANS CLEANUP, 0
 #define NOWHERE NONE, 0
 
 static const struct setting settings[] = {
@@ -62,8 +63,9 @@ store(struct vrv_log_config *c, const struct setting *s, const struct vrv_settin
     case FLAG:
         *(bool *)at = v->i == 1;
         break;
-    case DELETES:
-        *(bool *)at = strstr(v->text, "delete") != NULL; /* a word that is checked */
+    case CLEANUP: /* the words are checked */
+        c->deletes = strstr(v->text, "delete") != NULL;
+        c->compacts = strstr(v->text, "compact") != NULL;
         break;
     }
 }

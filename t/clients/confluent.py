@@ -137,6 +137,20 @@ def _():
          "sizes for a consumer that asks for less")
 
 
+@behaviour("a compacted topic takes no record without a key, and the rest of its batch neither")
+def _():
+    for policy in ("compact", "compact,delete"):
+        name = topic("compacted", cleanup_policy=policy)
+        for size, others in (("1", None), ("1000000", KafkaError.INVALID_RECORD)):
+            outcome = {}
+            producer = Producer({"bootstrap.servers": tap.BOOTSTRAP, "linger.ms": 2000, "batch.size": size})
+            for i in range(4):
+                producer.produce(name, b"v", key=None if i == 1 else b"k",
+                                 on_delivery=lambda e, m, i=i: outcome.update({i: e and e.code()}))
+            producer.flush(60)
+            same(outcome, {0: others, 1: KafkaError.INVALID_RECORD, 2: others, 3: others}, f"batches of {size}")
+
+
 @behaviour("idempotent: each record once and in order, over several partitions")
 def _():
     name = topic("idempotent", 4)
@@ -543,6 +557,26 @@ def _():
     assert described.cluster_id
     same([described.controller.id, f"{described.nodes[0].host}:{described.nodes[0].port}"],
          [described.nodes[0].id, tap.BOOTSTRAP], "controller and address")
+
+
+@behaviour("authorized operations: all, where nothing is forbidden")
+def _():
+    name, group = topic("allowed"), tap.name("group")
+    from_ = consumer(group)
+    from_.subscribe([name])
+    until(lambda: from_.poll(0.1) or from_.assignment(), "partitions")
+
+    def allowed(described):
+        return sorted(o.name for o in described.authorized_operations or [])
+
+    same(allowed(admin.describe_topics(TopicCollection([name]), include_authorized_operations=True)[name].result(30)),
+         ["ALTER", "ALTER_CONFIGS", "CREATE", "DELETE", "DESCRIBE", "DESCRIBE_CONFIGS", "READ", "WRITE"], "topic")
+    same(allowed(admin.describe_cluster(include_authorized_operations=True).result(30)),
+         ["ALTER", "ALTER_CONFIGS", "CLUSTER_ACTION", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS",
+          "IDEMPOTENT_WRITE"], "cluster")
+    same(allowed(admin.describe_consumer_groups([group], include_authorized_operations=True)[group].result(30)),
+         ["ALTER_CONFIGS", "DELETE", "DESCRIBE", "DESCRIBE_CONFIGS", "READ"], "group")
+    from_.close()
 
 
 # ---- many at once

@@ -462,6 +462,18 @@ test_strict(void)
     rig_fini(&rig);
 }
 
+static void
+test_keys(void)
+{
+    begin("cleanup.policy=compact,delete");
+    IS(append(&(struct rig_batch){ .value = "v" }), VRV_E_BATCH,
+        "a compacted topic takes no record without a key (%s)", rig.e.msg);
+    rig_fini(&rig);
+    begin("cleanup.policy=delete");
+    IS(append(&(struct rig_batch){ .value = "v" }), 0, "others do");
+    rig_fini(&rig);
+}
+
 int
 main(void)
 {
@@ -476,5 +488,6 @@ main(void)
     test_log_append_time();
     test_timestamp_limits();
     test_strict();
+    test_keys();
     return tap_done();
 }
