@@ -375,6 +375,7 @@ dist_check_SCRIPTS += \
 	t/903-franz.t \
 	t/904-java-tools.t \
 	t/910-librdkafka.t \
+	t/946-large.t \
 	$(NULL)
 
 # ---- the long tests, run by `make check-long` beside the others

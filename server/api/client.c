@@ -8,7 +8,10 @@
 #include "server/api/request.h"
 
 /* Requests that a reactor keeps for reuse, and what the arena of one may hold. */
-enum { SPARE_MAX = 1024, ARENA_MAX = 256 << 20 };
+enum { SPARE_MAX = 1024, ARENA_MAX = 128 << 20 };
+
+/* What isn't records is small; a larger one only keeps us busy. */
+enum { OTHER_MAX = 32 << 20 };
 
 void
 vrv_client_init(struct vrv_client *c, struct vrv_broker *b, struct vrv_spares *spares,
@@ -97,7 +100,8 @@ find_api(struct vrv_request_header *h, struct vrv_err *e)
 }
 
 /* Where the bytes stay: produce data in the slab it was received into, since it goes from there to
- * the log; all else is small, and must not keep a slab from being used again. */
+ * the log; all else is small, and must not keep a slab from being used again.  So is what was
+ * received while there were no slabs. */
 static int
 keep_bytes(struct vrv_request *r, const uint8_t *p, size_t n, struct vrv_slab *slab,
     struct vrv_err *e)
@@ -105,11 +109,9 @@ keep_bytes(struct vrv_request *r, const uint8_t *p, size_t n, struct vrv_slab *s
     if (r->header.key == VRV_API_produce && slab != NULL) {
         r->slab = vrv_slab_ref(slab);
         r->body = p;
-    } else if (r->header.key == VRV_API_produce) {
-        r->slab = vrv_slab_get(vrv_engine_env(r->broker->engine)->pool, n);
-        if (r->slab != NULL)
-            memcpy(r->slab->data, p, n);
-        r->body = r->slab != NULL ? r->slab->data : NULL;
+    } else if (r->header.key != VRV_API_produce && n > OTHER_MAX) {
+        return vrv_err_set(e, VRV_E_INVALID, "a request of %zu bytes: only Produce may be as large",
+            n);
     } else {
         r->body = (const uint8_t *)vrv_arena_copy(&r->arena, p, n);
     }

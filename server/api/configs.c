@@ -156,6 +156,26 @@ describe_one(struct vrv_request *r, const struct vrv_describe_configs_req_resour
     out->configs.n = es.n;
 }
 
+/* Thousands of settings are no work for a reactor. */
+static void
+describe_all(struct vrv_request *r)
+{
+    struct describe *d = r->state;
+
+    d->resp.results.n = d->q->resources.n;
+    d->resp.results.v = VRV_ROOM(r, struct vrv_describe_configs_resp_result, d->resp.results.n);
+    for (int32_t i = 0; i < d->resp.results.n && !vrv_request_is_over(r); i++)
+        describe_one(r, &d->q->resources.v[i], &d->resp.results.v[i]);
+}
+
+static void
+described(struct vrv_request *r)
+{
+    struct describe *d = r->state;
+
+    vrv_request_reply(r, &d->resp);
+}
+
 void
 vrv_api_describe_configs(struct vrv_request *r, const void *message)
 {
@@ -163,11 +183,7 @@ vrv_api_describe_configs(struct vrv_request *r, const void *message)
 
     d->q = message;
     VRV_WIRE_INIT(describe_configs_resp, &d->resp);
-    d->resp.results.n = d->q->resources.n;
-    d->resp.results.v = VRV_ROOM(r, struct vrv_describe_configs_resp_result, d->resp.results.n);
-    for (int32_t i = 0; i < d->resp.results.n; i++)
-        describe_one(r, &d->q->resources.v[i], &d->resp.results.v[i]);
-    vrv_request_reply(r, &d->resp);
+    vrv_request_block(r, describe_all, described);
 }
 
 /* What CreateTopics tells of the topic that it made, or would make. */
@@ -229,16 +245,6 @@ refuse(struct vrv_request *r, struct alteration *a, enum vrv_kerror code, const 
     a->text = vrv_request_str(r, text);
 }
 
-static bool
-is_named_twice(const struct alter *s, int32_t at)
-{
-    for (int32_t i = 0; i < s->n; i++)
-        if (i != at && s->v[i].type == s->v[at].type && s->v[i].name.n == s->v[at].name.n &&
-            memcmp(s->v[i].name.p, s->v[at].name.p, (size_t)s->v[at].name.n) == 0)
-            return true;
-    return false;
-}
-
 static void
 alter_one(struct vrv_request *r, struct alteration *a)
 {
@@ -267,9 +273,13 @@ static void
 alter_all(struct vrv_request *r)
 {
     struct alter *s = r->state;
+    struct vrv_named *named = VRV_ROOM(r, struct vrv_named, s->n);
 
+    for (int32_t i = 0; i < s->n; i++)
+        named[i] = (struct vrv_named){ .at = i, .kind = s->v[i].type, .name = s->v[i].name };
+    bool *twice = vrv_named_twice(r, named, s->n);
     for (int32_t i = 0; i < s->n; i++) {
-        if (is_named_twice(s, i))
+        if (twice[i])
             refuse(r, &s->v[i], VRV_K_INVALID_REQUEST, "the request names this resource twice");
         else
             alter_one(r, &s->v[i]);

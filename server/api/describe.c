@@ -9,17 +9,26 @@
 /* ---- DescribeProducers ---- */
 
 struct producers {
-    struct vrv_request *r;
     struct vrv_describe_producers_resp_active_producer *v;
-    int32_t n;
+    int32_t n, cap;
 };
+
+static int
+count_producer(void *ctx, const struct vrv_producer_info *info)
+{
+    struct producers *p = ctx;
+
+    (void)info;
+    p->cap++;
+    return 0;
+}
 
 static int
 add_producer(void *ctx, const struct vrv_producer_info *info)
 {
     struct producers *p = ctx;
 
-    if (p->n == VRV_LOG_PRODUCERS_MAX)
+    if (p->n == p->cap) /* new since they were counted */
         return 1;
     p->v[p->n++] = (struct vrv_describe_producers_resp_active_producer){ .producer_id = info->id,
         .producer_epoch = info->epoch, .last_sequence = info->last_seq,
@@ -33,13 +42,14 @@ set_producers(struct vrv_request *r, struct vrv_describe_producers_resp_partitio
     const struct vrv_found_topic *t)
 {
     struct vrv_log *log = t != NULL ? vrv_find_log(r->broker, t, p->partition_index) : NULL;
-    struct producers all = { .r = r };
+    struct producers all = { 0 };
 
     if (log == NULL) {
         p->error_code = VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
         return;
     }
-    all.v = VRV_ROOM(r, struct vrv_describe_producers_resp_active_producer, VRV_LOG_PRODUCERS_MAX);
+    (void)vrv_log_each_producer(log, count_producer, &all);
+    all.v = VRV_ROOM(r, struct vrv_describe_producers_resp_active_producer, all.cap);
     (void)vrv_log_each_producer(log, add_producer, &all);
     p->active_producers.v = all.v;
     p->active_producers.n = all.n;
@@ -64,7 +74,7 @@ vrv_api_describe_producers(struct vrv_request *r, const void *message)
         t->name = q->topics.v[i].name;
         t->partitions.n = parts->n;
         t->partitions.v = VRV_ROOM(r, struct vrv_describe_producers_resp_partition, parts->n);
-        for (int32_t k = 0; k < parts->n; k++) {
+        for (int32_t k = 0; k < parts->n && !vrv_request_is_over(r); k++) {
             VRV_WIRE_INIT(describe_producers_resp_partition, &t->partitions.v[k]);
             t->partitions.v[k].partition_index = parts->v[k];
             set_producers(r, &t->partitions.v[k], there ? &found : NULL);
@@ -292,7 +302,7 @@ gather_dirs(struct vrv_request *r)
     if (d->q->topics.v == NULL)
         (void)vrv_catalog_each(c, add_dir, d);
     else
-        for (int32_t i = 0; i < d->q->topics.n; i++)
+        for (int32_t i = 0; i < d->q->topics.n && !vrv_request_is_over(r); i++)
             if (vrv_find_topic(r->broker, d->q->topics.v[i].topic, &found))
                 add_dir_topic(d, &found, &d->q->topics.v[i].partitions);
 }

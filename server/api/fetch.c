@@ -47,9 +47,9 @@ count_partitions(const struct vrv_fetch_req *q)
     return n;
 }
 
-/* A session learns what the request changes. */
-static void
-update_session(struct state *s, bool by_id)
+/* A session learns what the request changes; false: that is too much. */
+static bool
+update_session(struct vrv_fetch_sessions *all, struct state *s, bool by_id)
 {
     const struct vrv_fetch_req *q = s->q;
     static const struct vrv_uuid none;
@@ -59,15 +59,27 @@ update_session(struct state *s, bool by_id)
             struct vrv_fetch_want w =
                 want_of(&q->topics.v[i], &q->topics.v[i].partitions.v[k], by_id);
 
-            vrv_fetch_session_want(s->session, &w);
+            if (!vrv_fetch_session_want(all, s->session, &w))
+                return false;
         }
     for (int32_t i = 0; i < q->forgotten_topics_data.n; i++) {
         const struct vrv_fetch_req_forgotten *t = &q->forgotten_topics_data.v[i];
 
         for (int32_t k = 0; k < t->partitions.n; k++)
-            vrv_fetch_session_forget(s->session, by_id ? &t->topic_id : &none,
+            vrv_fetch_session_forget(all, s->session, by_id ? &t->topic_id : &none,
                 by_id ? (struct vrv_str){ "", 0 } : t->topic, t->partitions.v[k]);
     }
+    return true;
+}
+
+/* Without room for what it is to remember a new session just isn't made, and an old one is no
+ * more: its client names all partitions again then. */
+static enum vrv_kerror
+give_up_session(struct vrv_fetch_sessions *all, struct state *s)
+{
+    vrv_fetch_session_drop(all, s->session);
+    s->session = NULL;
+    return s->incremental ? VRV_K_FETCH_SESSION_ID_NOT_FOUND : VRV_K_NONE;
 }
 
 static enum vrv_kerror
@@ -88,10 +100,10 @@ find_session(struct vrv_request *r, struct state *s)
         if (s->q->session_epoch == 0 && count_partitions(s->q) > 0)
             s->session = vrv_fetch_session_new(all, by_id, now_ms(r));
     }
-    if (s->session != NULL) {
-        update_session(s, by_id);
+    if (s->session != NULL && !update_session(all, s, by_id))
+        return give_up_session(all, s);
+    if (s->session != NULL)
         s->resp.session_id = s->session->id;
-    }
     return rc;
 }
 

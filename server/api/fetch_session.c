@@ -31,13 +31,18 @@ compare_want(const void *key, const struct vrv_omap_node *n)
     return compare_wants(key, VRV_OMAP_OF(n, struct vrv_fetch_want, node));
 }
 
-void
-vrv_fetch_session_want(struct vrv_fetch_session *fs, const struct vrv_fetch_want *w)
+bool
+vrv_fetch_session_want(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs,
+    const struct vrv_fetch_want *w)
 {
     struct vrv_omap_node *n = vrv_omap_find(&fs->wants, w);
     struct vrv_fetch_want *own = VRV_OMAP_OF(n, struct vrv_fetch_want, node);
 
     if (n == NULL) {
+        if (atomic_fetch_add(&s->wants, 1) >= VRV_FETCH_WANTS_MAX) {
+            (void)atomic_fetch_sub(&s->wants, 1);
+            return false;
+        }
         char *name = vrv_mem_zero((size_t)w->name.n + 1);
 
         own = VRV_NEW(struct vrv_fetch_want);
@@ -54,25 +59,27 @@ vrv_fetch_session_want(struct vrv_fetch_session *fs, const struct vrv_fetch_want
     own->last_epoch = w->last_epoch;
     own->offset = w->offset;
     own->max_bytes = w->max_bytes;
+    return true;
 }
 
 static void
-free_want(struct vrv_fetch_want *w)
+free_want(struct vrv_fetch_sessions *s, struct vrv_fetch_want *w)
 {
+    (void)atomic_fetch_sub(&s->wants, 1);
     vrv_list_del(&w->link);
     free((void *)(uintptr_t)w->name.p);
     free(w);
 }
 
 void
-vrv_fetch_session_forget(struct vrv_fetch_session *fs, const struct vrv_uuid *id,
-    struct vrv_str name, int32_t partition)
+vrv_fetch_session_forget(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs,
+    const struct vrv_uuid *id, struct vrv_str name, int32_t partition)
 {
     struct vrv_fetch_want key = { .id = *id, .name = name, .partition = partition };
     struct vrv_omap_node *n = vrv_omap_remove(&fs->wants, &key);
 
     if (n != NULL)
-        free_want(VRV_OMAP_OF(n, struct vrv_fetch_want, node));
+        free_want(s, VRV_OMAP_OF(n, struct vrv_fetch_want, node));
 }
 
 /* ---- sessions ---- */
@@ -106,7 +113,7 @@ free_session(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs)
     struct vrv_omap_node *n;
 
     while ((n = vrv_omap_pop(&fs->wants)) != NULL)
-        free_want(VRV_OMAP_OF(n, struct vrv_fetch_want, node));
+        free_want(s, VRV_OMAP_OF(n, struct vrv_fetch_want, node));
     free(fs);
     s->n--;
 }
@@ -198,6 +205,15 @@ vrv_fetch_session_take(struct vrv_fetch_sessions *s, int32_t id, int32_t epoch, 
     vrv_unlock(&s->lock);
     *out = rc == VRV_K_NONE ? fs : NULL;
     return rc;
+}
+
+void
+vrv_fetch_session_drop(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs)
+{
+    vrv_lock(&s->lock);
+    VRV_ASSERT(fs->busy);
+    end_locked(s, fs);
+    vrv_unlock(&s->lock);
 }
 
 void

@@ -12,6 +12,8 @@
 #ifndef VRV_API_FETCH_SESSION_H
 #define VRV_API_FETCH_SESSION_H
 
+#include <stdatomic.h>
+
 #include "engine/base/err.h"
 #include "engine/base/list.h"
 #include "engine/base/omap.h"
@@ -47,7 +49,11 @@ struct vrv_fetch_sessions {
     struct vrv_lock lock;
     struct vrv_omap by_id;       /* guarded by lock */
     unsigned n, max;
+    _Atomic size_t wants;        /* of all sessions */
 };
+
+/* Partitions that all sessions together remember at most. */
+enum { VRV_FETCH_WANTS_MAX = 1000000 };
 
 void vrv_fetch_sessions_init(struct vrv_fetch_sessions *s, unsigned max);
 void vrv_fetch_sessions_fini(struct vrv_fetch_sessions *s); /* none may be in use */
@@ -58,15 +64,18 @@ struct vrv_fetch_session *vrv_fetch_session_new(struct vrv_fetch_sessions *s, bo
 /* Take the one with this id, for its epoch: NONE, or what Kafka says. */
 enum vrv_kerror vrv_fetch_session_take(struct vrv_fetch_sessions *s, int32_t id, int32_t epoch,
     bool by_id, struct vrv_fetch_session **out);
+/* Taken, it ends. */
+void vrv_fetch_session_drop(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs);
 /* Give it back: the next request is to have the next epoch.  Ends it when it fetches nothing. */
 void vrv_fetch_session_put(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs,
     int64_t now_ms);
 /* End it, if there is such a one and it is not in use. */
 void vrv_fetch_session_end(struct vrv_fetch_sessions *s, int32_t id);
 
-/* Add or change what it fetches; the strings are copied. */
-void vrv_fetch_session_want(struct vrv_fetch_session *fs, const struct vrv_fetch_want *w);
-void vrv_fetch_session_forget(struct vrv_fetch_session *fs, const struct vrv_uuid *id,
-    struct vrv_str name, int32_t partition);
+/* Add or change what it fetches; the strings are copied.  False: too many are remembered. */
+bool vrv_fetch_session_want(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs,
+    const struct vrv_fetch_want *w);
+void vrv_fetch_session_forget(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs,
+    const struct vrv_uuid *id, struct vrv_str name, int32_t partition);
 
 #endif

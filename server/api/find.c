@@ -1,5 +1,6 @@
 #include "server/api/find.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 bool
@@ -34,6 +35,31 @@ vrv_find_log(struct vrv_broker *b, const struct vrv_found_topic *t, int32_t part
     if (partition < 0 || partition >= t->partitions)
         return NULL;
     return vrv_engine_log_ref(b->engine, &(struct vrv_log_id){ t->id, partition });
+}
+
+static int
+by_kind_and_name(const void *pa, const void *pb)
+{
+    const struct vrv_named *a = pa, *b = pb;
+
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
+    if (a->name.n != b->name.n)
+        return a->name.n < b->name.n ? -1 : 1;
+    return a->name.n > 0 ? memcmp(a->name.p, b->name.p, (size_t)a->name.n) : 0;
+}
+
+bool *
+vrv_named_twice(struct vrv_request *r, struct vrv_named *v, int32_t n)
+{
+    bool *twice = VRV_ROOM(r, bool, n);
+
+    if (n > 0)
+        qsort(v, (size_t)n, sizeof(*v), by_kind_and_name);
+    for (int32_t i = 1; i < n; i++)
+        if (by_kind_and_name(&v[i - 1], &v[i]) == 0)
+            twice[v[i - 1].at] = twice[v[i].at] = true;
+    return twice;
 }
 
 bool

@@ -19,6 +19,14 @@ enum vrv_kerror vrv_find_either(struct vrv_broker *b, bool by_id, struct vrv_str
 struct vrv_log *vrv_find_log(struct vrv_broker *b, const struct vrv_found_topic *t,
     int32_t partition);
 
+/* Which of n things that a request names (each of some kind) it names more than once: *twice[i]. */
+struct vrv_named {
+    int32_t at; /* its place in the request */
+    int8_t kind;
+    struct vrv_str name;
+};
+bool *vrv_named_twice(struct vrv_request *r, struct vrv_named *v, int32_t n);
+
 /* __consumer_offsets and such: ours to write. */
 bool vrv_topic_is_internal(const char *name);
 

@@ -61,12 +61,16 @@ struct description {
     struct vrv_request *r;
 };
 
+/* One group after the other: a request can name a large one again and again, and what is known of
+ * each is a copy. */
 struct describe {
     struct description *group;
-    int32_t n, waiting;
+    int32_t n, at;
+    size_t bytes;    /* of the copies */
     bool operations; /* asked for, too */
 };
 
+enum { DESCRIBED_MAX = 64 << 20 };
 enum { SAYS_NOT_FOUND = 6 };
 
 /* Before version 6 a group that isn't there is a dead one. */
@@ -102,24 +106,47 @@ set_description(const struct description *g, struct vrv_str id,
             .member_assignment = vrv_bytes_of(c->members[i].assignment) };
 }
 
+static size_t
+size_of(const struct vrv_describe_group *c)
+{
+    size_t n = c->member_n * sizeof(*c->members);
+
+    for (uint32_t i = 0; i < c->member_n; i++)
+        n += (size_t)c->members[i].metadata.n + c->members[i].assignment.n;
+    return n;
+}
+
+static void
+answer_described(struct vrv_request *r)
+{
+    struct describe *s = r->state;
+    struct vrv_describe_groups_resp resp;
+
+    VRV_WIRE_INIT(describe_groups_resp, &resp);
+    resp.groups.n = s->at;
+    resp.groups.v = VRV_ROOM(r, struct vrv_describe_groups_resp_group, s->at);
+    for (int32_t i = 0; i < s->at; i++)
+        set_description(&s->group[i], vrv_str_of(s->group[i].call.group), &resp.groups.v[i]);
+    if (s->at == s->n)
+        vrv_request_write(r, &resp);
+    else
+        r->call.close = true;
+    for (int32_t i = 0; i < s->at; i++)
+        vrv_group_call_fini(&s->group[i].call.call);
+    vrv_request_done(r);
+}
+
 static void
 described(struct vrv_done *d)
 {
     struct vrv_request *r = ((struct description *)(void *)d)->r;
     struct describe *s = r->state;
-    struct vrv_describe_groups_resp resp;
 
-    if (--s->waiting > 0)
-        return;
-    VRV_WIRE_INIT(describe_groups_resp, &resp);
-    resp.groups.n = s->n;
-    resp.groups.v = VRV_ROOM(r, struct vrv_describe_groups_resp_group, s->n);
-    for (int32_t i = 0; i < s->n; i++)
-        set_description(&s->group[i], vrv_str_of(s->group[i].call.group), &resp.groups.v[i]);
-    vrv_request_write(r, &resp);
-    for (int32_t i = 0; i < s->n; i++)
-        vrv_group_call_fini(&s->group[i].call.call);
-    vrv_request_done(r);
+    s->bytes += size_of(&s->group[s->at++].call);
+    if (s->at < s->n && s->bytes < DESCRIBED_MAX)
+        vrv_coord_describe(r->broker->coord, &s->group[s->at].call);
+    else
+        answer_described(r);
 }
 
 void
@@ -127,24 +154,20 @@ vrv_api_describe_groups(struct vrv_request *r, const void *message)
 {
     const struct vrv_describe_groups_req *q = message;
     struct describe *s = r->state = VRV_ROOM(r, struct describe, 1);
-    struct vrv_describe_groups_resp none;
 
-    s->n = s->waiting = q->groups.n;
+    s->n = q->groups.n;
     s->operations = q->include_authorized_operations;
     s->group = VRV_ROOM(r, struct description, s->n);
-    if (s->n == 0) {
-        VRV_WIRE_INIT(describe_groups_resp, &none);
-        vrv_request_reply(r, &none);
-        return;
-    }
     for (int32_t i = 0; i < s->n; i++) {
         s->group[i].r = r;
         s->group[i].call = (struct vrv_describe_group){
             .call.done = { .cq = r->call.cq, .run = described },
             .group = vrv_span_of(q->groups.v[i]) };
     }
-    for (int32_t i = 0, n = s->n; i < n; i++)
-        vrv_coord_describe(r->broker->coord, &s->group[i].call);
+    if (s->n > 0)
+        vrv_coord_describe(r->broker->coord, &s->group[0].call);
+    else
+        answer_described(r);
 }
 
 /* ---- DeleteGroups ---- */

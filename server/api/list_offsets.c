@@ -110,13 +110,21 @@ set_partition(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p,
     vrv_log_unref(&log);
 }
 
-static bool
-is_twice(const struct vrv_list_offsets_req_topic *t, int32_t at)
+/* Kafka refuses a partition that is named again; only of those that exist, so that it is cheap. */
+static void
+mark_twice(struct vrv_request *r, struct vrv_list_offsets_resp_topic *t, int32_t partitions)
 {
-    for (int32_t i = 0; i < at; i++)
-        if (t->partitions.v[i].partition_index == t->partitions.v[at].partition_index)
-            return true;
-    return false;
+    bool *named = VRV_ROOM(r, bool, partitions);
+
+    for (int32_t i = 0; i < t->partitions.n; i++) {
+        struct vrv_list_offsets_resp_partition *p = &t->partitions.v[i];
+
+        if (p->partition_index < 0 || p->partition_index >= partitions)
+            continue;
+        if (named[p->partition_index])
+            p->error_code = VRV_K_INVALID_REQUEST;
+        named[p->partition_index] = true;
+    }
 }
 
 static void
@@ -124,19 +132,18 @@ set_all(struct vrv_request *r, bool may_wait)
 {
     struct state *s = r->state;
 
-    for (int32_t i = 0; i < s->q->topics.n; i++) {
+    for (int32_t i = 0; i < s->q->topics.n && !vrv_request_is_over(r); i++) {
         const struct vrv_list_offsets_req_topic *tq = &s->q->topics.v[i];
         struct vrv_list_offsets_resp_topic *t = &s->resp.topics.v[i];
         struct vrv_found_topic found;
         bool there = vrv_find_topic(r->broker, tq->name, &found);
 
         t->name = tq->name;
-        for (int32_t k = 0; k < tq->partitions.n; k++) {
+        for (int32_t k = 0; k < tq->partitions.n; k++)
             set_partition(r, &t->partitions.v[k], there ? &found : NULL, &tq->partitions.v[k],
                 may_wait);
-            if (is_twice(tq, k))
-                t->partitions.v[k].error_code = VRV_K_INVALID_REQUEST;
-        }
+        if (there)
+            mark_twice(r, t, found.partitions);
     }
 }
 

@@ -140,7 +140,7 @@ set_some(struct vrv_request *r)
 
     resp->topics.n = m->q->topics.n;
     resp->topics.v = VRV_ROOM(r, struct vrv_metadata_resp_topic, m->q->topics.n);
-    for (int32_t i = 0; i < m->q->topics.n; i++)
+    for (int32_t i = 0; i < m->q->topics.n && !vrv_request_is_over(r); i++)
         set_one(r, &resp->topics.v[i], &m->q->topics.v[i]);
 }
 

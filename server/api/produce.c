@@ -7,7 +7,7 @@
  * room the request waits, and with it what comes after it on the connection (API-2): the rest of it
  * is appended later, in order, or after its time-out refused.
  */
-#include <inttypes.h>
+#include <string.h>
 
 #include "engine/base/bytes.h"
 #include "server/api/find.h"
@@ -24,6 +24,7 @@ struct part {
 struct produce {
     int16_t acks;
     struct vrv_produce_resp resp;
+    uint8_t *bytes;                   /* the request's, in a slab */
     struct part *part;
     size_t n, at;                     /* the next to append */
     size_t waiting;                   /* appended and not posted */
@@ -107,20 +108,44 @@ is_zstd_too_early(const struct vrv_request *r, const struct vrv_records *rec)
         (vrv_get_be16(rec->p + ATTRS_AT) & 7) == VRV_CODEC_ZSTD;
 }
 
+/* A request that came when there was no slab for it needs one now. */
+static int
+find_slab(struct vrv_request *r)
+{
+    struct produce *p = r->state;
+
+    if (p->bytes != NULL)
+        return 0;
+    if (r->slab == NULL) {
+        r->slab = vrv_slab_get(vrv_engine_env(r->broker->engine)->pool, r->body_n);
+        if (r->slab == NULL)
+            return VRV_E_AGAIN;
+        memcpy(r->slab->data, r->body, r->body_n);
+        p->bytes = r->slab->data;
+    } else {
+        p->bytes = r->slab->data + (r->body - r->slab->data);
+    }
+    return 0;
+}
+
 /* 0, AGAIN, or it failed and the answer says so. */
 static int
 append_one(struct vrv_request *r, struct part *part)
 {
-    struct vrv_append a = { .log = part->log, .slab = r->slab, .leader_epoch = -1,
-        .bytes = r->slab->data + (part->records->p - r->slab->data),
+    const struct produce *p = r->state;
+    struct vrv_append a = { .log = part->log, .leader_epoch = -1, .bad_record = -1,
         .n = (size_t)part->records->n };
     struct vrv_err e = { 0 };
 
     part->ticket.done = (struct vrv_done){ .cq = r->call.cq, .run = posted };
-    a.bad_record = -1;
     int rc = vrv_engine_may_append(r->broker->engine, &e);
     if (rc == 0)
+        rc = find_slab(r);
+    if (rc == 0) {
+        a.slab = r->slab;
+        a.bytes = p->bytes + (part->records->p - r->body);
         rc = vrv_log_append(&a, 1, &part->ticket, NULL, &e);
+    }
     if (rc == 0 || rc == VRV_E_AGAIN)
         return rc;
     fail(r, part->resp, vrv_kerror_of(rc), e.msg);

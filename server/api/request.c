@@ -34,6 +34,10 @@ vrv_request_write(struct vrv_request *r, const void *message)
     struct vrv_out *out = &r->call.out;
     const struct vrv_api *api = r->header.api;
 
+    if (vrv_request_is_over(r)) {
+        r->call.close = true;
+        return;
+    }
     (void)vrv_out_room(out, 4);
     vrv_response_header_write(&r->header, out);
     vrv_wire_write(api->resp(), vrv_wire_version(api, r->header.version), message, out);
@@ -62,6 +66,23 @@ vrv_request_hang_up(struct vrv_request *r)
 
 /* ---- the handler ---- */
 
+/* What a message's structs may take beyond its bytes. */
+enum { STRUCTS_MAX = 64 << 20 };
+
+static int64_t
+read_message(struct vrv_request *r, void *message, struct vrv_err *e)
+{
+    const struct vrv_api *api = r->header.api;
+    size_t max = r->arena.max;
+
+    if (STRUCTS_MAX < max - r->arena.used)
+        r->arena.max = r->arena.used + STRUCTS_MAX;
+    int64_t n = vrv_wire_read(api->req(), vrv_wire_version(api, r->header.version), r->body,
+        r->body_n, &r->arena, message, e);
+    r->arena.max = max;
+    return n;
+}
+
 void
 vrv_request_run(struct vrv_request *r)
 {
@@ -71,11 +92,8 @@ vrv_request_run(struct vrv_request *r)
         vrv_api_versions_unknown(r);
         return;
     }
-    const struct vrv_schema *s = r->header.api->req();
-    void *message = vrv_request_room(r, s->size);
-    int64_t n = vrv_wire_read(s, vrv_wire_version(r->header.api, r->header.version), r->body,
-        r->body_n, &r->arena, message, &e);
-    if (n < 0) {
+    void *message = vrv_request_room(r, r->header.api->req()->size);
+    if (read_message(r, message, &e) < 0) {
         vrv_request_hang_up(r);
         return;
     }
@@ -115,6 +133,8 @@ vrv_request_room(struct vrv_request *r, size_t n)
 {
     void *p = vrv_arena_take(&r->arena, n);
 
+    if (p == NULL)
+        p = vrv_arena_take_over(&r->arena, n);
     VRV_ASSERT(p != NULL);
     return p;
 }

@@ -44,9 +44,15 @@ void vrv_request_free(struct vrv_request *r);
 
 typedef void vrv_handler(struct vrv_request *r, const void *message);
 
-/* Zeroed memory.  A handler asks for no more than in proportion to the request and to what exists,
- * so it is always there. */
+/* Zeroed memory, which is always there.  Where an answer can be many times as large as its request,
+ * because that names a thing again and again, the handler looks at vrv_request_is_over and stops:
+ * the answer isn't sent then, and the connection ends. */
 void *vrv_request_room(struct vrv_request *r, size_t n);
+static inline bool
+vrv_request_is_over(const struct vrv_request *r)
+{
+    return r->arena.over;
+}
 #define VRV_ROOM(r, type, n) ((type *)vrv_request_room((r), (size_t)(n) * sizeof(type)))
 /* A string that is kept until the answer is written. */
 struct vrv_str vrv_request_str(struct vrv_request *r, const char *text);

@@ -46,10 +46,12 @@ name_of(struct vrv_request *r, struct vrv_str s, struct vrv_err *e)
 
 /* ---- CreateTopics ---- */
 
-enum { CREATE_TELLS_CONFIGS = 5 };
+/* Each looks at all that there are. */
+enum { CREATE_TELLS_CONFIGS = 5, TOPICS_MAX = 10000 };
 
 struct create {
     const struct vrv_create_topics_req *q;
+    bool *twice; /* named so */
     struct vrv_create_topics_resp resp;
 };
 
@@ -58,24 +60,24 @@ static bool
 check_assignments(struct vrv_request *r, const struct vrv_create_topics_req_topic *q,
     struct outcome *o)
 {
+    bool *there = VRV_ROOM(r, bool, q->assignments.n);
+
     for (int32_t i = 0; i < q->assignments.n; i++) {
-        bool there = false;
+        const struct vrv_create_topics_req_assignment *a = &q->assignments.v[i];
 
-        for (int32_t k = 0; k < q->assignments.n; k++) {
-            const struct vrv_create_topics_req_assignment *a = &q->assignments.v[k];
-
-            if (a->broker_ids.n != 1 || a->broker_ids.v[0] != r->broker->node_id) {
-                *o = refused(r, VRV_K_INVALID_REPLICA_ASSIGNMENT,
-                    "each partition has one replica, on the one broker there is");
-                return false;
-            }
-            there |= a->partition_index == i;
+        if (a->broker_ids.n != 1 || a->broker_ids.v[0] != r->broker->node_id) {
+            *o = refused(r, VRV_K_INVALID_REPLICA_ASSIGNMENT,
+                "each partition has one replica, on the one broker there is");
+            return false;
         }
-        if (!there) {
+        /* As many different ones as there are: none is missing. */
+        if (a->partition_index < 0 || a->partition_index >= q->assignments.n ||
+            there[a->partition_index]) {
             *o = refused(r, VRV_K_INVALID_REPLICA_ASSIGNMENT,
                 "partitions must be numbered from 0, without a gap");
             return false;
         }
+        there[a->partition_index] = true;
     }
     return true;
 }
@@ -103,18 +105,6 @@ partitions_of(struct vrv_request *r, const struct vrv_create_topics_req_topic *q
         return 0;
     }
     return q->num_partitions == -1 ? r->broker->num_partitions : q->num_partitions;
-}
-
-static bool
-is_named_twice(const struct vrv_create_topics_req *q, int32_t at)
-{
-    struct vrv_str name = q->topics.v[at].name;
-
-    for (int32_t i = 0; i < q->topics.n; i++)
-        if (i != at && q->topics.v[i].name.n == name.n &&
-            memcmp(q->topics.v[i].name.p, name.p, (size_t)name.n) == 0)
-            return true;
-    return false;
 }
 
 /* Kafka's metrics can't tell '.' and '_' apart, and so its topics may not differ in that alone. */
@@ -202,12 +192,14 @@ create_one(struct vrv_request *r, int32_t at, struct vrv_create_topics_resp_topi
     struct vrv_err e = { 0 };
     struct alike alike = { .name = name_of(r, q->name, &e) };
 
-    if (is_named_twice(c->q, at))
+    if (c->twice[at])
         return refused(r, VRV_K_INVALID_REQUEST, "the request names this topic twice");
     if (alike.name == NULL)
         return refused(r, VRV_K_INVALID_TOPIC_EXCEPTION, e.msg);
-    if (vrv_find_topic(r->broker, q->name, &found))
-        return refused(r, VRV_K_TOPIC_ALREADY_EXISTS, "there is a topic of this name");
+    if (vrv_find_topic(r->broker, q->name, &found)) {
+        (void)vrv_err_set(&e, VRV_E_EXISTS, "Topic '%s' already exists.", found.name);
+        return refused(r, VRV_K_TOPIC_ALREADY_EXISTS, e.msg);
+    }
     if (vrv_catalog_each(vrv_engine_catalog(r->broker->engine), is_alike, &alike) != 0) {
         (void)vrv_err_set(&e, VRV_E_INVALID, "the name differs from that of %s in '.' and '_' only",
             alike.found);
@@ -237,9 +229,14 @@ create_all(struct vrv_request *r)
 {
     struct create *c = r->state;
 
+    struct vrv_named *named = VRV_ROOM(r, struct vrv_named, c->q->topics.n);
+
+    for (int32_t i = 0; i < c->q->topics.n; i++)
+        named[i] = (struct vrv_named){ .at = i, .name = c->q->topics.v[i].name };
+    c->twice = vrv_named_twice(r, named, c->q->topics.n);
     c->resp.topics.n = c->q->topics.n;
     c->resp.topics.v = VRV_ROOM(r, struct vrv_create_topics_resp_topic, c->q->topics.n);
-    for (int32_t i = 0; i < c->q->topics.n; i++) {
+    for (int32_t i = 0; i < c->q->topics.n && !vrv_request_is_over(r); i++) {
         struct vrv_create_topics_resp_topic *t = &c->resp.topics.v[i];
 
         VRV_WIRE_INIT(create_topics_resp_topic, t);
@@ -274,6 +271,10 @@ vrv_api_create_topics(struct vrv_request *r, const void *message)
 
     c->q = message;
     VRV_WIRE_INIT(create_topics_resp, &c->resp);
+    if (c->q->topics.n > TOPICS_MAX) {
+        vrv_request_hang_up(r);
+        return;
+    }
     vrv_request_block(r, create_all, create_answer);
 }
 

@@ -61,6 +61,7 @@ vrv_arena_reset(struct vrv_arena *a)
     a->first->next = NULL;
     use_block(a, a->first);
     a->used = 0;
+    a->over = false;
 }
 
 static bool
@@ -85,7 +86,7 @@ void *
 vrv_arena_take(struct vrv_arena *a, size_t n)
 {
     n = n > 0 ? (n + ALIGN - 1) & ~(size_t)(ALIGN - 1) : ALIGN;
-    if (n > a->max - a->used)
+    if (!a->over && (a->used > a->max || n > a->max - a->used))
         return NULL;
     if ((size_t)(a->end - a->at) < n && !add_block(a, n))
         return NULL;
@@ -94,6 +95,13 @@ vrv_arena_take(struct vrv_arena *a, size_t n)
     a->used += n;
     memset(p, 0, n);
     return p;
+}
+
+void *
+vrv_arena_take_over(struct vrv_arena *a, size_t n)
+{
+    a->over = true;
+    return vrv_arena_take(a, n);
 }
 
 char *

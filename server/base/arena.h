@@ -10,6 +10,7 @@
 #ifndef VRV_SERVER_ARENA_H
 #define VRV_SERVER_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct vrv_arena {
     struct vrv_arena_block *first, *last;
     uint8_t *at, *end;
     size_t used, max;
+    bool over;   /* the bound was passed */
 };
 
 /* Takes no memory yet. */
@@ -28,6 +30,8 @@ void vrv_arena_reset(struct vrv_arena *a);
 
 /* n bytes, aligned for anything and all zero; NULL when that is more than is left of the bound. */
 void *vrv_arena_take(struct vrv_arena *a, size_t n);
+/* The same beyond the bound, which then no longer holds. */
+void *vrv_arena_take_over(struct vrv_arena *a, size_t n);
 /* A copy of n bytes, with a NUL behind it; NULL as above. */
 char *vrv_arena_copy(struct vrv_arena *a, const void *p, size_t n);
 

@@ -62,7 +62,8 @@ spares_of(struct vrv_serve *s, struct vrv_cq *cq)
     return &s->reactor[i].spares;
 }
 
-/* They may change while it runs, and addresses may have their own. */
+/* They may change while it runs, and addresses may have their own.  This machine's own programs may
+ * connect as fast as they like. */
 static void
 serve_limits(void *ctx, const struct vrv_peer *peer, struct vrv_net_limits *l)
 {
@@ -73,7 +74,7 @@ serve_limits(void *ctx, const struct vrv_peer *peer, struct vrv_net_limits *l)
     host_of(peer->text, host, sizeof(host));
     l->total = (unsigned)c->max_connections;
     l->per_address = (unsigned)vrv_config_ip_max(c, host);
-    l->per_second = (unsigned)c->max_connections_per_ip_rate;
+    l->per_second = peer->local ? 0 : (unsigned)c->max_connections_per_ip_rate;
     vrv_config_unref(&c);
 }
 

@@ -1,0 +1,74 @@
+#!/usr/bin/perl
+# Requests that ask for far more than they are: each is answered, or its connection is closed; the
+# server's memory stays bounded, and it serves others as before.
+use strict;
+use warnings;
+use IO::Socket::INET;
+use Test::More;
+use lib ($ENV{srcdir} // '.') . '/t/lib';
+use Varved;
+
+my $broker = Varved->start;
+plan skip_all => 'only varved is looked into' unless $broker->is_varved;
+
+sub request {
+    my ($key, $version, $body) = @_;
+    my $r = pack('n n N n a*', $key, $version, 1, 2, 'me') . $body;
+    return pack('N', length $r) . $r;
+}
+
+# How the server took it: the bytes of an answer, or 0 when it closed the connection.
+sub ask {
+    my ($request) = @_;
+    my $s = IO::Socket::INET->new($broker->address) or die "connect: $!";
+    my ($sent, $got) = (0, '');
+
+    while ($sent < length $request) {
+        my $n = syswrite $s, $request, length($request) - $sent, $sent;
+        last unless $n;
+        $sent += $n;
+    }
+    while (1) {
+        my $n = sysread $s, $got, 1 << 20, length $got;
+        return 0 unless $n;
+        next if length $got < 4;
+        return length $got if length $got >= 4 + unpack('N', $got);
+    }
+}
+
+sub peak_mb {
+    open my $in, '<', '/proc/' . $broker->{pid} . '/status' or die "status: $!";
+    my ($kb) = join('', <$in>) =~ /VmHWM:\s+(\d+)/;
+    return $kb / 1024;
+}
+
+local $SIG{PIPE} = 'IGNORE';
+my $name = pack('n a*', 4, 'many');
+my $create = pack('N', 1) . $name . pack('N n N N N C', 100, 1, 0, 0, 30000, 0);
+ok(ask(request(19, 2, $create)) > 0, 'a topic of 100 partitions');
+
+my $n = 200_000;
+my %large = (
+    'settings of one topic, again and again' =>
+        request(32, 1, pack('N', $n) . (pack('C', 2) . $name . pack('N', 0xffffffff)) x $n . "\0"),
+    'metadata of it, again and again' => request(3, 1, pack('N', $n) . $name x $n),
+    'metadata of a million topics that are not' =>
+        request(3, 1, pack('N', 1_000_000) . pack('n a', 1, 'x') x 1_000_000),
+    'records for a million partitions' => request(0, 3, pack('n n N N', 0xffff, 1, 1000, 1) . $name
+        . pack('N', 1_000_000) . pack('N N', 0, 0) x 1_000_000),
+    'offsets of one partition, a hundred thousand times' =>
+        request(2, 1, pack('N N', 0xffffffff, 1) . $name . pack('N', 100_000)
+        . pack('N q>', 0, -1) x 100_000),
+    'a hundred thousand topics to be made' => request(19, 2, pack('N', 100_000)
+        . ($name . pack('N n N N', 1, 1, 0, 0)) x 100_000 . pack('N C', 30000, 0)),
+    'a count that the bytes do not hold' => request(3, 1, pack('N', 0x7fffffff)),
+    'a Metadata of 40 MB' => request(3, 1, pack('N', 1) . 'x' x (40 << 20)),
+);
+for my $what (sort keys %large) {
+    my $answer = ask($large{$what});
+    pass("$what: " . ($answer ? "$answer bytes" : 'closed'));
+    ok(ask(request(18, 0, '')) > 0, '... and others are served');
+}
+my $peak = peak_mb();
+ok($peak < 1500, sprintf 'all that took %d MB at most', $peak);
+done_testing;
