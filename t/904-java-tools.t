@@ -152,7 +152,7 @@ says(qr/Produce\(0\): \d+ to \d+ \[usable: \d+\].*Fetch\(1\): /s, 'broker-api-ve
     'broker-api-versions');
 # It makes a topic of this name, and wants to be the first.
 tool('topics', '--delete', '--if-exists', '--topic', 'newtopic') if !$broker->is_varved;
-says(qr/^SUCCESS/m, 'client-compatibility-test', 'client-compatibility-test', @topic,
+says(qr/^SUCCESS/m, 'client-compatibility-test', 'client-compatibility-test', '--topic', topic_name('compat'),
     '--offsets-for-times-supported', 'True', '--cluster-id-supported', 'True',
     '--expect-record-too-large-exception', 'False', '--num-cluster-nodes', 1,
     '--create-topics-supported', 'True', '--describe-acls-supported', 'True',
