@@ -81,6 +81,16 @@ def read(name, count, partition=0, offset=OFFSET_BEGINNING, **options):
     return got
 
 
+def description(name, **options):
+    """Of a topic that was just created: Kafka may not know it for a moment."""
+    def described():
+        try:
+            return admin.describe_topics(TopicCollection([name]), **options)[name].result(30)
+        except KafkaException as error:
+            same(error.args[0].code(), KafkaError.UNKNOWN_TOPIC_OR_PART, "error")
+    return until(described, f"{name} is there")
+
+
 def error_of(call):
     """The code with which a call or one of its futures fails."""
     try:
@@ -404,7 +414,7 @@ def _():
     name = topic("admin", 3, retention_ms="3600000")
     same(error_of(lambda: admin.create_topics([NewTopic(name, 1, 1)])),
          KafkaError.TOPIC_ALREADY_EXISTS, "again")
-    described = admin.describe_topics(TopicCollection([name]))[name].result(30)
+    described = description(name)
     same([len(described.partitions), described.is_internal, len(described.partitions[0].replicas)],
          [3, False, 1], "description")
     results(admin.create_partitions([NewPartitions(name, 5)]))
@@ -415,7 +425,7 @@ def _():
     results(admin.delete_topics([name]))
     until(lambda: name not in admin.list_topics(timeout=10).topics, "it is gone")
     results(admin.create_topics([NewTopic(name, 1, 1)]))
-    described = admin.describe_topics(TopicCollection([name]))[name].result(30)
+    described = description(name)
     assert str(described.topic_id) != first_id, "same id"
 
 
@@ -569,7 +579,7 @@ def _():
     def allowed(described):
         return sorted(o.name for o in described.authorized_operations or [])
 
-    same(allowed(admin.describe_topics(TopicCollection([name]), include_authorized_operations=True)[name].result(30)),
+    same(allowed(description(name, include_authorized_operations=True)),
          ["ALTER", "ALTER_CONFIGS", "CREATE", "DELETE", "DESCRIBE", "DESCRIBE_CONFIGS", "READ", "WRITE"], "topic")
     same(allowed(admin.describe_cluster(include_authorized_operations=True).result(30)),
          ["ALTER", "ALTER_CONFIGS", "CLUSTER_ACTION", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS",
