@@ -130,7 +130,7 @@ answer_described(struct vrv_request *r)
     if (s->at == s->n)
         vrv_request_write(r, &resp);
     else
-        r->call.close = true;
+        vrv_request_give_up(r);
     for (int32_t i = 0; i < s->at; i++)
         vrv_group_call_fini(&s->group[i].call.call);
     vrv_request_done(r);

@@ -7,16 +7,21 @@
  * room the request waits, and with it what comes after it on the connection (API-2): the rest of it
  * is appended later, in order, or after its time-out refused.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/bytes.h"
 #include "server/api/find.h"
 #include "server/api/handlers.h"
 
+enum { WHY_MAX = 256 };
+
 struct part {
     struct vrv_ticket ticket;
     struct vrv_request *r;
     struct vrv_log *log;              /* a reference; NULL: it failed before */
+    struct vrv_str topic;             /* as the request names it: by an id, not at all */
     const struct vrv_records *records;
     struct vrv_produce_resp_partition *resp;
 };
@@ -48,6 +53,30 @@ fail(struct vrv_request *r, struct vrv_produce_resp_partition *resp, enum vrv_ke
 
 /* ---- the answer ---- */
 
+/* For "%.*s": a null string is none. */
+static int
+printed(struct vrv_str s)
+{
+    return s.n > 0 ? s.n : 0;
+}
+
+/* Who wants no answer learns of an error in no other way; the first one is told here. */
+static void
+hang_up(struct vrv_request *r)
+{
+    const struct produce *p = r->state;
+    char text[WHY_MAX];
+    size_t i = 0;
+
+    while (i + 1 < p->n && p->part[i].resp->error_code == VRV_K_NONE)
+        i++;
+    const struct part *part = &p->part[i];
+    (void)snprintf(text, sizeof(text), "Produce, version %d, with acks=0: partition %" PRId32
+        " of \"%.*s\": %s", vrv_request_version(r), part->resp->index, printed(part->topic),
+        part->topic.p, vrv_kerror_name(part->resp->error_code));
+    vrv_request_hang_up(r, text);
+}
+
 static void
 finish(struct vrv_request *r)
 {
@@ -57,8 +86,8 @@ finish(struct vrv_request *r)
         vrv_log_unref(&p->part[i].log);
     if (p->acks != 0)
         vrv_request_reply(r, &p->resp);
-    else if (p->failed) /* a client that wants no answer learns of an error in no other way */
-        vrv_request_hang_up(r);
+    else if (p->failed)
+        hang_up(r);
     else
         vrv_request_silence(r);
 }
@@ -245,6 +274,7 @@ prepare(struct vrv_request *r, const struct vrv_produce_req *q)
         for (int32_t k = 0; k < tq->partition_data.n; k++) {
             struct part *part = &p->part[p->n++];
 
+            part->topic = tq->name;
             part->resp = &tr->partition_responses.v[k];
             VRV_WIRE_INIT(produce_resp_partition, part->resp);
             prepare_part(r, part, &t, code, &tq->partition_data.v[k]);

@@ -27,6 +27,13 @@ vrv_request_done(struct vrv_request *r)
     vrv_call_done(&r->call);
 }
 
+void
+vrv_request_give_up(struct vrv_request *r)
+{
+    r->call.reason = "its answer would be out of all proportion";
+    r->call.close = true;
+}
+
 /* The length stands in front, and is known at the end. */
 void
 vrv_request_write(struct vrv_request *r, const void *message)
@@ -35,7 +42,7 @@ vrv_request_write(struct vrv_request *r, const void *message)
     const struct vrv_api *api = r->header.api;
 
     if (vrv_request_is_over(r)) {
-        r->call.close = true;
+        vrv_request_give_up(r);
         return;
     }
     (void)vrv_out_room(out, 4);
@@ -58,8 +65,9 @@ vrv_request_silence(struct vrv_request *r)
 }
 
 void
-vrv_request_hang_up(struct vrv_request *r)
+vrv_request_hang_up(struct vrv_request *r, const char *why)
 {
+    r->call.reason = vrv_request_str(r, why).p;
     r->call.close = true;
     vrv_request_done(r);
 }
@@ -94,7 +102,7 @@ vrv_request_run(struct vrv_request *r)
     }
     void *message = vrv_request_room(r, r->header.api->req()->size);
     if (read_message(r, message, &e) < 0) {
-        vrv_request_hang_up(r);
+        vrv_request_hang_up(r, e.msg);
         return;
     }
     handlers[r->header.key](r, message);

@@ -63,10 +63,13 @@ void vrv_request_reply(struct vrv_request *r, const void *message);
  * up to the first one, and r up to the second. */
 void vrv_request_write(struct vrv_request *r, const void *message);
 void vrv_request_done(struct vrv_request *r);
+/* In the place of _write: the answer would be too large, and the connection ends. */
+void vrv_request_give_up(struct vrv_request *r);
 /* No answer. */
 void vrv_request_silence(struct vrv_request *r);
-/* No answer, and the connection ends: the client is to find out that something went wrong. */
-void vrv_request_hang_up(struct vrv_request *r);
+/* No answer, and the connection ends: the client is to find out that something went wrong, and why
+ * (which request, and what of it) is in our log. */
+void vrv_request_hang_up(struct vrv_request *r, const char *why);
 /* Run work(r) where it may wait for a disk, and then(r) back here. */
 void vrv_request_block(struct vrv_request *r, void (*work)(struct vrv_request *r),
     void (*then)(struct vrv_request *r));

@@ -272,7 +272,7 @@ vrv_api_create_topics(struct vrv_request *r, const void *message)
     c->q = message;
     VRV_WIRE_INIT(create_topics_resp, &c->resp);
     if (c->q->topics.n > TOPICS_MAX) {
-        vrv_request_hang_up(r);
+        vrv_request_hang_up(r, "CreateTopics of more topics than one request may make");
         return;
     }
     vrv_request_block(r, create_all, create_answer);

@@ -29,7 +29,8 @@ struct vrv_call {
     size_t held;  /* of memory, by the answer */
     /* the answer, the handler's until vrv_call_done */
     struct vrv_out out;    /* empty: none is sent */
-    bool close;            /* the connection ends behind it */
+    bool close;            /* the connection ends behind it, */
+    const char *reason;    /* and this is said about it, in one line; NULL: nothing.  Kept until sent */
     int64_t mute_until_ns; /* until then (monotonic) nothing more is taken from the connection */
 };
 

@@ -85,6 +85,14 @@ abandon(struct vrv_conn *c)
         c->r->env->o.ops->close(c->user);
 }
 
+/* The one line about a connection that we close. */
+static void
+tell_closed(const struct vrv_conn *c, const char *why)
+{
+    vrv_diag(VRV_EV_NET_CLOSED, VRV_STR("listener", c->peer.name), VRV_STR("peer", c->peer.text),
+        VRV_STR("reason", why));
+}
+
 void
 vrv__conn_kill(struct vrv_conn *c, const char *why)
 {
@@ -95,8 +103,7 @@ vrv__conn_kill(struct vrv_conn *c, const char *why)
     vrv__conn_hold(c);
     c->state = VRV_CONN_DEAD;
     if (why != NULL)
-        vrv_diag(VRV_EV_NET_CLOSED, VRV_STR("listener", c->peer.name),
-            VRV_STR("peer", c->peer.text), VRV_STR("reason", why));
+        tell_closed(c, why);
     c->sock->close(c);
     vrv_rx_clear(&c->rx, &c->r->mem);
     vrv_heap_del(&c->r->timers, &c->timer.t);
@@ -165,8 +172,7 @@ vrv__conn_finish(struct vrv_conn *c)
 static void
 reject(struct vrv_conn *c, const char *why)
 {
-    vrv_diag(VRV_EV_NET_CLOSED, VRV_STR("listener", c->peer.name), VRV_STR("peer", c->peer.text),
-        VRV_STR("reason", why));
+    tell_closed(c, why);
     last(c, true);
 }
 
@@ -614,6 +620,8 @@ call_done(struct vrv_call *call)
         vrv__conn_drop(c, call);
     } else {
         c->active_ns = c->r->now;
+        if (call->close && call->reason != NULL && !c->ends)
+            tell_closed(c, call->reason);
         c->ends |= call->close;
         if (call->mute_until_ns > c->mute_until_ns)
             c->mute_until_ns = call->mute_until_ns;

@@ -39,7 +39,8 @@ vrv_request_header_read(struct vrv_request_header *h, const uint8_t *p, size_t n
     if (!vrv_api_flexible(api, h->version))
         return (int64_t)at;
     int64_t tags = read_tags(p + at, n - at, e);
-    return tags < 0 ? tags : (int64_t)at + tags;
+    return tags < 0 ? vrv_err_prefix(e, (int)tags, "%s, version %d", api->name, h->version)
+                    : (int64_t)at + tags;
 }
 
 void

@@ -182,11 +182,15 @@ test_rejected(void)
     netsim_run(&n);
     IS_STR(netsim_got(s), "pc", "... which comes behind its answer");
     OK(closes(s), "... and then");
+    OK(strstr(told, "reason=\"an x\"") != NULL, "... without a word, where it gave no reason");
     s = netsim_open(&n, 3);
     frames(s, "pe");
     s->pending->call.close = true;
+    s->pending->call.reason = "a p";
     netsim_answer(s, 0);
     netsim_run(&n);
+    OK(strstr(told, "net.closed") != NULL && strstr(told, "reason=\"a p\"") != NULL,
+        "a call that gives a reason has it told: %s", told);
     IS_STR(netsim_got(s), "p", "... what was answered behind it is not sent");
     OK(closes(s), "... either");
     n.refuse = true;
