@@ -20,6 +20,7 @@ libvrvserver_la_SOURCES = \
 	server/wire/apis.c \
 	server/wire/apis.def \
 	server/wire/apis.h \
+	server/wire/codes.c \
 	server/wire/default.c \
 	server/wire/header.c \
 	server/wire/header.h \
@@ -108,6 +109,7 @@ libvrvserver_la_SOURCES = \
 	server/group/coord_calls.c \
 	server/group/coord_int.h \
 	server/group/coord_load.c \
+	server/group/coord_stats.c \
 	server/group/coord_write.c \
 	server/group/group.h \
 	server/group/group_calls.c \

@@ -13,6 +13,7 @@
 
 struct vrv_config_store;
 struct vrv_coord;
+struct vrv_stat;
 
 struct vrv_endpoint {
     const char *name; /* of the listener */
@@ -38,6 +39,7 @@ struct vrv_broker {
     int32_t fetch_max_bytes;
     struct vrv_config_store *config;
     struct vrv_coord *coord;
+    struct vrv_stat *stat;          /* where requests are counted, or NULL */
     struct vrv_fetch_sessions sessions;
     struct vrv_producer_ids ids;
 };

@@ -8,6 +8,7 @@
 
 #include "server/api/fetch_int.h"
 #include "server/api/handlers.h"
+#include "server/stat/stat.h"
 
 struct state {
     struct vrv__fetch f;                /* first */
@@ -241,6 +242,22 @@ add_partition(struct vrv_request *r, struct vrv_fetch_resp_partition *all, size_
     set_partition(r, &all[at], p);
 }
 
+/* Before the answer takes its slices. */
+static void
+count_part(const struct vrv_request *r, const struct vrv__fetch_part *p)
+{
+    static const enum vrv_counted source[] = { [VRV_SLICE_MEMORY] = VRV_C_read_memory,
+        [VRV_SLICE_FILE] = VRV_C_read_file, [VRV_SLICE_COLD] = VRV_C_read_cold };
+
+    if (p->error != VRV_K_NONE)
+        vrv_stat_count(r->broker->stat, VRV_C_fetch_failed, 1);
+    if (p->bytes == 0)
+        return;
+    vrv_log_note_read(p->log, p->bytes);
+    for (uint32_t i = 0; i < p->slice_n; i++)
+        vrv_stat_count(r->broker->stat, source[p->slice[i].kind], p->slice[i].n);
+}
+
 static void
 answer(struct vrv_request *r)
 {
@@ -252,11 +269,13 @@ answer(struct vrv_request *r)
     for (size_t i = 0; i < s->f.n; i++) {
         struct vrv__fetch_part *p = &s->f.part[i];
 
+        count_part(r, p);
         if (!s->incremental || is_new(p))
             add_partition(r, all, n++, p);
         if (s->session != NULL)
             note_told(s, p);
     }
+    vrv_stat_count(r->broker->stat, VRV_C_fetch_parts, s->f.n);
     vrv_request_write(r, &s->resp);
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "server/api/fetch_int.h"
+#include "server/stat/stat.h"
 
 /* ---- reading ---- */
 
@@ -168,6 +169,8 @@ waiter_posted(struct vrv_done *d)
         cancel_waiters(f);
     if (--f->waiting == 0) {
         r->cancel = NULL;
+        vrv_request_goes_on(r);
+        vrv_stat_count(r->broker->stat, VRV_C_fetch_waiting, (uint64_t)-1);
         read_round(r);
     }
 }
@@ -180,6 +183,8 @@ wait_for_more(struct vrv_request *r)
     bool alone = f->n == 1;
 
     r->cancel = gone;
+    vrv_request_waits(r);
+    vrv_stat_count(r->broker->stat, VRV_C_fetch_waiting, 1);
     for (size_t i = 0; i < f->n; i++)
         f->waiting += f->part[i].log != NULL;
     for (size_t i = 0; i < f->n; i++) {
@@ -228,12 +233,14 @@ read_round(struct vrv_request *r)
     }
     if (r->client->gone || r->broker->clock->mono_ns(r->broker->clock) >= f->deadline_ns)
         f->over = true;
-    if (slow && f->bytes < f->min_bytes)
+    if (slow && f->bytes < f->min_bytes) {
+        vrv_stat_count(r->broker->stat, VRV_C_slow_reads, 1);
         vrv_request_block(r, read_slow, slow_done);
-    else if (f->over || error || !any || f->bytes >= f->min_bytes || is_full(f))
+    } else if (f->over || error || !any || f->bytes >= f->min_bytes || is_full(f)) {
         f->found(r);
-    else
+    } else {
         wait_for_more(r);
+    }
 }
 
 void

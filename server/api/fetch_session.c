@@ -106,6 +106,15 @@ vrv_fetch_sessions_init(struct vrv_fetch_sessions *s, unsigned max)
     vrv_omap_init(&s->by_id, compare_id);
 }
 
+unsigned
+vrv_fetch_sessions_count(struct vrv_fetch_sessions *s)
+{
+    vrv_lock(&s->lock);
+    unsigned n = s->n;
+    vrv_unlock(&s->lock);
+    return n;
+}
+
 /* Out of the map already. */
 static void
 free_session(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs)

@@ -72,6 +72,9 @@ void vrv_fetch_session_put(struct vrv_fetch_sessions *s, struct vrv_fetch_sessio
 /* End it, if there is such a one and it is not in use. */
 void vrv_fetch_session_end(struct vrv_fetch_sessions *s, int32_t id);
 
+/* How many there are. */
+unsigned vrv_fetch_sessions_count(struct vrv_fetch_sessions *s);
+
 /* Add or change what it fetches; the strings are copied.  False: too many are remembered. */
 bool vrv_fetch_session_want(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs,
     const struct vrv_fetch_want *w);

@@ -72,6 +72,7 @@ joined(struct vrv_done *d)
     const struct vrv_join *c = &j->call;
     struct vrv_join_group_resp resp;
 
+    vrv_request_goes_on(r);
     VRV_WIRE_INIT(join_group_resp, &resp);
     resp.error_code = (int16_t)c->call.error;
     resp.member_id = vrv_str_of(c->out_member_id);
@@ -114,6 +115,7 @@ vrv_api_join_group(struct vrv_request *r, const void *message)
         .rebalance_ms = q->rebalance_timeout_ms,
         .known_id_required = vrv_request_version(r) >= 4,
         .may_skip_assignment = vrv_request_version(r) >= 9 };
+    vrv_request_waits(r);
     vrv_coord_join(r->broker->coord, &j->call);
 }
 
@@ -130,6 +132,7 @@ synced(struct vrv_done *d)
     struct sync *s = (struct sync *)(void *)d;
     struct vrv_sync_group_resp resp;
 
+    vrv_request_goes_on(s->r);
     VRV_WIRE_INIT(sync_group_resp, &resp);
     resp.error_code = (int16_t)s->call.call.error;
     if (s->call.call.error == VRV_K_NONE) {
@@ -157,6 +160,7 @@ vrv_api_sync_group(struct vrv_request *r, const void *message)
         .protocol_type = vrv_span_of(q->protocol_type),
         .protocol = vrv_span_of(q->protocol_name), .assignments = a,
         .assignment_n = (uint32_t)q->assignments.n };
+    vrv_request_waits(r);
     vrv_coord_sync(r->broker->coord, &s->call);
 }
 

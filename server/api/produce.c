@@ -14,6 +14,7 @@
 #include "engine/base/bytes.h"
 #include "server/api/find.h"
 #include "server/api/handlers.h"
+#include "server/stat/stat.h"
 
 enum { WHY_MAX = 256 };
 
@@ -45,6 +46,7 @@ fail(struct vrv_request *r, struct vrv_produce_resp_partition *resp, enum vrv_ke
     struct produce *p = r->state;
 
     p->failed = true;
+    vrv_stat_count(r->broker->stat, VRV_C_produce_failed, 1);
     resp->error_code = (int16_t)code;
     resp->base_offset = -1;
     if (text != NULL && text[0] != '\0')
@@ -198,6 +200,7 @@ room_again(struct vrv_done *d)
     struct vrv_request *r = p->part[p->at].r;
 
     r->client->stalled = false;
+    vrv_stat_count(r->broker->stat, VRV_C_produce_waiting, (uint64_t)-1);
     append_rest(r);
 }
 
@@ -214,6 +217,7 @@ append_rest(struct vrv_request *r)
             fail(r, part->resp, VRV_K_REQUEST_TIMED_OUT, "memory or write-ahead log stayed full");
         } else if (rc == VRV_E_AGAIN) {
             r->client->stalled = true;
+            vrv_stat_count(r->broker->stat, VRV_C_produce_waiting, 1);
             p->room = (struct vrv_done){ .cq = r->call.cq, .run = room_again };
             vrv_engine_wait_room(r->broker->engine, &p->room);
             return;
@@ -308,6 +312,7 @@ vrv_api_produce(struct vrv_request *r, const void *message)
     for (int32_t i = 0; i < q->topic_data.n; i++)
         parts += (size_t)q->topic_data.v[i].partition_data.n;
     p->part = VRV_ROOM(r, struct part, parts);
+    vrv_stat_count(r->broker->stat, VRV_C_produce_parts, parts);
     prepare(r, q);
     if (q->acks < -1 || q->acks > 1)
         refuse(r, VRV_K_INVALID_REQUIRED_ACKS);

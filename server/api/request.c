@@ -5,12 +5,56 @@
 #include "engine/base/assert.h"
 #include "engine/base/bytes.h"
 #include "server/api/handlers.h"
+#include "server/stat/stat.h"
 
 /* Each API has its handler, vrv_api_<name>: what has none can't be linked. */
 static vrv_handler *const handlers[] = {
 #define VRV_API(key, api, name, first, last, flexible) [key] = vrv_api_##api,
 #include "server/wire/apis.def"
 };
+
+#define VRV_API(key, api, name, first, last, flexible)                                             \
+    _Static_assert(key < VRV_STAT_APIS && last < VRV_STAT_VERSIONS, "are counted: " #name);
+#include "server/wire/apis.def"
+
+/* ---- for who measures ---- */
+
+static int64_t
+now_ns(const struct vrv_request *r)
+{
+    return r->broker->clock->mono_ns(r->broker->clock);
+}
+
+void
+vrv_request_waits(struct vrv_request *r)
+{
+    r->waits_ns = now_ns(r);
+}
+
+void
+vrv_request_goes_on(struct vrv_request *r)
+{
+    r->waited_ns += now_ns(r) - r->waits_ns;
+}
+
+static void
+note_answered(const struct vrv_request *r)
+{
+    if (r->broker->stat == NULL)
+        return;
+    vrv_stat_answered(r->broker->stat, &(struct vrv_stat_answered){ .api = r->header.key,
+        .version = r->header.version, .bytes_in = r->call.bytes,
+        .bytes_out = vrv_out_bytes(&r->call.out), .queue_ns = r->taken_ns - r->call.arrived_ns,
+        .wait_ns = r->waited_ns, .local_ns = now_ns(r) - r->taken_ns - r->waited_ns });
+}
+
+static void
+note_code(void *ctx, int16_t code)
+{
+    const struct vrv_request *r = ctx;
+
+    vrv_stat_error(r->broker->stat, r->header.key, code);
+}
 
 /* ---- the answer ---- */
 
@@ -24,6 +68,7 @@ vrv_request_done(struct vrv_request *r)
     c->exclusive = false;
     vrv_list_del(&r->link);
     r->cancel = NULL;
+    note_answered(r);
     vrv_call_done(&r->call);
 }
 
@@ -47,6 +92,9 @@ vrv_request_write(struct vrv_request *r, const void *message)
     }
     (void)vrv_out_room(out, 4);
     vrv_response_header_write(&r->header, out);
+    if (r->broker->stat != NULL)
+        vrv_wire_codes(api->resp(), vrv_wire_version(api, r->header.version), message, note_code,
+            r);
     vrv_wire_write(api->resp(), vrv_wire_version(api, r->header.version), message, out);
     vrv_put_be32(out->own, (uint32_t)(vrv_out_bytes(out) - 4));
 }
@@ -96,6 +144,7 @@ vrv_request_run(struct vrv_request *r)
 {
     struct vrv_err e = { 0 };
 
+    r->taken_ns = now_ns(r);
     if (r->header.api == NULL) {
         vrv_api_versions_unknown(r);
         return;

@@ -31,6 +31,9 @@ struct vrv_request {
     struct vrv_request *next;         /* of the reactor's spares */
     void (*cancel)(struct vrv_request *r); /* set while it waits: the connection is gone, be quick */
     void *state;                      /* the handler's */
+    int64_t taken_ns;                 /* when it was handed to its handler, */
+    int64_t waits_ns;                 /* when it began to wait for others, */
+    int64_t waited_ns;                /* and how long it did so before */
     struct vrv_job job;               /* vrv_request_block */
     void (*work)(struct vrv_request *r), (*then)(struct vrv_request *r);
 };
@@ -70,6 +73,10 @@ void vrv_request_silence(struct vrv_request *r);
 /* No answer, and the connection ends: the client is to find out that something went wrong, and why
  * (which request, and what of it) is in our log. */
 void vrv_request_hang_up(struct vrv_request *r, const char *why);
+/* From here on it waits for others (new records, members of a group), until: from here on it
+ * doesn't.  For who measures; both in turn. */
+void vrv_request_waits(struct vrv_request *r);
+void vrv_request_goes_on(struct vrv_request *r);
 /* Run work(r) where it may wait for a disk, and then(r) back here. */
 void vrv_request_block(struct vrv_request *r, void (*work)(struct vrv_request *r),
     void (*then)(struct vrv_request *r));

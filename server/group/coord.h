@@ -84,6 +84,21 @@ int64_t vrv_coord_step(struct vrv_coord *c);
 /* Bytes that groups and offsets take. */
 size_t vrv_coord_memory(struct vrv_coord *c);
 
+/* How it does; counts are since the start. */
+struct vrv_coord_stats {
+    uint64_t groups, in_state[VRV_GROUP_DEAD + 1], members, offsets;
+    uint64_t memory;                   /* bytes */
+    uint64_t loading, serving, failed; /* partitions of __consumer_offsets */
+    uint64_t rebalances;               /* generations whose assignment was stored */
+    uint64_t commits, forgotten;       /* offsets stored; deleted, or expired */
+};
+void vrv_coord_stats(struct vrv_coord *c, struct vrv_coord_stats *st);
+/* Each committed offset, of a group and partition after the other.  fn runs under a lock and must
+ * not call back; not zero stops and is returned. */
+typedef int vrv_coord_offset_fn(void *ctx, struct vrv_span group, struct vrv_span topic,
+    int32_t partition, int64_t offset);
+int vrv_coord_each_offset(struct vrv_coord *c, vrv_coord_offset_fn *fn, void *ctx);
+
 /* The calls (calls.h). */
 void vrv_coord_join(struct vrv_coord *c, struct vrv_join *call);
 void vrv_coord_sync(struct vrv_coord *c, struct vrv_sync *call);

@@ -79,6 +79,7 @@ struct vrv_coord {
     struct vrv_coord_opts o;  /* fixed */
     struct vrv_shard *shards;
     _Atomic size_t used;
+    _Atomic uint64_t rebalances, commits, forgotten; /* for vrv_coord_stats */
     struct vrv_cq cq;         /* writes and loads that are done */
     struct vrv_lock fill_lock; /* rank fill */
     struct vrv_fill fill;

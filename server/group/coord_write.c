@@ -205,10 +205,23 @@ vrv__shard_store(void *ctx, struct vrv_group *g, enum vrv_store_kind kind,
 /* ---- it is durable, or never will be ---- */
 
 static void
+count(struct vrv_coord *c, const struct vrv_change *ch)
+{
+    _Atomic uint64_t *n = ch->what == CHANGE_COMMIT ? &c->commits
+        : ch->what == CHANGE_UNCOMMIT               ? &c->forgotten
+        : ch->what == CHANGE_STORE && ch->kind == VRV_STORE_ASSIGNMENT ? &c->rebalances
+                                                                       : NULL;
+
+    if (n != NULL)
+        (void)atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+}
+
+static void
 apply(struct vrv_shard *s, struct vrv_change *ch)
 {
     struct vrv_group *g = ch->g;
 
+    count(s->coord, ch);
     g->writes--;
     g->shown = ch->what != CHANGE_DELETE;
     switch (ch->what) {

@@ -136,7 +136,7 @@ refuse(struct vrv_acceptor *a, int fd, const struct vrv_peer *peer, enum vrv_adm
         [VRV_ADMIT_RATE] = "too many new connections from this address" };
 
     if (why == VRV_ADMIT_TOTAL)
-        VRV_COUNT(a, refused_total, 1);
+        VRV_COUNT(a, refused_full, 1);
     else if (why == VRV_ADMIT_ADDRESS)
         VRV_COUNT(a, refused_address, 1);
     else

@@ -468,7 +468,7 @@ receive(struct vrv_conn *c)
         vrv_rx_got(&c->rx, (size_t)got);
         VRV_COUNT(c->r, bytes_in, got);
         c->part_got += (size_t)got;
-        c->active_ns = c->r->now;
+        c->active_ns = c->received_ns = c->r->now;
         take_frames(c);
         return;
     }
@@ -641,6 +641,7 @@ vrv_call_begin(struct vrv_conn *c, struct vrv_call *call)
     call->done = call_done;
     call->answered = false;
     call->bytes = c->taking;
+    call->arrived_ns = c->received_ns;
     call->held = 0;
     vrv_list_push(&c->calls, &call->link);
     c->call_n++;

@@ -119,6 +119,7 @@ struct vrv_conn {
     size_t linger_left;       /* bytes that may still come then */
     unsigned watched;         /* VRV_SOCK_* */
     int64_t active_ns;        /* when a byte last moved */
+    int64_t received_ns;      /* and when one came: all frames that wait were whole by then */
     struct vrv_net_timer timer;
 };
 

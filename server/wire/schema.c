@@ -9,7 +9,14 @@
 #define DFLT(x) .dflt = (x)
 #define NIL VRV_WIRE_NIL
 
-#define FIELD(f, kind, ...) { .name = #f, .at = offsetof(cur, f), .type = (kind), __VA_ARGS__ },
+/* 1 for the name error_code, 0 for all others: only with that the first words become two. */
+#define CODE_error_code ~, 1
+#define SECOND(a, b, ...) b
+#define EXPAND_SECOND(...) SECOND(__VA_ARGS__)
+#define IS_CODE(f) EXPAND_SECOND(CODE_##f, 0, 0)
+
+#define FIELD(f, kind, ...)                                                                        \
+    { .name = #f, .at = offsetof(cur, f), .type = (kind), .is_code = IS_CODE(f), __VA_ARGS__ },
 #define MSG(m)                                                                                     \
     const struct vrv_schema *vrv_##m##_schema(void)                                                \
     {                                                                                              \

@@ -24,6 +24,7 @@
 #ifndef VRV_WIRE_SCHEMA_H
 #define VRV_WIRE_SCHEMA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,6 +60,7 @@ struct vrv_field {
     int8_t from, to;          /* versions that have it */
     int8_t null_from;         /* first version in which it may be null, + 1; 0: none */
     int8_t tag;               /* + 1; 0: not tagged */
+    bool is_code;             /* an I16 called error_code */
     int64_t dflt;
     const struct vrv_schema *(*elem)(void);
 };

@@ -632,7 +632,7 @@ test_limits(void)
     for (int i = 0; i < 4; i++)
         fd[i] = client(0);
     OK(closed_by_server(fd[3]), "too many connections: the last one is closed");
-    IS(stats().refused_total, 1, "... and counted");
+    IS(stats().refused_full, 1, "... and counted");
     put_frame(fd[0], 'e', 5);
     OK(echoed(fd[0], 'e', 5), "... the others go on");
     (void)close(fd[1]);

@@ -631,9 +631,65 @@ threads(void)
     vrv_coord_free(&w.c);
 }
 
+struct seen {
+    int n;
+    int64_t offsets; /* their sum */
+    int stop_at;
+};
+
+static int
+see(void *ctx, struct vrv_span group, struct vrv_span topic, int32_t partition, int64_t offset)
+{
+    struct seen *s = ctx;
+
+    OK(vrv_span_eq(group, vrv_span_str("a")) && vrv_span_eq(topic, vrv_span_str("t")) &&
+            partition == (int32_t)offset - 10,
+        "a committed offset comes with its group and partition");
+    s->n++;
+    s->offsets += offset;
+    return s->n == s->stop_at ? 7 : 0;
+}
+
+static void
+stats(void)
+{
+    struct vrv_coord_stats st;
+    struct seen all = { .stop_at = -1 }, one = { .stop_at = 1 };
+    char member[128];
+
+    begin();
+    vrv_coord_stats(g.c, &st);
+    OK(st.groups == 0 && st.offsets == 0 && st.commits == 0 && st.rebalances == 0, "nothing yet");
+    IS(st.serving, g.o.partitions, "all partitions are served");
+    (void)snprintf(member, sizeof(member), "%s", member_of("b", "consumer"));
+    IS_ERR(grouprig_commit(&g, "a", "t", 0, 10), NONE, "one commit");
+    IS_ERR(grouprig_commit(&g, "a", "t", 1, 11), NONE, "another one");
+    IS_ERR(grouprig_commit(&g, "a", "t", 1, 11), NONE, "the same again");
+    vrv_coord_stats(g.c, &st);
+    OK(st.groups == 2 && st.in_state[VRV_GROUP_STABLE] == 1 && st.in_state[VRV_GROUP_EMPTY] == 1,
+        "groups are counted by their states");
+    OK(st.members == 1 && st.rebalances == 1, "members, and rebalances that were completed");
+    OK(st.commits == 3 && st.offsets == 2 && st.forgotten == 0, "commits, and what they have left");
+    IS(st.memory, vrv_coord_memory(g.c), "the memory of all that");
+    IS(vrv_coord_each_offset(g.c, see, &all), 0, "each committed offset");
+    OK(all.n == 2 && all.offsets == 21, "comes once");
+    IS(vrv_coord_each_offset(g.c, see, &one), 7, "or until there are enough");
+    IS(one.n, 1, "and none behind that");
+    IS_ERR(grouprig_delete(&g, "a"), NONE, "its group is deleted");
+    IS_ERR(grouprig_leave(&g, "b", member, NULL), NONE, "and the other one's member leaves");
+    vrv_coord_stats(g.c, &st);
+    OK(st.groups == 1 && st.members == 0 && st.offsets == 0 && st.forgotten == 2,
+        "what has gone isn't counted as there");
+    vrv_coord_lost(g.c, 0);
+    vrv_coord_stats(g.c, &st);
+    IS(st.serving, g.o.partitions - 1, "a partition that was lost isn't served");
+    grouprig_fini(&g);
+}
+
 int
 main(void)
 {
+    stats();
     offsets();
     commit_rules();
     expiry();
