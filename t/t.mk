@@ -291,10 +291,6 @@ check_PROGRAMS += t/unit/u701-codes
 t_unit_u701_codes_SOURCES = t/unit/u701-codes.c
 t_unit_u701_codes_LDADD = $(SERVER_LIBS)
 
-# The main job, for quickstart.sh, and the program that varve(3) shows.
-noinst_PROGRAMS += t/demo man/example
-t_demo_SOURCES = t/demo.c
-t_demo_LDADD = libvarve.la
 man_example_SOURCES = man/example.c
 man_example_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/engine
 man_example_LDADD = libvarve.la
