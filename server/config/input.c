@@ -1,6 +1,7 @@
 #include "server/config/input.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,6 +171,18 @@ together(void *ctx, const char *sentence)
     note(ctx, true, "", "%s", sentence);
 }
 
+/* What can be used, but not all of what it says. */
+static void
+warn_of(struct vrv_config_input *in, const struct vrv_config *c)
+{
+    int64_t most = c->memory_bytes / 2; /* vrv_net_opts' frame_max */
+
+    if (c->socket_request_max_bytes > most)
+        note(in, false, "", "socket.request.max.bytes is %" PRId32 ", but one request gets half of "
+            "memory.bytes at most: those of more than %" PRId64 " bytes are refused",
+            c->socket_request_max_bytes, most);
+}
+
 struct vrv_config *
 vrv_config_input_done(struct vrv_config_input *in)
 {
@@ -178,5 +191,7 @@ vrv_config_input_done(struct vrv_config_input *in)
 
     if (in->errors > 0)
         vrv_config_unref(&c);
+    if (c != NULL)
+        warn_of(in, c);
     return c;
 }

@@ -140,6 +140,10 @@ test_wrong(void)
         "varve.conf:1: num.partitions is \"0\": expected a whole number from 1 to 100000\n"
         "varve.conf:2: there is no option x.y.z: varve.conf(5) has them all\n"
         "log.dirs: varve keeps all data in one directory, \"/a,/b\" are several\n");
+    warned("memory.bytes=100000000\nwal.bytes=50000000",
+        "socket.request.max.bytes is 104857600, but one request gets half of memory.bytes at most: "
+        "those of more than 50000000 bytes are refused\n");
+    warned("memory.bytes=100000000\nwal.bytes=50000000\nsocket.request.max.bytes=50000000", "");
     warned("num.partitions=1\n\nnum.partitions=2",
         "varve.conf:3: num.partitions is set again: what varve.conf:1 says does not count\n");
     warned("num.recovery.threads.per.data.dir=2",
