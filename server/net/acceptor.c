@@ -172,19 +172,27 @@ pause_a_while(struct vrv_acceptor *a)
     a->paused_until = now(a) + (int64_t)PAUSE_MS * 1000000;
 }
 
+static void
+keep_reserve(struct vrv_acceptor *a)
+{
+    if (a->reserve < 0)
+        a->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 /* No descriptor is left: the one that is kept for this takes a connection and closes it. */
 static void
 refuse_without_files(struct vrv_acceptor *a, int listener_fd)
 {
     if (a->reserve >= 0) {
         (void)close(a->reserve);
+        a->reserve = -1;
         int fd = accept4(listener_fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) {
             VRV_COUNT(a, refused_files, 1);
             (void)close(fd);
         }
     }
-    a->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    keep_reserve(a);
     if (a->reserve < 0)
         pause_a_while(a);
     vrv_diag(VRV_EV_NET_ACCEPT,
@@ -200,6 +208,7 @@ accept_one(struct vrv_acceptor *a, unsigned listener, int listener_fd)
     int fd = accept4(listener_fd, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd >= 0) {
+        keep_reserve(a); /* it may have been lost when there were none */
         arrived(a, listener, fd, &sa);
         return true;
     }
@@ -287,6 +296,7 @@ int
 vrv__acceptor_start(struct vrv_acceptor *a, struct vrv_err *e)
 {
     vrv_admit_init(&a->admit);
-    a->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    a->reserve = -1;
+    keep_reserve(a);
     return vrv_thread_start(&a->thread, "varve-accept", acceptor_main, a, e);
 }

@@ -1,7 +1,8 @@
 /* The whole of it: threads, real sockets, clients.
  *
  * The first byte of a request says what becomes of it: e echo at once, a echo by another thread,
- * t echo by a timer, p echo when the peer sends no more, f bytes of a log, c echo and close. */
+ * t echo by a timer, p echo when the peer sends no more, f bytes of a log, c echo and close,
+ * w which reactor it is on. */
 #include "server/net/net.h"
 
 #include <arpa/inet.h>
@@ -27,6 +28,7 @@
 #include "engine/varve_int.h"
 #include "server/base/diag.h"
 #include "server/base/pool.h"
+#include "t/lib/simclock.h"
 #include "t/lib/tap.h"
 
 enum { KIB = 1024, MIB = 1024 * 1024 };
@@ -34,7 +36,7 @@ enum { KIB = 1024, MIB = 1024 * 1024 };
 static struct vrv_slab_pool slabs;
 static struct vrv_pool *pool;
 static struct vrv_log *the_log;
-static _Atomic int opened, freed, calls, local;
+static _Atomic int opened, freed, calls, local, accept_lines;
 static struct vrv_net_opts opts;
 static struct vrv_net *net;
 
@@ -124,6 +126,9 @@ on_frame(void *user, struct vrv_frame *f, struct vrv_err *e)
     r->call.close = f->bytes[0] == 'c';
     if (f->bytes[0] == 'f') {
         add_log(&r->call.out);
+    } else if (f->bytes[0] == 'w') {
+        vrv_out_put(&r->call.out, "\0\0\0\1", 4);
+        *vrv_out_room(&r->call.out, 1) = vrv_net_reactor_cq(u->conn) == vrv_net_cq(net, 1);
     } else {
         vrv_put_be32(vrv_out_room(&r->call.out, 4), (uint32_t)f->n);
         vrv_out_put(&r->call.out, f->bytes, f->n);
@@ -675,38 +680,132 @@ test_limits_change(void)
     down("changing limits");
 }
 
-static void
-test_no_files(void)
+/* Which of two reactors serves it? */
+static int
+reactor_of(int fd)
 {
-    struct rlimit old, low;
+    size_t n = 0;
+
+    put_frame(fd, 'w', 1);
+    uint8_t *b = get_frame(fd, &n);
+    int i = b != NULL && n == 1 ? b[0] : -1;
+    free(b);
+    return i;
+}
+
+static void
+test_least_loaded(void)
+{
+    enum { N = 8 };
+    int fd[N], on[2] = { 0, 0 };
 
     up_one();
-    int before = client(0), fd = socket(AF_INET, SOCK_STREAM, 0);
-    put_frame(before, 'e', 5);
-    OK(echoed(before, 'e', 5), "a connection");
+    for (int i = 0; i < N; i++) {
+        fd[i] = client(0);
+        on[reactor_of(fd[i])]++;
+    }
+    OK(on[0] == N / 2 && on[1] == N / 2, "connections are spread over the reactors");
+    for (int i = 0; i < N; i++) {
+        if (reactor_of(fd[i]) == 0) {
+            (void)close(fd[i]);
+            fd[i] = -1;
+        }
+    }
+    wait_connections(N / 2);
+    on[0] = on[1] = 0;
+    for (int i = 0; i < N; i++) {
+        if (fd[i] < 0) {
+            fd[i] = client(0);
+            on[reactor_of(fd[i])]++;
+        }
+    }
+    OK(on[0] == N / 2 && on[1] == 0, "... new ones go to the one that has fewest");
+    for (int i = 0; i < N; i++)
+        (void)close(fd[i]);
+    down("least loaded");
+}
+
+static void
+limit_files(rlim_t n)
+{
+    struct rlimit l;
+
+    (void)getrlimit(RLIMIT_NOFILE, &l);
+    l.rlim_cur = n;
+    (void)setrlimit(RLIMIT_NOFILE, &l);
+}
+
+/* New connections come while no descriptor is left; one that is there goes on. */
+static void
+without_files(int there)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0), fill[64], fill_n = 0;
+    uint64_t refused = stats().refused_files;
+    struct rlimit old;
+
     (void)getrlimit(RLIMIT_NOFILE, &old);
-    low = old;
-    low.rlim_cur = (rlim_t)fd + 1; /* all below are in use */
-    int fill[64], fill_n = 0;
     while (fill_n < 64 && (fill[fill_n] = dup(fd)) >= 0 && fill[fill_n] < fd)
         fill_n++;
     if (fill_n < 64 && fill[fill_n] >= 0)
         (void)close(fill[fill_n]);
-    (void)setrlimit(RLIMIT_NOFILE, &low);
+    limit_files((rlim_t)fd + 1); /* all below are in use */
     OK(connect_to(fd, 0) == 0 && closed_by_server(fd), "without descriptors, new ones are closed");
-    put_frame(before, 'e', 5);
-    OK(echoed(before, 'e', 5), "... others go on");
-    (void)setrlimit(RLIMIT_NOFILE, &old);
-    OK(stats().refused_files >= 1, "... it is counted");
+    put_frame(there, 'e', 5);
+    OK(echoed(there, 'e', 5), "... others go on");
+    limit_files(old.rlim_cur);
+    OK(stats().refused_files > refused, "... it is counted");
     while (fill_n > 0)
         (void)close(fill[--fill_n]);
     (void)close(fd);
-    fd = client(0);
+}
+
+static void
+test_no_files(void)
+{
+    up_one();
+    int there = client(0);
+    put_frame(there, 'e', 5);
+    OK(echoed(there, 'e', 5), "a connection");
+    without_files(there);
+    int fd = client(0);
     put_frame(fd, 'e', 5);
     OK(echoed(fd, 'e', 5), "with descriptors again, new ones are served");
     (void)close(fd);
-    (void)close(before);
+    (void)close(there);
     down("no files");
+}
+
+/* Not even the reserve can be had: the clock stands, so the acceptor pauses until the test says. */
+static void
+test_accept_pauses(void)
+{
+    struct simclock clock;
+    struct rlimit old;
+
+    simclock_init(&clock, 1700000000000);
+    opts.clock = &clock.clock;
+    (void)getrlimit(RLIMIT_NOFILE, &old);
+    up_one();
+    int other = client(0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    put_frame(other, 'e', 5);
+    OK(echoed(other, 'e', 5), "a connection");
+    atomic_store(&accept_lines, 0);
+    limit_files(3);
+    OK(connect_to(fd, 0) == 0, "one that can't be accepted");
+    while (atomic_load(&accept_lines) == 0)
+        wait_a_little();
+    (void)close(other);
+    wait_connections(0); /* the acceptor was awake */
+    IS(atomic_load(&accept_lines), 1, "... is not tried again and again");
+    limit_files(old.rlim_cur);
+    IS(stats().accepted, 1, "... nor taken");
+    simclock_advance_ms(&clock, 100);
+    put_frame(fd, 'e', 5);
+    OK(echoed(fd, 'e', 5), "... until a while later");
+    without_files(fd);
+    (void)close(fd);
+    wait_connections(0);
+    down("accept pauses");
 }
 
 static void
@@ -870,8 +969,7 @@ static void
 drop_line(void *ctx, const char *line, size_t n)
 {
     (void)ctx;
-    (void)line;
-    (void)n;
+    (void)atomic_fetch_add(&accept_lines, memmem(line, n, "net.accept", 10) != NULL);
 }
 
 int
@@ -893,7 +991,9 @@ main(void)
     test_last_answer();
     test_limits();
     test_limits_change();
+    test_least_loaded();
     test_no_files();
+    test_accept_pauses();
     test_drain();
     test_slow_reader();
     test_files();
