@@ -5,4 +5,5 @@ dist_man_MANS += \
 	man/varve.conf.5 \
 	man/varve-protocol.7 \
 	man/varved.8 \
+	man/varve-metrics.7 \
 	$(NULL)

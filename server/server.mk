@@ -180,8 +180,14 @@ dist_doc_DATA += server/config/varve.conf
 # ---- varved, the daemon
 bin_PROGRAMS += server/main/varved
 server_main_varved_SOURCES = \
+	server/main/admin.c \
+	server/main/admin.h \
 	server/main/assemble.c \
 	server/main/assemble.h \
+	server/main/listener_text.h \
+	server/main/metrics.c \
+	server/main/metrics.h \
+	server/main/metrics_topics.c \
 	server/main/notify.c \
 	server/main/notify.h \
 	server/main/serve.c \

@@ -1,11 +1,19 @@
 #!/bin/sh
-# varve.conf(5) and the commented varve.conf say what the tables say.
+# varve.conf(5), varve-metrics(7) and the commented varve.conf say what the tables say.
 #   VARVE_UPDATE=1 t/720-config-docs.t    in the build directory: write into them what they should say
 : "${srcdir:=.}" "${builddir:=.}" "${VARVE_UPDATE:=}"
-man=$srcdir/man/varve.conf.5 conf=$srcdir/server/config/varve.conf
+conf=$srcdir/server/config/varve.conf
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 n=0 bad=0
+
+# Where a list is.
+page() { # LIST
+    case $1 in
+    metrics) echo "$srcdir/man/varve-metrics.7" ;;
+    *) echo "$srcdir/man/varve.conf.5" ;;
+    esac
+}
 
 # What lies between the marks of a list.
 part() { # FILE LIST
@@ -26,29 +34,30 @@ check() { # LIST SAYS WHAT
 
 if [ -n "$VARVE_UPDATE" ]; then
     "$builddir/t/mkconf" conf >"$conf"
-    for list in options topics refused; do
+    for list in options topics refused metrics; do
         "$builddir/t/mkconf" $list >"$dir/list"
         sed -i -e "/^\.\\\\\" begin $list\$/,/^\.\\\\\" end $list\$/{/^\.\\\\\" /!d}" \
-            -e "/^\.\\\\\" begin $list\$/r $dir/list" "$man"
+            -e "/^\.\\\\\" begin $list\$/r $dir/list" "$(page "$list")"
     done
 fi
-for list in options topics refused; do
-    part "$man" $list >"$dir/says"
-    check $list "$dir/says" "varve.conf(5) has the $list as the code has them"
+for list in options topics refused metrics; do
+    man=$(page "$list")
+    part "$man" "$list" >"$dir/says"
+    check "$list" "$dir/says" "${man##*/} has the $list as the code has them"
 done
 check conf "$conf" "varve.conf has every option with its default"
 
-n=$((n + 1))
-if command -v mandoc >/dev/null; then
-    if mandoc -Tlint -Wwarning "$man" >"$dir/lint" 2>&1; then
-        echo "ok $n - the manual is well-formed"
+for man in varve.conf.5 varve-metrics.7; do
+    n=$((n + 1))
+    if ! command -v mandoc >/dev/null; then
+        echo "ok $n # SKIP no mandoc"
+    elif mandoc -Tlint -Wwarning "$srcdir/man/$man" >"$dir/lint" 2>&1; then
+        echo "ok $n - $man is well-formed"
     else
-        echo "not ok $n - the manual is well-formed"
+        echo "not ok $n - $man is well-formed"
         sed 's/^/# /' "$dir/lint"
         bad=1
     fi
-else
-    echo "ok $n # SKIP no mandoc"
-fi
+done
 echo "1..$n"
 exit $bad

@@ -291,6 +291,16 @@ check_PROGRAMS += t/unit/u701-codes
 t_unit_u701_codes_SOURCES = t/unit/u701-codes.c
 t_unit_u701_codes_LDADD = $(SERVER_LIBS)
 
+# What only varved has is compiled into its test.
+check_PROGRAMS += t/unit/u763-admin
+t_unit_u763_admin_SOURCES = t/unit/u763-admin.c server/main/admin.c server/main/metrics.c \
+	server/main/metrics_topics.c
+t_unit_u763_admin_LDADD = $(SERVER_LIBS)
+
+# The main job, for quickstart.sh, and the program that varve(3) shows.
+noinst_PROGRAMS += t/demo man/example
+t_demo_SOURCES = t/demo.c
+t_demo_LDADD = libvarve.la
 man_example_SOURCES = man/example.c
 man_example_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/engine
 man_example_LDADD = libvarve.la
@@ -380,6 +390,7 @@ dist_check_SCRIPTS += \
 	t/904-java-tools.t \
 	t/910-librdkafka.t \
 	t/946-large.t \
+	t/760-metrics.t \
 	$(NULL)
 
 # ---- the long tests, run by `make check-long` beside the others

@@ -6,7 +6,10 @@
 #include "engine/varve_int.h"
 #include "server/base/diag.h"
 #include "server/base/random.h"
+#include "server/main/admin.h"
+#include "server/main/listener_text.h"
 #include "server/main/serve.h"
+#include "server/stat/stat.h"
 
 /* ---- the engine ---- */
 
@@ -54,6 +57,8 @@ start_engine(struct vrv_server *s, const struct vrv_config_input *in, struct vrv
     struct vrv_config_store_opts so = { .values = &in->values, .note = note_stored,
         .in_force = apply };
     struct varve_error *ve = (struct varve_error *)(void *)e;
+    struct vrv_clock *clock = vrv_clock_real();
+    int64_t began_ns = clock->mono_ns(clock);
     struct varve_options o;
 
     apply(NULL, s->config);
@@ -61,6 +66,7 @@ start_engine(struct vrv_server *s, const struct vrv_config_input *in, struct vrv
     int rc = vrv__load(&s->varve, s->config->data_dir, &o, NULL, &s->found, ve);
     if (rc < 0)
         return rc;
+    s->recovery_ns = clock->mono_ns(clock) - began_ns;
     so.engine = s->varve->engine;
     rc = vrv_random(&so.random, sizeof(so.random), e);
     if (rc == 0)
@@ -147,22 +153,10 @@ set_endpoints(struct vrv_server *s)
     }
 }
 
-/* As the network room takes them. */
-static void
-listener_text(const struct vrv_listener *l, char *out, size_t size)
-{
-    bool v6 = strchr(l->host, ':') != NULL;
-
-    if (l->is_unix)
-        (void)snprintf(out, size, "%s://%s", l->name, l->host);
-    else
-        (void)snprintf(out, size, v6 ? "%s://[%s]:%u" : "%s://%s:%u", l->name, l->host, l->port);
-}
-
 static int
 start_net(struct vrv_server *s, struct vrv_err *e)
 {
-    static char text[VRV_LISTENERS_MAX][VRV_LISTENER_NAME + VRV_LISTENER_HOST + 32];
+    static char text[VRV_LISTENERS_MAX][VRV_LISTENER_TEXT];
     const char *listener[VRV_LISTENERS_MAX];
     const struct vrv_listeners *ls = &s->config->clients;
     struct vrv_net_opts o;
@@ -172,7 +166,7 @@ start_net(struct vrv_server *s, struct vrv_err *e)
     for (size_t i = 0; i < ls->n; i++) {
         const struct vrv_listener *l = &ls->v[i];
 
-        listener_text(l, text[i], sizeof(text[i]));
+        vrv_listener_text(l, l->name, text[i]);
         listener[i] = text[i];
         s->endpoint[i] = (struct vrv_endpoint){ l->name, l->advertised_host, l->advertised_port };
     }
@@ -203,7 +197,8 @@ set_broker(struct vrv_server *s)
         .rack = c->broker_rack, .max_partitions = c->max_partitions,
         .request_timeout_ms = c->request_timeout_ms,
         .auto_create = c->auto_create_topics_enable, .delete_topics = c->delete_topic_enable,
-        .fetch_max_bytes = c->fetch_max_bytes, .config = s->store, .coord = s->coord };
+        .fetch_max_bytes = c->fetch_max_bytes, .config = s->store, .coord = s->coord,
+        .stat = s->stat };
     vrv_fetch_sessions_init(&s->broker.sessions,
         (unsigned)c->max_incremental_fetch_session_cache_slots);
     vrv_producer_ids_init(&s->broker.ids);
@@ -216,8 +211,10 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
 {
     struct vrv_err why = { 0 };
 
-    *s = (struct vrv_server){ .config = config };
-    int rc = start_engine(s, in, e);
+    *s = (struct vrv_server){ .config = config, .stat = vrv_stat_new() };
+    int rc = vrv_admin_start(&s->admin, config, e);
+    if (rc == 0)
+        rc = start_engine(s, in, e);
     if (rc == 0)
         rc = vrv_pool_start(&s->pool, "varve-pool", (unsigned)config->num_io_threads, e);
     if (rc == 0)
@@ -226,7 +223,9 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
         set_broker(s);
         rc = start_net(s, e);
     }
-    if (rc < 0)
+    if (rc == 0)
+        vrv_admin_phase(s->admin, VRV_PHASE_SERVING, s);
+    else
         (void)vrv_server_stop(s, &why);
     return rc;
 }
@@ -234,8 +233,12 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
 int
 vrv_server_stop(struct vrv_server *s, struct vrv_err *e)
 {
-    if (s->net != NULL && !vrv_net_drain(s->net, s->config->shutdown_drain_ms))
-        vrv_diag(VRV_EV_NET_DRAIN, VRV_STR("reason", "requests were still in service"));
+    if (s->net != NULL) {
+        vrv_admin_phase(s->admin, VRV_PHASE_DRAINING, s);
+        if (!vrv_net_drain(s->net, s->config->shutdown_drain_ms))
+            vrv_diag(VRV_EV_NET_DRAIN, VRV_STR("reason", "requests were still in service"));
+    }
+    vrv_admin_phase(s->admin, VRV_PHASE_STOPPING, NULL);
     if (s->coord != NULL)
         vrv_coord_stop(s->coord);
     vrv_net_stop(&s->net);
@@ -248,5 +251,7 @@ vrv_server_stop(struct vrv_server *s, struct vrv_err *e)
     vrv_config_store_close(&s->store);
     int rc = s->varve != NULL ? varve_close(&s->varve, (struct varve_error *)(void *)e) : 0;
     vrv_coord_free(&s->coord);
+    vrv_stat_free(&s->stat);
+    vrv_admin_stop(&s->admin);
     return rc;
 }

@@ -1,7 +1,7 @@
 /*
  * The parts of a server, built in order and stopped in the reverse.
  *
- *   engine loaded ─► settings ─► engine runs ─► pool ─► groups ─► network: ready
+ *   HTTP port ─► engine loaded ─► settings ─► engine runs ─► pool ─► groups ─► network: ready
  *
  * Threads: one.
  */
@@ -15,10 +15,14 @@
 #include "server/main/serve.h"
 #include "server/net/net.h"
 
+struct vrv_admin;
+struct vrv_stat;
+
 struct vrv_server {
     struct vrv_config *config;       /* as it was when it started */
     struct varve *varve;
-    struct varve_found found;        /* by recovery */
+    struct varve_found found;        /* by recovery, */
+    int64_t recovery_ns;             /* which took so long */
     struct vrv_config_store *store;
     struct vrv_pool *pool;
     struct vrv_coord *coord;
@@ -26,6 +30,8 @@ struct vrv_server {
     struct vrv_broker broker;
     struct vrv_serve serve;
     struct vrv_net *net;
+    struct vrv_stat *stat;
+    struct vrv_admin *admin;
 };
 
 /* Everything that the configuration asks for; it is borrowed.  What fails takes down what was

@@ -1,8 +1,9 @@
 /*
- * Prints what the manual and the commented configuration say of options, from the tables that the
- * server reads them by: t/720-config-docs.t compares.
+ * Prints what the manual and the commented configuration say of options, and of metrics, from the
+ * tables that the server goes by: t/720-config-docs.t compares.
  *
  *   mkconf options | topics | refused    a list in mdoc, for varve.conf(5)
+ *   mkconf metrics                       one for varve-metrics(7)
  *   mkconf conf                          varve.conf
  */
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "engine/log/topic_config.h"
 #include "server/config/option.h"
+#include "server/stat/stat.h"
 
 enum { WIDTH = 76 };
 
@@ -144,6 +146,36 @@ print_conf(void)
     }
 }
 
+static void
+print_metric(enum vrv_metric_type type, const char *name, const char *labels, const char *text)
+{
+    static const char *const types[] = { [VRV_COUNTER] = "A counter", [VRV_GAUGE] = "A gauge",
+        [VRV_HISTOGRAM] = "A histogram" };
+
+    (void)printf(".It Cm %s\n", name);
+    fill("", text);
+    (void)printf("%s", types[type]);
+    for (size_t n; *labels != '\0'; labels += n + (labels[n] == ',')) {
+        n = strcspn(labels, ",");
+        (void)printf(", %.*s", (int)n, labels);
+    }
+    (void)printf(".\n");
+}
+
+static void
+print_metrics(void)
+{
+    const char *end = "";
+
+#define VRV_SECTION(title)                                                                         \
+    (void)printf("%s.Ss %s\n.Bl -tag -width Ds\n", end, title);                                    \
+    end = ".El\n";
+#define VRV_METRIC(id, type, name, labels, help) print_metric(VRV_##type, name, labels, help);
+#define VRV_COUNTED(id, metric, labels)
+#include "server/stat/counters.def"
+    (void)printf("%s", end);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -151,7 +183,8 @@ main(int argc, char **argv)
         const char *what;
         void (*print)(void);
     } all[] = { { "options", print_options }, { "topics", print_topics },
-        { "refused", print_refused }, { "conf", print_conf } };
+        { "refused", print_refused }, { "metrics", print_metrics },
+        { "conf", print_conf } };
 
     for (size_t i = 0; argc == 2 && i < sizeof(all) / sizeof(all[0]); i++) {
         if (strcmp(argv[1], all[i].what) != 0)
@@ -159,6 +192,6 @@ main(int argc, char **argv)
         all[i].print();
         return 0;
     }
-    (void)fprintf(stderr, "usage: mkconf options|topics|refused|conf\n");
+    (void)fprintf(stderr, "usage: mkconf options|topics|refused|metrics|conf\n");
     return 64;
 }
