@@ -285,8 +285,6 @@ check_PROGRAMS += t/unit/u762-http
 t_unit_u762_http_SOURCES = t/unit/u762-http.c
 t_unit_u762_http_LDADD = $(SERVER_LIBS)
 
-# The program that varve(3) shows.
-noinst_PROGRAMS += man/example
 check_PROGRAMS += t/unit/u701-codes
 t_unit_u701_codes_SOURCES = t/unit/u701-codes.c
 t_unit_u701_codes_LDADD = $(SERVER_LIBS)
@@ -297,10 +295,8 @@ t_unit_u763_admin_SOURCES = t/unit/u763-admin.c server/main/admin.c server/main/
 	server/main/metrics_topics.c
 t_unit_u763_admin_LDADD = $(SERVER_LIBS)
 
-# The main job, for quickstart.sh, and the program that varve(3) shows.
-noinst_PROGRAMS += t/demo man/example
-t_demo_SOURCES = t/demo.c
-t_demo_LDADD = libvarve.la
+# The program that varve(3) shows.
+noinst_PROGRAMS += man/example
 man_example_SOURCES = man/example.c
 man_example_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/engine
 man_example_LDADD = libvarve.la
