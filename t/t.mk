@@ -6,6 +6,8 @@ check_LIBRARIES += libtap.a
 libtap_a_SOURCES = \
 	t/lib/acked.c \
 	t/lib/acked.h \
+	t/lib/client.c \
+	t/lib/client.h \
 	t/lib/crashact.c \
 	t/lib/crashappend.c \
 	t/lib/coldparts.c \
@@ -302,14 +304,35 @@ man_example_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/engine
 man_example_LDADD = libvarve.la
 
 # Makes data directories for t/600-tool.t.
-check_PROGRAMS += t/mkdata t/wiredump
+check_PROGRAMS += t/mkdata t/wiredump t/wirecall
 t_mkdata_SOURCES = t/lib/mkdata.c
 t_wiredump_SOURCES = t/lib/wiredump.c
 t_wiredump_LDADD = libvrvserver.la libvrvengine.la
+t_wirecall_SOURCES = t/lib/wirecall.c
+t_wirecall_LDADD = $(SERVER_LIBS)
 
 # The same for t/700-kafka-dump.t.
 check_PROGRAMS += t/mkkafka
 t_mkkafka_SOURCES = t/lib/mkkafka.c
+
+# The workload of t/940-consistency.t.
+check_PROGRAMS += t/ledger/ledger
+t_ledger_ledger_SOURCES = \
+	t/ledger/fetcher.c \
+	t/ledger/fetcher.h \
+	t/ledger/history.c \
+	t/ledger/history.h \
+	t/ledger/keeper.c \
+	t/ledger/ledger.h \
+	t/ledger/main.c \
+	t/ledger/member.c \
+	t/ledger/process.c \
+	t/ledger/producer.c \
+	t/ledger/reader.c \
+	t/ledger/value.c \
+	t/ledger/value.h \
+	$(NULL)
+t_ledger_ledger_LDADD = $(SERVER_LIBS)
 
 # For t/720-config-docs.t.
 check_PROGRAMS += t/mkconf
@@ -379,14 +402,16 @@ dist_check_SCRIPTS += \
 	t/710-wire.t \
 	t/720-config-docs.t \
 	t/730-protocol-docs.t \
+	t/760-metrics.t \
 	t/900-kcat.t \
 	t/901-confluent.t \
 	t/902-kafka-python.t \
 	t/903-franz.t \
 	t/904-java-tools.t \
 	t/910-librdkafka.t \
+	t/939-checker.t \
+	t/940-consistency.t \
 	t/946-large.t \
-	t/760-metrics.t \
 	$(NULL)
 
 # ---- the long tests, run by `make check-long` beside the others
@@ -426,6 +451,8 @@ SAMPLE_TESTS = \
 EXTRA_DIST += \
 	t/README.md \
 	t/layers.txt \
+	t/lib/Ledger.pm \
+	t/lib/Node.pm \
 	t/run.sh \
 	t/fresh.sh \
 	t/clients \

@@ -1,0 +1,186 @@
+#!/usr/bin/perl
+# Producers, readers and consumer groups at work (t/ledger) while varved is killed and started again:
+# nothing that was acknowledged is lost, doubled or in another order.
+#
+# VARVE_KILLS: how many for each seed; VARVE_SEED: one seed only.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use File::Path 'remove_tree';
+use File::Temp 'tempdir';
+use IO::Handle;
+use Time::HiRes 'sleep';
+use Ledger;
+use Node;
+
+my $build = $ENV{builddir} // '.';
+my $long = $ENV{VARVE_LONG};
+my @seeds = $ENV{VARVE_SEED} ? $ENV{VARVE_SEED} : $long ? 1 .. 5 : 1 + $$ % 1000;
+my $kills = $ENV{VARVE_KILLS} // ($long ? 60 : 8);
+my $has_failpoints = Node::slurp("$build/config.h") =~ /^#define VRV_FAILPOINTS/m;
+my $n = 0;
+
+# Small, so that in a short time much is flushed, sealed, written round and replayed.
+my @options = qw(wal.bytes=4194304 memory.bytes=16777216 checkpoint.interval.ms=200
+    log.segment.bytes=1048576 disk.reserve.bytes=0 group.initial.rebalance.delay.ms=0
+    group.min.session.timeout.ms=500 max.connections.per.ip.rate=1000000);
+
+sub ok {
+    my ($ok, $what, @notes) = @_;
+    $n++;
+    print $ok ? '' : 'not ', "ok $n - $what\n";
+    print "# $_\n" for $ok ? () : @notes;
+    return $ok;
+}
+
+# ---- a run: a server and the workload on it
+
+sub begin {
+    my ($seed) = @_;
+    my $dir = tempdir();
+    my $run = { dir => $dir, seed => $seed, killed => 0,
+        varved => Node->new(dir => $dir, options => \@options) };
+    $run->{varved}->start;
+    $run->{varved}->is_ready or return $run;
+    open $run->{to}, '|-', "$build/t/ledger/ledger", $run->{varved}{port}, $seed, "$dir/history"
+        or die "ledger: $!";
+    Node::wait_until(sub { -e "$dir/history" });
+    open $run->{from}, '<', "$dir/history" or die "history: $!";
+    return $run;
+}
+
+# The workload goes on: until something more was acknowledged.
+sub progress {
+    my ($run) = @_;
+    my $from = $run->{from};
+    seek $from, 0, 2;
+    return Node::wait_until(sub {
+        seek $from, 0, 1; # what was the end isn't any more
+        local $_;
+        while (<$from>) {
+            return 1 if /^\d+ p\d+ sent/;
+        }
+        return 0;
+    });
+}
+
+# It must have ended in this way; else the run is over.
+sub ended {
+    my ($run, $want, $got, $how) = @_;
+    $got //= 'not at all';
+    return 1 if $got eq $want;
+    $run->{wrong} = "after $run->{killed} kills, $how: varved ended with $got, not $want";
+    return 0;
+}
+
+# ---- what befalls it; all leave it started, true if it ended as it should
+
+sub kill_at_work {
+    my ($run) = @_;
+    my $v = $run->{varved};
+    $v->is_ready && progress($run) or return ended($run, 'work', $v->{status} // 'no progress', 'start');
+    sleep rand 0.3;
+    return ended($run, 'signal 9', $v->stop('KILL'), 'at work') && $v->start;
+}
+
+sub kill_when_ready {
+    my ($run) = @_;
+    my $v = $run->{varved};
+    $v->is_ready or return ended($run, 'ready', $v->ending, 'start');
+    sleep rand 0.005;
+    return ended($run, 'signal 9', $v->stop('KILL'), 'when ready') && $v->start;
+}
+
+sub kill_starting {
+    my ($run) = @_;
+    my $v = $run->{varved};
+    sleep rand 0.03;
+    return ended($run, 'signal 9', $v->stop('KILL'), 'starting') && $v->start;
+}
+
+sub terminate {
+    my ($run) = @_;
+    my $v = $run->{varved};
+    $v->is_ready && progress($run) or return ended($run, 'work', $v->{status} // 'no progress', 'start');
+    return ended($run, 0, $v->stop('TERM'), 'SIGTERM') && $v->start;
+}
+
+# It dies just before the N-th operation of a kind; or that operation fails, and it ends itself.
+sub strike {
+    my ($run) = @_;
+    my $v = $run->{varved};
+    my ($point, $among) = @{ ([write => 300], [sync => 100], [create => 20], [rename => 6],
+        [truncate => 10], [unlink => 6], [sync_dir => 20])[rand 7] };
+    my $fails = $point eq 'sync' && rand() < 0.5;
+
+    $v->stop('KILL');
+    $v->start(VARVE_FAILPOINT => join ':', $point, 1 + int rand $among, $fails ? 'eio' : 'kill');
+    my $patience = 400;
+    Node::wait_until(sub { $v->has_ended || !$patience-- });
+    return $v->start if !$v->{pid} && ($v->{status} == 9 || ($fails && $v->{status} >> 8));
+    return ended($run, 'signal 9', $v->stop('KILL'), "a point that was not reached") && $v->start;
+}
+
+sub finish {
+    my ($run) = @_;
+    my $v = $run->{varved};
+    return ended($run, 'ready', $v->ending, 'start') if !$v->is_ready;
+    close $run->{to}; # the workload's exit code is told by its history
+    return ended($run, 0, $v->stop('TERM'), 'the last SIGTERM');
+}
+
+# ---- the verdict
+
+sub judge {
+    my ($run, $what) = @_;
+    open my $in, '<', "$run->{dir}/history" or die "history: $!";
+    chomp(my @lines = <$in>);
+    my %counts;
+    my @faults = Ledger::check(\@lines, \%counts);
+    my (%kinds, @notes);
+    for (@faults) {
+        my ($kind, $sentence) = @$_;
+        push @notes, "$kind: $sentence" if ++$kinds{$kind} <= 5;
+    }
+    unshift @notes, map { "$_: $kinds{$_}, $Ledger::KINDS{$_}" } sort keys %kinds;
+    my @said = reverse split /\n/, $run->{varved}->said('err');
+    my $good = ok(!$run->{wrong}, "$what: varved starts, and ends as it should", $run->{wrong} // (),
+        'it said last:', map { "  $_" } grep { defined } @said[0 .. 4]);
+    $good &= ok(!@faults, "... no fault in $counts{sent} batches, $counts{poll} polls, "
+        . "$counts{committed} commits, $counts{fetched} looks at them, $counts{created} topics", @notes);
+    if ($good) {
+        remove_tree($run->{dir});
+    } else {
+        print "# seed $run->{seed}, kept: $run->{dir}\n";
+    }
+}
+
+sub quiet {
+    my $run = begin(1);
+    progress($run) && sleep($long ? 20 : 1);
+    finish($run);
+    judge($run, 'without any fault');
+}
+
+sub stormy {
+    my ($seed) = @_;
+    my @blows = (\&kill_at_work, \&kill_at_work, \&kill_when_ready, \&kill_starting, \&terminate,
+        $has_failpoints ? (\&strike, \&strike) : ());
+    srand $seed;
+    my $run = begin($seed);
+    for (0 .. $kills - 1) {
+        my $blow = $blows[$_ < @blows ? $_ : rand @blows];
+        $blow->($run) or last;
+        $run->{killed}++;
+    }
+    finish($run) if !$run->{wrong};
+    $run->{varved}->stop('KILL');
+    close $run->{to} if $run->{to}->opened;
+    judge($run, "$run->{killed} kills and stops, seed $seed");
+}
+
+$SIG{PIPE} = 'IGNORE';
+quiet();
+stormy($_) for @seeds;
+print "1..$n\n";
