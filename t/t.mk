@@ -411,6 +411,7 @@ dist_check_SCRIPTS += \
 	t/910-librdkafka.t \
 	t/939-checker.t \
 	t/940-consistency.t \
+	t/945-baddays.t \
 	t/946-large.t \
 	$(NULL)
 

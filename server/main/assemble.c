@@ -153,16 +153,16 @@ set_endpoints(struct vrv_server *s)
     }
 }
 
-static int
-start_net(struct vrv_server *s, struct vrv_err *e)
+/* The texts live as long as the server. */
+static void
+set_net_opts(struct vrv_server *s, struct vrv_net_opts *o)
 {
     static char text[VRV_LISTENERS_MAX][VRV_LISTENER_TEXT];
-    const char *listener[VRV_LISTENERS_MAX];
+    static const char *listener[VRV_LISTENERS_MAX];
     const struct vrv_listeners *ls = &s->config->clients;
-    struct vrv_net_opts o;
 
-    vrv_net_opts_default(&o);
-    set_limits(&o, s->config);
+    vrv_net_opts_default(o);
+    set_limits(o, s->config);
     for (size_t i = 0; i < ls->n; i++) {
         const struct vrv_listener *l = &ls->v[i];
 
@@ -170,14 +170,19 @@ start_net(struct vrv_server *s, struct vrv_err *e)
         listener[i] = text[i];
         s->endpoint[i] = (struct vrv_endpoint){ l->name, l->advertised_host, l->advertised_port };
     }
-    o.listener = listener;
-    o.listener_n = (unsigned)ls->n;
-    o.loopback_only = !s->config->allow_insecure;
-    o.pool = vrv_engine_env(s->varve->engine)->pool;
-    o.clock = vrv_clock_real();
-    o.ops = &vrv_serve_ops;
-    o.ctx = &s->serve;
-    int rc = vrv_net_start(&s->net, &o, e);
+    o->listener = listener;
+    o->listener_n = (unsigned)ls->n;
+    o->loopback_only = !s->config->allow_insecure;
+    o->clock = vrv_clock_real();
+    o->ops = &vrv_serve_ops;
+    o->ctx = &s->serve;
+}
+
+static int
+start_net(struct vrv_server *s, struct vrv_net_opts *o, struct vrv_err *e)
+{
+    o->pool = vrv_engine_env(s->varve->engine)->pool;
+    int rc = vrv_net_start(&s->net, o, e);
     if (rc == 0)
         set_endpoints(s);
     return rc;
@@ -210,9 +215,13 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
     struct vrv_config *config, struct vrv_err *e)
 {
     struct vrv_err why = { 0 };
+    struct vrv_net_opts net;
 
     *s = (struct vrv_server){ .config = config, .stat = vrv_stat_new() };
-    int rc = vrv_admin_start(&s->admin, config, e);
+    set_net_opts(s, &net);
+    int rc = vrv_net_check(&net, e); /* before anything is made or changed on the disk */
+    if (rc == 0)
+        rc = vrv_admin_start(&s->admin, config, e);
     if (rc == 0)
         rc = start_engine(s, in, e);
     if (rc == 0)
@@ -221,7 +230,7 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
         rc = start_groups(s, e);
     if (rc == 0) {
         set_broker(s);
-        rc = start_net(s, e);
+        rc = start_net(s, &net, e);
     }
     if (rc == 0)
         vrv_admin_phase(s->admin, VRV_PHASE_SERVING, s);

@@ -1,7 +1,8 @@
 /*
  * The parts of a server, built in order and stopped in the reverse.
  *
- *   HTTP port ─► engine loaded ─► settings ─► engine runs ─► pool ─► groups ─► network: ready
+ *   addresses free? ─► HTTP port ─► engine loaded ─► settings ─► engine runs ─► pool ─► groups
+ *   ─► network: ready
  *
  * Threads: one.
  */

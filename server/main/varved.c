@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "server/base/diag.h"
 #include "server/main/assemble.h"
@@ -101,15 +102,22 @@ say_ready(const struct vrv_server *s)
     vrv_notify("READY=1");
 }
 
-/* Until somebody wants it to stop. */
-static void
-wait_for_signal(const sigset_t *set)
+/* Until somebody wants it to stop, or the engine has stopped (L4): then staying would only keep
+ * whoever starts it again from doing so.  0, or why. */
+static int
+wait_for_end(const sigset_t *set, struct vrv_engine *eng, struct vrv_err *e)
 {
-    int sig = 0;
+    const struct timespec look = { .tv_nsec = 200 * 1000 * 1000 };
+    int sig = -1, rc = 0;
 
-    (void)sigwait(set, &sig);
-    vrv_diag(VRV_EV_STOP, VRV_NUM("signal", sig));
+    while (sig < 0 && (rc = vrv_engine_error(eng, e)) == 0)
+        sig = sigtimedwait(set, NULL, &look);
+    if (rc == 0)
+        vrv_diag(VRV_EV_STOP, VRV_NUM("signal", sig));
+    else
+        vrv_diag(VRV_EV_ENGINE_STOPPED, VRV_STR("error", e->msg));
     vrv_notify("STOPPING=1");
+    return rc;
 }
 
 static int
@@ -131,8 +139,9 @@ serve(const struct vrv_config_input *in, struct vrv_config *config)
             VRV_STR("cluster", server.broker.cluster_id), VRV_NUM("partitions", server.found.logs),
             VRV_NUM("replayed", server.found.replayed), VRV_NUM("clean", server.found.clean));
         say_ready(&server);
-        wait_for_signal(&set);
-        rc = vrv_server_stop(&server, &e);
+        rc = wait_for_end(&set, server.broker.engine, &e);
+        int stopped = vrv_server_stop(&server, rc < 0 ? NULL : &e);
+        rc = rc < 0 ? rc : stopped;
     }
     if (rc < 0)
         (void)fprintf(stderr, "varved: %s\n", e.msg);

@@ -45,6 +45,24 @@ bind_all(struct vrv_net *net, const struct vrv_net_opts *o, struct vrv_err *e)
     return 0;
 }
 
+static void
+close_listeners(struct vrv_net *net)
+{
+    for (unsigned i = 0; i < net->listener_n; i++)
+        vrv_listener_close(&net->listener[i]);
+}
+
+int
+vrv_net_check(const struct vrv_net_opts *o, struct vrv_err *e)
+{
+    struct vrv_net *net = VRV_NEW(struct vrv_net);
+    int rc = bind_all(net, o, e);
+
+    close_listeners(net);
+    free(net);
+    return rc;
+}
+
 static int
 start_loops(struct vrv_net *net, struct vrv_err *e)
 {
@@ -151,8 +169,7 @@ vrv_net_stop(struct vrv_net **pp)
     }
     for (unsigned i = 0; i < net->made; i++)
         vrv__loop_fini(&net->loop[i]);
-    for (unsigned i = 0; i < net->listener_n; i++)
-        vrv_listener_close(&net->listener[i]);
+    close_listeners(net);
     vrv_cq_fini(&net->acceptor.cq);
     vrv_cq_fini(&net->idle);
     free(net->loop);

@@ -119,6 +119,9 @@ struct vrv_net_stats {
     uint64_t connections, request_bytes, unsent_bytes; /* at the moment */
 };
 
+/* Bind, and let go again: a start that can't have its addresses should find out before it does
+ * anything else.  Errors: as the next one. */
+int vrv_net_check(const struct vrv_net_opts *o, struct vrv_err *e) VRV_MUST_CHECK;
 /* Bind, and serve.  Errors: ADDRESS (in use, or not of this machine), INVALID (a listener that
  * makes no sense, or is not loopback), READONLY (a port or path that isn't ours), NOTFOUND (an unknown
  * host), IO. */

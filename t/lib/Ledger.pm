@@ -395,4 +395,10 @@ sub check_listed {
     fault($h, 'topic-changed', "$what is $id, was $t->{id}") if $t->{id} ne $id;
 }
 
+# As a program: the faults in a file.
+if (!caller) {
+    chomp(my @lines = <>);
+    print "$_->[0]: $_->[1]\n" for check(\@lines);
+}
+
 1;
