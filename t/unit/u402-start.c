@@ -335,8 +335,8 @@ test_cleanup_policy(void)
     struct vrv_config_kv kv = { (char *)(uintptr_t)"cleanup.policy", (char *)(uintptr_t)"compact" };
 
     begin("segment.bytes=1000 retention.ms=100000 retention.bytes=0");
-    IS(vrv_engine_alter_topic(rig.eng, "t", &kv, 1, &rig.e), 0, "cleanup.policy=compact");
     put(4, 500);
+    IS(vrv_engine_alter_topic(rig.eng, "t", &kv, 1, &rig.e), 0, "cleanup.policy=compact");
     seal();
     rig_pass(&rig, 200000);
     IS(offsets().start, 0, "all is kept, however old and large");
