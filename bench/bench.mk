@@ -12,6 +12,10 @@ bench_b_engine_SOURCES = \
 	bench/settle.c \
 	bench/util.c \
 	$(NULL)
+check_PROGRAMS += bench/b_stat
+bench_b_stat_SOURCES = bench/b_stat.c
+bench_b_stat_LDADD = libvrvserver.la libvrvengine.la
+
 EXTRA_DIST += bench/README.md bench/kafka.sh bench/run.sh bench/server.sh
 
 bench: bench/b_engine

@@ -23,6 +23,8 @@ bucket_of(uint64_t ns)
 {
     unsigned low = 0, high = VRV_HIST_BOUNDS;
 
+    if (ns <= bounds[0]) /* many are: what didn't have to wait */
+        return 0;
     while (low < high) {
         unsigned mid = (low + high) / 2;
 
@@ -41,6 +43,15 @@ vrv_hist_add(struct vrv_hist *h, int64_t ns)
 
     (void)atomic_fetch_add_explicit(&h->n[bucket_of(v)], 1, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&h->sum_ns, v, memory_order_relaxed);
+}
+
+void
+vrv_hist_add_alone(struct vrv_hist *h, int64_t ns)
+{
+    uint64_t v = ns > 0 ? (uint64_t)ns : 0;
+
+    vrv_count_alone(&h->n[bucket_of(v)], 1);
+    vrv_count_alone(&h->sum_ns, v);
 }
 
 void

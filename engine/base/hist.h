@@ -31,6 +31,18 @@ struct vrv_hist_view {
 uint64_t vrv_hist_bound(unsigned i);
 /* Negative counts as zero. */
 void vrv_hist_add(struct vrv_hist *h, int64_t ns);
+/* The same, and cheaper, for a thread that is the only one to add to h. */
+void vrv_hist_add_alone(struct vrv_hist *h, int64_t ns);
+
+/* *to += n where only this thread changes it: others see it before or after, which needs no locked
+ * instruction. */
+static inline void
+vrv_count_alone(_Atomic uint64_t *to, uint64_t n)
+{
+    atomic_store_explicit(to, atomic_load_explicit(to, memory_order_relaxed) + n,
+        memory_order_relaxed);
+}
+
 /* Adds what h holds to *v, which several may be read into. */
 void vrv_hist_read(const struct vrv_hist *h, struct vrv_hist_view *v);
 

@@ -31,7 +31,6 @@ struct vrv_request {
     struct vrv_request *next;         /* of the reactor's spares */
     void (*cancel)(struct vrv_request *r); /* set while it waits: the connection is gone, be quick */
     void *state;                      /* the handler's */
-    int64_t taken_ns;                 /* when it was handed to its handler, */
     int64_t waits_ns;                 /* when it began to wait for others, */
     int64_t waited_ns;                /* and how long it did so before */
     struct vrv_job job;               /* vrv_request_block */

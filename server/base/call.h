@@ -26,7 +26,8 @@ struct vrv_call {
     void (*done)(struct vrv_call *call);
     bool answered;
     size_t bytes; /* of the request */
-    int64_t arrived_ns; /* when its last byte was here, of the monotonic clock */
+    /* When its last byte was here, and when it was taken: monotonic, of the reactor's turn. */
+    int64_t arrived_ns, taken_ns;
     size_t held;  /* of memory, by the answer */
     /* the answer, the handler's until vrv_call_done */
     struct vrv_out out;    /* empty: none is sent */

@@ -114,7 +114,7 @@ used_kinds(const struct vrv_stat *stat)
 static void
 put_versions(struct vrv_prom *p, const struct kind *k)
 {
-    char version[8];
+    char version[16];
 
     for (int v = 0; v < VRV_STAT_VERSIONS; v++) {
         (void)snprintf(version, sizeof(version), "%d", v);

@@ -642,6 +642,7 @@ vrv_call_begin(struct vrv_conn *c, struct vrv_call *call)
     call->answered = false;
     call->bytes = c->taking;
     call->arrived_ns = c->received_ns;
+    call->taken_ns = c->r->now;
     call->held = 0;
     vrv_list_push(&c->calls, &call->link);
     c->call_n++;

@@ -1,5 +1,6 @@
 #include "server/stat/stat.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "engine/base/assert.h"
@@ -41,7 +42,8 @@ vrv_counted_metric(enum vrv_counted c, const char **labels)
 
 /* ---- counting ---- */
 
-enum { SHARDS = 16, CACHE_LINE = 64 };
+/* The first threads that count have a shard each; all others share the last one. */
+enum { SHARDS = 64, SHARED = SHARDS - 1, CACHE_LINE = 64 };
 
 struct api {
     _Atomic uint64_t n[VRV_STAT_VERSIONS];
@@ -80,22 +82,28 @@ vrv_stat_free(struct vrv_stat **s)
     *s = NULL;
 }
 
-/* A thread keeps the shard that it was dealt: there are about as many as reactors. */
-static struct shard *
-my_shard(struct vrv_stat *s)
+static _Atomic unsigned dealt; /* shards, to threads */
+
+static unsigned
+my_shard(void)
 {
-    static _Atomic unsigned dealt;
     static _Thread_local unsigned mine; /* + 1 */
 
-    if (mine == 0)
-        mine = atomic_fetch_add(&dealt, 1) % SHARDS + 1;
-    return &s->shard[mine - 1];
+    if (mine == 0) {
+        unsigned next = atomic_fetch_add(&dealt, 1);
+
+        mine = (next < SHARED ? next : SHARED) + 1;
+    }
+    return mine - 1;
 }
 
 static void
-add(_Atomic uint64_t *to, uint64_t n)
+add(_Atomic uint64_t *to, uint64_t n, bool alone)
 {
-    (void)atomic_fetch_add_explicit(to, n, memory_order_relaxed);
+    if (alone)
+        vrv_count_alone(to, n);
+    else
+        (void)atomic_fetch_add_explicit(to, n, memory_order_relaxed);
 }
 
 static uint64_t
@@ -107,26 +115,32 @@ get(const _Atomic uint64_t *from)
 void
 vrv_stat_count(struct vrv_stat *s, enum vrv_counted what, uint64_t n)
 {
+    unsigned mine = my_shard();
+
     if (s != NULL)
-        add(&my_shard(s)->counted[what], n);
+        add(&s->shard[mine].counted[what], n, mine != SHARED);
 }
 
 void
 vrv_stat_answered(struct vrv_stat *s, const struct vrv_stat_answered *a)
 {
+    unsigned mine = my_shard();
+    bool alone = mine != SHARED;
+    void (*time)(struct vrv_hist *, int64_t) = alone ? vrv_hist_add_alone : vrv_hist_add;
+
     if (s == NULL)
         return;
     VRV_ASSERT(a->api >= 0 && a->api < VRV_STAT_APIS);
-    struct api *api = &my_shard(s)->api[a->api];
+    struct api *api = &s->shard[mine].api[a->api];
     int version = a->version < 0 ? 0 : a->version;
 
-    add(&api->n[version < VRV_STAT_VERSIONS ? version : VRV_STAT_VERSIONS - 1], 1);
-    add(&api->bytes_in, a->bytes_in);
-    add(&api->bytes_out, a->bytes_out);
-    vrv_hist_add(&api->total, a->queue_ns + a->wait_ns + a->local_ns);
-    vrv_hist_add(&api->queue, a->queue_ns);
-    vrv_hist_add(&api->local, a->local_ns);
-    vrv_hist_add(&api->wait, a->wait_ns);
+    add(&api->n[version < VRV_STAT_VERSIONS ? version : VRV_STAT_VERSIONS - 1], 1, alone);
+    add(&api->bytes_in, a->bytes_in, alone);
+    add(&api->bytes_out, a->bytes_out, alone);
+    time(&api->total, a->queue_ns + a->wait_ns + a->local_ns);
+    time(&api->queue, a->queue_ns);
+    time(&api->local, a->local_ns);
+    time(&api->wait, a->wait_ns);
 }
 
 void
@@ -136,17 +150,27 @@ vrv_stat_error(struct vrv_stat *s, int16_t api, int16_t code)
         return;
     VRV_ASSERT(api >= 0 && api < VRV_STAT_APIS);
     VRV_ASSERT(code >= -1 && code + 1 < VRV_STAT_ERRORS);
-    add(&s->errors[api][code + 1], 1);
+    add(&s->errors[api][code + 1], 1, false);
 }
 
 /* ---- reading ---- */
 
+/* The others were never touched, and so needn't be now. */
+static unsigned
+shards_in_use(void)
+{
+    unsigned n = atomic_load(&dealt);
+
+    return n < SHARDS ? n : SHARDS;
+}
+
 uint64_t
 vrv_stat_counted(const struct vrv_stat *s, enum vrv_counted what)
 {
+    unsigned used = shards_in_use();
     uint64_t n = 0;
 
-    for (unsigned i = 0; i < SHARDS; i++)
+    for (unsigned i = 0; i < used; i++)
         n += get(&s->shard[i].counted[what]);
     return n;
 }
@@ -154,8 +178,10 @@ vrv_stat_counted(const struct vrv_stat *s, enum vrv_counted what)
 void
 vrv_stat_api(const struct vrv_stat *s, int16_t api, struct vrv_stat_api *out)
 {
+    unsigned used = shards_in_use();
+
     *out = (struct vrv_stat_api){ .all = 0 };
-    for (unsigned i = 0; i < SHARDS; i++) {
+    for (unsigned i = 0; i < used; i++) {
         const struct api *a = &s->shard[i].api[api];
 
         for (unsigned v = 0; v < VRV_STAT_VERSIONS; v++)

@@ -1,9 +1,9 @@
 /*
  * What is counted of requests, and the list of all metrics.
  *
- * Counting is cheap, takes no lock and may be done by any thread: each thread adds to one of a few
- * shards, which lie in cache lines of their own; only who reads adds the shards up.  So a number
- * that is read is one that was true at about that time, and none ever goes back but gauges.
+ * Counting is cheap, takes no lock and may be done by any thread: each of the first ones has a shard
+ * of its own, to which nobody else writes; only who reads adds the shards up.  So a number that is
+ * read is one that was true at about that time, and none ever goes back but gauges.
  *
  * What other rooms count of themselves (vrv_net_stats, vrv_engine_stats, vrv_coord_stats) is not
  * here; server/main/metrics.c brings all of it together.

@@ -4,7 +4,7 @@
 #include "server/wire/wire_int.h"
 
 struct codes {
-    struct vrv_wire_version v;
+    int16_t version;
     vrv_wire_code_fn *fn;
     void *ctx;
 };
@@ -38,7 +38,7 @@ walk(const struct codes *c, const struct vrv_schema *s, const uint8_t *src)
         const struct vrv_field *f = &s->fields[i];
         const uint8_t *at = src + f->at;
 
-        if ((!f->is_code && f->elem == NULL) || !vrv__wire_has(c->v, f, src))
+        if ((!f->is_code && f->elem == NULL) || c->version < f->from || c->version > f->to)
             continue;
         if (f->is_code) {
             VRV_WIRE_LOAD(int16_t, code);
@@ -50,10 +50,10 @@ walk(const struct codes *c, const struct vrv_schema *s, const uint8_t *src)
 }
 
 void
-vrv_wire_codes(const struct vrv_schema *s, struct vrv_wire_version v, const void *src,
-    vrv_wire_code_fn *fn, void *ctx)
+vrv_wire_codes(const struct vrv_schema *s, int16_t version, const void *src, vrv_wire_code_fn *fn,
+    void *ctx)
 {
-    struct codes c = { v, fn, ctx };
+    struct codes c = { version, fn, ctx };
 
     walk(&c, s, src);
 }

@@ -35,7 +35,7 @@ void vrv_wire_write(const struct vrv_schema *s, struct vrv_wire_version v, const
 
 /* Call fn with each error code (0 too) that the version has of the message. */
 typedef void vrv_wire_code_fn(void *ctx, int16_t code);
-void vrv_wire_codes(const struct vrv_schema *s, struct vrv_wire_version v, const void *src,
+void vrv_wire_codes(const struct vrv_schema *s, int16_t version, const void *src,
     vrv_wire_code_fn *fn, void *ctx);
 
 /* Append it as JSON, with Kafka's names of the fields that the version has. */

@@ -62,6 +62,11 @@ test_sum(void)
     IS(v.sum_ns, 50015, "sums of what is read into one view add up");
     IS(v.n[0], 3, "and so do buckets");
     IS(v.n[3], 1, "50 us is in the bucket up to 60");
+    vrv_hist_add_alone(&a, 50000);
+    vrv_hist_add_alone(&a, -1);
+    v = (struct vrv_hist_view){ .sum_ns = 0 };
+    vrv_hist_read(&a, &v);
+    OK(v.sum_ns == 100007 && v.n[0] == 2 && v.n[3] == 2, "who adds alone adds the same");
 }
 
 enum { THREADS = 4, EACH = 20000 };

@@ -21,10 +21,9 @@ static const char *
 codes(int16_t key, int16_t version, const void *message)
 {
     const struct vrv_api *api = vrv_api_find(key);
-    struct vrv_wire_version v = { version, vrv_api_flexible(api, version) };
 
     found[0] = '\0';
-    vrv_wire_codes(api->resp(), v, message, note, NULL);
+    vrv_wire_codes(api->resp(), version, message, note, NULL);
     return found;
 }
 

@@ -88,7 +88,7 @@ test_counting(void)
     OK(s == NULL, "without a place to count nothing is counted");
 }
 
-enum { THREADS = 20, EACH = 10000 };
+enum { THREADS = 80, EACH = 3000 };
 
 static void *
 count_some(void *ctx)
