@@ -19,6 +19,8 @@
 static void
 add_slices(struct vrv_request *r, struct vrv__fetch_part *p, struct vrv_read *rd)
 {
+    if (rd->slice_n == 0)
+        return;
     if (p->slice_n + rd->slice_n > p->slice_cap) {
         uint32_t cap = 2 * p->slice_cap + rd->slice_n;
         struct vrv_slice *v = VRV_ROOM(r, struct vrv_slice, cap);
