@@ -402,6 +402,7 @@ dist_check_SCRIPTS += \
 	t/710-wire.t \
 	t/720-config-docs.t \
 	t/730-protocol-docs.t \
+	t/750-varved.t \
 	t/760-metrics.t \
 	t/900-kcat.t \
 	t/901-confluent.t \

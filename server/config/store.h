@@ -26,8 +26,8 @@ struct vrv_config_store_opts {
     const struct vrv_config_values *values; /* what it is started with: checked; copied */
     struct vrv_uuid random;                 /* the cluster's id, should there be none yet */
     vrv_config_note_fn *note;               /* values in the catalog that are not known here */
-    /* Called with each configuration that comes in force, the first one within _open; one at a time,
-     * with the lock `config` held.  May be NULL. */
+    /* Called with each configuration that comes in force, the first one within _open; one at a
+     * time, with the lock `config` held.  May be NULL. */
     void (*in_force)(void *ctx, const struct vrv_config *c);
     void *ctx;
 };

@@ -10,8 +10,8 @@
  *                      LINGER  half closed: what comes is dropped ──────────┘
  *                              the peer closes, or a bound is hit
  *
- * NET-10: the kernel resets a connection that is closed with unread bytes in it, and the peer may lose
- * the last answer.  So it is closed when the peer has closed it; that is waited for a little.
+ * NET-10: the kernel resets a connection that is closed with unread bytes in it, and the peer may
+ * lose the last answer.  So it is closed when the peer has closed it; that is waited for a little.
  *
  * NET-1: answers leave in the order of requests, whatever the order in which calls are done.
  * NET-2: a connection of which too much is in service or unsent is not read; nothing else of it is

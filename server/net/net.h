@@ -7,8 +7,8 @@
  *                               send ◄─ in order ◄─ vrv_call_done ◄─┘
  *
  * Threads: one acceptor, some reactors.  All ops but limits run on the reactor that owns the
- * connection, and none may block; vrv_call_done and what takes a struct vrv_conn are for that thread only.
- * Connections live until the last call of theirs is done, so a call may always name its own.
+ * connection, and none may block; vrv_call_done and what takes a struct vrv_conn are for that thread
+ * only.  Connections live until the last call of theirs is done, so a call may always name its own.
  */
 #ifndef VRV_NET_NET_H
 #define VRV_NET_NET_H

@@ -475,7 +475,8 @@ test_socket_options(void)
     int fd = client(0);
     put_frame(fd, 'e', 5);
     OK(echoed(fd, 'e', 5), "a connection");
-    int send = option_of(other_end(fd, 0), SO_SNDBUF), recv = option_of(other_end(fd, 0), SO_RCVBUF);
+    int send = option_of(other_end(fd, 0), SO_SNDBUF);
+    int recv = option_of(other_end(fd, 0), SO_RCVBUF);
     (void)close(fd);
     down("the system's buffers");
     opts.backlog = 7;
@@ -486,7 +487,7 @@ test_socket_options(void)
     put_frame(fd, 'e', 5);
     OK(echoed(fd, 'e', 5), "a connection");
     IS(option_of(other_end(fd, 0), SO_SNDBUF), 64 * KIB, "the buffers are those asked for: sent");
-    IS(option_of(other_end(fd, 0), SO_RCVBUF), 96 * KIB, "... and received (the kernel doubles them)");
+    IS(option_of(other_end(fd, 0), SO_RCVBUF), 96 * KIB, "... received (the kernel doubles them)");
     OK(send != 64 * KIB && recv != 96 * KIB, "... otherwise the system's: %d, %d", send, recv);
     (void)getsockopt(other_end(-1, 0), IPPROTO_TCP, TCP_INFO, &info, &n);
     IS(info.tcpi_sacked, 7, "so many may wait to be accepted");

@@ -10,6 +10,12 @@ static const int64_t SECOND = 1000000000;
 static int64_t now = 1000000000;
 static struct vrv_net_limits limits;
 
+static enum vrv_admit_answer
+ask(struct vrv_admit *a, const uint8_t *address, int64_t ns)
+{
+    return vrv_admit_ask(a, &limits, address, ns);
+}
+
 static const uint8_t *
 v4(int last)
 {
@@ -42,23 +48,23 @@ test_counts(void)
 
     limits = (struct vrv_net_limits){ 5, 2, 1000 };
     vrv_admit_init(&a);
-    OK(vrv_admit_ask(&a, &limits, v4(1), now) == VRV_ADMIT_YES && vrv_admit_ask(&a, &limits, v4(1), now) ==
+    OK(ask(&a, v4(1), now) == VRV_ADMIT_YES && ask(&a, v4(1), now) ==
         VRV_ADMIT_YES, "two of one address");
-    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_ADDRESS, "... and no more");
-    IS(vrv_admit_ask(&a, &limits, v4(2), now), VRV_ADMIT_YES, "another address");
+    IS(ask(&a, v4(1), now), VRV_ADMIT_ADDRESS, "... and no more");
+    IS(ask(&a, v4(2), now), VRV_ADMIT_YES, "another address");
     vrv_admit_end(&a, v4(1), now);
-    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_YES, "one has ended: another one may come");
-    OK(vrv_admit_ask(&a, &limits, none, now) == VRV_ADMIT_YES && vrv_admit_ask(&a, &limits, none, now) ==
+    IS(ask(&a, v4(1), now), VRV_ADMIT_YES, "one has ended: another one may come");
+    OK(ask(&a, none, now) == VRV_ADMIT_YES && ask(&a, none, now) ==
         VRV_ADMIT_YES, "unix sockets count in the total");
-    IS(vrv_admit_ask(&a, &limits, none, now), VRV_ADMIT_TOTAL, "... which has an end");
+    IS(ask(&a, none, now), VRV_ADMIT_TOTAL, "... which has an end");
     vrv_admit_fini(&a);
 
     limits = (struct vrv_net_limits){ 100, 2, 1000 };
     vrv_admit_init(&a);
-    OK(vrv_admit_ask(&a, &limits, v6(1, 1), now) == VRV_ADMIT_YES && vrv_admit_ask(&a, &limits, v6(1, 2), now) ==
+    OK(ask(&a, v6(1, 1), now) == VRV_ADMIT_YES && ask(&a, v6(1, 2), now) ==
         VRV_ADMIT_YES, "IPv6");
-    IS(vrv_admit_ask(&a, &limits, v6(1, 3), now), VRV_ADMIT_ADDRESS, "... counts by /64");
-    IS(vrv_admit_ask(&a, &limits, v6(2, 3), now), VRV_ADMIT_YES, "... of which there are others");
+    IS(ask(&a, v6(1, 3), now), VRV_ADMIT_ADDRESS, "... counts by /64");
+    IS(ask(&a, v6(2, 3), now), VRV_ADMIT_YES, "... of which there are others");
     vrv_admit_fini(&a);
 }
 
@@ -68,7 +74,7 @@ burst(struct vrv_admit *a, int n)
     int yes = 0;
 
     while (n-- > 0) {
-        bool in = vrv_admit_ask(a, &limits, v4(1), now) == VRV_ADMIT_YES;
+        bool in = ask(a, v4(1), now) == VRV_ADMIT_YES;
 
         yes += in;
         if (in)
@@ -85,11 +91,11 @@ test_rate(void)
     limits = (struct vrv_net_limits){ 100, 100, 10 };
     vrv_admit_init(&a);
     IS(burst(&a, 100), 10, "so many new ones in a second");
-    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_RATE, "... and then none");
+    IS(ask(&a, v4(1), now), VRV_ADMIT_RATE, "... and then none");
     now += SECOND / 2;
     IS(burst(&a, 100), 5, "half a second later half as many");
     now += SECOND;
-    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_YES, "one stays");
+    IS(ask(&a, v4(1), now), VRV_ADMIT_YES, "one stays");
     now += 3 * SECOND;
     IS(burst(&a, 100), 10, "... and after a pause there are never more than in one second");
     vrv_admit_end(&a, v4(1), now);
@@ -99,7 +105,7 @@ test_rate(void)
     vrv_admit_init(&a);
     for (int i = 0; i < 200; i++) {
         now += SECOND / 100;
-        if (vrv_admit_ask(&a, &limits, v4(i), now) == VRV_ADMIT_YES)
+        if (ask(&a, v4(i), now) == VRV_ADMIT_YES)
             vrv_admit_end(&a, v4(i), now);
         if (i % 2 == 0)
             (void)burst(&a, 1);
@@ -121,16 +127,16 @@ test_changed(void)
     IS(burst(&a, 100), 20, "... that is raised");
     now += SECOND;
     for (int i = 0; i < 3; i++)
-        IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_YES, "connections");
+        IS(ask(&a, v4(1), now), VRV_ADMIT_YES, "connections");
     limits.per_address = 2;
-    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_ADDRESS, "there may be fewer than there are");
+    IS(ask(&a, v4(1), now), VRV_ADMIT_ADDRESS, "there may be fewer than there are");
     limits.total = 3;
-    IS(vrv_admit_ask(&a, &limits, v4(2), now), VRV_ADMIT_TOTAL, "... in all");
+    IS(ask(&a, v4(2), now), VRV_ADMIT_TOTAL, "... in all");
     for (int i = 0; i < 2; i++)
         vrv_admit_end(&a, v4(1), now);
-    IS(vrv_admit_ask(&a, &limits, v4(1), now), VRV_ADMIT_YES, "... until enough have ended");
+    IS(ask(&a, v4(1), now), VRV_ADMIT_YES, "... until enough have ended");
     limits.per_address = 0;
-    IS(vrv_admit_ask(&a, &limits, v4(3), now), VRV_ADMIT_ADDRESS, "an address may have none at all");
+    IS(ask(&a, v4(3), now), VRV_ADMIT_ADDRESS, "an address may have none at all");
     vrv_admit_fini(&a);
 }
 
