@@ -43,26 +43,28 @@ sub begin {
         varved => Node->new(dir => $dir, options => \@options) };
     $run->{varved}->start;
     $run->{varved}->is_ready or return $run;
-    open $run->{to}, '|-', "$build/t/ledger/ledger", $run->{varved}{port}, $seed, "$dir/history"
+    $run->{workload} = open $run->{to}, '|-', "$build/t/ledger/ledger", $run->{varved}{port}, $seed, "$dir/history"
         or die "ledger: $!";
     Node::wait_until(sub { -e "$dir/history" });
     open $run->{from}, '<', "$dir/history" or die "history: $!";
     return $run;
 }
 
-# The workload goes on: until something more was acknowledged.
+# The workload goes on: until something more was acknowledged.  Not if varved has ended.
 sub progress {
     my ($run) = @_;
     my $from = $run->{from};
+    my $more = 0;
     seek $from, 0, 2;
-    return Node::wait_until(sub {
+    Node::wait_until(sub {
         seek $from, 0, 1; # what was the end isn't any more
         local $_;
-        while (<$from>) {
-            return 1 if /^\d+ p\d+ sent/;
+        while (!$more && defined($_ = <$from>)) {
+            $more = /^\d+ p\d+ sent/;
         }
-        return 0;
+        return $more || $run->{varved}->has_ended;
     });
+    return $more;
 }
 
 # It must have ended in this way; else the run is over.
@@ -122,12 +124,15 @@ sub strike {
     return ended($run, 'signal 9', $v->stop('KILL'), "a point that was not reached") && $v->start;
 }
 
+# The workload has until then to do what it has begun; without a server it never could.
 sub finish {
     my ($run) = @_;
     my $v = $run->{varved};
-    return ended($run, 'ready', $v->ending, 'start') if !$v->is_ready;
-    close $run->{to}; # the workload's exit code is told by its history
-    return ended($run, 0, $v->stop('TERM'), 'the last SIGTERM');
+    $run->{wrong} || $v->is_ready || ended($run, 'ready', $v->ending, 'start');
+    kill 'KILL', $run->{workload} if $run->{wrong} && $run->{workload};
+    close $run->{to} if $run->{to}; # its exit code is told by its history
+    ended($run, 0, $v->stop('TERM'), 'the last SIGTERM') if !$run->{wrong};
+    $v->stop('KILL');
 }
 
 # ---- the verdict
@@ -158,7 +163,11 @@ sub judge {
 
 sub quiet {
     my $run = begin(1);
-    progress($run) && sleep($long ? 20 : 1);
+    if (progress($run)) {
+        sleep($long ? 20 : 1);
+    } else {
+        ended($run, 'work', $run->{varved}{status} // 'no progress', 'start');
+    }
     finish($run);
     judge($run, 'without any fault');
 }
@@ -174,9 +183,7 @@ sub stormy {
         $blow->($run) or last;
         $run->{killed}++;
     }
-    finish($run) if !$run->{wrong};
-    $run->{varved}->stop('KILL');
-    close $run->{to} if $run->{to}->opened;
+    finish($run);
     judge($run, "$run->{killed} kills and stops, seed $seed");
 }
 

@@ -148,8 +148,8 @@ sub drain {
 
 sub failed_sync {
     return print "# skipped: a sync that fails, which needs --enable-failpoints\n" if !$has_failpoints;
-    my $v = server('sync');
-    $v->start(VARVE_FAILPOINT => 'sync:40:eio');
+    my $v = server('sync', 'wal.bytes=4194304');
+    $v->start(VARVE_FAILPOINT => 'sync:60:eio'); # later than those that make the directory
     $v->is_ready;
     my $c = client($v);
     ask($c, 'create t 1');

@@ -259,12 +259,14 @@ take_part(struct member *m)
 
 /* ---- being a member ---- */
 
+/* NOT_COORDINATOR is not among them: as in Kafka it is also the answer when the disk failed, and then
+ * nobody knows. */
 static bool
 was_not_committed(enum vrv_kerror code)
 {
     return code == VRV_K_ILLEGAL_GENERATION || code == VRV_K_UNKNOWN_MEMBER_ID ||
         code == VRV_K_REBALANCE_IN_PROGRESS || code == VRV_K_FENCED_INSTANCE_ID ||
-        code == VRV_K_COORDINATOR_LOAD_IN_PROGRESS || code == VRV_K_NOT_COORDINATOR;
+        code == VRV_K_COORDINATOR_LOAD_IN_PROGRESS;
 }
 
 /* All of them have one error, or none. */

@@ -30,6 +30,7 @@ sub new {
 # It runs, and is not ready yet.
 sub start {
     my ($self, %env) = @_;
+    $self->stop('KILL') if $self->{pid};
     my @command = ($self->{program}, map { ('-o', $_) } "log.dirs=$self->{dir}/data",
         "listeners=PLAINTEXT://127.0.0.1:$self->{port}", 'admin.listeners=', @{ $self->{options} });
 
