@@ -252,7 +252,8 @@ create_all(struct vrv_request *r)
             continue;
         }
         if (vrv_request_version(r) >= CREATE_TELLS_CONFIGS)
-            vrv_configs_of_created(r, c->q->validate_only ? NULL : t->name.p, t);
+            vrv_configs_of_created(r,
+                c->q->validate_only ? NULL : vrv_arena_copy(&r->arena, t->name.p, (size_t)t->name.n), t);
     }
 }
 
@@ -286,6 +287,45 @@ struct delete {
 };
 
 enum { DELETE_BY_ID = 6 };
+
+static bool
+is_same(const struct vrv_delete_topics_resp_topic *a, const struct vrv_delete_topics_resp_topic *b)
+{
+    if (a->name.p == NULL || b->name.p == NULL)
+        return a->name.p == b->name.p && vrv_uuid_eq(&a->topic_id, &b->topic_id);
+    return a->name.n == b->name.n && memcmp(a->name.p, b->name.p, (size_t)a->name.n) == 0;
+}
+
+/* As the request has them: before any of them was looked for. */
+static void
+refuse_doubles(struct vrv_request *r, struct vrv_delete_topics_resp *resp)
+{
+    struct vrv_delete_topics_resp_topic *v = resp->responses.v;
+
+    for (int32_t i = 0; i < resp->responses.n; i++)
+        for (int32_t k = 0; k < i; k++)
+            if (is_same(&v[i], &v[k])) {
+                v[i].error_code = v[k].error_code = VRV_K_INVALID_REQUEST;
+                v[i].error_message = v[k].error_message =
+                    vrv_request_str(r, "the request names this topic twice");
+            }
+}
+
+/* A topic has a name here, or an id. */
+static void
+refuse_unclear(struct vrv_request *r, struct vrv_delete_topics_resp *resp)
+{
+    static const struct vrv_uuid none;
+
+    for (int32_t i = 0; i < resp->responses.n; i++) {
+        struct vrv_delete_topics_resp_topic *t = &resp->responses.v[i];
+
+        if ((t->name.p == NULL) == vrv_uuid_eq(&t->topic_id, &none)) {
+            t->error_code = VRV_K_INVALID_REQUEST;
+            t->error_message = vrv_request_str(r, "a topic is named by its name or by its id");
+        }
+    }
+}
 
 static struct outcome
 delete_one(struct vrv_request *r, struct vrv_delete_topics_resp_topic *t)
@@ -325,6 +365,15 @@ delete_all(struct vrv_request *r)
         t->name = by_id ? d->q->topics.v[i].name : d->q->topic_names.v[i];
         if (by_id)
             t->topic_id = d->q->topics.v[i].topic_id;
+    }
+    refuse_doubles(r, &d->resp);
+    if (by_id)
+        refuse_unclear(r, &d->resp);
+    for (int32_t i = 0; i < d->resp.responses.n; i++) {
+        struct vrv_delete_topics_resp_topic *t = &d->resp.responses.v[i];
+
+        if (t->error_code != VRV_K_NONE)
+            continue;
         struct outcome o = delete_one(r, t);
         t->error_code = (int16_t)o.code;
         t->error_message = o.text;
@@ -356,6 +405,17 @@ struct grow {
     struct vrv_create_partitions_resp resp;
 };
 
+static bool
+is_grown_twice(const struct vrv_create_partitions_req *q,
+    const struct vrv_create_partitions_req_topic *t)
+{
+    for (int32_t i = 0; i < q->topics.n; i++)
+        if (&q->topics.v[i] != t && q->topics.v[i].name.n == t->name.n &&
+            memcmp(q->topics.v[i].name.p, t->name.p, (size_t)t->name.n) == 0)
+            return true;
+    return false;
+}
+
 static struct outcome
 grow_one(struct vrv_request *r, const struct vrv_create_partitions_req_topic *q)
 {
@@ -363,6 +423,8 @@ grow_one(struct vrv_request *r, const struct vrv_create_partitions_req_topic *q)
     struct vrv_found_topic t;
     struct vrv_err e = { 0 };
 
+    if (is_grown_twice(g->q, q))
+        return refused(r, VRV_K_INVALID_REQUEST, "the request names this topic twice");
     if (!vrv_find_topic(r->broker, q->name, &t))
         return refused(r, VRV_K_UNKNOWN_TOPIC_OR_PARTITION, "there is no such topic");
     if (q->count <= t.partitions) {
@@ -371,14 +433,15 @@ grow_one(struct vrv_request *r, const struct vrv_create_partitions_req_topic *q)
             q->count);
         return refused(r, VRV_K_INVALID_PARTITIONS, e.msg);
     }
-    for (int32_t i = 0; i < q->assignments.n; i++) {
+    bool fits = q->assignments.v == NULL || q->assignments.n == q->count - t.partitions;
+    for (int32_t i = 0; fits && i < q->assignments.n; i++) {
         const struct vrv_i32s *ids = &q->assignments.v[i].broker_ids;
 
-        if (q->assignments.n != q->count - t.partitions || ids->n != 1 ||
-            ids->v[0] != r->broker->node_id)
-            return refused(r, VRV_K_INVALID_REPLICA_ASSIGNMENT,
-                "each new partition has one replica, on the one broker there is");
+        fits = ids->n == 1 && ids->v[0] == r->broker->node_id;
     }
+    if (!fits)
+        return refused(r, VRV_K_INVALID_REPLICA_ASSIGNMENT,
+            "each new partition has one replica, on the one broker there is");
     if (!has_place(r, q->count - t.partitions))
         return refused(r, VRV_K_POLICY_VIOLATION, no_place);
     if (g->q->validate_only)
