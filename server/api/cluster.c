@@ -11,7 +11,6 @@ vrv_api_describe_cluster(struct vrv_request *r, const void *message)
 
     VRV_WIRE_INIT(describe_cluster_resp, &resp);
     VRV_WIRE_INIT(describe_cluster_resp_broker, b);
-    resp.endpoint_type = q->endpoint_type;
     resp.error_message.p = NULL;
     if (q->endpoint_type != 1) { /* brokers; there are no controllers that could be reached */
         resp.error_code = q->endpoint_type == 2 ? VRV_K_MISMATCHED_ENDPOINT_TYPE

@@ -39,13 +39,13 @@ add_producer(void *ctx, const struct vrv_producer_info *info)
 
 static void
 set_producers(struct vrv_request *r, struct vrv_describe_producers_resp_partition *p,
-    const struct vrv_found_topic *t)
+    const struct vrv_found_topic *t, struct vrv_str name)
 {
     struct vrv_log *log = t != NULL ? vrv_find_log(r->broker, t, p->partition_index) : NULL;
     struct producers all = { 0 };
 
     if (log == NULL) {
-        p->error_code = VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
+        p->error_code = (int16_t)vrv_find_why(name);
         return;
     }
     (void)vrv_log_each_producer(log, count_producer, &all);
@@ -77,7 +77,7 @@ vrv_api_describe_producers(struct vrv_request *r, const void *message)
         for (int32_t k = 0; k < parts->n && !vrv_request_is_over(r); k++) {
             VRV_WIRE_INIT(describe_producers_resp_partition, &t->partitions.v[k]);
             t->partitions.v[k].partition_index = parts->v[k];
-            set_producers(r, &t->partitions.v[k], there ? &found : NULL);
+            set_producers(r, &t->partitions.v[k], there ? &found : NULL, t->name);
         }
     }
     vrv_request_reply(r, &resp);
@@ -168,7 +168,7 @@ add_topic(struct pages *p, struct vrv_str name, int32_t first)
     VRV_WIRE_INIT(describe_topic_partitions_resp_topic, t);
     t->name = name;
     if (!vrv_find_topic(r->broker, name, &found)) {
-        t->error_code = VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
+        t->error_code = (int16_t)vrv_find_why(name);
         return true;
     }
     t->topic_id = found.id;
@@ -203,7 +203,7 @@ vrv_api_describe_topic_partitions(struct vrv_request *r, const void *message)
     int32_t limit = p.q->response_partition_limit;
 
     VRV_WIRE_INIT(describe_topic_partitions_resp, &p.resp);
-    p.left = limit > 0 && limit < PARTITION_LIMIT ? limit : PARTITION_LIMIT;
+    p.left = limit < 1 ? 1 : limit < PARTITION_LIMIT ? limit : PARTITION_LIMIT;
     gather_names(&p);
     p.resp.topics.v = VRV_ROOM(r, struct vrv_describe_topic_partitions_resp_topic, p.name_n);
     for (int32_t i = 0; i < p.name_n; i++) {

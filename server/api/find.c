@@ -21,6 +21,19 @@ vrv_find_topic_id(struct vrv_broker *b, const struct vrv_uuid *id, struct vrv_fo
 }
 
 enum vrv_kerror
+vrv_find_why(struct vrv_str name)
+{
+    char text[VRV_TOPIC_NAME_MAX + 1];
+
+    if (name.n > VRV_TOPIC_NAME_MAX || memchr(name.p, '\0', (size_t)name.n) != NULL)
+        return VRV_K_INVALID_TOPIC_EXCEPTION;
+    memcpy(text, name.p, (size_t)name.n);
+    text[name.n] = '\0';
+    return vrv_topic_name_check(text, NULL) < 0 ? VRV_K_INVALID_TOPIC_EXCEPTION
+                                                : VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+enum vrv_kerror
 vrv_find_either(struct vrv_broker *b, bool by_id, struct vrv_str name, const struct vrv_uuid *id,
     struct vrv_found_topic *t)
 {

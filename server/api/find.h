@@ -11,6 +11,8 @@ struct vrv_found_topic {
 };
 
 bool vrv_find_topic(struct vrv_broker *b, struct vrv_str name, struct vrv_found_topic *t);
+/* Why there is no topic of this name: there could be one, or none could be called that. */
+enum vrv_kerror vrv_find_why(struct vrv_str name);
 bool vrv_find_topic_id(struct vrv_broker *b, const struct vrv_uuid *id, struct vrv_found_topic *t);
 /* By name, or where the version has none by id: NONE, or what Kafka says when there is none. */
 enum vrv_kerror vrv_find_either(struct vrv_broker *b, bool by_id, struct vrv_str name,

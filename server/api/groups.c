@@ -143,6 +143,8 @@ synced(struct vrv_done *d)
     finish(s->r, &resp, &s->call.call);
 }
 
+enum { SYNC_NAMES_PROTOCOL = 5 };
+
 void
 vrv_api_sync_group(struct vrv_request *r, const void *message)
 {
@@ -153,6 +155,15 @@ vrv_api_sync_group(struct vrv_request *r, const void *message)
     for (int32_t i = 0; i < q->assignments.n; i++)
         a[i] = (struct vrv_sync_assignment){ vrv_span_of(q->assignments.v[i].member_id),
             vrv_span_of_bytes(q->assignments.v[i].assignment) };
+    if (vrv_request_version(r) >= SYNC_NAMES_PROTOCOL &&
+        (q->protocol_type.p == NULL || q->protocol_name.p == NULL)) {
+        struct vrv_sync_group_resp resp;
+
+        VRV_WIRE_INIT(sync_group_resp, &resp);
+        resp.error_code = VRV_K_INCONSISTENT_GROUP_PROTOCOL;
+        vrv_request_reply(r, &resp);
+        return;
+    }
     s->r = r;
     s->call = (struct vrv_sync){ .call.done = { .cq = r->call.cq, .run = synced },
         .group = vrv_span_of(q->group_id), .member_id = vrv_span_of(q->member_id),

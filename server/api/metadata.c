@@ -37,12 +37,15 @@ static void
 set_topic(struct vrv_request *r, struct vrv_metadata_resp_topic *t, struct vrv_str name,
     const struct vrv_uuid *id, int32_t partitions)
 {
+    const struct metadata *m = r->state;
     struct vrv_i32s nodes = one_node(r);
 
     VRV_WIRE_INIT(metadata_resp_topic, t);
     t->name = name;
     t->topic_id = *id;
     t->is_internal = name.p[0] == '_' && vrv_topic_is_internal(name.p);
+    if (m->q->include_topic_authorized_operations)
+        t->topic_authorized_operations = VRV_MAY_TOPIC;
     t->partitions.n = partitions;
     t->partitions.v = VRV_ROOM(r, struct vrv_metadata_resp_partition, partitions);
     for (int32_t i = 0; i < partitions; i++)
@@ -117,19 +120,12 @@ set_one(struct vrv_request *r, struct vrv_metadata_resp_topic *t,
 {
     struct vrv_found_topic found;
     enum vrv_kerror code = vrv_find_either(r->broker, !by_name(q), q->name, &q->topic_id, &found);
-    char name[VRV_TOPIC_NAME_MAX + 1];
 
     if (code == VRV_K_NONE) {
         set_topic(r, t, vrv_request_str(r, found.name), &found.id, found.partitions);
         return;
     }
-    if (by_name(q)) {
-        (void)snprintf(name, sizeof(name), "%.*s", (int)q->name.n, q->name.p);
-        if (q->name.n > VRV_TOPIC_NAME_MAX || strlen(name) != (size_t)q->name.n ||
-            vrv_topic_name_check(name, NULL) < 0)
-            code = VRV_K_INVALID_TOPIC_EXCEPTION;
-    }
-    set_missing(r, t, code, q);
+    set_missing(r, t, by_name(q) ? vrv_find_why(q->name) : code, q);
 }
 
 static void
@@ -189,6 +185,7 @@ create_missing(struct vrv_request *r)
 static void
 set_brokers(struct vrv_request *r, struct vrv_metadata_resp *resp)
 {
+    const struct metadata *m = r->state;
     struct vrv_metadata_resp_broker *b = VRV_ROOM(r, struct vrv_metadata_resp_broker, 1);
 
     VRV_WIRE_INIT(metadata_resp_broker, b);
@@ -200,18 +197,8 @@ set_brokers(struct vrv_request *r, struct vrv_metadata_resp *resp)
     resp->brokers.n = 1;
     resp->cluster_id = vrv_str(r->broker->cluster_id);
     resp->controller_id = r->broker->node_id;
-}
-
-static void
-set_operations(struct metadata *m)
-{
-    struct vrv_metadata_resp *resp = &m->resp;
-
     if (m->q->include_cluster_authorized_operations)
         resp->cluster_authorized_operations = VRV_MAY_CLUSTER;
-    for (int32_t i = 0; m->q->include_topic_authorized_operations && i < resp->topics.n; i++)
-        if (resp->topics.v[i].error_code == VRV_K_NONE)
-            resp->topics.v[i].topic_authorized_operations = VRV_MAY_TOPIC;
 }
 
 static void
@@ -226,7 +213,6 @@ answer(struct vrv_request *r)
         set_all(r, &m->resp);
     else
         set_some(r);
-    set_operations(m);
     vrv_request_reply(r, &m->resp);
 }
 

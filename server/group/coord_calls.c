@@ -407,10 +407,17 @@ named(const struct vrv_span *list, uint32_t n, const char *name)
     return is;
 }
 
+/* Is there such a group for others: one that is stored, or that somebody has begun to join. */
+static bool
+is_there(const struct vrv_group *g)
+{
+    return g->shown || vrv_group_size(g) > 0 || g->pending.n > 0;
+}
+
 static void
 list_group(struct vrv_list_groups *call, const struct vrv_group *g, uint32_t *cap)
 {
-    if (!g->shown || !named(call->states, call->state_n, vrv_group_state_name(g->state)) ||
+    if (!is_there(g) || !named(call->states, call->state_n, vrv_group_state_name(g->state)) ||
         !named(call->types, call->type_n, "classic"))
         return;
     if (call->group_n == *cap) {
@@ -489,7 +496,7 @@ vrv_coord_describe(struct vrv_coord *c, struct vrv_describe_group *call)
 
     call->state = vrv_group_state_name(VRV_GROUP_DEAD);
     call->protocol_type = call->protocol = VRV_SPAN_EMPTY;
-    if (rc == 0 && (g == NULL || !g->shown))
+    if (rc == 0 && (g == NULL || !is_there(g)))
         rc = VRV_K_GROUP_ID_NOT_FOUND;
     if (rc == 0)
         describe(call, g);
