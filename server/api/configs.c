@@ -32,7 +32,7 @@ resource_error(const struct vrv_request *r, int8_t type, struct vrv_str name,
         return is_broker(r, name) ? NULL : "there is no broker of this number";
     if (type != TOPIC)
         return "this server has settings of topics and of brokers";
-    *code = VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
+    *code = vrv_find_why(name);
     return vrv_find_topic(r->broker, name, &t) ? NULL : "there is no such topic";
 }
 
@@ -62,7 +62,7 @@ struct entries {
 static bool
 is_wanted(const struct vrv_strs *only, const char *name)
 {
-    if (only->v == NULL)
+    if (only->n == 0) /* null, and as in Kafka none, too */
         return true;
     for (int32_t i = 0; i < only->n; i++)
         if (vrv_str_is(only->v[i], name))
@@ -254,6 +254,11 @@ alter_one(struct vrv_request *r, struct alteration *a)
     enum vrv_kerror code;
     const char *text = resource_error(r, a->type, a->name, &code);
 
+    if (a->type == TOPIC && a->name.n == 0) {
+        refuse(r, a, VRV_K_INVALID_REQUEST,
+            "topics have no settings in common: those of the broker are their defaults");
+        return;
+    }
     if (text != NULL) {
         refuse(r, a, code, text);
         return;
@@ -265,8 +270,10 @@ alter_one(struct vrv_request *r, struct alteration *a)
     int rc = a->type == TOPIC
         ? vrv_config_alter_topic(store, text_of(r, a->name), a->change, a->n, s->flags, &e)
         : vrv_config_alter(store, text_of(r, a->name), a->change, a->n, s->flags, &e);
-    if (rc < 0)
-        refuse(r, a, rc == VRV_E_INVALID ? VRV_K_INVALID_CONFIG : vrv_kerror_of(rc), e.msg);
+    if (rc == VRV_E_INVALID) /* as Kafka, which has a code of its own for topics only */
+        refuse(r, a, a->type == TOPIC ? VRV_K_INVALID_CONFIG : VRV_K_INVALID_REQUEST, e.msg);
+    else if (rc < 0)
+        refuse(r, a, vrv_kerror_of(rc), e.msg);
 }
 
 static void
