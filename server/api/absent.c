@@ -1,4 +1,5 @@
 /* Admin APIs for what this server hasn't: each gives Kafka's own answer for that. */
+#include "server/api/find.h"
 #include "server/api/handlers.h"
 
 static const char no_acls[] = "no authorizer is configured";
@@ -47,6 +48,14 @@ vrv_api_delete_acls(struct vrv_request *r, const void *message)
     vrv_request_reply(r, &resp);
 }
 
+static bool
+is_partition(const struct vrv_found_topic *t, int32_t index)
+{
+    return index >= 0 && index < t->partitions;
+}
+
+enum { ELECTIONS = 2 }; /* kinds of them: preferred, unclean */
+
 /* Each partition has the leader it can have. */
 void
 vrv_api_elect_leaders(struct vrv_request *r, const void *message)
@@ -55,12 +64,20 @@ vrv_api_elect_leaders(struct vrv_request *r, const void *message)
     struct vrv_elect_leaders_resp resp;
 
     VRV_WIRE_INIT(elect_leaders_resp, &resp);
+    if (q->election_type < 0 || q->election_type >= ELECTIONS) {
+        resp.error_code = VRV_K_INVALID_REQUEST;
+        vrv_request_reply(r, &resp);
+        return;
+    }
     resp.replica_election_results.n = q->topic_partitions.v != NULL ? q->topic_partitions.n : 0;
     resp.replica_election_results.v =
         VRV_ROOM(r, struct vrv_elect_leaders_resp_topic, resp.replica_election_results.n);
     for (int32_t i = 0; i < resp.replica_election_results.n; i++) {
         const struct vrv_elect_leaders_req_topic *tq = &q->topic_partitions.v[i];
         struct vrv_elect_leaders_resp_topic *t = &resp.replica_election_results.v[i];
+        struct vrv_found_topic found = { .partitions = 0 };
+
+        (void)vrv_find_topic(r->broker, tq->topic, &found);
 
         t->topic = tq->topic;
         t->partition_result.n = tq->partitions.n;
@@ -68,7 +85,10 @@ vrv_api_elect_leaders(struct vrv_request *r, const void *message)
             VRV_ROOM(r, struct vrv_elect_leaders_resp_partition, tq->partitions.n);
         for (int32_t k = 0; k < tq->partitions.n; k++)
             t->partition_result.v[k] = (struct vrv_elect_leaders_resp_partition){
-                .partition_id = tq->partitions.v[k], .error_code = VRV_K_ELECTION_NOT_NEEDED };
+                .partition_id = tq->partitions.v[k],
+                .error_code = is_partition(&found, tq->partitions.v[k])
+                    ? VRV_K_ELECTION_NOT_NEEDED
+                    : VRV_K_UNKNOWN_TOPIC_OR_PARTITION };
     }
     vrv_request_reply(r, &resp);
 }

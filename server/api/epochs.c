@@ -15,7 +15,7 @@ set_partition(struct vrv_request *r, struct vrv_offset_for_leader_epoch_resp_par
         return;
     }
     int32_t epoch = vrv_log_offsets(log).epoch;
-    if (q->current_leader_epoch >= 0 && q->current_leader_epoch != epoch)
+    if (q->current_leader_epoch != -1 && q->current_leader_epoch != epoch)
         p->error_code = q->current_leader_epoch < epoch ? VRV_K_FENCED_LEADER_EPOCH
                                                         : VRV_K_UNKNOWN_LEADER_EPOCH;
     else if (q->leader_epoch >= 0)

@@ -20,6 +20,7 @@ struct state {
 };
 
 enum { BY_ID = 13, SESSIONS = 7, READ_COMMITTED = 1 };
+enum { NEW_SESSION = 0, NO_SESSION = -1 }; /* epochs */
 
 static int64_t
 now_ms(const struct vrv_request *r)
@@ -92,19 +93,19 @@ find_session(struct vrv_request *r, struct state *s)
 
     if (vrv_request_version(r) < SESSIONS)
         return VRV_K_NONE;
-    if (s->q->session_epoch > 0) {
+    if (s->q->session_epoch != NEW_SESSION && s->q->session_epoch != NO_SESSION) {
         rc = vrv_fetch_session_take(all, s->q->session_id, s->q->session_epoch, by_id, &s->session);
         s->incremental = true;
     } else {
         if (s->q->session_id != 0)
             vrv_fetch_session_end(all, s->q->session_id);
-        if (s->q->session_epoch == 0 && count_partitions(s->q) > 0)
+        if (s->q->session_epoch == NEW_SESSION && count_partitions(s->q) > 0)
             s->session = vrv_fetch_session_new(all, by_id, now_ms(r));
     }
     if (s->session != NULL && !update_session(all, s, by_id))
         return give_up_session(all, s);
     if (s->session != NULL)
-        s->resp.session_id = s->session->id;
+        s->resp.session_id = s->session->wants.n > 0 ? s->session->id : 0; /* it ends now */
     return rc;
 }
 
@@ -127,7 +128,17 @@ check_epochs(struct vrv__fetch_part *p)
         p->diverges = true;
         p->diverging_epoch = found;
         p->diverging_end = end;
+        p->hw = vrv_log_offsets(p->log).hw;
+        p->start = vrv_log_offsets(p->log).start;
     }
+}
+
+static bool
+is_replica(const struct vrv_request *r)
+{
+    const struct vrv_fetch_req *q = ((const struct state *)r->state)->q;
+
+    return q->replica_id >= 0 || q->replica_state.replica_id >= 0;
 }
 
 static void
@@ -144,7 +155,10 @@ prepare_part(struct vrv_request *r, struct vrv__fetch_part *p, struct vrv_fetch_
         if (p->log == NULL)
             p->error = VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
     }
-    if (p->log != NULL)
+    p->unknown = p->log == NULL;
+    if (p->log != NULL && is_replica(r)) /* none are assigned to anything */
+        p->error = VRV_K_NOT_LEADER_OR_FOLLOWER;
+    else if (p->log != NULL)
         check_epochs(p);
     if (p->error != VRV_K_NONE)
         vrv_log_unref(&p->log);
@@ -209,7 +223,7 @@ set_partition(struct vrv_request *r, struct vrv_fetch_resp_partition *out,
     out->error_code = (int16_t)p->error;
     out->high_watermark = out->last_stable_offset = p->error == VRV_K_NONE ? p->hw : -1;
     out->log_start_offset = p->error == VRV_K_NONE ? p->start : -1;
-    if (s->q->isolation_level != READ_COMMITTED)
+    if (s->q->isolation_level != READ_COMMITTED && !p->unknown)
         out->aborted_transactions.v = NULL;
     if (p->diverges) {
         out->diverging_epoch.epoch = p->diverging_epoch;

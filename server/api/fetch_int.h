@@ -15,6 +15,7 @@ struct vrv__fetch_part {
     struct vrv_slice *slice;      /* in the arena */
     uint32_t slice_n, slice_cap;
     size_t bytes;
+    bool unknown;                 /* there is no such partition */
     bool slow;                    /* more is there, but not without waiting for a disk */
     bool waiting;
     bool diverges;                /* the fetcher's log isn't ours: */

@@ -41,7 +41,8 @@ vrv_api_init_producer_id(struct vrv_request *r, const void *message)
     const struct vrv_init_producer_id_req *q = message;
     int64_t *id = r->state = VRV_ROOM(r, int64_t, 1);
 
-    if (q->transactional_id.p != NULL) { /* there are no transactions yet */
+    if (q->transactional_id.p != NULL || /* there are no transactions yet */
+        (q->producer_id == -1) != (q->producer_epoch == -1)) {
         reply(r, -1, VRV_K_INVALID_REQUEST);
         return;
     }

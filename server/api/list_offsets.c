@@ -98,7 +98,7 @@ set_partition(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p,
         return;
     }
     int32_t epoch = vrv_log_offsets(log).epoch;
-    if (q->current_leader_epoch >= 0 && q->current_leader_epoch != epoch)
+    if (q->current_leader_epoch != -1 && q->current_leader_epoch != epoch)
         p->error_code = q->current_leader_epoch < epoch ? VRV_K_FENCED_LEADER_EPOCH
                                                         : VRV_K_UNKNOWN_LEADER_EPOCH;
     else if (!set_special(r, p, log, q->timestamp)) {
@@ -110,20 +110,34 @@ set_partition(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p,
     vrv_log_unref(&log);
 }
 
-/* Kafka refuses a partition that is named again; only of those that exist, so that it is cheap. */
 static void
-mark_twice(struct vrv_request *r, struct vrv_list_offsets_resp_topic *t, int32_t partitions)
+refuse_partition(struct vrv_list_offsets_resp_partition *p)
 {
-    bool *named = VRV_ROOM(r, bool, partitions);
+    int32_t index = p->partition_index;
+
+    VRV_WIRE_INIT(list_offsets_resp_partition, p);
+    p->partition_index = index;
+    p->error_code = VRV_K_INVALID_REQUEST;
+}
+
+/* Kafka refuses a partition that is named twice; only of those that exist, so that it is cheap. */
+static void
+refuse_twice(struct vrv_request *r, struct vrv_list_offsets_resp_topic *t, int32_t partitions)
+{
+    struct vrv_list_offsets_resp_partition **first =
+        VRV_ROOM(r, struct vrv_list_offsets_resp_partition *, partitions);
 
     for (int32_t i = 0; i < t->partitions.n; i++) {
         struct vrv_list_offsets_resp_partition *p = &t->partitions.v[i];
 
         if (p->partition_index < 0 || p->partition_index >= partitions)
             continue;
-        if (named[p->partition_index])
-            p->error_code = VRV_K_INVALID_REQUEST;
-        named[p->partition_index] = true;
+        if (first[p->partition_index] == NULL) {
+            first[p->partition_index] = p;
+        } else {
+            refuse_partition(first[p->partition_index]);
+            refuse_partition(p);
+        }
     }
 }
 
@@ -143,7 +157,7 @@ set_all(struct vrv_request *r, bool may_wait)
             set_partition(r, &t->partitions.v[k], there ? &found : NULL, &tq->partitions.v[k],
                 may_wait);
         if (there)
-            mark_twice(r, t, found.partitions);
+            refuse_twice(r, t, found.partitions);
     }
 }
 

@@ -286,7 +286,7 @@ prepare(struct vrv_request *r, const struct vrv_produce_req *q)
     }
 }
 
-/* One answer to all. */
+/* One answer to all that could be served. */
 static void
 refuse(struct vrv_request *r, enum vrv_kerror code)
 {
@@ -294,7 +294,8 @@ refuse(struct vrv_request *r, enum vrv_kerror code)
 
     for (size_t i = 0; i < p->n; i++) {
         vrv_log_unref(&p->part[i].log);
-        fail(r, p->part[i].resp, code, NULL);
+        if (p->part[i].resp->error_code == VRV_K_NONE)
+            fail(r, p->part[i].resp, code, NULL);
     }
 }
 

@@ -288,27 +288,28 @@ struct delete {
 
 enum { DELETE_BY_ID = 6 };
 
-static bool
-is_same(const struct vrv_delete_topics_resp_topic *a, const struct vrv_delete_topics_resp_topic *b)
-{
-    if (a->name.p == NULL || b->name.p == NULL)
-        return a->name.p == b->name.p && vrv_uuid_eq(&a->topic_id, &b->topic_id);
-    return a->name.n == b->name.n && memcmp(a->name.p, b->name.p, (size_t)a->name.n) == 0;
-}
-
 /* As the request has them: before any of them was looked for. */
 static void
 refuse_doubles(struct vrv_request *r, struct vrv_delete_topics_resp *resp)
 {
-    struct vrv_delete_topics_resp_topic *v = resp->responses.v;
+    int32_t n = resp->responses.n;
+    struct vrv_named *named = VRV_ROOM(r, struct vrv_named, n);
 
-    for (int32_t i = 0; i < resp->responses.n; i++)
-        for (int32_t k = 0; k < i; k++)
-            if (is_same(&v[i], &v[k])) {
-                v[i].error_code = v[k].error_code = VRV_K_INVALID_REQUEST;
-                v[i].error_message = v[k].error_message =
-                    vrv_request_str(r, "the request names this topic twice");
-            }
+    for (int32_t i = 0; i < n; i++) {
+        const struct vrv_delete_topics_resp_topic *t = &resp->responses.v[i];
+        bool by_id = t->name.p == NULL;
+
+        named[i] = (struct vrv_named){ .at = i, .kind = by_id,
+            .name = by_id ? (struct vrv_str){ (const char *)t->topic_id.b, sizeof(t->topic_id.b) }
+                          : t->name };
+    }
+    bool *twice = vrv_named_twice(r, named, n);
+    for (int32_t i = 0; i < n; i++)
+        if (twice[i]) {
+            resp->responses.v[i].error_code = VRV_K_INVALID_REQUEST;
+            resp->responses.v[i].error_message =
+                vrv_request_str(r, "the request names this topic twice");
+        }
 }
 
 /* A topic has a name here, or an id. */
@@ -405,17 +406,6 @@ struct grow {
     struct vrv_create_partitions_resp resp;
 };
 
-static bool
-is_grown_twice(const struct vrv_create_partitions_req *q,
-    const struct vrv_create_partitions_req_topic *t)
-{
-    for (int32_t i = 0; i < q->topics.n; i++)
-        if (&q->topics.v[i] != t && q->topics.v[i].name.n == t->name.n &&
-            memcmp(q->topics.v[i].name.p, t->name.p, (size_t)t->name.n) == 0)
-            return true;
-    return false;
-}
-
 static struct outcome
 grow_one(struct vrv_request *r, const struct vrv_create_partitions_req_topic *q)
 {
@@ -423,8 +413,6 @@ grow_one(struct vrv_request *r, const struct vrv_create_partitions_req_topic *q)
     struct vrv_found_topic t;
     struct vrv_err e = { 0 };
 
-    if (is_grown_twice(g->q, q))
-        return refused(r, VRV_K_INVALID_REQUEST, "the request names this topic twice");
     if (!vrv_find_topic(r->broker, q->name, &t))
         return refused(r, VRV_K_UNKNOWN_TOPIC_OR_PARTITION, "there is no such topic");
     if (q->count <= t.partitions) {
@@ -455,11 +443,18 @@ grow_all(struct vrv_request *r)
 {
     struct grow *g = r->state;
 
+    struct vrv_named *named = VRV_ROOM(r, struct vrv_named, g->q->topics.n);
+
+    for (int32_t i = 0; i < g->q->topics.n; i++)
+        named[i] = (struct vrv_named){ .at = i, .name = g->q->topics.v[i].name };
+    bool *twice = vrv_named_twice(r, named, g->q->topics.n);
     g->resp.results.n = g->q->topics.n;
     g->resp.results.v = VRV_ROOM(r, struct vrv_create_partitions_resp_result, g->q->topics.n);
     for (int32_t i = 0; i < g->q->topics.n; i++) {
         struct vrv_create_partitions_resp_result *t = &g->resp.results.v[i];
-        struct outcome o = grow_one(r, &g->q->topics.v[i]);
+        struct outcome o = twice[i]
+            ? refused(r, VRV_K_INVALID_REQUEST, "the request names this topic twice")
+            : grow_one(r, &g->q->topics.v[i]);
 
         VRV_WIRE_INIT(create_partitions_resp_result, t);
         t->name = g->q->topics.v[i].name;
