@@ -311,6 +311,16 @@ t_wiredump_LDADD = libvrvserver.la libvrvengine.la
 t_wirecall_SOURCES = t/lib/wirecall.c
 t_wirecall_LDADD = $(SERVER_LIBS)
 
+# For t/905-diff.t.
+check_PROGRAMS += t/talk
+t_talk_SOURCES = \
+	t/lib/talk.c \
+	t/lib/talk.h \
+	t/lib/talk_batch.c \
+	t/lib/talk_read.c \
+	$(NULL)
+t_talk_LDADD = libvrvserver.la libvrvengine.la
+
 # The same for t/700-kafka-dump.t.
 check_PROGRAMS += t/mkkafka
 t_mkkafka_SOURCES = t/lib/mkkafka.c
@@ -401,6 +411,7 @@ dist_check_SCRIPTS += \
 	t/700-kafka-dump.t \
 	t/710-wire.t \
 	t/720-config-docs.t \
+	t/905-diff.t \
 	t/730-protocol-docs.t \
 	t/750-varved.t \
 	t/760-metrics.t \
