@@ -167,13 +167,13 @@ add_topic(struct pages *p, struct vrv_str name, int32_t first)
 
     VRV_WIRE_INIT(describe_topic_partitions_resp_topic, t);
     t->name = name;
+    t->topic_authorized_operations = VRV_MAY_TOPIC;
     if (!vrv_find_topic(r->broker, name, &found)) {
         t->error_code = (int16_t)vrv_find_why(name);
         return true;
     }
     t->topic_id = found.id;
     t->is_internal = vrv_topic_is_internal(found.name);
-    t->topic_authorized_operations = VRV_MAY_TOPIC;
     int32_t *node = VRV_ROOM(r, int32_t, 1), n = found.partitions - first;
     *node = r->broker->node_id;
     t->partitions.n = n < 0 ? 0 : n < p->left ? n : p->left;
