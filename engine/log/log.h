@@ -178,6 +178,9 @@ struct vrv_append {
 int vrv_log_append(struct vrv_append *parts, size_t n, struct vrv_ticket *t, size_t *failed,
     struct vrv_err *e) VRV_MUST_CHECK;
 
+/* Does retention ever delete records of it: cleanup.policy has "delete". */
+bool vrv_log_deletes(struct vrv_log *log);
+
 /* Move the start to `offset` (at most hw: RANGE; -1 means hw).  Posted when durable. */
 int vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t,
     struct vrv_err *e) VRV_MUST_CHECK;

@@ -98,6 +98,15 @@ mark(struct vrv_log *log, enum vrv_wal_type type, int64_t offset, struct vrv_tic
     return rc;
 }
 
+bool
+vrv_log_deletes(struct vrv_log *log)
+{
+    vrv_lock(&log->lock);
+    bool deletes = log->config->deletes;
+    vrv_unlock(&log->lock);
+    return deletes;
+}
+
 int
 vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t, struct vrv_err *e)
 {

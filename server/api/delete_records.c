@@ -55,6 +55,10 @@ begin(struct vrv_request *r, struct part *p, const struct vrv_found_topic *t, in
         p->resp->error_code = VRV_K_INVALID_TOPIC_EXCEPTION;
         return;
     }
+    if (!vrv_log_deletes(p->log)) { /* what is only compacted loses no record by its age */
+        p->resp->error_code = VRV_K_POLICY_VIOLATION;
+        return;
+    }
     p->ticket.done = (struct vrv_done){ .cq = r->call.cq, .run = posted };
     int rc = vrv_log_set_start(p->log, offset, &p->ticket, NULL);
     if (rc < 0)
