@@ -69,6 +69,19 @@ vrv_catalog_end(struct vrv_catalog *c)
     vrv_unlock(&c->lock);
 }
 
+/* A store that has stopped says so whenever it is to work. */
+int
+vrv_catalog_error(struct vrv_catalog *c, struct vrv_err *e)
+{
+    int rc = vrv_catalog_begin(c, e);
+
+    if (rc < 0)
+        return rc;
+    rc = vrv_meta_step(c->m, e);
+    vrv_catalog_end(c);
+    return rc < 0 ? rc : 0;
+}
+
 /* ---- the feed */
 
 static int

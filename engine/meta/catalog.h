@@ -51,6 +51,9 @@ struct vrv_topic_info {
 int vrv_catalog_open(struct vrv_catalog **out, struct vrv_metastore *m, struct vrv_err *e)
     VRV_MUST_CHECK;
 void vrv_catalog_close(struct vrv_catalog **c);
+/* 0, or why nothing can be changed any more: STOPPED after a sync that failed, for one.  Waits for a
+ * change that is under way. */
+int vrv_catalog_error(struct vrv_catalog *c, struct vrv_err *e) VRV_MUST_CHECK;
 
 /* [A-Za-z0-9._-]{1,249}, not "." or "..": INVALID with a sentence otherwise. */
 int vrv_topic_name_check(const char *name, struct vrv_err *e) VRV_MUST_CHECK;

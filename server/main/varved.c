@@ -102,6 +102,14 @@ say_ready(const struct vrv_server *s)
     vrv_notify("READY=1");
 }
 
+static int
+engine_error(struct vrv_engine *eng, struct vrv_err *e)
+{
+    int rc = vrv_engine_error(eng, e);
+
+    return rc < 0 ? rc : vrv_catalog_error(vrv_engine_catalog(eng), e);
+}
+
 /* Until somebody wants it to stop, or the engine has stopped (L4): then staying would only keep
  * whoever starts it again from doing so.  0, or why. */
 static int
@@ -110,7 +118,7 @@ wait_for_end(const sigset_t *set, struct vrv_engine *eng, struct vrv_err *e)
     const struct timespec look = { .tv_nsec = 200 * 1000 * 1000 };
     int sig = -1, rc = 0;
 
-    while (sig < 0 && (rc = vrv_engine_error(eng, e)) == 0)
+    while (sig < 0 && (rc = engine_error(eng, e)) == 0)
         sig = sigtimedwait(set, NULL, &look);
     if (rc == 0)
         vrv_diag(VRV_EV_STOP, VRV_NUM("signal", sig));
