@@ -157,6 +157,7 @@ def _():
             for i in range(4):
                 producer.produce(name, b"v", key=None if i == 1 else b"k",
                                  on_delivery=lambda e, m, i=i: outcome.update({i: e and e.code()}))
+            producer.poll(0.5)  # flush() sends what its thread has taken over so far
             producer.flush(60)
             same(outcome, {0: others, 1: KafkaError.INVALID_RECORD, 2: others, 3: others}, f"batches of {size}")
 
