@@ -90,7 +90,7 @@ set_description(const struct description *g, struct vrv_str id,
         else
             out->error_message = vrv_str("there is no such group");
     }
-    if (c->call.error == VRV_K_NONE && ((struct describe *)g->r->state)->operations)
+    if (out->error_code == VRV_K_NONE && ((struct describe *)g->r->state)->operations)
         out->authorized_operations = VRV_MAY_GROUP;
     out->protocol_type = vrv_str_of(c->protocol_type);
     out->protocol_data = vrv_str_of(c->protocol);
