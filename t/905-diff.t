@@ -53,7 +53,8 @@ sub answers {
     my $json = JSON::PP->new->allow_nonref;
 
     my $flush = sub {
-        my %keep = map { $_->[0] eq 'keep' && length $_->[2] > 3 ? ($_->[2] => "\$$_->[1]") : () } @run;
+        my %keep = map { ($_->[2] => "\$$_->[1]") }
+            grep { $_->[0] eq 'keep' && length $_->[2] > 3 } @run;
         for (@run) {
             my ($kind, @f) = @$_;
             if ($kind eq 'answer') {
@@ -149,7 +150,8 @@ sub meant {
             next if !/\S/;
             my @re = map { s/^\s+|\s+$//gr } split / \| /, $_;
             die "differences.txt: $_: five fields\n" if @re != 5;
-            push @rules, { used => 0, line => $_, re => [map { $_ eq '*' ? qr/.*/s : qr/^(?:$_)$/s } @re] };
+            @re = map { $_ eq '*' ? qr/.*/s : qr/^(?:$_)$/s } @re;
+            push @rules, { used => 0, line => $_, re => \@re };
         }
         push @all, { name => $name, text => $text, rules => \@rules };
     }
@@ -181,7 +183,8 @@ sub compare {
         my ($gone, @other);
         # of what has another error only that is told
         for (grep { /(^|\.)errorCode$/ } keys %paths) {
-            push @other, s/errorCode$//r if ($o->{of}{$_} // 'absent') ne ($t->{of}{$_} // 'absent');
+            push @other, s/errorCode$//r
+                if ($o->{of}{$_} // 'absent') ne ($t->{of}{$_} // 'absent');
         }
         for my $path (sort keys %paths) {
             my $a = $o->{of}{$path} // 'absent';
@@ -256,8 +259,8 @@ sub with_varved {
     if (!$pid) {
         open STDERR, '>', "$dir/varved.log" or die;
         exec "$builddir/server/main/varved", map { ('-o', $_) } "log.dirs=$dir/varved",
-            "listeners=PLAINTEXT://127.0.0.1:$port", 'node.id=1', 'max.connections.per.ip.rate=100000',
-            @options
+            "listeners=PLAINTEXT://127.0.0.1:$port", 'node.id=1', 'admin.listeners=',
+            'max.connections.per.ip.rate=100000', @options
             or die "varved: $!";
     }
     my $ready = <$out> // '';
@@ -302,7 +305,7 @@ if (-e $ours && -e $theirs) {
     my ($same, $answers, @odd) = compare(\@meant, answers($ours), answers($theirs));
     ok($same > 1000, "$answers answers, $same of their values are Kafka's");
     ok(!@odd, 'they differ only where differences.txt says so', @odd);
-    my @idle = map { my $m = $_; map { "$m->{name}: $_->{line}" } grep { !$_->{used} } @{ $m->{rules} } } @meant;
+    my @idle = map { $_->{line} } grep { !$_->{used} } map { @{ $_->{rules} } } @meant;
     ok(!$long || !@idle, 'every difference on the list is there', @idle);
 }
 print $bad ? "# kept: $dir\n" : '';
