@@ -267,6 +267,10 @@ check_PROGRAMS += t/unit/u733-groupmodel
 t_unit_u733_groupmodel_SOURCES = t/unit/u733-groupmodel.c
 t_unit_u733_groupmodel_LDADD = $(SERVER_LIBS)
 
+check_PROGRAMS += t/unit/u740-fetchsession
+t_unit_u740_fetchsession_SOURCES = t/unit/u740-fetchsession.c
+t_unit_u740_fetchsession_LDADD = $(SERVER_LIBS)
+
 check_PROGRAMS += t/unit/u750-tool
 t_unit_u750_tool_SOURCES = \
 	server/tool/args.c \

@@ -99,9 +99,9 @@ compare_id(const void *key, const struct vrv_omap_node *n)
 }
 
 void
-vrv_fetch_sessions_init(struct vrv_fetch_sessions *s, unsigned max)
+vrv_fetch_sessions_init(struct vrv_fetch_sessions *s, unsigned max, uint64_t random)
 {
-    *s = (struct vrv_fetch_sessions){ .max = max };
+    *s = (struct vrv_fetch_sessions){ .max = max, .rand = { random } };
     vrv_lock_init(&s->lock, VRV_LOCK_sessions);
     vrv_omap_init(&s->by_id, compare_id);
 }
@@ -160,14 +160,14 @@ end_locked(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs)
     free_session(s, fs);
 }
 
-/* An id that is hard to guess by mistake, after Kafka; 0 means no session. */
+/* 0 means no session. */
 static int32_t
 free_id(struct vrv_fetch_sessions *s)
 {
     int32_t id;
 
     do
-        id = (int32_t)(vrv_rand_next(&s->by_id.rand) >> 33);
+        id = (int32_t)(vrv_rand_next(&s->rand) >> 33);
     while (id == 0 || vrv_omap_find(&s->by_id, &id) != NULL);
     return id;
 }

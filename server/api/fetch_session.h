@@ -50,12 +50,15 @@ struct vrv_fetch_sessions {
     struct vrv_omap by_id;       /* guarded by lock */
     unsigned n, max;
     _Atomic size_t wants;        /* of all sessions */
+    struct vrv_rand rand;        /* guarded by lock: their ids */
 };
 
 /* Partitions that all sessions together remember at most. */
 enum { VRV_FETCH_WANTS_MAX = 1000000 };
 
-void vrv_fetch_sessions_init(struct vrv_fetch_sessions *s, unsigned max);
+/* random: unpredictable.  Ids of one life of the server must not be those of the one before, whose
+ * clients may still have theirs. */
+void vrv_fetch_sessions_init(struct vrv_fetch_sessions *s, unsigned max, uint64_t random);
 void vrv_fetch_sessions_fini(struct vrv_fetch_sessions *s); /* none may be in use */
 
 /* A new one for its taker, or NULL: there is no place. */

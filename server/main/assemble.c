@@ -190,10 +190,15 @@ start_net(struct vrv_server *s, struct vrv_net_opts *o, struct vrv_err *e)
 
 /* ---- all ---- */
 
-static void
-set_broker(struct vrv_server *s)
+static int
+set_broker(struct vrv_server *s, struct vrv_err *e)
 {
     const struct vrv_config *c = s->config;
+    uint64_t random;
+    int rc = vrv_random(&random, sizeof(random), e);
+
+    if (rc < 0)
+        return rc;
 
     s->broker = (struct vrv_broker){ .engine = s->varve->engine, .clock = vrv_clock_real(),
         .pool = s->pool, .data_dir = c->data_dir, .node_id = c->id,
@@ -205,9 +210,10 @@ set_broker(struct vrv_server *s)
         .fetch_max_bytes = c->fetch_max_bytes, .config = s->store, .coord = s->coord,
         .stat = s->stat };
     vrv_fetch_sessions_init(&s->broker.sessions,
-        (unsigned)c->max_incremental_fetch_session_cache_slots);
+        (unsigned)c->max_incremental_fetch_session_cache_slots, random);
     vrv_producer_ids_init(&s->broker.ids);
     vrv_serve_init(&s->serve, &s->broker);
+    return 0;
 }
 
 int
@@ -228,10 +234,10 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
         rc = vrv_pool_start(&s->pool, "varve-pool", (unsigned)config->num_io_threads, e);
     if (rc == 0)
         rc = start_groups(s, e);
-    if (rc == 0) {
-        set_broker(s);
+    if (rc == 0)
+        rc = set_broker(s, e);
+    if (rc == 0)
         rc = start_net(s, &net, e);
-    }
     if (rc == 0)
         vrv_admin_phase(s->admin, VRV_PHASE_SERVING, s);
     else
