@@ -217,7 +217,11 @@ refuses("127\\.0\\.0\\.1:$port.* uses it", 72, 'a port that is taken',
     options("listeners=PLAINTEXT://127.0.0.1:$port"), @elsewhere);
 my @data = (options('listeners=A://127.0.0.1:0', 'admin.listeners=', @small));
 refuses('in use', 69, 'a data directory in use', @data, options('log.dirs=' . $v->dir . '/data'));
-refuses('/sys/varve', 77, 'one that can not be made', @data, options('log.dirs=/sys/varve'));
+if (-d '/sys/kernel') {
+    refuses('/sys/varve', 77, 'one that can not be made', @data, options('log.dirs=/sys/varve'));
+} else {
+    note 'skipped: a data directory that can not be made, which needs /sys';
+}
 mkdir "$dir/newer" or die "newer: $!";
 refuses('good.conf/data', 74, 'one below a file', @data, options("log.dirs=$good/data"));
 my $format = text_of($v->dir . '/data/FORMAT');

@@ -113,9 +113,23 @@ sub bad_starts {
     read_only();
 }
 
+# Can somebody else run the program, where it lies?
+sub others_can_run {
+    my $v = server('others');
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        POSIX::setuid(65534);
+        open STDOUT, '>', '/dev/null';
+        exec $v->{program}, '--version' or POSIX::_exit(1);
+    }
+    waitpid $pid, 0;
+    return $? == 0;
+}
+
 # Root may write anywhere: be somebody else.
 sub read_only {
     return print "# skipped: a data directory that can't be written, which needs root here\n" if $>;
+    return print "# skipped: the same, which needs a program that others can run\n" if !others_can_run();
     chmod 0755, $dir;
     my $v = server('readonly');
     system 'cp', '-a', "$dir/first/data", "$dir/readonly";
