@@ -375,8 +375,8 @@ int64_t
 vrv_wire_read(const struct vrv_schema *s, struct vrv_wire_version v, const uint8_t *p, size_t n,
     struct vrv_arena *a, void *dst, struct vrv_err *e)
 {
-    struct reader r = { .p = p, .end = p + n, .arena = a, .v = v, .e = e, .message = s->name,
-        .field = "" };
+    struct reader r = { .p = p, .end = n > 0 ? p + n : p, .arena = a, .v = v, .e = e,
+        .message = s->name, .field = "" };
 
     read_struct(&r, s, dst);
     return r.failed < 0 ? r.failed : r.p - p;
