@@ -139,18 +139,14 @@ set_limits(struct vrv_net_opts *o, const struct vrv_config *c)
     o->conn_unsent_bytes = (size_t)c->connection_max_response_bytes;
 }
 
-/* What clients are told; a port that was any free one is known by now. */
+/* Clients may be there already, but not where the port is any free one: that is known by now, and
+ * nobody else knows it yet. */
 static void
-set_endpoints(struct vrv_server *s)
+set_free_ports(struct vrv_server *s)
 {
-    for (size_t i = 0; i < s->config->clients.n; i++) {
-        const struct vrv_listener *l = &s->config->clients.v[i];
-        int port = l->advertised_port;
-
-        if (port == 0)
-            port = vrv_net_port(s->net, (unsigned)i);
-        s->endpoint[i].port = port;
-    }
+    for (size_t i = 0; i < s->config->clients.n; i++)
+        if (s->endpoint[i].port == 0)
+            s->endpoint[i].port = vrv_net_port(s->net, (unsigned)i);
 }
 
 /* The texts live as long as the server. */
@@ -168,7 +164,8 @@ set_net_opts(struct vrv_server *s, struct vrv_net_opts *o)
 
         vrv_listener_text(l, l->name, text[i]);
         listener[i] = text[i];
-        s->endpoint[i] = (struct vrv_endpoint){ l->name, l->advertised_host, l->advertised_port };
+        s->endpoint[i] = (struct vrv_endpoint){ l->name, l->advertised_host,
+            l->advertised_port != 0 ? l->advertised_port : l->port };
     }
     o->listener = listener;
     o->listener_n = (unsigned)ls->n;
@@ -184,7 +181,7 @@ start_net(struct vrv_server *s, struct vrv_net_opts *o, struct vrv_err *e)
     o->pool = vrv_engine_env(s->varve->engine)->pool;
     int rc = vrv_net_start(&s->net, o, e);
     if (rc == 0)
-        set_endpoints(s);
+        set_free_ports(s);
     return rc;
 }
 
@@ -199,7 +196,6 @@ set_broker(struct vrv_server *s, struct vrv_err *e)
 
     if (rc < 0)
         return rc;
-
     s->broker = (struct vrv_broker){ .engine = s->varve->engine, .clock = vrv_clock_real(),
         .pool = s->pool, .data_dir = c->data_dir, .node_id = c->id,
         .cluster_id = vrv_config_cluster_id(s->store), .endpoint = s->endpoint,
