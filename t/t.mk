@@ -455,6 +455,8 @@ TSAN_TESTS = \
 	t/unit/u732-coord \
 	t/unit/u723-configstore \
 	t/unit/u760-stat \
+	t/940-consistency.t \
+	t/945-baddays.t \
 	t/unit/u762-http \
 	$(NULL)
 
