@@ -52,7 +52,7 @@ enum varve_code {
     VARVE_E_SEQUENCE = -18,  /* idempotent producers: sequence out of order */
     VARVE_E_PRODUCER = -19,  /* idempotent producers: epoch too old */
     VARVE_E_BATCH = -20,     /* the batch is malformed */
-    VARVE_E_BATCH_CRC = -21, /* the batch fails its checksum */
+    VARVE_E_BATCH_DAMAGED = -21, /* ... or damaged: checksum, length or format are wrong */
     VARVE_E_TOO_LARGE = -22,
     VARVE_E_TIMESTAMP = -23,
     VARVE_E_CODEC = -24,

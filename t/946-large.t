@@ -3,6 +3,7 @@
 # server's memory stays bounded, and it serves others as before.
 use strict;
 use warnings;
+use IO::Compress::Gzip qw(gzip);
 use IO::Socket::INET;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
@@ -36,6 +37,34 @@ sub ask {
     }
 }
 
+sub crc32c {
+    my ($bytes) = @_;
+    my @table = map { my $c = $_; $c = $c & 1 ? $c >> 1 ^ 0x82f63b78 : $c >> 1 for 1 .. 8; $c } 0 .. 255;
+    my $crc = 0xffffffff;
+    $crc = $crc >> 8 ^ $table[($crc ^ $_) & 255] for unpack 'C*', $bytes;
+    return $crc ^ 0xffffffff;
+}
+
+# A batch of $n records without keys, packed.
+sub keyless {
+    my ($n) = @_;
+    my $records = '';
+    for my $i (0 .. $n - 1) {
+        my $delta = '';
+        for (my $v = 2 * $i; ; $v >>= 7) {
+            $delta .= chr($v > 127 ? $v & 127 | 128 : $v);
+            last if $v <= 127;
+        }
+        # attributes, time, offset; no key, an empty value, no headers
+        my $r = "\0\0" . $delta . "\1\0\0";
+        $records .= chr(2 * length $r) . $r;
+    }
+    gzip(\$records, \my $packed) or die 'gzip';
+    my $summed = pack('n N q> q> q> n N N', 1, $n - 1, 0, 0, -1, 0xffff, 0xffffffff, $n) . $packed;
+    my $rest = pack('N C N', 0, 2, crc32c($summed)) . $summed;
+    return pack('q> N', 0, length $rest) . $rest;
+}
+
 sub peak_mb {
     open my $in, '<', '/proc/' . $broker->{pid} . '/status' or die "status: $!";
     my ($kb) = join('', <$in>) =~ /VmHWM:\s+(\d+)/;
@@ -47,7 +76,12 @@ my $name = pack('n a*', 4, 'many');
 my $create = pack('N', 1) . $name . pack('N n N N N C', 100, 1, 0, 0, 30000, 0);
 ok(ask(request(19, 2, $create)) > 0, 'a topic of 100 partitions');
 
+my $setting = pack('n a* n a*', 14, 'cleanup.policy', 7, 'compact');
+my $compacted = pack('N n a* N n N N', 1, 9, 'compacted', 1, 1, 0, 1) . $setting;
+ok(ask(request(19, 2, $compacted . pack('N C', 30000, 0))) > 0, 'a compacted topic');
+
 my $n = 200_000;
+my $batch = keyless($n);
 my %large = (
     'settings of one topic, again and again' =>
         request(32, 1, pack('N', $n) . (pack('C', 2) . $name . pack('N', 0xffffffff)) x $n . "\0"),
@@ -56,6 +90,8 @@ my %large = (
         request(3, 1, pack('N', 1_000_000) . pack('n a', 1, 'x') x 1_000_000),
     'records for a million partitions' => request(0, 3, pack('n n N N', 0xffff, 1, 1000, 1) . $name
         . pack('N', 1_000_000) . pack('N N', 0, 0) x 1_000_000),
+    'a batch of 200,000 bad records' => request(0, 8, pack('n n N N n a* N N N', 0xffff, 1, 1000, 1,
+        9, 'compacted', 1, 0, length $batch) . $batch),
     'offsets of one partition, a hundred thousand times' =>
         request(2, 1, pack('N N', 0xffffffff, 1) . $name . pack('N', 100_000)
         . pack('N q>', 0, -1) x 100_000),
@@ -67,6 +103,7 @@ my %large = (
 for my $what (sort keys %large) {
     my $answer = ask($large{$what});
     pass("$what: " . ($answer ? "$answer bytes" : 'closed'));
+    ok($answer > 10_000 && $answer < 200_000, '... some are named, not all') if $what =~ /bad records/;
     ok(ask(request(18, 0, '')) > 0, '... and others are served');
 }
 my $peak = peak_mb();

@@ -62,22 +62,24 @@ offsets_check(const struct vrv_batch *b, struct vrv_err *e)
 static int
 frame_read(struct vrv_batch *b, const uint8_t *h, size_t n, struct vrv_err *e)
 {
-    if (n < VRV_BATCH_HEADER)
+    if (n <= VRV__AT_MAGIC)
         return vrv_err_set(
             e, VRV_E_BATCH, "%zu bytes are left, a batch header has %d", n, VRV_BATCH_HEADER);
 
     int32_t len = (int32_t)vrv_get_be32(h + VRV__AT_LENGTH);
+    int8_t magic = (int8_t)h[VRV__AT_MAGIC];
 
-    fields_load(b, h);
-    if (b->magic != 2)
-        return vrv_err_set(e, VRV_E_BATCH, "magic is %d, expected 2", b->magic);
+    if (magic != 2)
+        return vrv_err_set(e, magic == 0 || magic == 1 ? VRV_E_BATCH : VRV_E_BATCH_DAMAGED,
+            "magic is %d, expected 2", magic);
     if (len < VRV_BATCH_HEADER - VRV_BATCH_PREFIX)
-        return vrv_err_set(e, VRV_E_BATCH, "batchLength is %" PRId32 ", expected %d or more", len,
-            VRV_BATCH_HEADER - VRV_BATCH_PREFIX);
-    b->size = (uint32_t)len + VRV_BATCH_PREFIX;
-    if (b->size > n)
+        return vrv_err_set(e, VRV_E_BATCH_DAMAGED, "batchLength is %" PRId32
+            ", expected %d or more", len, VRV_BATCH_HEADER - VRV_BATCH_PREFIX);
+    if (n < VRV_BATCH_PREFIX + (size_t)len)
         return vrv_err_set(e, VRV_E_BATCH,
             "batchLength is %" PRId32 ", but only %zu bytes follow it", len, n - VRV_BATCH_PREFIX);
+    fields_load(b, h);
+    b->size = (uint32_t)len + VRV_BATCH_PREFIX;
     return 0;
 }
 
@@ -101,8 +103,8 @@ vrv_batch_check_crc(const void *p, const struct vrv_batch *b, struct vrv_err *e)
     uint32_t crc = crc_of(p, b->size);
 
     if (crc != b->crc)
-        return vrv_err_set(
-            e, VRV_E_BATCH_CRC, "crc is %08" PRIx32 ", the bytes give %08" PRIx32, b->crc, crc);
+        return vrv_err_set(e, VRV_E_BATCH_DAMAGED,
+            "crc is %08" PRIx32 ", the bytes give %08" PRIx32, b->crc, crc);
     return 0;
 }
 
@@ -213,45 +215,57 @@ record_check(const struct vrv_record *r, const struct vrv_batch_rules *rules, st
     return 0;
 }
 
+/* 0, or what the batch is refused for: bytes that are no record end the search, and decide. */
+static int
+rules_check(struct vrv_record_iter *it, const struct vrv_batch_rules *rules,
+    struct vrv_blame *blame, struct vrv_err *e)
+{
+    struct vrv_record r;
+    struct vrv_err why;
+    int32_t last = it->batch.count - 1;
+    bool more = true;
+    int rc = 0, refused = 0;
+
+    while (more && (rc = vrv_record_next(it, &r, &why)) > 0) {
+        int32_t index = it->index - 1;
+
+        rc = record_check(&r, rules, &why);
+        if (rc == 0)
+            continue;
+        rc = vrv_err_prefix(&why, rc, "record %" PRId32, index);
+        if (refused == 0 || (rc == VRV_E_TIMESTAMP && refused != rc))
+            refused = vrv_err_set(e, rc, "%s", why.msg);
+        more = blame != NULL && blame->record(blame, index, why.msg);
+    }
+    if (!more || rc == 0)
+        return refused;
+    if (blame != NULL && it->index <= last)
+        (void)blame->record(blame, it->index, why.msg);
+    return vrv_err_set(e, rc, "%s", why.msg);
+}
+
 static int
 records_check(const struct vrv_batch *b, const void *p, const struct vrv_batch_rules *rules,
-    int32_t *bad_record, struct vrv_err *e)
+    struct vrv_blame *blame, struct vrv_err *e)
 {
     struct vrv_record_iter it;
-    struct vrv_record r;
     int rc = vrv_record_iter_init(&it, p, b, e);
 
     if (rc < 0)
         return rc;
-    while ((rc = vrv_record_next(&it, &r, e)) > 0) {
-        rc = record_check(&r, rules, e);
-        if (rc < 0) {
-            *bad_record = it.index - 1;
-            rc = vrv_err_prefix(e, rc, "record %" PRId32, *bad_record);
-            goto out;
-        }
-    }
-    if (rc < 0 && it.index < b->count)
-        *bad_record = it.index;
+    rc = rules_check(&it, rules, blame, e);
     if (rc == 0 && limits_timestamps(rules) && b->max_ts > rules->ts_max)
         rc = vrv_err_set(e, VRV_E_TIMESTAMP,
             "maxTimestamp is %" PRId64 ", expected %" PRId64 " or less, as in all its records",
             b->max_ts, rules->ts_max);
-out:
     vrv_record_iter_fini(&it);
     return rc;
 }
 
 int
 vrv_batch_check(struct vrv_batch *b, const void *p, size_t n, const struct vrv_batch_rules *rules,
-    int32_t *bad_record, struct vrv_err *e)
+    struct vrv_blame *blame, struct vrv_err *e)
 {
-    int32_t ignored;
-
-    if (bad_record == NULL)
-        bad_record = &ignored;
-    *bad_record = -1;
-
     int rc = frame_read(b, p, n, e);
 
     if (rc == 0)
@@ -266,7 +280,7 @@ vrv_batch_check(struct vrv_batch *b, const void *p, size_t n, const struct vrv_b
         rc = fields_check(b, rules, e);
     bool limited = limits_timestamps(rules) && !is_within_limits(b, rules);
     if (rc == 0 && (rules->walk_records || rules->keys_required || limited))
-        rc = records_check(b, p, rules, bad_record, e);
+        rc = records_check(b, p, rules, blame, e);
     return rc;
 }
 

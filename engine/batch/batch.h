@@ -66,19 +66,27 @@ struct vrv_batch_rules {
 };
 
 /* Read the header at p, of which n bytes are there, and check that it can be one: at least 61
- * bytes, size within n, magic 2.  BATCH with a sentence otherwise.  No checksum is looked at. */
+ * bytes, size within n, magic 2.  BATCH or BATCH_DAMAGED (a length that no batch has, a magic that
+ * there never was) with a sentence otherwise.  No checksum is looked at. */
 int vrv_batch_read(struct vrv_batch *b, const void *p, size_t n, struct vrv_err *e) VRV_MUST_CHECK;
 
-/* Does the checksum in the header match the bytes?  BATCH_CRC otherwise. */
+/* Does the checksum in the header match the bytes?  BATCH_DAMAGED otherwise. */
 int vrv_batch_check_crc(const void *p, const struct vrv_batch *b, struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Who wants to know which records of a batch are at fault is told of each, in order, until it has
+ * enough and says false.  The sentence lives as long as the call. */
+struct vrv_blame {
+    bool (*record)(struct vrv_blame *to, int32_t index, const char *why);
+};
 
 /* Everything that an append from a client must pass; the header is left in *b.  The batch must
  * be exactly n bytes.  Walks the records only where a rule needs it.
- * Errors: BATCH, BATCH_CRC, TOO_LARGE, TIMESTAMP, CODEC, NOMEM; the sentence says which field
- * holds what, and which record where it is one record's fault.  *bad_record (may be NULL) is that
- * record's index, or -1. */
+ * Errors: BATCH, BATCH_DAMAGED, TOO_LARGE, TIMESTAMP, CODEC, NOMEM; the sentence says which field
+ * holds what, and which record where it is a record's fault.  Of several such records one with
+ * a wrong timestamp decides, else the first.  Without `blame` only the first is looked for. */
 int vrv_batch_check(struct vrv_batch *b, const void *p, size_t n,
-    const struct vrv_batch_rules *rules, int32_t *bad_record, struct vrv_err *e) VRV_MUST_CHECK;
+    const struct vrv_batch_rules *rules, struct vrv_blame *blame, struct vrv_err *e)
+    VRV_MUST_CHECK;
 
 /* Write offset and epoch into the header: outside the checksum. */
 void vrv_batch_stamp(void *p, int64_t base_offset, int32_t leader_epoch);

@@ -164,9 +164,8 @@ struct vrv_append {
     int32_t leader_epoch;    /* what the caller believes: EPOCH_OLD or EPOCH_NEW when wrong; -1:
                               * doesn't care */
     bool internal;           /* not from a client: control batches are allowed */
-    /* results */
-    int64_t base_offset;
-    int32_t bad_record;      /* index of the record at fault, or -1 */
+    struct vrv_blame *blame; /* is told of records at fault; may be NULL */
+    int64_t base_offset;     /* the result */
 };
 
 /* Append one batch to each of n different logs: all or nothing, also over a crash.  When it

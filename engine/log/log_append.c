@@ -48,8 +48,7 @@ check_part(struct vrv_append *a, struct part *p, struct vrv_err *e)
     vrv_unlock(&log->lock);
     rules_of(log, c, a->internal, &rules);
     p->stamped = c->log_append_time;
-    a->bad_record = -1;
-    int rc = vrv_batch_check(b, a->bytes, a->n, &rules, &a->bad_record, e);
+    int rc = vrv_batch_check(b, a->bytes, a->n, &rules, a->blame, e);
     if (rc == 0 && c->segment_bytes < a->n)
         rc = vrv_err_set(e, VRV_E_TOO_LARGE,
             "the batch has %zu bytes, a segment of this topic at most %" PRIu64, a->n,

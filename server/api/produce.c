@@ -115,18 +115,36 @@ posted(struct vrv_done *d)
 
 /* ---- appending ---- */
 
-/* Which record of the batch it was. */
-static void
-blame_record(struct vrv_request *r, struct vrv_produce_resp_partition *resp, int32_t index,
-    const char *text)
-{
-    struct vrv_produce_resp_record_error *re =
-        VRV_ROOM(r, struct vrv_produce_resp_record_error, 1);
+/* A batch can hold millions of bad records; the answer stays in proportion to the request. */
+enum { BLAMED_MAX = 1000 };
 
-    re->batch_index = index;
-    re->batch_index_error_message = vrv_request_str(r, text);
-    resp->record_errors.v = re;
-    resp->record_errors.n = 1;
+/* Which records of the batch it was. */
+struct blamed {
+    struct vrv_blame blame;
+    struct vrv_request *r;
+    struct vrv_produce_resp_partition *resp;
+};
+
+static bool
+blame_record(struct vrv_blame *to, int32_t index, const char *why)
+{
+    struct blamed *b = VRV_LIST_OF(to, struct blamed, blame);
+    struct vrv_produce_resp_partition *resp = b->resp;
+    int32_t n = resp->record_errors.n;
+
+    /* Room for 1, 2, 4, ...: a full list has a power of two. */
+    if ((n & (n - 1)) == 0) {
+        struct vrv_produce_resp_record_error *v =
+            VRV_ROOM(b->r, struct vrv_produce_resp_record_error, n > 0 ? 2 * (size_t)n : 1);
+
+        if (n > 0)
+            memcpy(v, resp->record_errors.v, (size_t)n * sizeof(*v));
+        resp->record_errors.v = v;
+    }
+    resp->record_errors.v[n] = (struct vrv_produce_resp_record_error){
+        .batch_index = index, .batch_index_error_message = vrv_request_str(b->r, why) };
+    resp->record_errors.n = n + 1;
+    return n + 1 < BLAMED_MAX;
 }
 
 enum { ATTRS_AT = 21, PRODUCE_ZSTD = 7 };
@@ -164,7 +182,8 @@ static int
 append_one(struct vrv_request *r, struct part *part)
 {
     const struct produce *p = r->state;
-    struct vrv_append a = { .log = part->log, .leader_epoch = -1, .bad_record = -1,
+    struct blamed blamed = { { blame_record }, r, part->resp };
+    struct vrv_append a = { .log = part->log, .leader_epoch = -1, .blame = &blamed.blame,
         .n = (size_t)part->records->n };
     struct vrv_err e = { 0 };
 
@@ -180,8 +199,6 @@ append_one(struct vrv_request *r, struct part *part)
     if (rc == 0 || rc == VRV_E_AGAIN)
         return rc;
     fail(r, part->resp, vrv_kerror_of(rc), e.msg);
-    if (a.bad_record >= 0)
-        blame_record(r, part->resp, a.bad_record, e.msg);
     return rc;
 }
 

@@ -221,7 +221,7 @@ vrv_kerror_of(int code)
     case VRV_E_READONLY:
         return VRV_K_KAFKA_STORAGE_ERROR;
     case VRV_E_CORRUPT:
-    case VRV_E_BATCH_CRC:
+    case VRV_E_BATCH_DAMAGED:
         return VRV_K_CORRUPT_MESSAGE;
     case VRV_E_RANGE:
         return VRV_K_OFFSET_OUT_OF_RANGE;

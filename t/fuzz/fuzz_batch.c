@@ -73,6 +73,21 @@ walk(const uint8_t *p, const struct vrv_batch *b)
     return rc;
 }
 
+struct blamed {
+    struct vrv_blame blame;
+    int32_t last; /* -1: none yet */
+};
+
+static bool
+blame_record(struct vrv_blame *to, int32_t index, const char *why)
+{
+    struct blamed *b = (struct blamed *)to;
+
+    VRV_ASSERT(index > b->last && why[0] != '\0');
+    b->last = index;
+    return true;
+}
+
 static void
 one_batch(uint8_t *p, size_t n, uint8_t flags)
 {
@@ -86,12 +101,11 @@ one_batch(uint8_t *p, size_t n, uint8_t flags)
     };
     struct vrv_err e = { 0 };
     struct vrv_batch b;
-    int32_t bad;
-    int rc = vrv_batch_check(&b, p, n, &rules, &bad, &e);
+    struct blamed bad = { { blame_record }, -1 };
+    int rc = vrv_batch_check(&b, p, n, &rules, &bad.blame, &e);
 
     VRV_ASSERT(rc == 0 || (e.code == rc && e.msg[0] != '\0'));
-    VRV_ASSERT(bad >= -1);
-    VRV_ASSERT(bad == -1 || (rc < 0 && bad < b.count));
+    VRV_ASSERT(bad.last == -1 || (rc < 0 && bad.last < b.count));
     if (vrv_batch_read(&b, p, n, NULL) < 0) {
         VRV_ASSERT(rc < 0);
         return;

@@ -31,20 +31,43 @@ fix_crc(uint8_t *p, size_t n)
     vrv_put_be32(p + 17, vrv_crc32c(0, p + 21, n - 21));
 }
 
+/* The records that were blamed; `max`: how many are enough. */
+struct blamed {
+    struct vrv_blame blame;
+    int n, max;
+    int32_t index[8];
+};
+
+static bool
+blame_record(struct vrv_blame *to, int32_t index, const char *why)
+{
+    struct blamed *b = (struct blamed *)to;
+
+    (void)why;
+    b->index[b->n++] = index;
+    return b->n < b->max;
+}
+
+static struct blamed
+nobody(void)
+{
+    return (struct blamed){ { blame_record }, 0, 8, { 0 } };
+}
+
 static void
 test_golden(void)
 {
     for (int i = 0; i < CLIENT_BATCHES; i++) {
         struct vrv_err e = { 0 };
         struct vrv_batch b;
-        int32_t bad;
+        struct blamed bad = nobody();
         size_t n;
         uint8_t *p = golden(client_batches[i], &n);
 
-        IS(vrv_batch_check(&b, p, n, &strict, &bad, &e), 0, "%s passes (%s)", client_batches[i],
+        IS(vrv_batch_check(&b, p, n, &strict, &bad.blame, &e), 0, "%s passes (%s)", client_batches[i],
             e.msg);
         IS(b.size, n, "%s: its size", client_batches[i]);
-        IS(bad, -1, "%s: no record is named", client_batches[i]);
+        IS(bad.n, 0, "%s: no record is named", client_batches[i]);
         free(p);
     }
 }
@@ -156,10 +179,12 @@ test_bit_flips(void)
 
             int rc = vrv_batch_check(&b, p, n, &strict, NULL, NULL);
 
-            if (bit / 8 < 17)
-                wrong += rc != (in_epoch(bit / 8) ? 0 : VRV_E_BATCH);
+            if (in_epoch(bit / 8))
+                wrong += rc != 0;
+            else if (bit / 8 < 17)
+                wrong += rc != VRV_E_BATCH && rc != VRV_E_BATCH_DAMAGED;
             else
-                wrong += rc != VRV_E_BATCH_CRC;
+                wrong += rc != VRV_E_BATCH_DAMAGED;
             p[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
         IS(wrong, 0, "%s: a flipped bit is harmless in leaderEpoch and refused elsewhere",
@@ -180,12 +205,12 @@ struct bad_field {
 static const struct bad_field bad_fields[] = {
     {0, 8, 5, VRV_E_BATCH, "baseOffset is 5, expected 0"},
     {0, 8, -1, VRV_E_BATCH, "baseOffset is -1, expected 0"},
-    {8, 4, 48, VRV_E_BATCH, "batchLength is 48, expected 49 or more"},
-    {8, 4, -1, VRV_E_BATCH, "batchLength is -1, expected 49 or more"},
+    {8, 4, 48, VRV_E_BATCH_DAMAGED, "batchLength is 48, expected 49 or more"},
+    {8, 4, -1, VRV_E_BATCH_DAMAGED, "batchLength is -1, expected 49 or more"},
     {8, 4, INT32_MAX, VRV_E_BATCH, "batchLength is 2147483647, but only 3145 bytes follow it"},
     {8, 4, 3144, VRV_E_BATCH, "1 bytes follow the batch of 3156, expected 0"},
     {16, 1, 1, VRV_E_BATCH, "magic is 1, expected 2"},
-    {16, 1, -1, VRV_E_BATCH, "magic is -1, expected 2"},
+    {16, 1, -1, VRV_E_BATCH_DAMAGED, "magic is -1, expected 2"},
     {21, 2, 16 + 5, VRV_E_CODEC, "codec is 5, expected 0 to 4"},
     {21, 2, 16 + 6, VRV_E_CODEC, "codec is 6, expected 0 to 4"},
     {21, 2, 16 + 7, VRV_E_CODEC, "codec is 7, expected 0 to 4"},
@@ -212,15 +237,15 @@ test_bad_fields(void)
         const struct bad_field *f = &bad_fields[i];
         struct vrv_err e = { 0 };
         struct vrv_batch b;
-        int32_t bad = 0;
+        struct blamed bad = nobody();
         size_t n;
         uint8_t *p = golden("batch-transactional.bin", &n);
 
         put(p + f->at, f->width, f->value);
         fix_crc(p, n);
-        IS(vrv_batch_check(&b, p, n, &lax, &bad, &e), f->code, "refused: %s", f->sentence);
+        IS(vrv_batch_check(&b, p, n, &lax, &bad.blame, &e), f->code, "refused: %s", f->sentence);
         IS_STR(e.msg, f->sentence, "in these words");
-        IS(bad, -1, "and no record is blamed");
+        IS(bad.n, 0, "and no record is blamed");
         free(p);
     }
 }
@@ -274,10 +299,10 @@ test_size_and_crc(void)
     p[17] ^= 1;
     IS(vrv_batch_check(&b, p, n, &rules, NULL, &e), VRV_E_TOO_LARGE,
         "the size is looked at before the checksum");
-    IS(vrv_batch_check(&b, p, n, &lax, NULL, &e), VRV_E_BATCH_CRC, "then the checksum");
+    IS(vrv_batch_check(&b, p, n, &lax, NULL, &e), VRV_E_BATCH_DAMAGED, "then the checksum");
     OK(strstr(e.msg, "the bytes give ") != NULL, "which is told: %s", e.msg);
     put(p + 57, 4, 0);
-    IS(vrv_batch_check(&b, p, n, &lax, NULL, &e), VRV_E_BATCH_CRC,
+    IS(vrv_batch_check(&b, p, n, &lax, NULL, &e), VRV_E_BATCH_DAMAGED,
         "and before the fields that it covers");
     free(p);
 }
@@ -288,18 +313,53 @@ test_keys(void)
     struct vrv_batch_rules rules = lax;
     struct vrv_err e = { 0 };
     struct vrv_batch b;
-    int32_t bad;
+    struct blamed bad = nobody();
     size_t n;
     uint8_t *p = golden("batch-zstd.bin", &n);
 
     rules.keys_required = true;
-    IS(vrv_batch_check(&b, p, n, &rules, &bad, &e), VRV_E_BATCH, "a compacted topic wants keys");
+    IS(vrv_batch_check(&b, p, n, &rules, &bad.blame, &e), VRV_E_BATCH, "a compacted topic wants keys");
     IS_STR(e.msg, "record 1: the record has no key, a compacted topic needs one", "and says so");
-    IS(bad, 1, "and which record lacks one");
+    IS(bad.index[0], 1, "and which record lacks one");
     free(p);
     p = golden("batch-big-lz4.bin", &n);
-    IS(vrv_batch_check(&b, p, n, &rules, &bad, &e), 0, "a batch full of keys passes");
+    IS(vrv_batch_check(&b, p, n, &rules, &bad.blame, &e), 0, "a batch full of keys passes");
     free(p);
+}
+
+/* Records 0, 2 and 4 have no key, 1 is too old, and so is 4; 3 is good. */
+static void
+test_many_bad(void)
+{
+    static const int64_t ts[] = { 100, 50, 100, 100, 50 };
+    struct vrv_batch_rules rules = lax;
+    struct blamed bad = nobody();
+    struct vrv_batch_builder w;
+    struct vrv_err e = { 0 };
+    struct vrv_batch b;
+    const uint8_t *p;
+    size_t n;
+
+    rules.keys_required = true;
+    rules.ts_min = 100;
+    vrv_batch_builder_init(&w);
+    for (int i = 0; i < 5; i++)
+        vrv_batch_builder_add(&w, ts[i], "k", i % 2 == 0 ? -1 : 1, "v", 1, NULL, 0);
+    IS(vrv_batch_builder_finish(&w, VRV_CODEC_ZSTD, &p, &n, NULL), 0, "a batch with bad records");
+    IS(vrv_batch_check(&b, p, n, &rules, &bad.blame, &e), VRV_E_TIMESTAMP,
+        "is refused for a timestamp before all");
+    IS_STR(e.msg, "record 1: timestamp is 50, expected 100 or later", "and says which");
+    IS(bad.n, 4, "each bad record is blamed");
+    IS(bad.index[0] * 1000 + bad.index[1] * 100 + bad.index[2] * 10 + bad.index[3], 124,
+        "in order: 0, 1, 2, 4");
+    bad = nobody();
+    bad.max = 1;
+    IS(vrv_batch_check(&b, p, n, &rules, &bad.blame, &e), VRV_E_BATCH,
+        "who wants only one of them gets the first,");
+    IS(bad.n, 1, "and no other");
+    IS(vrv_batch_check(&b, p, n, &rules, NULL, &e), VRV_E_BATCH, "and so does who doesn't ask");
+    IS_STR(e.msg, "record 0: the record has no key, a compacted topic needs one", "in the sentence");
+    vrv_batch_builder_fini(&w);
 }
 
 static void
@@ -309,24 +369,24 @@ test_timestamps(void)
     struct vrv_batch_rules rules = lax;
     struct vrv_err e = { 0 };
     struct vrv_batch b;
-    int32_t bad;
+    struct blamed bad = nobody();
     size_t n;
     uint8_t *p = golden("batch-gzip.bin", &n);
 
     rules.ts_min = t0 - 1000;
     rules.ts_max = t0 + 7;
-    IS(vrv_batch_check(&b, p, n, &rules, &bad, &e), 0, "timestamps up to both limits pass");
+    IS(vrv_batch_check(&b, p, n, &rules, &bad.blame, &e), 0, "timestamps up to both limits pass");
     rules.ts_min++;
-    IS(vrv_batch_check(&b, p, n, &rules, &bad, &e), VRV_E_TIMESTAMP, "an older one does not");
+    IS(vrv_batch_check(&b, p, n, &rules, &bad.blame, &e), VRV_E_TIMESTAMP, "an older one does not");
     IS_STR(e.msg, "record 2: timestamp is 1699999999000, expected 1699999999001 or later",
         "and hears the limit");
-    IS(bad, 2, "and which record it is");
+    IS(bad.index[0], 2, "and which record it is");
     rules.ts_min--;
     rules.ts_max--;
-    IS(vrv_batch_check(&b, p, n, &rules, &bad, &e), VRV_E_TIMESTAMP, "nor does a newer one");
-    IS(bad, 1, "again with its record");
+    IS(vrv_batch_check(&b, p, n, &rules, &bad.blame, &e), VRV_E_TIMESTAMP, "nor does a newer one");
+    IS(bad.index[bad.n - 1], 1, "again with its record");
     rules.log_append_time = true;
-    IS(vrv_batch_check(&b, p, n, &rules, &bad, &e), 0, "a topic that stamps doesn't mind");
+    IS(vrv_batch_check(&b, p, n, &rules, &bad.blame, &e), 0, "a topic that stamps doesn't mind");
     free(p);
 }
 
@@ -459,6 +519,7 @@ main(void)
     test_unknown_attributes();
     test_size_and_crc();
     test_keys();
+    test_many_bad();
     test_timestamps();
     test_timestamps_unwalked();
     test_one_record();
