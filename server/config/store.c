@@ -35,37 +35,8 @@ vrv__config_publish(struct vrv_config_store *s, struct vrv_config *c)
     vrv_lock(&s->lock);
     struct vrv_config *old = s->config;
     s->config = c;
-    (void)atomic_fetch_add(&s->generation, 1);
     vrv_unlock(&s->lock);
     vrv_config_unref(&old);
-}
-
-void
-vrv_config_view_init(struct vrv_config_view *v, struct vrv_config_store *s)
-{
-    *v = (struct vrv_config_view){ .store = s };
-}
-
-void
-vrv_config_view_fini(struct vrv_config_view *v)
-{
-    vrv_config_unref(&v->config);
-}
-
-const struct vrv_config *
-vrv_config_view_get(struct vrv_config_view *v)
-{
-    struct vrv_config_store *s = v->store;
-
-    if (v->config != NULL &&
-        atomic_load_explicit(&s->generation, memory_order_acquire) == v->generation)
-        return v->config;
-    vrv_config_unref(&v->config);
-    vrv_lock(&s->lock);
-    v->config = vrv_config_ref(s->config);
-    v->generation = atomic_load(&s->generation);
-    vrv_unlock(&s->lock);
-    return v->config;
 }
 
 /* ---- layers ---- */

@@ -10,7 +10,7 @@
  *          asked for it, in force
  *
  * Threads: any.  One change at a time (lock rank config, held while the catalog writes to the
- * disk).  Readers on a hot path have a view each, which costs one atomic load.
+ * disk).
  */
 #ifndef VRV_CONFIG_STORE_H
 #define VRV_CONFIG_STORE_H
@@ -36,25 +36,13 @@ struct vrv_config_store_opts {
  * cluster.id is another one than the data directory's; and the catalog's errors. */
 int vrv_config_store_open(struct vrv_config_store **out, const struct vrv_config_store_opts *o,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* All views are gone. */
 void vrv_config_store_close(struct vrv_config_store **s);
 
 /* 22 characters, as Kafka's. */
 const char *vrv_config_cluster_id(const struct vrv_config_store *s);
 
-/* A reference to what is in force. */
+/* A reference to what is in force.  It takes a lock: not for what happens with every request. */
 struct vrv_config *vrv_config_get(struct vrv_config_store *s);
-
-/* The same for one thread that asks often. */
-struct vrv_config_view {
-    struct vrv_config_store *store;
-    struct vrv_config *config;
-    uint64_t generation;
-};
-void vrv_config_view_init(struct vrv_config_view *v, struct vrv_config_store *s);
-void vrv_config_view_fini(struct vrv_config_view *v);
-/* Borrowed until the next call. */
-const struct vrv_config *vrv_config_view_get(struct vrv_config_view *v);
 
 /* ---- changes ---- */
 

@@ -17,7 +17,6 @@ struct vrv_config_store {
     struct vrv_lock changing;        /* rank config: who changes something, topics' settings too */
     struct vrv_lock lock;            /* rank snapshot */
     struct vrv_config *config;       /* guarded by lock */
-    _Atomic uint64_t generation;     /* changed under lock */
 };
 
 /* The entity in the catalog of a layer that can be set; id: this broker's. */
