@@ -145,6 +145,16 @@ vrv_listeners_remove(struct vrv_listeners *l, const char *names)
     }
 }
 
+/* Does it mean every address of the machine? */
+static bool
+is_any(const char *host)
+{
+    struct in6_addr six;
+
+    return host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 ||
+        (inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_UNSPECIFIED(&six));
+}
+
 /* Local sockets have no address to tell: their clients are told the first one that has. */
 static void
 advertise_default(struct vrv_listeners *l, struct vrv_listener *x, const char *machine)
@@ -155,7 +165,7 @@ advertise_default(struct vrv_listeners *l, struct vrv_listener *x, const char *m
         if (!l->v[i].is_unix)
             from = &l->v[i];
     (void)snprintf(x->advertised_host, sizeof(x->advertised_host), "%s",
-        !from->is_unix && vrv_host_is_any(from->host) ? machine : from->host);
+        !from->is_unix && is_any(from->host) ? machine : from->host);
     x->advertised_port = from->port;
 }
 
@@ -174,7 +184,7 @@ vrv_listeners_advertise(struct vrv_listeners *l, const char *text, const char *m
 
         if (x == NULL)
             return vrv_err_set(e, VRV_E_INVALID, "%s is no listener's name", t->name);
-        if (t->is_unix || vrv_host_is_any(t->host))
+        if (t->is_unix || is_any(t->host))
             return vrv_err_set(e, VRV_E_INVALID,
                 "%s://%s:%d is no address that a client could connect to", t->name, t->host,
                 t->port);
@@ -182,15 +192,6 @@ vrv_listeners_advertise(struct vrv_listeners *l, const char *text, const char *m
         x->advertised_port = t->port;
     }
     return rc;
-}
-
-bool
-vrv_host_is_any(const char *host)
-{
-    struct in6_addr six;
-
-    return host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 ||
-        (inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_UNSPECIFIED(&six));
 }
 
 bool

@@ -42,8 +42,6 @@ struct vrv_listener *vrv_listeners_find(struct vrv_listeners *l, const char *nam
 
 /* Can only this machine reach it?  (No name but localhost is known to be so.) */
 bool vrv_listener_is_local(const struct vrv_listener *l);
-/* Does it mean every address of the machine? */
-bool vrv_host_is_any(const char *host);
 
 /* max.connections.per.ip.overrides: one address's limit. */
 struct vrv_ip_limit {

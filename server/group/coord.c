@@ -256,17 +256,6 @@ vrv_coord_lost(struct vrv_coord *c, int32_t partition)
     vrv__shard_leave(s);
 }
 
-bool
-vrv_coord_serves(struct vrv_coord *c, int32_t partition)
-{
-    struct vrv_shard *s = &c->shards[partition];
-
-    vrv_lock(&s->lock);
-    bool is = s->state == SHARD_SERVING;
-    vrv_unlock(&s->lock);
-    return is;
-}
-
 /* One character of UTF-8, at least a byte; what isn't one is U+FFFD, as in Java. */
 static uint32_t
 next_char(const uint8_t **p, const uint8_t *end)
@@ -483,10 +472,4 @@ vrv_coord_free(struct vrv_coord **cp)
     free(c->shards);
     free(c);
     *cp = NULL;
-}
-
-size_t
-vrv_coord_memory(struct vrv_coord *c)
-{
-    return atomic_load(&c->used);
 }

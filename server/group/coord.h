@@ -71,8 +71,6 @@ void vrv_coord_gained(struct vrv_coord *c, int32_t partition, int32_t epoch);
 void vrv_coord_lost(struct vrv_coord *c, int32_t partition);
 /* Which partition a group belongs to: abs(Java's String.hashCode) mod the number of partitions. */
 int32_t vrv_coord_partition(const struct vrv_coord *c, struct vrv_span group);
-/* Is its state read and served here? */
-bool vrv_coord_serves(struct vrv_coord *c, int32_t partition);
 
 /* A topic is gone: so are the offsets committed for it.  Any thread, holding no lock. */
 void vrv_coord_topic_deleted(struct vrv_coord *c, struct vrv_span topic);
@@ -81,14 +79,11 @@ void vrv_coord_topic_deleted(struct vrv_coord *c, struct vrv_span topic);
  * or called. */
 int64_t vrv_coord_step(struct vrv_coord *c);
 
-/* Bytes that groups and offsets take. */
-size_t vrv_coord_memory(struct vrv_coord *c);
-
 /* How it does; counts are since the start. */
 struct vrv_coord_stats {
     uint64_t groups, in_state[VRV_GROUP_DEAD + 1], members, offsets;
-    uint64_t memory;                   /* bytes */
-    uint64_t loading, serving, failed; /* partitions of __consumer_offsets */
+    uint64_t memory;                   /* bytes that groups and offsets take */
+    uint64_t loading, serving, failed; /* partitions that are ours: being read, served, given up */
     uint64_t rebalances;               /* generations whose assignment was stored */
     uint64_t commits, forgotten;       /* offsets stored; deleted, or expired */
 };

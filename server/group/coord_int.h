@@ -113,14 +113,11 @@ void vrv__answer(struct vrv_shard *s, struct vrv_group_call *c, int error);
 
 struct vrv_write *vrv__write_new(struct vrv_shard *s);
 /* The next record of w, and what it does; spans of the change are taken over. */
-void vrv__write_store(struct vrv_write *w, struct vrv_group *g, enum vrv_store_kind kind,
-    const struct vrv_member *member);
 void vrv__write_commit(struct vrv_write *w, struct vrv_group *g, struct vrv_span topic,
     int32_t partition, const struct vrv_commit *commit);
 void vrv__write_uncommit(struct vrv_write *w, struct vrv_group *g, struct vrv_span topic,
     int32_t partition);
 void vrv__write_delete(struct vrv_write *w, struct vrv_group *g);
-bool vrv__write_full(const struct vrv_write *w);
 /* Append it, if it has any record; takes it over in any case.  0, or a Kafka error: then nothing
  * was appended. */
 int vrv__write_append(struct vrv_write **w);

@@ -49,8 +49,8 @@ push(struct vrv_write *w, enum change_kind what, struct vrv_group *g, struct vrv
     return ch;
 }
 
-void
-vrv__write_store(struct vrv_write *w, struct vrv_group *g, enum vrv_store_kind kind,
+static void
+write_group(struct vrv_write *w, struct vrv_group *g, enum vrv_store_kind kind,
     const struct vrv_member *member)
 {
     struct vrv_change *ch =
@@ -92,8 +92,8 @@ vrv__write_delete(struct vrv_write *w, struct vrv_group *g)
     vrv_grec_put_group_gone(&w->b, w->shard->now.wall_ms, g->id);
 }
 
-bool
-vrv__write_full(const struct vrv_write *w)
+static bool
+is_full(const struct vrv_write *w)
 {
     return w->change_n >= VRV_COORD_BATCH_RECORDS || w->b.n >= VRV_COORD_BATCH_BYTES;
 }
@@ -185,7 +185,7 @@ vrv__write_more(struct vrv_write **w)
 {
     struct vrv_shard *s = (*w)->shard;
 
-    if (!vrv__write_full(*w))
+    if (!is_full(*w))
         return 0;
     int rc = vrv__write_append(w);
     *w = vrv__write_new(s);
@@ -198,7 +198,7 @@ vrv__shard_store(void *ctx, struct vrv_group *g, enum vrv_store_kind kind,
 {
     struct vrv_write *w = vrv__write_new(ctx);
 
-    vrv__write_store(w, g, kind, member);
+    write_group(w, g, kind, member);
     return vrv__write_append(&w);
 }
 

@@ -147,8 +147,6 @@ vrv_group_size(const struct vrv_group *g)
     return (uint32_t)g->by_id.n;
 }
 
-/* Did a client name it as a place for offsets only? */
-bool vrv_group_is_simple(const struct vrv_group *g);
 /* Is a member subscribed to it?  Unknown counts as yes, for consumers. */
 bool vrv_group_subscribes(const struct vrv_group *g, struct vrv_span topic);
 struct vrv_offsets_rule vrv_group_expiry(const struct vrv_group *g);

@@ -55,10 +55,7 @@ void vrv__session(struct vrv_group *g, struct vrv_member *m, int64_t ms, const s
 void vrv__prepare(struct vrv_group *g, const struct vrv_now *now);
 /* Prepare, or where that is done already go on if nobody is missing. */
 void vrv__prepare_or_complete(struct vrv_group *g, const struct vrv_now *now);
-void vrv__complete_if_all(struct vrv_group *g, const struct vrv_now *now);
-void vrv__complete(struct vrv_group *g, const struct vrv_now *now);
 /* Every member that waits for its assignment gets it, or the error. */
 void vrv__hand_out(struct vrv_group *g, int error, const struct vrv_now *now);
-void vrv__forget_next(struct vrv_group *g);
 
 #endif

@@ -469,12 +469,6 @@ for_consumers(const struct vrv_group *g)
     return g->protocol_type.p != NULL && vrv_span_eq(g->protocol_type, vrv_span_str("consumer"));
 }
 
-bool
-vrv_group_is_simple(const struct vrv_group *g)
-{
-    return g->protocol_type.p == NULL && g->state == VRV_GROUP_EMPTY && g->pending.n == 0;
-}
-
 static void
 add_topic(void *ctx, struct vrv_span topic)
 {

@@ -41,8 +41,8 @@ all_joined(const struct vrv_group *g)
     return g->waiting == g->by_id.n && g->pending.n == 0;
 }
 
-void
-vrv__forget_next(struct vrv_group *g)
+static void
+forget_next(struct vrv_group *g)
 {
     g->storing = false;
     for (struct vrv_list *l = g->members.next; l != &g->members; l = l->next)
@@ -111,7 +111,7 @@ next_generation(struct vrv_group *g, const struct vrv_now *now)
     g->generation++;
     vrv_span_free(&g->protocol);
     g->protocol = protocol;
-    vrv__forget_next(g);
+    forget_next(g);
     vrv__group_learn_topics(g);
     vrv__group_move(g, g->by_id.n > 0 ? VRV_GROUP_COMPLETING : VRV_GROUP_EMPTY, now);
 }
@@ -132,8 +132,8 @@ answer_joins(struct vrv_group *g, const struct vrv_now *now)
     arm(g, &g->sync_timer, rebalance_ms(g), now);
 }
 
-void
-vrv__complete(struct vrv_group *g, const struct vrv_now *now)
+static void
+complete(struct vrv_group *g, const struct vrv_now *now)
 {
     int64_t patience_ms = rebalance_ms(g);
 
@@ -155,12 +155,12 @@ vrv__complete(struct vrv_group *g, const struct vrv_now *now)
     (void)g->env->store(g->env->ctx, g, VRV_STORE_EMPTY, NULL);
 }
 
-void
-vrv__complete_if_all(struct vrv_group *g, const struct vrv_now *now)
+static void
+complete_if_all(struct vrv_group *g, const struct vrv_now *now)
 {
     /* a first rebalance waits for its delay in any case */
     if (g->state == VRV_GROUP_PREPARING && g->previous != VRV_GROUP_EMPTY && all_joined(g))
-        vrv__complete(g, now);
+        complete(g, now);
 }
 
 /* ---- the join phase begins ---- */
@@ -178,7 +178,7 @@ vrv__prepare(struct vrv_group *g, const struct vrv_now *now)
 {
     if (g->state == VRV_GROUP_COMPLETING)
         vrv__hand_out(g, VRV_K_REBALANCE_IN_PROGRESS, now);
-    vrv__forget_next(g);
+    forget_next(g);
     no_sync_due(g);
     g->initial = g->state == VRV_GROUP_EMPTY;
     vrv__group_move(g, VRV_GROUP_PREPARING, now);
@@ -190,7 +190,7 @@ vrv__prepare(struct vrv_group *g, const struct vrv_now *now)
         g->delay_left_ms = left > 0 ? left : 0;
         arm(g, &g->join_timer, g->delay_ms, now);
     } else if (all_joined(g))
-        vrv__complete(g, now);
+        complete(g, now);
     else
         arm(g, &g->join_timer, rebalance_ms(g), now);
 }
@@ -199,7 +199,7 @@ void
 vrv__prepare_or_complete(struct vrv_group *g, const struct vrv_now *now)
 {
     if (g->state == VRV_GROUP_PREPARING)
-        vrv__complete_if_all(g, now);
+        complete_if_all(g, now);
     else
         vrv__prepare(g, now);
 }
@@ -222,7 +222,7 @@ join_time_up(struct vrv_group *g, const struct vrv_now *now)
     int64_t before_ms = g->delay_ms;
 
     if (!g->initial || !g->joined_meanwhile || g->delay_left_ms == 0) {
-        vrv__complete(g, now);
+        complete(g, now);
         return;
     }
     g->joined_meanwhile = false;
@@ -261,7 +261,7 @@ session_over(struct vrv_group *g, struct vrv_member *m, const struct vrv_now *no
     vrv__group_remove(g, m, VRV_K_UNKNOWN_MEMBER_ID);
     if (g->state == VRV_GROUP_PREPARING) {
         if (all_joined(g))
-            vrv__complete(g, now);
+            complete(g, now);
     } else if (!pending)
         vrv__prepare(g, now);
 }

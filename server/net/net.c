@@ -214,12 +214,6 @@ vrv_net_stats(struct vrv_net *net, struct vrv_net_stats *s)
     s->unsent_bytes = atomic_load(&net->env.unsent);
 }
 
-unsigned
-vrv_net_reactors(const struct vrv_net *net)
-{
-    return net->loop_n;
-}
-
 struct vrv_cq *
 vrv_net_cq(struct vrv_net *net, unsigned i)
 {

@@ -56,8 +56,10 @@ is_file(const char *path)
     return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
 }
 
-int
-tool_open_dir(struct tool *t, struct vrv_err *e)
+/* The directory, shared with nobody who writes: below, vfs and lock.  NOTFOUND, FOREIGN (not a data
+ * directory), LOCKED. */
+static int
+open_dir(struct tool *t, struct vrv_err *e)
 {
     if (is_file(t->path))
         return vrv_err_set(e, VRV_E_FOREIGN, "%.160s is not a directory", t->path);
@@ -94,8 +96,8 @@ tool_forget(struct tool *t)
     t->vfs = overlay_new(t->below);
 }
 
-void
-tool_close(struct tool *t)
+static void
+close_all(struct tool *t)
 {
     vrv_engine_abandon(&t->eng);
     vrv_vfs_close(&t->vfs);
@@ -233,7 +235,7 @@ run(struct tool *t, const struct sub *sub)
     if (strcmp(sub->name, "dump") == 0 && is_file(t->path)) {
         rc = tool_dump_file(t, &e);
     } else {
-        rc = tool_open_dir(t, &e);
+        rc = open_dir(t, &e);
         if (rc == 0 && sub->opens_engine)
             rc = tool_open_engine(t, &e);
         if (rc == 0)
@@ -241,7 +243,7 @@ run(struct tool *t, const struct sub *sub)
     }
     if (rc < 0 && e.msg[0] != '\0')
         tool_say("%s", e.msg);
-    tool_close(t);
+    close_all(t);
     return vrv_err_exit(rc);
 }
 

@@ -56,8 +56,9 @@ tell_foreign(const struct report *r, const struct damage *d, char *out, size_t n
     vrv_file_close(&f);
 }
 
-bool
-repair_tells(const struct report *r, const struct damage *d, char *out, size_t n)
+/* What is to be done with damage d, for people; false: it is done along with another one. */
+static bool
+tells(const struct report *r, const struct damage *d, char *out, size_t n)
 {
     bool along = goes_along(r, d);
 
@@ -116,7 +117,7 @@ print_plan(const struct report *r, int round)
     for (size_t i = 0; i < r->n; i++) {
         const struct damage *d = &r->v[i];
 
-        if (!repair_tells(r, d, text, sizeof(text)))
+        if (!tells(r, d, text, sizeof(text)))
             continue;
         print_line(r->t, round, d->path, text);
     }

@@ -28,9 +28,6 @@ int mend_move(struct mend *m, const char *path, struct vrv_err *e) VRV_MUST_CHEC
 /* Copy a file there, for one that is to be cut in place. */
 int mend_copy(struct mend *m, const char *path, struct vrv_err *e) VRV_MUST_CHECK;
 
-/* What is to be done with damage d, for people; false: it is done along with another one. */
-bool repair_tells(const struct report *r, const struct damage *d, char *out, size_t n);
-
 /* repair_seg.c */
 int mend_index(struct mend *m, const struct damage *d, struct vrv_err *e) VRV_MUST_CHECK;
 /* A sealed segment: its whole batches, sealed again; or no segment when there are none. */

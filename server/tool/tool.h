@@ -33,14 +33,10 @@ int tool_repair(struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
 /* `varve log ...`: parses, opens, runs; the exit code. */
 int cmd_log(int argc, char **argv);
 
-/* The directory, shared with nobody who writes: below, vfs and lock.  NOTFOUND, FOREIGN (not a data
- * directory), LOCKED. */
-int tool_open_dir(struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
-/* And its engine, recovered in memory only. */
+/* The directory's engine, recovered in memory only. */
 int tool_open_engine(struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
 /* Forget what recovery did in memory; the next one begins anew. */
 void tool_forget(struct tool *t);
-void tool_close(struct tool *t);
 
 /* One batch, and with t->records its records: n bytes at p.  pos < 0: not told. */
 int tool_dump_batch(struct tool *t, const uint8_t *p, const struct vrv_batch *b, int64_t pos,

@@ -31,6 +31,15 @@ again(void)
 }
 
 /* A stable group of one, subscribed to "t"; its member's id. */
+static struct vrv_coord_stats
+stats_of(struct vrv_coord *c)
+{
+    struct vrv_coord_stats st;
+
+    vrv_coord_stats(c, &st);
+    return st;
+}
+
 static const char *
 member_of(const char *group, const char *type)
 {
@@ -264,13 +273,13 @@ many(void)
     OK(grouprig_posted(&c.call) && c.call.error == 0, "a commit of 2500 partitions");
     OK(rig_checkpoint(&g.rig), "that are flushed to a segment");
     again();
-    size_t used = vrv_coord_memory(g.c);
+    uint64_t used = stats_of(g.c).memory;
     vrv_coord_fetch(g.c, &f);
     grouprig_run(&g);
     OK(f.item_n == N && f.items[N - 1].offset == N - 1, "are all there after a crash");
     vrv_group_call_fini(&f.call);
     IS_ERR(grouprig_delete(&g, "g"), NONE, "and all deleted");
-    IS(vrv_coord_memory(g.c), 0, "no memory is left in use");
+    IS(stats_of(g.c).memory, 0, "no memory is left in use");
     OK(used > N * sizeof(struct vrv_offset), "where all was counted");
     grouprig_fini(&g);
     free(it);
@@ -354,7 +363,8 @@ ownership(void)
     IS_ERR(c.call.error, NOT_COORDINATOR, "a commit that is on its way");
     vrv_coord_gained(g.c, p, 0);
     grouprig_step(&g);
-    OK(!vrv_coord_serves(g.c, p), "gained again, it waits for what was on its way");
+    IS(stats_of(g.c).serving, g.o.partitions - 1,
+        "gained again, it waits for what was on its way");
     struct vrv_heartbeat beat = { .call.done.cq = &g.cq, .group = vrv_span_str("g"),
         .member_id = vrv_span_str("x") };
     vrv_coord_heartbeat(g.c, &beat);
@@ -365,7 +375,7 @@ ownership(void)
     grouprig_step(&g);
     IS_ERR(c.call.error, COORDINATOR_LOAD_IN_PROGRESS, "nothing else");
     grouprig_run(&g);
-    OK(vrv_coord_serves(g.c, p), "it is read");
+    IS(stats_of(g.c).serving, g.o.partitions, "it is read");
     IS_ERR(grouprig_heartbeat(&g, "g", m, 1), NONE, "the member is as it was");
     IS(grouprig_fetch(&g, "g", "t", 0), 2, "what was on its way when it was lost is there");
     vrv_coord_lost(g.c, p);
@@ -398,7 +408,7 @@ damaged(void)
     vrv_coord_lost(g.c, p);
     vrv_coord_gained(g.c, p, 0);
     grouprig_run(&g);
-    OK(!vrv_coord_serves(g.c, p), "then its groups aren't served");
+    IS(stats_of(g.c).serving, g.o.partitions - 1, "then its groups aren't served");
     OK(strstr(g.failed.msg, "offset 1 has no key") != NULL, "and it says which record it is");
     IS_ERR(grouprig_commit(&g, "g", "t", 0, 2), NOT_COORDINATOR, "clients ask elsewhere");
     grouprig_fini(&g);
@@ -609,7 +619,7 @@ threads(void)
     atomic_store(&w.done, true);
     (void)pthread_join(flipper, NULL);
     IS(w.bad, 0, "every refusal of a commit can be tried again");
-    while (!vrv_coord_serves(w.c, 0)) {
+    while (stats_of(w.c).serving == 0) {
         struct timespec ms = { 0, 1000000 };
         (void)nanosleep(&ms, NULL);
     }
@@ -670,7 +680,7 @@ stats(void)
         "groups are counted by their states");
     OK(st.members == 1 && st.rebalances == 1, "members, and rebalances that were completed");
     OK(st.commits == 3 && st.offsets == 2 && st.forgotten == 0, "commits, and what they have left");
-    IS(st.memory, vrv_coord_memory(g.c), "the memory of all that");
+    OK(st.memory > 2 * sizeof(struct vrv_offset), "the memory of all that");
     IS(vrv_coord_each_offset(g.c, see, &all), 0, "each committed offset");
     OK(all.n == 2 && all.offsets == 21, "comes once");
     IS(vrv_coord_each_offset(g.c, see, &one), 7, "or until there are enough");
