@@ -17,6 +17,8 @@ libvrvserver_la_SOURCES = \
 	server/base/pool.h \
 	server/base/random.c \
 	server/base/random.h \
+	server/base/utf8.c \
+	server/base/utf8.h \
 	server/wire/apis.c \
 	server/wire/apis.def \
 	server/wire/apis.h \

@@ -278,6 +278,7 @@ t_unit_u750_tool_SOURCES = \
 	server/tool/record_json.c \
 	server/tool/when.c \
 	t/unit/u750-tool.c
+t_unit_u750_tool_LDADD = $(SERVER_LIBS)
 
 check_PROGRAMS += t/unit/u760-stat
 t_unit_u760_stat_SOURCES = t/unit/u760-stat.c

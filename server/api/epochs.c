@@ -14,11 +14,8 @@ set_partition(struct vrv_request *r, struct vrv_offset_for_leader_epoch_resp_par
         p->error_code = VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
         return;
     }
-    int32_t epoch = vrv_log_offsets(log).epoch;
-    if (q->current_leader_epoch != -1 && q->current_leader_epoch != epoch)
-        p->error_code = q->current_leader_epoch < epoch ? VRV_K_FENCED_LEADER_EPOCH
-                                                        : VRV_K_UNKNOWN_LEADER_EPOCH;
-    else if (q->leader_epoch >= 0)
+    p->error_code = (int16_t)vrv_find_epoch(log, q->current_leader_epoch);
+    if (p->error_code == VRV_K_NONE && q->leader_epoch >= 0)
         vrv_log_epoch_end(log, q->leader_epoch, &p->leader_epoch, &p->end_offset);
     vrv_log_unref(&log);
 }

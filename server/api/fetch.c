@@ -116,11 +116,11 @@ static void
 check_epochs(struct vrv__fetch_part *p)
 {
     const struct vrv_fetch_want *w = p->want;
-    int32_t epoch = vrv_log_offsets(p->log).epoch, found;
     int64_t end;
+    int32_t found;
 
-    if (w->leader_epoch >= 0 && w->leader_epoch != epoch)
-        p->error = w->leader_epoch < epoch ? VRV_K_FENCED_LEADER_EPOCH : VRV_K_UNKNOWN_LEADER_EPOCH;
+    if (w->leader_epoch >= 0)
+        p->error = vrv_find_epoch(p->log, w->leader_epoch);
     if (p->error != VRV_K_NONE || w->last_epoch < 0)
         return;
     vrv_log_epoch_end(p->log, w->last_epoch, &found, &end);

@@ -50,6 +50,16 @@ vrv_find_log(struct vrv_broker *b, const struct vrv_found_topic *t, int32_t part
     return vrv_engine_log_ref(b->engine, &(struct vrv_log_id){ t->id, partition });
 }
 
+enum vrv_kerror
+vrv_find_epoch(struct vrv_log *log, int32_t says)
+{
+    int32_t epoch = vrv_log_offsets(log).epoch;
+
+    if (says == -1 || says == epoch)
+        return VRV_K_NONE;
+    return says < epoch ? VRV_K_FENCED_LEADER_EPOCH : VRV_K_UNKNOWN_LEADER_EPOCH;
+}
+
 static int
 by_kind_and_name(const void *pa, const void *pb)
 {

@@ -20,6 +20,8 @@ enum vrv_kerror vrv_find_either(struct vrv_broker *b, bool by_id, struct vrv_str
 /* A reference, or NULL. */
 struct vrv_log *vrv_find_log(struct vrv_broker *b, const struct vrv_found_topic *t,
     int32_t partition);
+/* Does a client know the log's epoch, as far as it says one (-1: no)?  NONE, or who is behind. */
+enum vrv_kerror vrv_find_epoch(struct vrv_log *log, int32_t says);
 
 /* Which of n things that a request names (each of some kind) it names more than once: *twice[i]. */
 struct vrv_named {

@@ -97,11 +97,8 @@ set_partition(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p,
         p->error_code = VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
         return;
     }
-    int32_t epoch = vrv_log_offsets(log).epoch;
-    if (q->current_leader_epoch != -1 && q->current_leader_epoch != epoch)
-        p->error_code = q->current_leader_epoch < epoch ? VRV_K_FENCED_LEADER_EPOCH
-                                                        : VRV_K_UNKNOWN_LEADER_EPOCH;
-    else if (!set_special(r, p, log, q->timestamp)) {
+    p->error_code = (int16_t)vrv_find_epoch(log, q->current_leader_epoch);
+    if (p->error_code == VRV_K_NONE && !set_special(r, p, log, q->timestamp)) {
         if (may_wait)
             set_time(r, p, log, q->timestamp);
         else

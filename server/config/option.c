@@ -95,19 +95,27 @@ vrv_option(size_t i)
     return o;
 }
 
-size_t
-vrv_option_find(const char *name)
+/* The option of this name, or the one that sets the topics' default for it. */
+static size_t
+find(const char *name, bool of_topic)
 {
     size_t n = 0;
 
     for (size_t k = 0; k < ROWS; k++) {
-        if (rows[k].o.rule.key == NULL)
-            continue;
-        if (strcmp(rows[k].o.rule.key, name) == 0)
+        const struct vrv_option *o = &rows[k].o;
+        const char *has = of_topic ? o->topic : o->rule.key;
+
+        if (has != NULL && strcmp(has, name) == 0)
             return n;
-        n++;
+        n += o->rule.key != NULL; /* a section is no option */
     }
     return VRV_OPTIONS;
+}
+
+size_t
+vrv_option_find(const char *name)
+{
+    return find(name, false);
 }
 
 const char *
@@ -213,14 +221,5 @@ vrv_option_family(size_t i, size_t out[VRV_OPTION_FAMILY])
 size_t
 vrv_option_of_topic(const char *key)
 {
-    size_t n = 0;
-
-    for (size_t k = 0; k < ROWS; k++) {
-        if (rows[k].o.rule.key == NULL)
-            continue;
-        if (rows[k].o.topic != NULL && strcmp(rows[k].o.topic, key) == 0)
-            return n;
-        n++;
-    }
-    return VRV_OPTIONS;
+    return find(key, true);
 }

@@ -71,6 +71,18 @@ find_or_add(struct vrv_shard *s, struct vrv_span id)
     return g != NULL ? g : vrv__groups_add(&s->groups, &s->env, id, &s->now);
 }
 
+/* Entered for a call that only a member of the group makes: *g is NULL when *error is not 0. */
+static struct vrv_shard *
+enter_member(struct vrv_coord *c, struct vrv_span id, struct vrv_group **g, int *error)
+{
+    struct vrv_shard *s = enter_named(c, id, error);
+
+    *g = *error == 0 ? find(s, id) : NULL;
+    if (*error == 0 && *g == NULL)
+        *error = VRV_K_UNKNOWN_MEMBER_ID;
+    return s;
+}
+
 /* ---- membership ---- */
 
 static void
@@ -133,11 +145,9 @@ void
 vrv_coord_sync(struct vrv_coord *c, struct vrv_sync *call)
 {
     int rc;
-    struct vrv_shard *s = enter_named(c, call->group, &rc);
-    struct vrv_group *g = rc == 0 ? find(s, call->group) : NULL;
+    struct vrv_group *g;
+    struct vrv_shard *s = enter_member(c, call->group, &g, &rc);
 
-    if (rc == 0 && g == NULL)
-        rc = VRV_K_UNKNOWN_MEMBER_ID;
     if (rc == 0) {
         vrv_group_sync(g, call, &s->now);
         vrv__shard_touch(s, g);
@@ -152,11 +162,9 @@ void
 vrv_coord_heartbeat(struct vrv_coord *c, struct vrv_heartbeat *call)
 {
     int rc;
-    struct vrv_shard *s = enter_named(c, call->group, &rc);
-    struct vrv_group *g = rc == 0 ? find(s, call->group) : NULL;
+    struct vrv_group *g;
+    struct vrv_shard *s = enter_member(c, call->group, &g, &rc);
 
-    if (rc == 0 && g == NULL)
-        rc = VRV_K_UNKNOWN_MEMBER_ID;
     if (rc == 0) {
         vrv_group_heartbeat(g, call, &s->now);
         vrv__shard_touch(s, g);
@@ -269,7 +277,6 @@ vrv_coord_commit(struct vrv_coord *c, struct vrv_offset_commit *call)
         vrv__answer(s, &call->call, rc);
     vrv__shard_leave(s);
 }
-
 
 static void
 fill(struct vrv_group_call *call, struct vrv_fetch_item *it, const struct vrv_offset *v)

@@ -2,6 +2,17 @@
 #include "engine/base/assert.h"
 #include "server/group/group_int.h"
 
+/* Is it a member's call, in the generation that is? */
+static int
+check_member(const struct vrv_group *g, struct vrv_span id, struct vrv_span instance,
+    int32_t generation)
+{
+    int rc = g->state == VRV_GROUP_DEAD ? VRV_K_COORDINATOR_NOT_AVAILABLE
+                                        : vrv__group_check_member(g, id, instance);
+
+    return rc == 0 && generation != g->generation ? VRV_K_ILLEGAL_GENERATION : rc;
+}
+
 /* ---- sync ---- */
 
 static bool
@@ -13,15 +24,10 @@ differs(struct vrv_span said, struct vrv_span is)
 static int
 check_sync(const struct vrv_group *g, const struct vrv_sync *c)
 {
-    if (g->state == VRV_GROUP_DEAD)
-        return VRV_K_COORDINATOR_NOT_AVAILABLE;
-    if (g->state == VRV_GROUP_EMPTY)
-        return VRV_K_UNKNOWN_MEMBER_ID;
-    int rc = vrv__group_check_member(g, c->member_id, c->instance);
+    int rc = check_member(g, c->member_id, c->instance, c->generation);
+
     if (rc != 0)
         return rc;
-    if (c->generation != g->generation)
-        return VRV_K_ILLEGAL_GENERATION;
     if (differs(c->protocol_type, g->protocol_type) || differs(c->protocol, g->protocol))
         return VRV_K_INCONSISTENT_GROUP_PROTOCOL;
     return g->state == VRV_GROUP_PREPARING ? VRV_K_REBALANCE_IN_PROGRESS : 0;
@@ -140,13 +146,10 @@ vrv_group_stored(struct vrv_group *g, enum vrv_store_kind kind, int32_t generati
 static int
 heartbeat(struct vrv_group *g, const struct vrv_heartbeat *c, const struct vrv_now *now)
 {
-    if (g->state == VRV_GROUP_DEAD)
-        return VRV_K_COORDINATOR_NOT_AVAILABLE;
-    int rc = vrv__group_check_member(g, c->member_id, c->instance);
+    int rc = check_member(g, c->member_id, c->instance, c->generation);
+
     if (rc != 0)
         return rc;
-    if (c->generation != g->generation)
-        return VRV_K_ILLEGAL_GENERATION;
     struct vrv_member *m = vrv__group_member(g, c->member_id);
     vrv__session(g, m, m->session_ms, now);
     return g->state == VRV_GROUP_PREPARING ? VRV_K_REBALANCE_IN_PROGRESS : 0;
@@ -204,18 +207,12 @@ vrv_group_leave(struct vrv_group *g, struct vrv_leave *c, const struct vrv_now *
 static int
 check_commit(const struct vrv_group *g, const struct vrv_offset_commit *c)
 {
-    if (g->state == VRV_GROUP_DEAD)
-        return VRV_K_COORDINATOR_NOT_AVAILABLE;
     /* from outside, or of a consumer that assigns to itself */
     if (c->generation < 0 && g->state == VRV_GROUP_EMPTY)
         return 0;
-    if (c->generation < 0 && c->member_id.n == 0 && c->instance.p == NULL)
-        return VRV_K_UNKNOWN_MEMBER_ID;
-    int rc = vrv__group_check_member(g, c->member_id, c->instance);
+    int rc = check_member(g, c->member_id, c->instance, c->generation);
     if (rc != 0)
         return rc;
-    if (c->generation != g->generation)
-        return VRV_K_ILLEGAL_GENERATION;
     /* it has heard of the new generation and not got its part of it yet */
     return g->state == VRV_GROUP_COMPLETING ? VRV_K_REBALANCE_IN_PROGRESS : 0;
 }

@@ -4,7 +4,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/bytes.h"
-#include "engine/base/mem.h"
+#include "server/base/out.h"
 
 enum {
     KEY_OFFSET_OLD = 0,
@@ -263,77 +263,50 @@ vrv_subscription_topics(struct vrv_span metadata, vrv_topic_name_fn *fn, void *c
 
 /* ---- writing ---- */
 
-struct out {
-    uint8_t *p;
-    size_t n, cap;
-};
-
-static uint8_t *
-room(struct out *o, size_t n)
+static void
+put_i16(struct vrv_out *o, int16_t v)
 {
-    if (o->cap - o->n < n) {
-        size_t cap = o->cap > 0 ? o->cap : 128;
-
-        while (cap - o->n < n)
-            cap *= 2;
-        o->p = vrv_mem_grow(o->p, cap);
-        o->cap = cap;
-    }
-    o->n += n;
-    return o->p + o->n - n;
+    vrv_put_be16(vrv_out_room(o, 2), (uint16_t)v);
 }
 
 static void
-put_i16(struct out *o, int16_t v)
+put_i32(struct vrv_out *o, int32_t v)
 {
-    vrv_put_be16(room(o, 2), (uint16_t)v);
+    vrv_put_be32(vrv_out_room(o, 4), (uint32_t)v);
 }
 
 static void
-put_i32(struct out *o, int32_t v)
+put_i64(struct vrv_out *o, int64_t v)
 {
-    vrv_put_be32(room(o, 4), (uint32_t)v);
+    vrv_put_be64(vrv_out_room(o, 8), (uint64_t)v);
 }
 
 static void
-put_i64(struct out *o, int64_t v)
-{
-    vrv_put_be64(room(o, 8), (uint64_t)v);
-}
-
-static void
-put_raw(struct out *o, struct vrv_span s)
-{
-    if (s.n > 0)
-        memcpy(room(o, s.n), s.p, s.n);
-}
-
-static void
-put_str(struct out *o, struct vrv_span s)
+put_str(struct vrv_out *o, struct vrv_span s)
 {
     VRV_ASSERT(s.n <= INT16_MAX); /* so has Kafka's protocol */
     put_i16(o, s.p != NULL ? (int16_t)s.n : -1);
-    put_raw(o, s);
+    vrv_out_put(o, s.p, s.n);
 }
 
 static void
-put_blob(struct out *o, struct vrv_span s)
+put_blob(struct vrv_out *o, struct vrv_span s)
 {
     put_i32(o, (int32_t)s.n);
-    put_raw(o, s);
+    vrv_out_put(o, s.p, s.n);
 }
 
 /* One buffer: the key, then the value; without one it is a tombstone. */
 static void
-add(struct vrv_batch_builder *b, int64_t now_ms, struct out *o, size_t key_n, bool value)
+add(struct vrv_batch_builder *b, int64_t now_ms, struct vrv_out *o, size_t key_n, bool value)
 {
-    vrv_batch_builder_add(b, now_ms, o->p, (int32_t)key_n, value ? o->p + key_n : NULL,
+    vrv_batch_builder_add(b, now_ms, o->own, (int32_t)key_n, value ? o->own + key_n : NULL,
         value ? (int32_t)(o->n - key_n) : -1, NULL, 0);
-    free(o->p);
+    vrv_out_fini(o);
 }
 
 static size_t
-put_offset_key(struct out *o, struct vrv_span group, struct vrv_span topic, int32_t partition)
+put_offset_key(struct vrv_out *o, struct vrv_span group, struct vrv_span topic, int32_t partition)
 {
     put_i16(o, KEY_OFFSET);
     put_str(o, group);
@@ -343,7 +316,7 @@ put_offset_key(struct out *o, struct vrv_span group, struct vrv_span topic, int3
 }
 
 static size_t
-put_group_key(struct out *o, struct vrv_span group)
+put_group_key(struct vrv_out *o, struct vrv_span group)
 {
     put_i16(o, KEY_GROUP);
     put_str(o, group);
@@ -354,7 +327,7 @@ void
 vrv_grec_put_commit(struct vrv_batch_builder *b, int64_t now_ms, struct vrv_span group,
     struct vrv_span topic, int32_t partition, const struct vrv_commit *c)
 {
-    struct out o = { 0 };
+    struct vrv_out o = { 0 };
     size_t key_n = put_offset_key(&o, group, topic, partition);
 
     /* only the old version has a field for it, and none for the epoch: so does Kafka */
@@ -373,14 +346,14 @@ void
 vrv_grec_put_commit_gone(struct vrv_batch_builder *b, int64_t now_ms, struct vrv_span group,
     struct vrv_span topic, int32_t partition)
 {
-    struct out o = { 0 };
+    struct vrv_out o = { 0 };
     size_t key_n = put_offset_key(&o, group, topic, partition);
 
     add(b, now_ms, &o, key_n, false);
 }
 
 static void
-put_member(struct out *o, const struct vrv_member_image *m)
+put_member(struct vrv_out *o, const struct vrv_member_image *m)
 {
     put_str(o, m->id);
     put_str(o, m->instance);
@@ -396,7 +369,7 @@ void
 vrv_grec_put_group(struct vrv_batch_builder *b, int64_t now_ms, struct vrv_span group,
     const struct vrv_group_image *image, const struct vrv_member_image *members, int32_t member_n)
 {
-    struct out o = { 0 };
+    struct vrv_out o = { 0 };
     size_t key_n = put_group_key(&o, group);
 
     put_i16(&o, GROUP_VERSION);
@@ -414,7 +387,7 @@ vrv_grec_put_group(struct vrv_batch_builder *b, int64_t now_ms, struct vrv_span 
 void
 vrv_grec_put_group_gone(struct vrv_batch_builder *b, int64_t now_ms, struct vrv_span group)
 {
-    struct out o = { 0 };
+    struct vrv_out o = { 0 };
     size_t key_n = put_group_key(&o, group);
 
     add(b, now_ms, &o, key_n, false);

@@ -341,11 +341,3 @@ vrv_http_bound(const struct vrv_http *h, unsigned i)
     VRV_ASSERT(i < h->listener_n);
     return h->listener[i].bound;
 }
-
-int
-vrv_http_port(const struct vrv_http *h, unsigned i)
-{
-    VRV_CHECK(h, HTTP_MAGIC);
-    VRV_ASSERT(i < h->listener_n);
-    return h->listener[i].port;
-}

@@ -53,6 +53,5 @@ int vrv_http_start(struct vrv_http **out, const struct vrv_http_opts *o, struct 
 void vrv_http_stop(struct vrv_http **h);
 /* Where listener i was bound: "127.0.0.1:9644". */
 const char *vrv_http_bound(const struct vrv_http *h, unsigned i);
-int vrv_http_port(const struct vrv_http *h, unsigned i);
 
 #endif

@@ -247,13 +247,14 @@ print_offsets(struct kafka *k, const char *group, const rd_kafka_ConsumerGroupDe
 }
 
 static int
-describe_one(struct kafka *k, const char *group, struct vrv_err *e)
+describe_one(struct kafka *k, const char *group, const void *ctx, struct vrv_err *e)
 {
     const rd_kafka_ConsumerGroupDescription_t *d;
     rd_kafka_topic_partition_list_t *list = NULL, *ends = NULL;
     rd_kafka_event_t *ev;
     int rc = group_state(k, group, &ev, &d, e);
 
+    (void)ctx;
     if (rc < 0)
         return rc;
     rc = group_committed(k, group, &list, e);
@@ -277,19 +278,9 @@ int
 group_describe(struct kafka *k, struct args *a, struct vrv_err *e)
 {
     const struct arg own[] = { { NULL, 0, 0, NULL } };
-    int first = 0;
     int rc = kafka_args(k, a, own, e);
 
     if (rc == 0)
         rc = args_want(a, 1, WORDS_MAX, "a group's name", e);
-    if (rc == 0)
-        rc = kafka_open(k, RD_KAFKA_CONSUMER, e);
-    if (rc != 0)
-        return rc;
-    for (int i = 0; i < a->n; i++) {
-        if (i > 0 && !k->out.json)
-            (void)fputc('\n', k->out.f);
-        kafka_told(describe_one(k, a->v[i], e), e, &first);
-    }
-    return first;
+    return rc == 0 ? kafka_each(k, a, describe_one, NULL, e) : rc;
 }

@@ -480,3 +480,19 @@ kafka_main(const char *name, const struct sub *subs, int argc, char **argv)
     tool_say("varve %s has no subcommand \"%s\"; see varve %s --help", name, argv[1], name);
     return vrv_err_exit(VRV_E_INVALID);
 }
+
+int
+kafka_each(struct kafka *k, const struct args *a, kafka_each_fn *fn, const void *ctx,
+    struct vrv_err *e)
+{
+    int rc = kafka_open(k, RD_KAFKA_CONSUMER, e), first = 0;
+
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < a->n; i++) {
+        if (i > 0 && !k->out.json)
+            (void)fputc('\n', k->out.f);
+        kafka_told(fn(k, a->v[i], ctx, e), e, &first);
+    }
+    return first;
+}

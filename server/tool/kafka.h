@@ -66,6 +66,11 @@ int kafka_error(struct vrv_err *e, rd_kafka_error_t *error, const char *what);
 /* Prints a failure of one of several things and goes on: the first one is kept for the exit code,
  * its words are taken away since they are told. */
 void kafka_told(int rc, struct vrv_err *e, int *first);
+/* Connects, and calls fn with each word of the command line in turn, whether or not one fails; the
+ * first failure.  Between them is an empty line. */
+typedef int kafka_each_fn(struct kafka *k, const char *name, const void *ctx, struct vrv_err *e);
+int kafka_each(struct kafka *k, const struct args *a, kafka_each_fn *fn, const void *ctx,
+    struct vrv_err *e) VRV_MUST_CHECK;
 
 /* Options for an admin request with our time-out; freed by the caller. */
 rd_kafka_AdminOptions_t *kafka_options(struct kafka *k, rd_kafka_admin_op_t op);

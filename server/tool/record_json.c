@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "server/base/utf8.h"
 #include "server/tool/args.h"
 #include "server/tool/out.h"
 #include "server/tool/record.h"
@@ -83,27 +84,6 @@ four_hex(struct json *j, uint32_t *out)
     return true;
 }
 
-static char *
-put_utf8(char *to, uint32_t c)
-{
-    if (c < 0x80) {
-        *to++ = (char)c;
-    } else if (c < 0x800) {
-        *to++ = (char)(0xc0 | c >> 6);
-        *to++ = (char)(0x80 | (c & 0x3f));
-    } else if (c < 0x10000) {
-        *to++ = (char)(0xe0 | c >> 12);
-        *to++ = (char)(0x80 | (c >> 6 & 0x3f));
-        *to++ = (char)(0x80 | (c & 0x3f));
-    } else {
-        *to++ = (char)(0xf0 | c >> 18);
-        *to++ = (char)(0x80 | (c >> 12 & 0x3f));
-        *to++ = (char)(0x80 | (c >> 6 & 0x3f));
-        *to++ = (char)(0x80 | (c & 0x3f));
-    }
-    return to;
-}
-
 static bool
 unicode(struct json *j, char **to)
 {
@@ -121,7 +101,7 @@ unicode(struct json *j, char **to)
             return wrong(j, "half a surrogate pair");
         c = 0x10000 + ((c - 0xd800) << 10 | (low - 0xdc00));
     }
-    *to = put_utf8(*to, c);
+    *to = vrv_utf8_put(*to, c);
     return true;
 }
 

@@ -220,8 +220,9 @@ print_topic(struct kafka *k, const struct rd_kafka_metadata_topic *t,
 }
 
 static int
-describe_one(struct kafka *k, const char *topic, bool all, struct vrv_err *e)
+describe_one(struct kafka *k, const char *topic, const void *ctx, struct vrv_err *e)
 {
+    const bool *all = ctx;
     const struct rd_kafka_metadata *md;
     struct settings s = { .n = 0 };
     int rc = kafka_topic(k, topic, &md, e);
@@ -243,7 +244,7 @@ describe_one(struct kafka *k, const char *topic, bool all, struct vrv_err *e)
         rc = settings_read(k, RD_KAFKA_RESOURCE_TOPIC, topic, &s, e);
     if (rc == 0) {
         print_topic(k, t, starts, ends);
-        settings_print(k, &s, all);
+        settings_print(k, &s, *all);
     }
     settings_free(&s);
     rd_kafka_topic_partition_list_destroy(starts);
@@ -257,19 +258,9 @@ topic_describe(struct kafka *k, struct args *a, struct vrv_err *e)
 {
     bool all = false;
     const struct arg own[] = { { "all", 'a', ARG_FLAG, &all }, { NULL, 0, 0, NULL } };
-    int first = 0;
     int rc = kafka_args(k, a, own, e);
 
     if (rc == 0)
         rc = args_want(a, 1, WORDS_MAX, "a topic's name", e);
-    if (rc == 0)
-        rc = kafka_open(k, RD_KAFKA_CONSUMER, e);
-    if (rc != 0)
-        return rc;
-    for (int i = 0; i < a->n; i++) {
-        if (i > 0 && !k->out.json)
-            (void)fputc('\n', k->out.f);
-        kafka_told(describe_one(k, a->v[i], all, e), e, &first);
-    }
-    return first;
+    return rc == 0 ? kafka_each(k, a, describe_one, &all, e) : rc;
 }

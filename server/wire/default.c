@@ -3,12 +3,6 @@
 
 #include "server/wire/wire_int.h"
 
-#define STORE(type, value)                                                                         \
-    do {                                                                                           \
-        type v_ = (value);                                                                         \
-        memcpy(at, &v_, sizeof(v_));                                                               \
-    } while (0)
-
 static void
 init_value(const struct vrv_field *f, uint8_t *at)
 {
@@ -16,34 +10,34 @@ init_value(const struct vrv_field *f, uint8_t *at)
 
     switch ((enum vrv_wire_type)f->type) {
     case VRV_W_BOOL:
-        STORE(bool, f->dflt != 0);
+        VRV_WIRE_STORE(bool, f->dflt != 0);
         return;
     case VRV_W_I8:
-        STORE(int8_t, (int8_t)f->dflt);
+        VRV_WIRE_STORE(int8_t, (int8_t)f->dflt);
         return;
     case VRV_W_I16:
-        STORE(int16_t, (int16_t)f->dflt);
+        VRV_WIRE_STORE(int16_t, (int16_t)f->dflt);
         return;
     case VRV_W_I32:
-        STORE(int32_t, (int32_t)f->dflt);
+        VRV_WIRE_STORE(int32_t, (int32_t)f->dflt);
         return;
     case VRV_W_I64:
-        STORE(int64_t, f->dflt);
+        VRV_WIRE_STORE(int64_t, f->dflt);
         return;
     case VRV_W_F64:
-        STORE(double, (double)f->dflt);
+        VRV_WIRE_STORE(double, (double)f->dflt);
         return;
     case VRV_W_STR:
-        STORE(struct vrv_str, ((struct vrv_str){ nil ? NULL : "", 0 }));
+        VRV_WIRE_STORE(struct vrv_str, ((struct vrv_str){ nil ? NULL : "", 0 }));
         return;
     case VRV_W_BYTES:
     case VRV_W_RECORDS:
-        STORE(const uint8_t *, nil ? NULL : (const uint8_t *)"");
+        VRV_WIRE_STORE(const uint8_t *, nil ? NULL : (const uint8_t *)"");
         return;
     case VRV_W_I32S:
     case VRV_W_STRS:
     case VRV_W_ARRAY: /* not NULL, never written to: it has no elements */
-        STORE(struct vrv_array, ((struct vrv_array){ nil ? NULL : (void *)(uintptr_t)"", 0 }));
+        VRV_WIRE_STORE(struct vrv_array, ((struct vrv_array){ nil ? NULL : (void *)(uintptr_t)"", 0 }));
         return;
     case VRV_W_STRUCT:
         vrv_wire_init(f->elem(), at);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "engine/base/bytes.h"
-#include "server/wire/wire.h"
+#include "server/wire/wire_int.h"
 
 struct reader {
     const uint8_t *p, *end;
@@ -240,12 +240,6 @@ read_pointer(struct reader *r, const struct vrv_field *f)
     return p;
 }
 
-#define STORE(type, value)                                                                         \
-    do {                                                                                           \
-        type v_ = (value);                                                                         \
-        memcpy(at, &v_, sizeof(v_));                                                               \
-    } while (0)
-
 static void
 read_value(struct reader *r, const struct vrv_field *f, uint8_t *at)
 {
@@ -256,20 +250,20 @@ read_value(struct reader *r, const struct vrv_field *f, uint8_t *at)
     switch ((enum vrv_wire_type)f->type) {
     case VRV_W_BOOL:
         p = take(r, 1);
-        STORE(bool, p != NULL && *p != 0);
+        VRV_WIRE_STORE(bool, p != NULL && *p != 0);
         return;
     case VRV_W_I8:
         p = take(r, 1);
-        STORE(int8_t, p != NULL ? (int8_t)*p : 0);
+        VRV_WIRE_STORE(int8_t, p != NULL ? (int8_t)*p : 0);
         return;
     case VRV_W_I16:
-        STORE(int16_t, read_i16(r));
+        VRV_WIRE_STORE(int16_t, read_i16(r));
         return;
     case VRV_W_I32:
-        STORE(int32_t, read_i32(r));
+        VRV_WIRE_STORE(int32_t, read_i32(r));
         return;
     case VRV_W_I64:
-        STORE(int64_t, read_i64(r));
+        VRV_WIRE_STORE(int64_t, read_i64(r));
         return;
     case VRV_W_F64:
         u = (uint64_t)read_i64(r);
@@ -282,29 +276,29 @@ read_value(struct reader *r, const struct vrv_field *f, uint8_t *at)
         return;
     case VRV_W_STR:
         b = read_bytes(r, f, true);
-        STORE(struct vrv_str, ((struct vrv_str){ (const char *)b.p, b.n }));
+        VRV_WIRE_STORE(struct vrv_str, ((struct vrv_str){ (const char *)b.p, b.n }));
         return;
     case VRV_W_BYTES:
-        STORE(struct vrv_bytes, read_bytes(r, f, false));
+        VRV_WIRE_STORE(struct vrv_bytes, read_bytes(r, f, false));
         return;
     case VRV_W_RECORDS:
         b = read_bytes(r, f, false);
-        STORE(struct vrv_records, ((struct vrv_records){ .p = b.p, .n = b.n }));
+        VRV_WIRE_STORE(struct vrv_records, ((struct vrv_records){ .p = b.p, .n = b.n }));
         return;
     case VRV_W_I32S:
-        STORE(struct vrv_i32s, read_i32s(r, f));
+        VRV_WIRE_STORE(struct vrv_i32s, read_i32s(r, f));
         return;
     case VRV_W_STRS:
-        STORE(struct vrv_strs, read_strs(r, f));
+        VRV_WIRE_STORE(struct vrv_strs, read_strs(r, f));
         return;
     case VRV_W_ARRAY:
-        STORE(struct vrv_array, read_array(r, f));
+        VRV_WIRE_STORE(struct vrv_array, read_array(r, f));
         return;
     case VRV_W_STRUCT:
         read_struct(r, f->elem(), at);
         return;
     case VRV_W_POINTER:
-        STORE(void *, read_pointer(r, f));
+        VRV_WIRE_STORE(void *, read_pointer(r, f));
         return;
     }
 }
