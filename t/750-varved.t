@@ -248,7 +248,7 @@ sub frame {
 
 hangs_up('api key 999 is none', 'an unknown API', frame(999, 0, ''));
 hangs_up('version 99 of Metadata is none', 'an unknown version', frame(METADATA, 99, ''));
-hangs_up('metadata_req, version 1: topics: ', 'too large a count',
+hangs_up('Metadata request, version 1: topics: ', 'too large a count',
     frame(METADATA, 1, pack('l>', 1 << 30)));
 hangs_up('Metadata, version 9: .*header', 'bad tags in a header', frame(METADATA, 9, "\xff"));
 hangs_up('a request of -1 bytes', 'a length that is none', pack('l>', -1));

@@ -1,5 +1,7 @@
 #include "server/wire/apis.h"
 
+#include <stdio.h>
+
 #include "server/wire/messages.h"
 
 enum { NONE = INT16_MAX };
@@ -25,4 +27,14 @@ const struct vrv_api *
 vrv_api_at(size_t i)
 {
     return i < APIS ? &apis[i] : NULL;
+}
+
+void
+vrv_message_name(const struct vrv_schema *s, char out[VRV_MESSAGE_NAME])
+{
+    (void)snprintf(out, VRV_MESSAGE_NAME, "%s", s->name);
+    for (size_t i = 0; i < APIS; i++)
+        if (apis[i].req() == s || apis[i].resp() == s)
+            (void)snprintf(out, VRV_MESSAGE_NAME, "%s %s", apis[i].name,
+                apis[i].req() == s ? "request" : "response");
 }

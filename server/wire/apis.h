@@ -23,6 +23,9 @@ struct vrv_api {
 const struct vrv_api *vrv_api_find(int16_t key);
 /* The i-th in order of key, NULL behind the last. */
 const struct vrv_api *vrv_api_at(size_t i);
+/* What Kafka calls a message: "Produce request"; one that is no API's has its own name. */
+enum { VRV_MESSAGE_NAME = 48 };
+void vrv_message_name(const struct vrv_schema *s, char out[VRV_MESSAGE_NAME]);
 
 static inline bool
 vrv_api_flexible(const struct vrv_api *a, int16_t version)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/base/bytes.h"
+#include "server/wire/apis.h"
 #include "server/wire/wire_int.h"
 
 struct reader {
@@ -11,7 +12,9 @@ struct reader {
     struct vrv_wire_version v;
     int failed;            /* 0, or the error; then nothing is read any more */
     struct vrv_err *e;
-    const char *message, *field; /* for sentences: what is being read */
+    /* for sentences: what is being read */
+    const struct vrv_schema *message;
+    const char *field;
 };
 
 static size_t
@@ -23,9 +26,13 @@ left(const struct reader *r)
 static void
 fail(struct reader *r, int code, const char *what)
 {
-    if (r->failed == 0)
-        r->failed = vrv_err_set(r->e, code, "%s, version %d: %s: %s", r->message, r->v.number,
+    char message[VRV_MESSAGE_NAME];
+
+    if (r->failed == 0) {
+        vrv_message_name(r->message, message);
+        r->failed = vrv_err_set(r->e, code, "%s, version %d: %s: %s", message, r->v.number,
             r->field, what);
+    }
     r->p = r->end;
 }
 
@@ -370,7 +377,7 @@ vrv_wire_read(const struct vrv_schema *s, struct vrv_wire_version v, const uint8
     struct vrv_arena *a, void *dst, struct vrv_err *e)
 {
     struct reader r = { .p = p, .end = n > 0 ? p + n : p, .arena = a, .v = v, .e = e,
-        .message = s->name, .field = "" };
+        .message = s, .field = "" };
 
     read_struct(&r, s, dst);
     return r.failed < 0 ? r.failed : r.p - p;

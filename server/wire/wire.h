@@ -21,7 +21,7 @@ struct vrv_wire_version {
 };
 
 /* Read a message into *dst, a struct of s->size.  The number of bytes that it took, or INVALID,
- * with a sentence that names the field; NOMEM: more than the arena may hold. */
+ * with a sentence that names message and field; NOMEM: more than the arena may hold. */
 int64_t vrv_wire_read(const struct vrv_schema *s, struct vrv_wire_version v, const uint8_t *p,
     size_t n, struct vrv_arena *a, void *dst, struct vrv_err *e) VRV_MUST_CHECK;
 
