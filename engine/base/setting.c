@@ -60,8 +60,10 @@ check_range(const struct vrv_setting_rule *r, const struct vrv_setting_value *v,
 static int
 parse_whole(const struct vrv_setting_rule *r, struct vrv_setting_value *v, struct vrv_err *e)
 {
-    bool is_int = r->type == VRV_SETTING_INT;
-    char digits[NUMBER_MAX + 1], *end = digits;
+    int64_t most = r->type == VRV_SETTING_SHORT ? INT16_MAX
+        : r->type == VRV_SETTING_INT            ? INT32_MAX
+                                                : INT64_MAX;
+    char digits[NUMBER_MAX + 1], why[40], *end = digits;
 
     if (v->n <= NUMBER_MAX) {
         memcpy(digits, v->text, v->n);
@@ -69,10 +71,10 @@ parse_whole(const struct vrv_setting_rule *r, struct vrv_setting_value *v, struc
         errno = 0;
         v->i = strtoll(digits, &end, 10);
     }
-    if (end == digits || *end != '\0' || errno != 0 ||
-        (is_int && (v->i > INT32_MAX || v->i < INT32_MIN)))
-        return invalid(r, v->text, v->n,
-            is_int ? "Not a number of type INT" : "Not a number of type LONG", e);
+    if (end == digits || *end != '\0' || errno != 0 || v->i > most || v->i < -most - 1) {
+        (void)snprintf(why, sizeof(why), "Not a number of type %s", vrv_setting_type_name(r->type));
+        return invalid(r, v->text, v->n, why, e);
+    }
     if (r->or_minus_one && v->i == -1)
         return 0;
     return check_range(r, v, v->i < r->min, v->i > r->max, e);
@@ -183,6 +185,7 @@ vrv_setting_parse(const struct vrv_setting_rule *r, const char *text, struct vrv
     switch (r->type) {
     case VRV_SETTING_BOOLEAN:
         return parse_bool(r, v, e);
+    case VRV_SETTING_SHORT:
     case VRV_SETTING_INT:
     case VRV_SETTING_LONG:
         return parse_whole(r, v, e);
@@ -207,6 +210,7 @@ vrv_setting_print(const struct vrv_setting_rule *r, const char *text, char *out,
     case VRV_SETTING_BOOLEAN:
         (void)snprintf(out, n, "%s", v.i ? "true" : "false");
         break;
+    case VRV_SETTING_SHORT:
     case VRV_SETTING_INT:
     case VRV_SETTING_LONG:
         (void)snprintf(out, n, "%" PRId64, v.i);
@@ -244,6 +248,7 @@ vrv_setting_expected(const struct vrv_setting_rule *r, char out[VRV_SETTING_EXPE
     case VRV_SETTING_BOOLEAN:
         (void)snprintf(out, VRV_SETTING_EXPECTED, "true or false");
         break;
+    case VRV_SETTING_SHORT:
     case VRV_SETTING_INT:
     case VRV_SETTING_LONG:
     case VRV_SETTING_DOUBLE:
@@ -264,9 +269,9 @@ const char *
 vrv_setting_type_name(enum vrv_setting_type type)
 {
     static const char *const names[] = { [VRV_SETTING_BOOLEAN] = "BOOLEAN",
-        [VRV_SETTING_STRING] = "STRING", [VRV_SETTING_INT] = "INT", [VRV_SETTING_LONG] = "LONG",
-        [VRV_SETTING_DOUBLE] = "DOUBLE", [VRV_SETTING_LIST] = "LIST",
-        [VRV_SETTING_PASSWORD] = "PASSWORD" };
+        [VRV_SETTING_STRING] = "STRING", [VRV_SETTING_INT] = "INT", [VRV_SETTING_SHORT] = "SHORT",
+        [VRV_SETTING_LONG] = "LONG", [VRV_SETTING_DOUBLE] = "DOUBLE",
+        [VRV_SETTING_LIST] = "LIST", [VRV_SETTING_PASSWORD] = "PASSWORD" };
 
     return names[type];
 }

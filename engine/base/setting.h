@@ -16,6 +16,7 @@ enum vrv_setting_type {
     VRV_SETTING_BOOLEAN = 1,
     VRV_SETTING_STRING = 2,
     VRV_SETTING_INT = 3,
+    VRV_SETTING_SHORT = 4,
     VRV_SETTING_LONG = 5,
     VRV_SETTING_DOUBLE = 6,
     VRV_SETTING_LIST = 7,

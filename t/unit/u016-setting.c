@@ -11,6 +11,7 @@ static const char *const colours[] = { "red", "green", NULL };
 static const struct vrv_setting_rule flag = { "flag", VRV_SETTING_BOOLEAN, 0, 0, false, NULL },
     small = { "small", VRV_SETTING_INT, -1, INT64_MAX, false, NULL },
     range = { "range", VRV_SETTING_LONG, 2, 9, false, NULL },
+    tiny = { "tiny", VRV_SETTING_SHORT, 1, INT64_MAX, false, NULL },
     level = { "level", VRV_SETTING_INT, 1, 9, true, NULL },
     ratio = { "ratio", VRV_SETTING_DOUBLE, 0, 1, false, NULL },
     word = { "word", VRV_SETTING_STRING, 0, 0, false, colours },
@@ -52,6 +53,9 @@ test_numbers(void)
         "Invalid value 2147483648 for configuration small: Not a number of type INT");
     refuses(&small, "", "Invalid value  for configuration small: Not a number of type INT");
     refuses(&small, "1 2", "Invalid value 1 2 for configuration small: Not a number of type INT");
+    takes(&tiny, "32767", "32767");
+    refuses(&tiny, "32768",
+        "Invalid value 32768 for configuration tiny: Not a number of type SHORT");
     refuses(&range, "0x3", "Invalid value 0x3 for configuration range: Not a number of type LONG");
     refuses(&range, "9223372036854775808",
         "Invalid value 9223372036854775808 for configuration range: Not a number of type LONG");
