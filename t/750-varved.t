@@ -182,7 +182,8 @@ is($rc, 0, '--help');
 like($out, qr/^usage: varved .*--check-config/s, '... says what there is');
 ($out, $err, $rc) = ends('--verison');
 is($rc, 64, 'an option that there is not');
-like($err, qr/'--verison'\nusage: /, '... is named, and those that there are');
+is($err, "varved: there is no option --verison: see varved --help\n", '... is named');
+refuses('-o wants a value', 64, 'an option without its value', '-o');
 refuses('"serve" is not an option.*-o KEY=VALUE', 64, 'a word', 'serve');
 
 my $good = write_text("$dir/good.conf", "# all is well\nnum.partitions = 3\n");
@@ -216,19 +217,23 @@ my @elsewhere = options('admin.listeners=', "log.dirs=$dir/other", @small);
 refuses("127\\.0\\.0\\.1:$port.* uses it", 72, 'a port that is taken',
     options("listeners=PLAINTEXT://127.0.0.1:$port"), @elsewhere);
 my @data = (options('listeners=A://127.0.0.1:0', 'admin.listeners=', @small));
-refuses('in use', 69, 'a data directory in use', @data, options('log.dirs=' . $v->dir . '/data'));
+refuses('in use.*log\.dirs', 69, 'a data directory in use', @data, options('log.dirs=' . $v->dir . '/data'));
 if (-d '/sys/kernel') {
-    refuses('/sys/varve', 77, 'one that can not be made', @data, options('log.dirs=/sys/varve'));
+    refuses('/sys/varve.*log\.dirs', 77, 'one that can not be made', @data, options('log.dirs=/sys/varve'));
 } else {
     note 'skipped: a data directory that can not be made, which needs /sys';
 }
 mkdir "$dir/newer" or die "newer: $!";
-refuses('good.conf/data', 74, 'one below a file', @data, options("log.dirs=$good/data"));
+refuses('good.conf/data.*log\.dirs', 77, 'one below a file', @data, options("log.dirs=$good/data"));
+mkdir "$dir/strange" or die "strange: $!";
+write_text("$dir/strange/diary", '');
+refuses('strange: "diary".*log\.dirs', 78, 'one with a file of somebody else', @data,
+    options("log.dirs=$dir/strange"));
 my $format = text_of($v->dir . '/data/FORMAT');
 like($format, qr/^varve data directory, format \d+\n\z/, 'a data directory says its format');
 $format =~ s/(\d+)/$1 + 1/e;
 write_text("$dir/newer/FORMAT", $format);
-refuses('has format \d+; this version of varve knows', 76, 'one of a newer version', @data, options("log.dirs=$dir/newer"));
+refuses('has format \d+; this version of varve knows.*log\.dirs', 76, 'one of a newer version', @data, options("log.dirs=$dir/newer"));
 
 # ---- what it does with requests that make no sense
 

@@ -11,6 +11,8 @@
 #include "engine/log/topic_config.h"
 #include "server/config/properties.h"
 
+enum { ERRORS_MAX = 20 }; /* that are told: a file that is none at all has no end of them */
+
 void
 vrv_config_input_init(struct vrv_config_input *in, vrv_config_note_fn *note, void *ctx)
 {
@@ -34,7 +36,8 @@ note(struct vrv_config_input *in, bool is_error, const char *where, const char *
     (void)vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
     va_end(ap);
     in->errors += is_error;
-    in->note(in->ctx, is_error, text);
+    if (in->errors <= ERRORS_MAX)
+        in->note(in->ctx, is_error, text);
 }
 
 /* ---- one option ---- */
@@ -82,7 +85,7 @@ set(struct vrv_config_input *in, const char *where, const char *key, const char 
     if (o.kind == VRV_OPTION_IGNORED)
         note(in, false, where, "%s has no effect: %s", key, o.doc);
     if (in->values.text[i] != NULL && in->where[i].arg == in->args)
-        note(in, false, where, "%s is set again: what %s says does not count", key,
+        note(in, false, where, "%s is set again: the earlier %s does not count", key,
             in->where[i].text);
     vrv_config_values_set(&in->values, i, value);
     (void)snprintf(in->where[i].text, VRV_CONFIG_WHERE, "%s", where);
@@ -153,15 +156,14 @@ vrv_config_input_arg(struct vrv_config_input *in, const char *arg)
 {
     const char *eq = strchr(arg, '=');
 
-    if (eq == NULL) {
-        note(in, true, "", "-o %.80s: expected key=value", arg);
+    if (eq == NULL || eq == arg) {
+        note(in, true, "-o", "\"%.80s\" is not key=value", arg);
         return;
     }
-    char *key = vrv_mem_strdup(arg), where[VRV_CONFIG_WHERE];
+    char *key = vrv_mem_strdup(arg);
     key[eq - arg] = '\0';
     in->args = true;
-    (void)snprintf(where, sizeof(where), "-o %.*s", VRV_CONFIG_WHERE - 8, key);
-    set(in, where, key, eq + 1);
+    set(in, "-o", key, eq + 1);
     free(key);
 }
 
@@ -191,6 +193,12 @@ vrv_config_input_done(struct vrv_config_input *in)
 
     if (in->errors > 0)
         vrv_config_unref(&c);
+    if (in->errors > ERRORS_MAX) {
+        char text[40];
+
+        (void)snprintf(text, sizeof(text), "and %u more errors", in->errors - ERRORS_MAX);
+        in->note(in->ctx, true, text);
+    }
     if (c != NULL)
         warn_of(in, c);
     return c;

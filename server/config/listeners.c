@@ -46,7 +46,8 @@ parse_address(struct vrv_listener *l, const char *s, size_t n)
     if (n > strlen(unix_prefix) + 1 && memcmp(s, unix_prefix, strlen(unix_prefix)) == 0) {
         l->is_unix = true;
         s += strlen(unix_prefix);
-        return copy(l->host, 108, s, n - strlen(unix_prefix)); /* sun_path has no more */
+        n -= strlen(unix_prefix);
+        return (*s == '/' || *s == '.') && copy(l->host, 108, s, n); /* sun_path has no more */
     }
     size_t colon = n;
     while (colon > 0 && s[colon - 1] != ':')

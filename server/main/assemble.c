@@ -1,8 +1,10 @@
 #include "server/main/assemble.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/os/vfs.h"
 #include "engine/varve_int.h"
 #include "server/base/diag.h"
 #include "server/base/random.h"
@@ -50,6 +52,62 @@ apply(void *ctx, const struct vrv_config *c)
             vrv_diag_level((enum vrv_diag_level)i);
 }
 
+/* What to do about a data directory that can't be opened; NULL: its reason says all. */
+static const char *
+advice(int rc, int sys)
+{
+    switch (rc) {
+    case VRV_E_READONLY:
+        return sys == EACCES || sys == EPERM
+            ? "let this user write there, or name another directory with log.dirs"
+            : "name another directory with log.dirs";
+    case VRV_E_LOCKED:
+        return "stop that one, or name another directory with log.dirs";
+    case VRV_E_VERSION:
+        return "start a varved that is as new, or name another directory with log.dirs";
+    case VRV_E_FOREIGN:
+        return "name a directory of varve's own with log.dirs; of one that is, varve log verify "
+               "tells more";
+    case VRV_E_CORRUPT:
+        return "varve log verify tells more";
+    case VRV_E_NOSPACE:
+        return "make room, or name another directory with log.dirs";
+    default:
+        return NULL;
+    }
+}
+
+/* Can it be there at all?  Whatever stands in the way of a path means the same: not writable. */
+static int
+make_data_dir(const char *dir, struct vrv_err *e)
+{
+    struct vrv_vfs *vfs = NULL;
+    int rc = vrv_vfs_posix(dir, true, &vfs, e);
+
+    vrv_vfs_close(&vfs);
+    return rc == VRV_E_NOTFOUND || (rc == VRV_E_IO && e->sys == ENOTDIR) ? VRV_E_READONLY : rc;
+}
+
+static int
+load(struct vrv_server *s, struct vrv_err *e)
+{
+    const char *dir = s->config->data_dir;
+    struct varve_options o;
+
+    set_options(&o, s->config);
+    int rc = make_data_dir(dir, e);
+    if (rc == 0)
+        rc = vrv__load(&s->varve, dir, &o, NULL, &s->found, (struct varve_error *)(void *)e);
+    if (rc == 0)
+        return 0;
+    const char *what = advice(rc, e->sys);
+    (void)vrv_err_prefix(e, rc, "can't open the data directory %.60s", dir);
+    size_t n = strlen(e->msg);
+    if (what != NULL)
+        (void)snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", what);
+    return rc;
+}
+
 /* Topics get their defaults before anything happens to them by time. */
 static int
 start_engine(struct vrv_server *s, const struct vrv_config_input *in, struct vrv_err *e)
@@ -59,11 +117,9 @@ start_engine(struct vrv_server *s, const struct vrv_config_input *in, struct vrv
     struct varve_error *ve = (struct varve_error *)(void *)e;
     struct vrv_clock *clock = vrv_clock_real();
     int64_t began_ns = clock->mono_ns(clock);
-    struct varve_options o;
 
     apply(NULL, s->config);
-    set_options(&o, s->config);
-    int rc = vrv__load(&s->varve, s->config->data_dir, &o, NULL, &s->found, ve);
+    int rc = load(s, e);
     if (rc < 0)
         return rc;
     s->recovery_ns = clock->mono_ns(clock) - began_ns;

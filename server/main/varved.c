@@ -36,6 +36,19 @@ note(void *ctx, bool is_error, const char *sentence)
     (void)fprintf(stderr, "varved: %s%s\n", is_error ? "" : "warning: ", sentence);
 }
 
+/* In a word of several letters getopt is still at that word. */
+static int
+wrong_option(const char *word, bool no_value)
+{
+    char letter[] = { '-', (char)optopt, '\0' };
+
+    if (word[0] != '-' || word[1] != '-')
+        word = letter;
+    (void)fprintf(stderr, no_value ? "varved: %s wants a value: see varved --help\n"
+                                   : "varved: there is no option %s: see varved --help\n", word);
+    return vrv_err_exit(VRV_E_INVALID);
+}
+
 /* -1: go on; else the exit code. */
 static int
 read_args(struct args *a, int argc, char **argv)
@@ -50,7 +63,8 @@ read_args(struct args *a, int argc, char **argv)
     };
     int c;
 
-    while ((c = getopt_long(argc, argv, "c:o:h", options, NULL)) != -1) {
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":c:o:h", options, NULL)) != -1) {
         switch (c) {
         case 'c':
             a->file = optarg;
@@ -68,8 +82,7 @@ read_args(struct args *a, int argc, char **argv)
             (void)fputs(usage, stdout);
             return 0;
         default:
-            (void)fputs(usage, stderr);
-            return vrv_err_exit(VRV_E_INVALID);
+            return wrong_option(argv[optind - 1], c == ':');
         }
     }
     if (optind < argc) {

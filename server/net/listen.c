@@ -147,16 +147,23 @@ vrv__peer_set(struct vrv_peer *p, const struct sockaddr_storage *sa)
 static int
 failed(struct vrv_err *e, const char *what, const struct vrv_listener *l)
 {
-    int sys = errno;
+    bool is_unix = l->text.is_unix;
+    int sys = errno, rc;
+    const char *why;
 
-    if (sys != EADDRINUSE && sys != EADDRNOTAVAIL)
+    if (sys == EADDRINUSE)
+        why = is_unix ? "a program listens there, or it is not a socket"
+                      : "another program, or another listener, uses it";
+    else if (sys == EADDRNOTAVAIL)
+        why = "this machine doesn't have the address";
+    else if (sys == EACCES && !is_unix)
+        why = "ports below 1024 are for root, or CAP_NET_BIND_SERVICE";
+    else
         return vrv_err_sys(e, "listener %s can't %s %s", l->text.name, what, l->bound);
-    (void)vrv_err_set(e, VRV_E_ADDRESS, "listener %s can't %s %s: %s", l->text.name, what,
-        l->bound,
-        sys == EADDRINUSE ? "another program, or another listener, uses it"
-                          : "this machine doesn't have the address");
+    rc = sys == EACCES ? VRV_E_READONLY : VRV_E_ADDRESS;
+    (void)vrv_err_set(e, rc, "listener %s can't %s %s: %s", l->text.name, what, l->bound, why);
     e->sys = sys;
-    return VRV_E_ADDRESS;
+    return rc;
 }
 
 void

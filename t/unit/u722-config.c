@@ -145,20 +145,35 @@ test_wrong(void)
         "those of more than 50000000 bytes are refused\n");
     warned("memory.bytes=100000000\nwal.bytes=50000000\nsocket.request.max.bytes=50000000", "");
     warned("num.partitions=1\n\nnum.partitions=2",
-        "varve.conf:3: num.partitions is set again: what varve.conf:1 says does not count\n");
+        "varve.conf:3: num.partitions is set again: the earlier varve.conf:1 does not count\n");
     warned("num.recovery.threads.per.data.dir=2",
         "varve.conf:1: num.recovery.threads.per.data.dir has no effect: A start reads the "
         "write-ahead log only, which takes one thread.\n");
-    static const char *const args[] = { "num.partitions", "x=1", "num.io.threads=0",
+    static const char *const args[] = { "num.partitions", "=1", "x=1", "num.io.threads=0",
         "num.io.threads=1", "num.io.threads=2", NULL };
     struct vrv_config *c = start(NULL, args);
     OK(c == NULL, "options of the command line are checked, too");
-    IS_STR(errors, "-o num.partitions: expected key=value\n"
-                   "-o x: there is no option x: varve.conf(5) has them all\n"
-                   "-o num.io.threads: num.io.threads is \"0\": expected a whole number from 1 to "
-                   "1024\n", "... all of them");
-    IS_STR(warnings, "-o num.io.threads: num.io.threads is set again: what -o num.io.threads says "
-                     "does not count\n", "one given twice");
+    IS_STR(errors, "-o: \"num.partitions\" is not key=value\n"
+                   "-o: \"=1\" is not key=value\n"
+                   "-o: there is no option x: varve.conf(5) has them all\n"
+                   "-o: num.io.threads is \"0\": expected a whole number from 1 to 1024\n",
+        "... all of them");
+    IS_STR(warnings, "-o: num.io.threads is set again: the earlier -o does not count\n",
+        "one given twice");
+}
+
+/* A file that is none has errors without end. */
+static void
+test_many(void)
+{
+    char text[25 * 4 + 1] = "";
+
+    for (int i = 0; i < 25; i++)
+        memcpy(text + 4 * (size_t)i, "x=1\n", 4);
+    OK(start(text, NULL) == NULL, "25 wrong lines");
+    OK(strstr(errors, "varve.conf:20: ") != NULL && strstr(errors, "varve.conf:21: ") == NULL,
+        "20 are told");
+    OK(strstr(errors, "\nand 5 more errors\n") != NULL, "the others are counted");
 }
 
 static void
@@ -210,6 +225,12 @@ test_listeners(void)
     refused("listener.security.protocol.map=PLAINTEXT:SSL",
         "listener.security.protocol.map: listener PLAINTEXT would speak SSL, which varve can't "
         "yet: PLAINTEXT is what there is\n");
+    refused("listeners=SSL://127.0.0.1:1",
+        "listener.security.protocol.map: listener SSL would speak SSL, which varve can't yet: "
+        "PLAINTEXT is what there is\n");
+    refused("listeners=A://unix:v.sock",
+        "listeners: \"A://unix:v.sock\" is no address: expected NAME://host:port, "
+        "NAME://[v6]:port or NAME://unix:/path\n");
     refused("listener.security.protocol.map=X",
         "listener.security.protocol.map: \"X\" is not NAME:PROTOCOL\n");
 
@@ -298,6 +319,7 @@ main(void)
     test_defaults();
     test_values();
     test_wrong();
+    test_many();
     test_together();
     test_listeners();
     test_kafka_file();
