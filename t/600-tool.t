@@ -57,12 +57,16 @@ run log ls --frob "$dir/clean"
 ok "an unknown option leads to --help" grep -q -- '--help' "$dir/err"
 ok "and to exit code 64" [ $rc = 64 ]
 run log frob
-ok "an unknown subcommand: 64" [ $rc = 64 ]
+ok "an unknown subcommand: 64" refused 64 '"frob".*varve log --help'
+run log
+ok "none: 64" refused 64 'log wants a subcommand'
+run log ls
+ok "no directory: 64" refused 64 'a data directory is missing'
 run log ls "$dir/nowhere"
 ok "a directory that isn't there: 66" refused 66 'nowhere'
 run log verify --yes "$dir/clean"
 ok "an option of another subcommand: 64" [ $rc = 64 ]
-ok "which is named" grep -q 'verify has no option --yes' "$dir/err"
+ok "which is named" grep -q 'log verify: unknown option "--yes"' "$dir/err"
 run log dump --topic orders --from 5 --to 3 "$dir/clean"
 ok "an end before the beginning: 64" [ $rc = 64 ]
 run log ls "$dir/clean/FORMAT"

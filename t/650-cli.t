@@ -95,6 +95,8 @@ consume|a topic's name is missing
 consume x --from yesterday|--from wants
 consume x --from 5 --to 3|lies behind --to
 consume x --follow --to end|--follow has no end
+consume x --group|its value is missing
+bench|bench wants a subcommand
 consume x --group g --from 7|varve group reset
 consume x --group g --partition 1|--group decides
 consume x --format %q|behind % one of
@@ -111,6 +113,8 @@ config unset topic x a=b|has a value
 X
 run topic ls -b 127.0.0.1:1
 ok "no broker there: 75, with the address and the reason" refused 75 'at 127.0.0.1:1: Connection refused'
+run bench produce -b 127.0.0.1:1
+ok "the bench says the same" refused 75 'at 127.0.0.1:1: Connection refused'
 VARVE_BOOTSTRAP=127.0.0.1:2 run group ls
 ok "VARVE_BOOTSTRAP names it, too" refused 75 'at 127.0.0.1:2: '
 
@@ -176,6 +180,8 @@ run config set topic $t retention.ms=soon
 ok "a value that is none: 64" refused 64 'soon'
 run config ls broker
 ok "config ls broker" eval 'went_well && [ -s "$dir/out" ]'
+run config get broker 7777 log.dirs
+ok "one that isn't there, at once: 66" refused 66 'there is no broker 7777'
 
 # ---- produce and consume
 input 'k1\tone\nk2\t\nk3\tthree\n'
@@ -356,7 +362,7 @@ ok "bench fanout: each consumer has each record" eval 'went_well && says "\"end_
 run bench produce --acks 0
 ok "acks 0 has nothing to time: 64" refused 64 '--acks 0'
 run bench dance
-ok "an unknown measurement: 64" refused 64 '"bench dance"'
+ok "an unknown measurement: 64" refused 64 'bench has no subcommand "dance"'
 
 # ---- the protocol
 run proto

@@ -29,6 +29,16 @@ args_misuse(const struct args *a, struct vrv_err *e, const char *fmt, ...)
     return vrv_err_set(e, VRV_E_INVALID, "%s: %s; see varve %s --help", a->cmd, text, a->cmd);
 }
 
+int
+args_sub_misuse(const char *cmd, const char *sub, struct vrv_err *e)
+{
+    if (sub == NULL)
+        return vrv_err_set(e, VRV_E_INVALID, "%s wants a subcommand; see varve %s --help", cmd,
+            cmd);
+    return vrv_err_set(e, VRV_E_INVALID, "%s has no subcommand \"%.60s\"; see varve %s --help",
+        cmd, sub, cmd);
+}
+
 bool
 args_number(const char *text, int64_t min, int64_t max, int64_t *out)
 {

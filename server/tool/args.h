@@ -47,6 +47,9 @@ int args_want(const struct args *a, int min, int max, const char *what, struct v
 /* INVALID with the sentence, and where help is. */
 int args_misuse(const struct args *a, struct vrv_err *e, const char *fmt, ...) VRV_PRINTF(3, 4);
 
+/* The same for a command whose subcommand is missing (NULL), or none of its own. */
+int args_sub_misuse(const char *cmd, const char *sub, struct vrv_err *e);
+
 /* "key=value" in its two parts: the length of the key, and the value; false without '='. */
 bool args_pair(const char *word, size_t *key_n, const char **value);
 /* The key alone, which must be shorter than n bytes. */

@@ -31,18 +31,19 @@ bench_link_open(struct bench_link *l, const char *host, const char *port, struct
 
     *l = (struct bench_link){ .fd = -1 };
     if (rc != 0)
-        return vrv_err_set(e, VRV_E_IO, "%s:%s: %s", host, port, gai_strerror(rc));
+        return vrv_err_set(e, VRV_E_TIMEDOUT, "no broker answers at %.80s:%.10s: %s", host, port,
+            gai_strerror(rc));
     for (const struct addrinfo *a = all; a != NULL && l->fd < 0; a = a->ai_next) {
         l->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (l->fd >= 0 && connect(l->fd, a->ai_addr, a->ai_addrlen) < 0) {
-            (void)vrv_err_sys(e, "no broker at %s:%s", host, port);
+            (void)vrv_err_sys(e, "no broker answers at %.80s:%.10s", host, port);
             (void)close(l->fd);
             l->fd = -1;
         }
     }
     freeaddrinfo(all);
     if (l->fd < 0)
-        return VRV_E_IO;
+        return VRV_E_TIMEDOUT;
     (void)setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     l->in_cap = FIRST_CAP;
     l->in = vrv_mem_zero(l->in_cap);

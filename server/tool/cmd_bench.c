@@ -236,8 +236,10 @@ cmd_bench(int argc, char **argv)
         return 0;
     }
     if (!known) {
-        tool_say("there is no \"bench %s\": produce, consume, latency or fanout", b.what);
-        return vrv_err_exit(VRV_E_INVALID);
+        int rc = args_sub_misuse("bench", argc > 1 ? b.what : NULL, &e);
+
+        tool_say("%s", e.msg);
+        return vrv_err_exit(rc);
     }
     int rc = read_args(&b, &a, &e);
     if (rc == ARGS_HELP)

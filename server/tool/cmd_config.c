@@ -1,4 +1,5 @@
 /* varve config: the settings of a topic or a broker. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/tool/commands.h"
@@ -62,24 +63,37 @@ take_target(struct args *a, bool needs_name, struct target *t, struct vrv_err *e
     return 0;
 }
 
-/* The broker that answers, if none is named. */
+/* A broker that is there, or if none is named the one that answers.  A request to one that isn't
+ * would only time out. */
 static int
 name_broker(struct kafka *k, struct target *t, struct vrv_err *e)
 {
     const struct rd_kafka_metadata *md;
-    int rc;
+    int rc = kafka_metadata(k, NULL, &md, e);
 
-    if (t->name != NULL)
-        return 0;
-    rc = kafka_metadata(k, NULL, &md, e);
     if (rc < 0)
         return rc;
-    (void)snprintf(t->number, sizeof(t->number), "%d",
-        md->orig_broker_id >= 0 || md->broker_cnt == 0 ? (int)md->orig_broker_id
-                                                        : (int)md->brokers[0].id);
-    t->name = t->number;
+    if (t->name == NULL) {
+        (void)snprintf(t->number, sizeof(t->number), "%d",
+            md->orig_broker_id >= 0 || md->broker_cnt == 0 ? (int)md->orig_broker_id
+                                                            : (int)md->brokers[0].id);
+        t->name = t->number;
+    } else {
+        rc = vrv_err_set(e, VRV_E_NOTFOUND, "there is no broker %.20s", t->name);
+        for (int i = 0; i < md->broker_cnt; i++)
+            if (md->brokers[i].id == strtol(t->name, NULL, 10))
+                rc = 0;
+    }
     rd_kafka_metadata_destroy(md);
-    return 0;
+    return rc;
+}
+
+static int
+open_target(struct kafka *k, struct target *t, struct vrv_err *e)
+{
+    int rc = kafka_open(k, RD_KAFKA_CONSUMER, e);
+
+    return rc == 0 && t->type == RD_KAFKA_RESOURCE_BROKER ? name_broker(k, t, e) : rc;
 }
 
 static int
@@ -96,9 +110,7 @@ ls(struct kafka *k, struct args *a, struct vrv_err *e)
     if (rc == 0)
         rc = args_want(a, 0, 0, "what to list", e);
     if (rc == 0)
-        rc = kafka_open(k, RD_KAFKA_CONSUMER, e);
-    if (rc == 0)
-        rc = name_broker(k, &t, e);
+        rc = open_target(k, &t, e);
     if (rc == 0)
         rc = settings_read(k, t.type, t.name, &s, e);
     if (rc == 0)
@@ -130,7 +142,7 @@ get(struct kafka *k, struct args *a, struct vrv_err *e)
     int rc = begin(k, a, &t, "the name of a setting", e);
 
     if (rc == 0)
-        rc = kafka_open(k, RD_KAFKA_CONSUMER, e);
+        rc = open_target(k, &t, e);
     if (rc == 0)
         rc = settings_read(k, t.type, t.name, &s, e);
     for (int i = 0; rc == 0 && i < a->n; i++) {
@@ -177,7 +189,7 @@ change(struct kafka *k, struct args *a, bool is_set, struct vrv_err *e)
         words.v[words.n++] = a->v[i];
     }
     if (rc == 0)
-        rc = kafka_open(k, RD_KAFKA_CONSUMER, e);
+        rc = open_target(k, &t, e);
     if (rc == 0)
         rc = settings_change(k, t.type, t.name, is_set ? &words : &none, is_set ? &none : &words,
             e);

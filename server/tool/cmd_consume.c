@@ -56,6 +56,8 @@ set_range(struct consume *c, struct args *a, const struct options *o, struct vrv
         return args_misuse(a, e, "--follow has no end but an offset: leave --to away");
     if (c->group == NULL)
         return 0;
+    if (c->group[0] == '\0')
+        return args_misuse(a, e, "--group wants a name");
     if (c->partitions.n > 0 || c->to.kind != WHEN_NONE)
         return args_misuse(a, e, "--group decides on partitions and ends: no --partition, no --to");
     if (c->from.kind != WHEN_NONE && c->from.kind != WHEN_START && c->from.kind != WHEN_END)

@@ -1,12 +1,11 @@
 /* varve log: its options, and opening what it works on. */
-#include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "engine/engine_int.h"
+#include "server/tool/args.h"
+#include "server/tool/commands.h"
 #include "server/tool/overlay.h"
 #include "server/tool/tool.h"
 
@@ -136,85 +135,20 @@ tool_each_part(struct tool *t, tool_part_fn *fn, void *ctx, struct vrv_err *e)
     return vrv_catalog_each(vrv_engine_catalog(t->eng), each_topic, &x);
 }
 
-/* ---- options ---- */
-
-/* Letters, so that a subcommand can list those that it takes. */
-enum {
-    OPT_TOPIC = 't', OPT_FROM = 'f', OPT_TO = 'u', OPT_RECORDS = 'r', OPT_JSON = 'j', OPT_YES = 'y',
-    OPT_PARTITION = 'n', OPT_PARTITIONS = 'p',
-};
-
-static const struct option options[] = {
-    { "topic", required_argument, NULL, OPT_TOPIC },
-    { "partition", required_argument, NULL, OPT_PARTITION },
-    { "partitions", no_argument, NULL, OPT_PARTITIONS },
-    { "from", required_argument, NULL, OPT_FROM },
-    { "to", required_argument, NULL, OPT_TO },
-    { "records", no_argument, NULL, OPT_RECORDS },
-    { "json", no_argument, NULL, OPT_JSON },
-    { "yes", no_argument, NULL, OPT_YES },
-    { "help", no_argument, NULL, 'h' },
-    { NULL, 0, NULL, 0 },
-};
-
-static int
-number(const char *what, const char *text, int64_t max, int64_t *out)
-{
-    char *end;
-
-    errno = 0;
-    long long v = strtoll(text, &end, 10);
-    if (*text == '\0' || *end != '\0' || errno != 0 || v < 0 || v > max) {
-        tool_say("--%s wants a whole number from 0 on, not \"%s\"", what, text);
-        return -1;
-    }
-    *out = v;
-    return 0;
-}
-
-static int
-set_option(struct tool *t, int opt, int64_t *partition)
-{
-    switch (opt) {
-    case OPT_TOPIC:
-        t->topic = optarg;
-        return 0;
-    case OPT_PARTITION:
-        return number("partition", optarg, INT32_MAX, partition);
-    case OPT_FROM:
-        return number("from", optarg, INT64_MAX, &t->from);
-    case OPT_TO:
-        return number("to", optarg, INT64_MAX, &t->to);
-    case OPT_RECORDS:
-        t->records = true;
-        return 0;
-    case OPT_JSON:
-        t->out.json = true;
-        return 0;
-    case OPT_YES:
-        t->yes = true;
-        return 0;
-    case OPT_PARTITIONS:
-        t->parts = true;
-        return 0;
-    default:
-        return -1;
-    }
-}
+/* ---- the command ---- */
 
 struct sub {
     const char *name;
-    const char *takes; /* options */
     int (*run)(struct tool *t, struct vrv_err *e);
     bool opens_engine;
 };
 
 static const struct sub subs[] = {
-    { "ls", "j", tool_ls, true },
-    { "stat", "jp", tool_stat, true },
-    { "dump", "jtnfur", tool_dump, true },
-    { "verify", "j", tool_verify, false },
-    { "repair", "jy", tool_repair, false },
+    { "ls", tool_ls, true },
+    { "stat", tool_stat, true },
+    { "dump", tool_dump, true },
+    { "verify", tool_verify, false },
+    { "repair", tool_repair, false },
 };
 
 static const struct sub *
@@ -227,91 +161,75 @@ find_sub(const char *name)
 }
 
 static int
-run(struct tool *t, const struct sub *sub)
+read_args(struct tool *t, struct args *a, struct vrv_err *e)
 {
-    struct vrv_err e = { 0 };
+    int64_t partition = 0;
+    const struct arg common[] = { { "json", 0, ARG_FLAG, &t->out.json }, { NULL, 0, 0, NULL } };
+    const struct arg none[] = { { NULL, 0, 0, NULL } };
+    const struct arg stat[] = { { "partitions", 'p', ARG_FLAG, &t->parts }, { NULL, 0, 0, NULL } };
+    const struct arg repair[] = { { "yes", 0, ARG_FLAG, &t->yes }, { NULL, 0, 0, NULL } };
+    const struct arg dump[] = {
+        { "topic", 0, ARG_WORD, &t->topic },
+        { "partition", 0, ARG_NUMBER, &partition },
+        { "from", 0, ARG_NUMBER, &t->from },
+        { "to", 0, ARG_NUMBER, &t->to },
+        { "records", 0, ARG_FLAG, &t->records },
+        { NULL, 0, 0, NULL },
+    };
+    bool is_stat = strcmp(t->sub, "stat") == 0, is_dump = strcmp(t->sub, "dump") == 0;
+    bool is_repair = strcmp(t->sub, "repair") == 0;
+    int rc = args_parse(a, is_stat ? stat : is_dump ? dump : is_repair ? repair : none, common, e);
+
+    if (rc == 0)
+        rc = args_want(a, 1, 1, "a data directory", e);
+    if (rc == 0 && partition > INT32_MAX)
+        return args_misuse(a, e, "--partition wants a whole number up to %" PRId32, INT32_MAX);
+    if (rc == 0 && t->from > t->to)
+        return args_misuse(a, e, "--from %" PRId64 " lies behind --to %" PRId64, t->from, t->to);
+    t->partition = (int32_t)partition;
+    t->path = rc == 0 ? a->v[0] : NULL;
+    return rc;
+}
+
+static int
+run(struct tool *t, const struct sub *sub, struct vrv_err *e)
+{
     int rc;
 
-    if (strcmp(sub->name, "dump") == 0 && is_file(t->path)) {
-        rc = tool_dump_file(t, &e);
-    } else {
-        rc = open_dir(t, &e);
-        if (rc == 0 && sub->opens_engine)
-            rc = tool_open_engine(t, &e);
-        if (rc == 0)
-            rc = sub->run(t, &e);
-    }
-    if (rc < 0 && e.msg[0] != '\0')
-        tool_say("%s", e.msg);
-    close_all(t);
-    return vrv_err_exit(rc);
-}
-
-static bool
-takes(const struct sub *sub, int opt)
-{
-    if (strchr(sub->takes, opt) != NULL)
-        return true;
-    for (const struct option *o = options; o->name != NULL; o++)
-        if (o->val == opt)
-            tool_say("%s has no option --%s", sub->name, o->name);
-    return false;
-}
-
-static int
-misuse(const char *sub)
-{
-    tool_say("see varve log --help%s%s", sub != NULL ? " for the options of " : "",
-        sub != NULL ? sub : "");
-    return vrv_err_exit(VRV_E_INVALID);
-}
-
-static int
-help(void)
-{
-    (void)fputs(usage, stdout);
-    return 0;
+    if (strcmp(sub->name, "dump") == 0 && is_file(t->path))
+        return tool_dump_file(t, e);
+    rc = open_dir(t, e);
+    if (rc == 0 && sub->opens_engine)
+        rc = tool_open_engine(t, e);
+    return rc == 0 ? sub->run(t, e) : rc;
 }
 
 int
 cmd_log(int argc, char **argv)
 {
     struct tool t = { .to = INT64_MAX, .out = { .f = stdout } };
-    int64_t partition = 0;
-    int opt;
+    const struct sub *sub = argc > 1 ? find_sub(argv[1]) : NULL;
+    struct vrv_err e = { 0 };
+    char cmd[20];
+    int rc;
 
-    if (argc < 2)
-        return misuse(NULL);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0)
-        return help();
-    const struct sub *sub = find_sub(argv[1]);
-    if (sub == NULL) {
-        tool_say("varve log has no subcommand \"%s\"", argv[1]);
-        return misuse(NULL);
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)) {
+        (void)fputs(usage, stdout);
+        return 0;
     }
-    t.sub = sub->name;
-    argc--;
-    argv++;
-    opterr = 0;
-    optind = 1;
-    while ((opt = getopt_long(argc, argv, "hp", options, NULL)) != -1) {
-        if (opt == 'h')
-            return help();
-        if (opt == '?')
-            tool_say("unknown option \"%s\", or its value is missing", argv[optind - 1]);
-        if (opt == '?' || !takes(sub, opt) || set_option(&t, opt, &partition) < 0)
-            return misuse(sub->name);
+    if (sub != NULL) {
+        (void)snprintf(cmd, sizeof(cmd), "log %s", sub->name);
+        struct args a = { .cmd = cmd, .help = usage, .n = argc - 1, .v = argv + 1 };
+        t.sub = sub->name;
+        rc = read_args(&t, &a, &e);
+        if (rc == 0)
+            rc = run(&t, sub, &e);
+    } else {
+        rc = args_sub_misuse("log", argc > 1 ? argv[1] : NULL, &e);
     }
-    if (t.from > t.to) {
-        tool_say("--from %" PRId64 " lies behind --to %" PRId64, t.from, t.to);
-        return misuse(sub->name);
-    }
-    if (optind + 1 != argc) {
-        tool_say("%s wants one %s", sub->name, "data directory");
-        return misuse(sub->name);
-    }
-    t.path = argv[optind];
-    t.partition = (int32_t)partition;
-    return run(&t, sub);
+    if (rc < 0 && e.msg[0] != '\0')
+        tool_say("%s", e.msg);
+    close_all(&t);
+    return rc < 0 ? vrv_err_exit(rc) : 0;
 }

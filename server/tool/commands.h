@@ -9,5 +9,6 @@ int cmd_group(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_proto(int argc, char **argv);
+int cmd_log(int argc, char **argv);
 
 #endif

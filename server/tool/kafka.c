@@ -139,6 +139,9 @@ keep_reason(struct kafka *k, const char *reason)
     (void)snprintf(k->why, sizeof(k->why), "%s", reason);
     if ((end = strstr(k->why, " (after ")) != NULL)
         *end = '\0';
+    /* librdkafka takes an HTTP server's "HTTP" for a length, and would have more allowed. */
+    if (strstr(k->why, "Invalid response size") != NULL)
+        (void)snprintf(k->why, sizeof(k->why), "what answers does not speak Kafka's protocol");
 }
 
 static void
@@ -459,26 +462,24 @@ overview(const struct sub *subs)
 int
 kafka_main(const char *name, const struct sub *subs, int argc, char **argv)
 {
+    struct vrv_err e;
     char cmd[40];
 
-    if (argc < 2) {
-        tool_say("%s wants a subcommand; see varve %s --help", name, name);
-        return vrv_err_exit(VRV_E_INVALID);
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)) {
         overview(subs);
         (void)printf("More: varve %s SUBCOMMAND --help, man varve\n", name);
         return 0;
     }
-    for (const struct sub *s = subs; s->name != NULL; s++) {
+    for (const struct sub *s = subs; argc > 1 && s->name != NULL; s++) {
         if (strcmp(s->name, argv[1]) != 0)
             continue;
         (void)snprintf(cmd, sizeof(cmd), "%s %s", name, s->name);
         return run(cmd, s, argc - 1, argv + 1);
     }
-    tool_say("varve %s has no subcommand \"%s\"; see varve %s --help", name, argv[1], name);
-    return vrv_err_exit(VRV_E_INVALID);
+    int rc = args_sub_misuse(name, argc > 1 ? argv[1] : NULL, &e);
+    tool_say("%s", e.msg);
+    return vrv_err_exit(rc);
 }
 
 int

@@ -30,9 +30,6 @@ int tool_dump_file(struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
 int tool_verify(struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
 int tool_repair(struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
 
-/* `varve log ...`: parses, opens, runs; the exit code. */
-int cmd_log(int argc, char **argv);
-
 /* The directory's engine, recovered in memory only. */
 int tool_open_engine(struct tool *t, struct vrv_err *e) VRV_MUST_CHECK;
 /* Forget what recovery did in memory; the next one begins anew. */
