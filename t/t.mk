@@ -410,6 +410,7 @@ dist_check_SCRIPTS += \
 	t/000-layers.t \
 	t/001-headers.t \
 	t/002-symbols.t \
+	t/003-map.t \
 	t/050-corpus.t \
 	t/600-tool.t \
 	t/650-cli.t \
