@@ -54,6 +54,17 @@ answer_behind(struct vrv_shard *s, struct vrv_group_call *call, int error)
     s->last->calls = call;
 }
 
+/* The end of a call that stores something: answered when it is, or at once with the error. */
+static void
+leave_stored(struct vrv_shard *s, struct vrv_group_call *call, int rc)
+{
+    if (rc == 0)
+        answer_behind(s, call, 0);
+    else
+        vrv__answer(s, call, rc);
+    vrv__shard_leave(s);
+}
+
 /* One that the log knows, or will know. */
 static struct vrv_group *
 find(struct vrv_shard *s, struct vrv_span id)
@@ -271,11 +282,7 @@ vrv_coord_commit(struct vrv_coord *c, struct vrv_offset_commit *call)
         rc = append_commit(s, g, call);
         vrv__shard_touch(s, g);
     }
-    if (rc == 0)
-        answer_behind(s, &call->call, 0);
-    else
-        vrv__answer(s, &call->call, rc);
-    vrv__shard_leave(s);
+    leave_stored(s, &call->call, rc);
 }
 
 static void
@@ -361,11 +368,7 @@ vrv_coord_delete_offsets(struct vrv_coord *c, struct vrv_offset_delete *call)
         rc = g != NULL ? vrv_group_may_delete_offsets(g) : VRV_K_GROUP_ID_NOT_FOUND;
     if (rc == 0)
         rc = append_deletes(s, g, call);
-    if (rc == 0)
-        answer_behind(s, &call->call, 0);
-    else
-        vrv__answer(s, &call->call, rc);
-    vrv__shard_leave(s);
+    leave_stored(s, &call->call, rc);
 }
 
 /* ---- groups as a whole ---- */
@@ -388,11 +391,7 @@ vrv_coord_delete_group(struct vrv_coord *c, struct vrv_delete_group *call)
             rc = vrv__write_append(&w);
         vrv__write_free(&w);
     }
-    if (rc == 0)
-        answer_behind(s, &call->call, 0);
-    else
-        vrv__answer(s, &call->call, rc);
-    vrv__shard_leave(s);
+    leave_stored(s, &call->call, rc);
 }
 
 static char
