@@ -223,7 +223,7 @@ check_listeners(struct check *k)
     vrv_listeners_remove(&c->clients, controllers);
     if (c->clients.n == 0)
         wrong(k, "listeners: there is none, so no client could connect");
-    if (vrv_listeners_advertise(&c->clients, c->advertised_listeners, machine, &e) < 0)
+    if (vrv_listeners_advertise(&c->clients, c->advertised_listeners, controllers, machine, &e) < 0)
         wrong(k, "advertised.listeners: %s", e.msg);
     check_protocols(k);
     check_exposed(k, "listeners", &c->clients);

@@ -171,14 +171,15 @@ advertise_default(struct vrv_listeners *l, struct vrv_listener *x, const char *m
 }
 
 int
-vrv_listeners_advertise(struct vrv_listeners *l, const char *text, const char *machine,
-    struct vrv_err *e)
+vrv_listeners_advertise(struct vrv_listeners *l, const char *text, const char *without,
+    const char *machine, struct vrv_err *e)
 {
     struct vrv_listeners told = { .n = 0 };
 
     for (size_t i = 0; i < l->n; i++)
         advertise_default(l, &l->v[i], machine);
     int rc = text != NULL ? vrv_listeners_parse(&told, text, true, e) : 0;
+    vrv_listeners_remove(&told, without);
     for (size_t i = 0; i < told.n && rc == 0; i++) {
         const struct vrv_listener *t = &told.v[i];
         struct vrv_listener *x = vrv_listeners_find(l, t->name, strlen(t->name));

@@ -31,10 +31,10 @@ struct vrv_listeners {
  * wrong, and how they look; two of one name or address are. */
 int vrv_listeners_parse(struct vrv_listeners *l, const char *text, bool named, struct vrv_err *e)
     VRV_MUST_CHECK;
-/* Set what is advertised by advertised.listeners (NULL: by default).  machine: the name to tell in
- * the place of all addresses.  INVALID. */
-int vrv_listeners_advertise(struct vrv_listeners *l, const char *text, const char *machine,
-    struct vrv_err *e) VRV_MUST_CHECK;
+/* Set what is advertised by advertised.listeners (NULL: by default).  without: names that it may
+ * have though no listener has.  machine: the name to tell in the place of all addresses.  INVALID. */
+int vrv_listeners_advertise(struct vrv_listeners *l, const char *text, const char *without,
+    const char *machine, struct vrv_err *e) VRV_MUST_CHECK;
 /* Take those out whose names are in a list. */
 void vrv_listeners_remove(struct vrv_listeners *l, const char *names);
 /* NULL when none has it. */
