@@ -13,7 +13,8 @@ use Socket qw(SOCK_DGRAM SOCK_STREAM SHUT_WR);
 use Test::More;
 use Varved;
 
-use constant { CREATE_TOPICS => 19, FETCH => 1, METADATA => 3, PRODUCE => 0, ALTER => 44 };
+use constant { CREATE_TOPICS => 19, FETCH => 1, METADATA => 3, PRODUCE => 0, ALTER => 44,
+    OFFSET_COMMIT => 8, OFFSET_FETCH => 9 };
 use constant { TOPIC => 2, BROKER => 4 };
 use constant PATIENCE => 120;
 
@@ -172,6 +173,33 @@ sub set_option {
     return $error == 0;
 }
 
+# What a group without members keeps for partition 0 of topic t; undef while its coordinator loads.
+sub commit {
+    my ($s, $group, $offset) = @_;
+    my $body = call($s, OFFSET_COMMIT, 2, str($group) . pack('l>', -1) . str('') . pack('q>l>', -1, 1)
+        . str('t') . pack('l>l>q>', 1, 0, $offset) . null_str());
+    my (undef, undef, undef, undef, $error) = unpack('l>s>/al>l>s>', $body // return 'nothing');
+    return $error == 0 ? 'done' : undef;
+}
+
+sub committed {
+    my ($s, $group) = @_;
+    my $body = call($s, OFFSET_FETCH, 1, str($group) . pack('l>', 1) . str('t') . pack('l>l>', 1, 0));
+    my (undef, undef, undef, undef, $offset, undef, $error)
+        = unpack('l>s>/al>l>q>s>/as>', $body // return 'nothing');
+    return $error == 0 ? $offset : undef;
+}
+
+sub patiently {
+    my ($call, @args) = @_;
+    my $got;
+    for (1 .. PATIENCE * 100) {
+        last if defined($got = $call->(@args));
+        select undef, undef, undef, 0.01;
+    }
+    return $got // 'never';
+}
+
 # ---- the command line
 
 my ($out, $err, $rc) = ends('--version');
@@ -324,6 +352,10 @@ $v->launch;
 like(found_at_start(), qr/ clean=0$/, 'after kill -9 it knows that there was no stop');
 is_deeply(metadata(dial($v->address))->{topics}, [ '__consumer_offsets', 't', 'u' ],
     '... and nothing is missing');
+is(patiently(\&commit, dial($v->address), 'g', 42), 'done', 'an offset is committed');
+push @{ $v->{options} }, 'offsets.topic.num.partitions=7';
+$v->restart;
+is(patiently(\&committed, dial($v->address), 'g'), 42, 'offsets stay where they are, however many partitions new ones would have');
 $v->stop;
 
 # ---- where it listens

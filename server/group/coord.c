@@ -22,20 +22,18 @@ setting(const char *key, const char *value)
 }
 
 int
-vrv_coord_make_topic(struct vrv_engine *eng, struct vrv_uuid id, int32_t partitions,
+vrv_coord_make_topic(struct vrv_engine *eng, struct vrv_uuid id, int32_t *partitions,
     int32_t segment_bytes, struct vrv_err *e)
 {
     char bytes[16];
     const struct vrv_config_kv kv[] = { setting("retention.bytes", "-1"),
         setting("retention.ms", "-1"), setting("segment.bytes", bytes) };
-    struct vrv_topic_info t;
+    struct vrv_uuid old;
 
     (void)snprintf(bytes, sizeof(bytes), "%" PRId32, segment_bytes);
-    if (vrv_catalog_by_name(vrv_engine_catalog(eng), VRV_OFFSETS_TOPIC, &t, NULL) == 0) {
-        vrv_topic_info_fini(&t);
+    if (vrv_catalog_find(vrv_engine_catalog(eng), VRV_OFFSETS_TOPIC, &old, partitions))
         return 0;
-    }
-    return vrv_engine_create_topic(eng, VRV_OFFSETS_TOPIC, partitions, kv,
+    return vrv_engine_create_topic(eng, VRV_OFFSETS_TOPIC, *partitions, kv,
         sizeof(kv) / sizeof(kv[0]), &id, e);
 }
 

@@ -53,8 +53,9 @@ struct vrv_coord_opts {
 /* config and partitions as Kafka has them. */
 void vrv_coord_opts_default(struct vrv_coord_opts *o);
 
-/* Create __consumer_offsets unless it is there; id is random.  Waits for the disk. */
-int vrv_coord_make_topic(struct vrv_engine *eng, struct vrv_uuid id, int32_t partitions,
+/* Create __consumer_offsets unless it is there; id is random.  *partitions: how many it is to have;
+ * afterwards, how many it has, which alone says where groups are.  Waits for the disk. */
+int vrv_coord_make_topic(struct vrv_engine *eng, struct vrv_uuid id, int32_t *partitions,
     int32_t segment_bytes, struct vrv_err *e) VRV_MUST_CHECK;
 
 struct vrv_coord *vrv_coord_new(const struct vrv_coord_opts *o);

@@ -166,7 +166,7 @@ start_groups(struct vrv_server *s, struct vrv_err *e)
     if (rc == 0)
         rc = vrv_random(&o.random, sizeof(o.random), e);
     if (rc == 0)
-        rc = vrv_coord_make_topic(o.eng, id, o.partitions, c->offsets_topic_segment_bytes, e);
+        rc = vrv_coord_make_topic(o.eng, id, &o.partitions, c->offsets_topic_segment_bytes, e);
     if (rc < 0)
         return rc;
     s->coord = vrv_coord_new(&o);

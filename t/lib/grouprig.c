@@ -65,7 +65,7 @@ grouprig_up(struct grouprig *g)
     struct vrv_err e;
 
     rig_up(&g->rig);
-    int rc = vrv_coord_make_topic(g->rig.eng, id, g->o.partitions, 104857600, &e);
+    int rc = vrv_coord_make_topic(g->rig.eng, id, &g->o.partitions, 104857600, &e);
     VRV_ASSERT(rc == 0);
     g->o.eng = g->rig.eng;
     g->o.random++; /* ids are never made twice */

@@ -604,7 +604,10 @@ threads(void)
     o.clock = vrv_clock_real();
     o.partitions = 1;
     o.config.initial_rebalance_delay_ms = 1;
-    OK(vrv_coord_make_topic(v->engine, id, 1, 12345678, &e) == 0, "with its topic");
+    OK(vrv_coord_make_topic(v->engine, id, &o.partitions, 12345678, &e) == 0, "with its topic");
+    int32_t other = 7;
+    OK(vrv_coord_make_topic(v->engine, id, &other, 1, &e) == 0 && other == 1,
+        "... which keeps its partitions, however many are asked for later");
     OK(offsets_topic_has(v->engine, "segment.bytes", "12345678"), "... whose segments are as said");
     w.c = vrv_coord_new(&o);
     OK(vrv_coord_start(w.c, &e) == 0, "a coordinator with its thread");
