@@ -14,7 +14,7 @@ use Test::More;
 use Varved;
 
 use constant { CREATE_TOPICS => 19, FETCH => 1, METADATA => 3, PRODUCE => 0, ALTER => 44,
-    OFFSET_COMMIT => 8, OFFSET_FETCH => 9 };
+    OFFSET_COMMIT => 8, OFFSET_FETCH => 9, CREATE_PARTITIONS => 37, INVALID_TOPIC => 17 };
 use constant { TOPIC => 2, BROKER => 4 };
 use constant PATIENCE => 120;
 
@@ -163,6 +163,14 @@ sub create_topic {
         pack('l>', 1) . str($name) . pack('l>s>l>l>', 1, 1, 0, 0) . pack('l>C', 10000, 0));
     my (undef, undef, undef, $error) = unpack('l>l>s>/as>', $body // return 0);
     return $error == 0;
+}
+
+# The code of the answer.
+sub grow_topic {
+    my ($s, $name, $partitions) = @_;
+    my $body = call($s, CREATE_PARTITIONS, 0,
+        pack('l>', 1) . str($name) . pack('l>l>l>C', $partitions, -1, 1000, 0));
+    return (unpack('l>l>s>/as>', $body // return 'nothing'))[3];
 }
 
 sub set_option {
@@ -355,7 +363,15 @@ is_deeply(metadata(dial($v->address))->{topics}, [ '__consumer_offsets', 't', 'u
 is(patiently(\&commit, dial($v->address), 'g', 42), 'done', 'an offset is committed');
 push @{ $v->{options} }, 'offsets.topic.num.partitions=7';
 $v->restart;
-is(patiently(\&committed, dial($v->address), 'g'), 42, 'offsets stay where they are, however many partitions new ones would have');
+is(patiently(\&committed, dial($v->address), 'g'), 42,
+    'offsets stay where they are, however many partitions new ones would have');
+push @{ $v->{options} }, 'max.partitions=5';
+$v->restart;
+$s = dial($v->address);
+call($s, METADATA, 1, pack('l>', 5) . join('', map { str($_) } qw(a.b a_b __transaction_state w x)));
+is_deeply(metadata($s)->{topics}, [ '__consumer_offsets', 'a.b', 't', 'u', 'w' ],
+    'topics that are made by being asked for obey the same rules');
+is(grow_topic($s, '__consumer_offsets', 2), INVALID_TOPIC, 'no more partitions for offsets');
 $v->stop;
 
 # ---- where it listens

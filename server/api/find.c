@@ -91,3 +91,50 @@ vrv_topic_is_internal(const char *name)
     return strcmp(name, "__consumer_offsets") == 0 || strcmp(name, "__transaction_state") == 0 ||
         strcmp(name, "__share_group_state") == 0;
 }
+
+struct alike {
+    const char *name;
+    char *found;
+};
+
+static int
+is_alike(void *ctx, const struct vrv_topic_info *t)
+{
+    const struct alike *a = ctx;
+    size_t i = 0;
+
+    for (; a->name[i] != '\0' || t->name[i] != '\0'; i++) {
+        char x = a->name[i] == '.' ? '_' : a->name[i], y = t->name[i] == '.' ? '_' : t->name[i];
+
+        if (x != y)
+            return 0;
+    }
+    memcpy(a->found, t->name, i + 1);
+    return strcmp(a->name, t->name) != 0;
+}
+
+bool
+vrv_find_alike(struct vrv_broker *b, const char *name, char *found)
+{
+    struct alike a = { name, found };
+
+    return vrv_catalog_each(vrv_engine_catalog(b->engine), is_alike, &a) != 0;
+}
+
+static int
+add_partitions(void *ctx, const struct vrv_topic_info *t)
+{
+    int64_t *partitions = ctx;
+
+    *partitions += t->partitions;
+    return 0;
+}
+
+bool
+vrv_find_room(struct vrv_broker *b, int32_t more)
+{
+    int64_t partitions = 0;
+
+    (void)vrv_catalog_each(vrv_engine_catalog(b->engine), add_partitions, &partitions);
+    return partitions + more <= b->max_partitions;
+}

@@ -23,6 +23,12 @@ struct vrv_log *vrv_find_log(struct vrv_broker *b, const struct vrv_found_topic 
 /* Does a client know the log's epoch, as far as it says one (-1: no)?  NONE, or who is behind. */
 enum vrv_kerror vrv_find_epoch(struct vrv_log *log, int32_t says);
 
+/* Kafka's metrics can't tell '.' and '_' apart, and so its topics may not differ in that alone: is
+ * there one that does?  Its name, in room for VRV_TOPIC_NAME_MAX + 1. */
+bool vrv_find_alike(struct vrv_broker *b, const char *name, char *found);
+/* Does max.partitions allow so many more? */
+bool vrv_find_room(struct vrv_broker *b, int32_t more);
+
 /* Which of n things that a request names (each of some kind) it names more than once: *twice[i]. */
 struct vrv_named {
     int32_t at; /* its place in the request */

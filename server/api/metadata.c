@@ -155,22 +155,27 @@ wants_creation(const struct vrv_request *r, const struct vrv_metadata_req *q)
     return false;
 }
 
-/* What fails is missing afterwards, as it was before; whoever asks learns that. */
+/* What fails is missing afterwards, as it was before; whoever asks learns that.  The rules are those
+ * of CreateTopics, and internal topics are made by who needs them. */
 static void
 create_missing(struct vrv_request *r)
 {
     struct metadata *m = r->state;
     struct vrv_found_topic found;
     struct vrv_uuid id;
-    char name[VRV_TOPIC_NAME_MAX + 1];
+    char name[VRV_TOPIC_NAME_MAX + 1], alike[VRV_TOPIC_NAME_MAX + 1];
 
-    for (int32_t i = 0; i < m->q->topics.n; i++) {
+    for (int32_t i = 0; i < m->q->topics.n && !vrv_request_is_over(r); i++) {
         struct vrv_str s = m->q->topics.v[i].name;
 
         if (s.p == NULL || s.n > VRV_TOPIC_NAME_MAX || vrv_find_topic(r->broker, s, &found))
             continue;
         memcpy(name, s.p, (size_t)s.n);
         name[s.n] = '\0';
+        if (!vrv_find_room(r->broker, r->broker->num_partitions))
+            return;
+        if (vrv_topic_is_internal(name) || vrv_find_alike(r->broker, name, alike))
+            continue;
         int rc = vrv_new_topic_id(&id, NULL);
         if (rc == 0)
             rc = vrv_engine_create_topic(r->broker->engine, name, r->broker->num_partitions, NULL,

@@ -107,28 +107,6 @@ partitions_of(struct vrv_request *r, const struct vrv_create_topics_req_topic *q
     return q->num_partitions == -1 ? r->broker->num_partitions : q->num_partitions;
 }
 
-/* Kafka's metrics can't tell '.' and '_' apart, and so its topics may not differ in that alone. */
-struct alike {
-    const char *name;
-    char found[VRV_TOPIC_NAME_MAX + 1];
-};
-
-static int
-is_alike(void *ctx, const struct vrv_topic_info *t)
-{
-    struct alike *a = ctx;
-    size_t i = 0;
-
-    for (; a->name[i] != '\0' || t->name[i] != '\0'; i++) {
-        char x = a->name[i] == '.' ? '_' : a->name[i], y = t->name[i] == '.' ? '_' : t->name[i];
-
-        if (x != y)
-            return 0;
-    }
-    (void)snprintf(a->found, sizeof(a->found), "%s", t->name);
-    return strcmp(a->name, t->name) != 0;
-}
-
 static struct vrv_config_kv *
 configs_of(struct vrv_request *r, const struct vrv_create_topics_req_topic *q)
 {
@@ -157,29 +135,6 @@ check_configs(const struct vrv_config_kv *kv, size_t n, struct vrv_err *e)
     return rc == 0 ? vrv_config_topic_check(kv, n, e) : rc;
 }
 
-struct total {
-    int64_t partitions;
-};
-
-static int
-add_partitions(void *ctx, const struct vrv_topic_info *t)
-{
-    struct total *total = ctx;
-
-    total->partitions += t->partitions;
-    return 0;
-}
-
-/* Is there room for so many more? */
-static bool
-has_place(struct vrv_request *r, int32_t more)
-{
-    struct total total = { 0 };
-
-    (void)vrv_catalog_each(vrv_engine_catalog(r->broker->engine), add_partitions, &total);
-    return total.partitions + more <= r->broker->max_partitions;
-}
-
 static const char no_place[] = "there would be more partitions than max.partitions allows";
 
 static struct outcome
@@ -190,25 +145,26 @@ create_one(struct vrv_request *r, int32_t at, struct vrv_create_topics_resp_topi
     struct outcome o = { VRV_K_NONE, { NULL, 0 } };
     struct vrv_found_topic found;
     struct vrv_err e = { 0 };
-    struct alike alike = { .name = name_of(r, q->name, &e) };
+    const char *name = name_of(r, q->name, &e);
+    char alike[VRV_TOPIC_NAME_MAX + 1];
 
     if (c->twice[at])
         return refused(r, VRV_K_INVALID_REQUEST, "the request names this topic twice");
-    if (alike.name == NULL)
+    if (name == NULL)
         return refused(r, VRV_K_INVALID_TOPIC_EXCEPTION, e.msg);
     if (vrv_find_topic(r->broker, q->name, &found)) {
         (void)vrv_err_set(&e, VRV_E_EXISTS, "Topic '%s' already exists.", found.name);
         return refused(r, VRV_K_TOPIC_ALREADY_EXISTS, e.msg);
     }
-    if (vrv_catalog_each(vrv_engine_catalog(r->broker->engine), is_alike, &alike) != 0) {
+    if (vrv_find_alike(r->broker, name, alike)) {
         (void)vrv_err_set(&e, VRV_E_INVALID, "the name differs from that of %s in '.' and '_' only",
-            alike.found);
+            alike);
         return refused(r, VRV_K_INVALID_TOPIC_EXCEPTION, e.msg);
     }
     int32_t n = partitions_of(r, q, &o);
     if (n == 0)
         return o;
-    if (!has_place(r, n))
+    if (!vrv_find_room(r->broker, n))
         return refused(r, VRV_K_POLICY_VIOLATION, no_place);
     struct vrv_config_kv *kv = configs_of(r, q);
     int rc = check_configs(kv, (size_t)q->configs.n, &e);
@@ -219,7 +175,7 @@ create_one(struct vrv_request *r, int32_t at, struct vrv_create_topics_resp_topi
     if (rc == 0)
         rc = vrv_new_topic_id(&t->topic_id, &e);
     if (rc == 0)
-        rc = vrv_engine_create_topic(r->broker->engine, alike.name, n, kv, (size_t)q->configs.n,
+        rc = vrv_engine_create_topic(r->broker->engine, name, n, kv, (size_t)q->configs.n,
             &t->topic_id, &e);
     return outcome_of(r, rc, &e, VRV_K_INVALID_CONFIG);
 }
@@ -415,6 +371,9 @@ grow_one(struct vrv_request *r, const struct vrv_create_partitions_req_topic *q)
 
     if (!vrv_find_topic(r->broker, q->name, &t))
         return refused(r, VRV_K_UNKNOWN_TOPIC_OR_PARTITION, "there is no such topic");
+    if (vrv_topic_is_internal(t.name))
+        return refused(r, VRV_K_INVALID_TOPIC_EXCEPTION,
+            "what an internal topic keeps is found by its number of partitions");
     if (q->count <= t.partitions) {
         (void)vrv_err_set(&e, VRV_E_INVALID,
             "the topic has %" PRId32 " partitions, %" PRId32 " would not be more", t.partitions,
@@ -430,7 +389,7 @@ grow_one(struct vrv_request *r, const struct vrv_create_partitions_req_topic *q)
     if (!fits)
         return refused(r, VRV_K_INVALID_REPLICA_ASSIGNMENT,
             "each new partition has one replica, on the one broker there is");
-    if (!has_place(r, q->count - t.partitions))
+    if (!vrv_find_room(r->broker, q->count - t.partitions))
         return refused(r, VRV_K_POLICY_VIOLATION, no_place);
     if (g->q->validate_only)
         return (struct outcome){ VRV_K_NONE, { NULL, 0 } };
