@@ -369,6 +369,10 @@ run proto
 ok "proto lists the APIs" says "^ *3  Metadata  *0 to 13  *9$"
 run proto ApiVersions 2
 ok "... and their fields" says "^  throttle_time_ms  int32"
+run proto --json
+ok "in JSON" eval 'json_lines && says "{\"kind\":\"api\",\"key\":3,\"api\":\"Metadata\",\"first\":0,\"last\":13,\"flexible_from\":9}"'
+run proto ApiVersions 2 --json
+ok "... the fields, too" eval 'json_lines && says "\"field\":\"response.api_keys.max_version\",\"type\":\"int16\""'
 input '0000 00000000 00000001 00000007'
 run proto decode response ApiVersions 1
 ok "... and reads a message" refused 64 'follow the message'
