@@ -354,6 +354,8 @@ coord_main(void *ctx)
         int64_t next_ns = vrv_coord_step(c);
         int64_t left_ns = next_ns - c->o.clock->mono_ns(c->o.clock);
         atomic_store(&c->sleeps_until, next_ns);
+        if (atomic_load(&c->stop)) /* the step may have taken the call to wake */
+            break;
         struct vrv_done *d = vrv_cq_take(&c->cq,
             next_ns == INT64_MAX ? -1 : left_ns <= 0 ? 0 : left_ns / NS_PER_MS + 1);
         if (d != NULL)

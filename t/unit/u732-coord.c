@@ -581,6 +581,29 @@ offsets_topic_has(struct vrv_engine *eng, const char *key, const char *value)
     return has;
 }
 
+/* Its thread may be in the middle of a step, and sleep for minutes after it. */
+static void
+stop_early(const struct vrv_coord_opts *o)
+{
+    enum { TIMES = 500 };
+    struct vrv_err e;
+    int stopped = 0;
+
+    for (int i = 0; i < TIMES; i++) {
+        struct vrv_coord *c = vrv_coord_new(o);
+
+        if (vrv_coord_start(c, &e) < 0)
+            break;
+        vrv_coord_gained(c, 0, 0);
+        for (volatile int spin = 0; spin < 100 * i; spin++)
+            ;
+        vrv_coord_stop(c);
+        vrv_coord_free(&c);
+        stopped++;
+    }
+    IS(stopped, TIMES, "a coordinator that has just begun stops at once");
+}
+
 static void
 threads(void)
 {
@@ -639,6 +662,7 @@ threads(void)
     }
     vrv_cq_fini(&q);
     vrv_coord_stop(w.c);
+    stop_early(&o);
     vrv_pool_stop(&pool);
     OK(varve_close(&v, NULL) == 0, "the engine stops");
     vrv_coord_free(&w.c);
