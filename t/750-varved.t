@@ -1,4 +1,4 @@
-#!/usr/bin/perl
+#!/usr/bin/env perl
 # The daemon itself: its command line, how it starts, refuses to start, stops and comes back, where
 # it listens. Requests are made here, byte by byte.
 use strict;
@@ -18,7 +18,6 @@ use constant { CREATE_TOPICS => 19, FETCH => 1, METADATA => 3, PRODUCE => 0, ALT
 use constant { TOPIC => 2, BROKER => 4 };
 use constant PATIENCE => 120;
 
-my $program = $ENV{VARVED} // ($ENV{builddir} // '.') . '/server/main/varved';
 my $dir = tempdir('varved-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my @small = qw(wal.bytes=8388608 memory.bytes=33554432 socket.request.max.bytes=1048576
     offsets.topic.num.partitions=1);
@@ -36,17 +35,10 @@ sub ends {
         open(STDOUT, '>', "$dir/out");
         open(STDERR, '>', "$dir/err");
         alarm PATIENCE;
-        exec $program, @args or POSIX::_exit(127);
+        exec Varved::program(), @args or POSIX::_exit(127);
     }
     waitpid($pid, 0);
     return (text_of("$dir/out"), text_of("$dir/err"), $? & 127 ? -$? : $? >> 8);
-}
-
-sub text_of {
-    my ($path) = @_;
-    open(my $f, '<', $path) or return '';
-    local $/;
-    return <$f> // '';
 }
 
 sub write_text {
@@ -279,7 +271,7 @@ sub hangs_up {
     my $s = dial($v->address);
     send_bytes($s, $bytes);
     ok(!defined take($s, 1), "$what ends the connection");
-    like($v->log_text, qr/ net\.closed .*peer=127\.0\.0\.1:\d+ reason="$why/, '... and is told');
+    like($v->said('err'), qr/ net\.closed .*peer=127\.0\.0\.1:\d+ reason="$why/, '... and is told');
 }
 
 sub frame {
@@ -315,11 +307,11 @@ ok(!defined metadata(dial($v->address)), 'a fourth is closed');
 ok(set_option($s, '', 'max.connections', 100), 'more are allowed again');
 close($third);
 ok(set_option($s, '1', 'log.level', 'error'), 'errors only');
-my $before = length $v->log_text;
+my $before = length $v->said('err');
 my $mad = dial($v->address);
 send_bytes($mad, pack('l>', -5));
 ok(!defined take($mad, 1), 'a connection is closed');
-is(length $v->log_text, $before, '... and nobody is told');
+is(length $v->said('err'), $before, '... and nobody is told');
 ok(set_option($s, '1', 'log.level', 'info'), 'the rest, too');
 
 # ---- peers that leave
@@ -347,16 +339,16 @@ $v->stop; # would wait for the fetch
 
 # The last line that a start wrote.
 sub found_at_start {
-    my @lines = grep { / server\.start / } split /\n/, $v->log_text;
+    my @lines = grep { / server\.start / } split /\n/, $v->said('err');
     return $lines[-1] // '';
 }
 
-$v->launch;
+$v->restart;
 like(found_at_start(), qr/ clean=1$/, 'after SIGTERM a start finds all in order');
 is_deeply(metadata(dial($v->address))->{topics}, [ '__consumer_offsets', 't' ], '... all topics');
 ok(create_topic(dial($v->address), 'u'), 'one more');
 $v->crash;
-$v->launch;
+$v->restart;
 like(found_at_start(), qr/ clean=0$/, 'after kill -9 it knows that there was no stop');
 is_deeply(metadata(dial($v->address))->{topics}, [ '__consumer_offsets', 't', 'u' ],
     '... and nothing is missing');
@@ -394,7 +386,7 @@ my @names = ('PLAINTEXT://127.0.0.1:0', 'B://127.0.0.1:0', "LOCAL://unix:$socket
         'advertised.listeners=PLAINTEXT://inside.example:1001,B://outside.example:1002');
 }
 is(told($notify), 'READY=1', 'systemd is told that it is ready');
-my $ready = text_of($v->dir . '/out');
+my $ready = $v->said('out');
 like($ready, qr{^ready( [A-Z]+://\S+)+\n\z}, 'ready, with the addresses that it has');
 my %at = $ready =~ m{([A-Z]+)://(\S+)}g;
 is(scalar keys %at, scalar @names, '... of all listeners');

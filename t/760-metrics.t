@@ -4,73 +4,31 @@
 # here, byte by byte.
 use strict;
 use warnings;
-use File::Temp qw(tempdir);
 use IO::Socket::INET;
-use Time::HiRes qw(sleep);
+use Test::More;
+use lib ($ENV{srcdir} // '.') . '/t/lib';
+use Varved;
 
-my $srcdir = $ENV{srcdir} // '.';
-my $varved = ($ENV{builddir} // '.') . '/server/main/varved';
-my $dir = tempdir(CLEANUP => 0);
-my ($n, $bad, $patience) = (0, 0, 30);
+my $top = $ENV{srcdir} // '.';
 
-sub ok {
-    my ($ok, $what, @why) = @_;
-    $n++;
-    $bad++ if !$ok;
-    print $ok ? '' : 'not ', "ok $n - $what\n";
-    print "# $_\n" for $ok ? () : @why;
-    return $ok;
-}
-
-sub is {
-    my ($got, $want, $what) = @_;
-    $got //= 'nothing';
-    return ok($got eq $want, $what, "expected $want, saw $got");
-}
+plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
 
 # ---- a server
 
-my %server; # pid, port, admin
+my $varved = Varved->new;
+my $admin; # its HTTP port
 
-sub first_line {
-    my ($file, $pattern) = @_;
-    for (1 .. $patience * 50) {
-        if (open(my $f, '<', $file)) {
-            while (<$f>) {
-                return $1 if /$pattern/;
-            }
-        }
-        sleep 0.02;
-    }
-    die "$file never said $pattern";
-}
-
-sub spawn {
-    my ($name, @options) = @_;
-    my %o = ('log.dirs' => "$dir/data", 'listeners' => 'PLAINTEXT://127.0.0.1:0',
-        'admin.listeners' => '127.0.0.1:0', map { split /=/, $_, 2 } @options);
-    my $pid = fork() // die "fork: $!";
-    if ($pid == 0) {
-        open(STDOUT, '>', "$dir/$name.out") or die;
-        open(STDERR, '>', "$dir/$name.err") or die;
-        exec($varved, map { ('-o', "$_=$o{$_}") } sort keys %o) or die "$varved: $!";
-    }
-    return $pid;
-}
-
+# With other options than last time.
 sub start {
-    my ($name, @options) = @_;
-    $server{pid} = spawn($name, @options);
-    $server{admin} = first_line("$dir/$name.err", qr/admin\.listen address=127\.0\.0\.1:(\d+)/);
+    my (@options) = @_;
+    my $listens = qr/admin\.listen address=127\.0\.0\.1:(\d+)/;
+    $varved->{options} = ['admin.listeners=127.0.0.1:0', @options];
+    unlink $varved->dir . '/err';
+    $varved->launch;
+    wait_until(sub { ($admin) = $varved->said('err') =~ $listens });
     my ($early) = http('GET', '/readyz'); # whatever it is by then, it is one of the two
     ok($early == 200 || $early == 503, 'the HTTP port answers from the start');
-    $server{port} = first_line("$dir/$name.out", qr{^ready PLAINTEXT://127\.0\.0\.1:(\d+)});
-}
-
-sub stop {
-    kill 'TERM', $server{pid};
-    waitpid($server{pid}, 0);
-    return $? >> 8;
+    ok($varved->is_ready, 'it is ready');
 }
 
 # ---- HTTP
@@ -85,7 +43,7 @@ sub talk {
 
 sub http {
     my ($method, $path) = @_;
-    my $all = talk($server{admin}, "$method $path HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    my $all = talk($admin, "$method $path HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     my ($head, $body) = split /\r\n\r\n/, $all, 2;
     my ($status) = ($head // '') =~ m{^HTTP/1\.1 (\d+) };
     return ($status // 0, $body // '', $head // '');
@@ -144,7 +102,7 @@ my $sock;
 
 sub request_only {
     my ($key, $version, $body) = @_;
-    $sock //= IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $server{port}) or die;
+    $sock //= IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $varved->{port}) or die;
     my $frame = pack('s> s> l>', $key, $version, 7) . str('t') . $body;
     print $sock pack('l>', length $frame) . $frame;
     return length $frame;
@@ -179,31 +137,20 @@ sub commit {
 }
 
 sub create {
-    my ($topic) = @_; # Metadata, which makes it
-    for (1 .. $patience * 50) {
+    my ($topic) = @_; # Metadata, which makes it; no error, then the name
+    wait_until(sub {
         my (undef, undef, $answer) = request(3, 4, pack('l>', 1) . str($topic) . pack('c', 1));
-        return if $answer =~ /\0\0\Q${\str($topic)}\E/; # no error, then the name
-        sleep 0.02;
-    }
-    die "$topic was never made";
-}
-
-sub wait_until {
-    my ($condition) = @_;
-    for (1 .. $patience * 50) {
-        return 1 if $condition->();
-        sleep 0.02;
-    }
-    return 0;
+        return $answer =~ /\0\0\Q${\str($topic)}\E/;
+    }) or die "$topic was never made";
 }
 
 # ---- the paths
 
-start('one', 'group.initial.rebalance.delay.ms=0');
+start('group.initial.rebalance.delay.ms=0');
 my ($status, $body, $head) = http('GET', '/healthz');
 ok($status == 200 && $body eq "alive\n", 'healthz: alive');
 ($status, $body) = http('GET', '/readyz');
-ok($status == 200 && $body eq "ready\n", 'readyz: ready, once it said so', "$status $body");
+ok($status == 200 && $body eq "ready\n", 'readyz: ready, once it said so');
 is((http('GET', '/'))[0], 404, 'there is no other path');
 is((http('POST', '/metrics'))[0], 405, 'and no other method');
 is((http('GET', '/' . 'x' x 9000))[0], 431, 'nor endless ones');
@@ -285,7 +232,7 @@ ok($v->{"${requests}_remotetime_seconds_sum{request=\"Fetch\"}"} >= 0.29,
     'a fetch that waits for records does so in remote time');
 is($v->{'kafka_server_delayedoperationpurgatory_purgatorysize{delayedOperation="Fetch"}'}, 0,
     'and none does any more');
-request_only(1, 4, fetch_body('orders', 15, $patience * 1000));
+request_only(1, 4, fetch_body('orders', 15, 60_000));
 my $waits = 'kafka_server_delayedoperationpurgatory_purgatorysize{delayedOperation="Fetch"}';
 ok(wait_until(sub { scrape()->{$waits} == 1 }), 'one that waits is seen');
 undef $sock;
@@ -339,29 +286,28 @@ for my $count (keys %series) {
     push @odd, $count if $b[-1][1] != $v->{$count} || $b[-1][0] != 9e99;
     push @odd, $count if grep { $b[$_][1] < $b[ $_ - 1 ][1] } 1 .. $#b;
 }
-ok(%series && !@odd, 'buckets ascend to the number of all', @odd);
-open(my $man, '<', "$srcdir/man/varve-metrics.7") or die "varve-metrics.7: $!";
+ok(%series && !@odd, 'buckets ascend to the number of all') or diag("@odd");
+open(my $man, '<', "$top/man/varve-metrics.7") or die "varve-metrics.7: $!";
 my %told = map { /^\.It Cm (\S+)/ ? ($1 => 1) : () } <$man>;
 is(join(' ', grep { !$told{$_} } sort keys %type), '', 'the manual has every family');
 is(join(' ', grep { !$type{$_} } sort keys %told), '', 'and there is every one that it has');
 
 # ---- stopping
 
-request_only(1, 4, fetch_body('orders', 15, $patience * 1000));
+request_only(1, 4, fetch_body('orders', 15, 60_000));
 ok(wait_until(sub { scrape()->{$waits} == 1 }), 'a request is in service');
-kill 'TERM', $server{pid};
+kill 'TERM', $varved->{pid};
 ok(wait_until(sub { (http('GET', '/readyz'))[0] == 503 }), 'a server that stops is not ready');
 ($status, $body) = http('GET', '/readyz');
-ok($body =~ /^stopping: /, 'and says why', $body);
+like($body, qr/^stopping: /, 'and says why');
 is((http('GET', '/healthz'))[0], 200, 'but alive');
 ok(scrape()->{varve_ready} eq '0', 'metrics say the same');
 undef $sock;
-waitpid($server{pid}, 0);
-is($? >> 8, 0, 'it stops when that is answered');
+is($varved->ending, 0, 'it stops when that is answered');
 
 # ---- bounds, and what was there before
 
-start('two', 'metrics.topics.max=2', 'metrics.partitions.max=3', 'metrics.group.partitions.max=1');
+start('metrics.topics.max=2', 'metrics.partitions.max=3', 'metrics.group.partitions.max=1');
 ok(wait_until(sub { scrape()->{'varve_group_partitions{state="serving"}'} == 50 }),
     'groups are read again');
 $v = scrape();
@@ -377,43 +323,25 @@ is($v->{kafka_server_replicamanager_partitioncount}, 52, 'sums have all');
 # ---- a port that is taken
 
 my @codes;
-for my $taken ("admin.listeners=127.0.0.1:$server{admin}",
-    "listeners=PLAINTEXT://127.0.0.1:$server{admin}") {
-    my $pid = spawn('taken', "log.dirs=$dir/taken", $taken);
-    waitpid($pid, 0);
-    push @codes, $? >> 8;
-    my @lines = do { open(my $f, '<', "$dir/taken.err"); grep { /^varved: / } <$f> };
-    ok(@lines == 1 && $lines[0] =~ /can't bind to .*another program/, 'a port that is taken: one line',
-        @lines);
+for my $taken ("admin.listeners=127.0.0.1:$admin", "listeners=PLAINTEXT://127.0.0.1:$admin") {
+    my $second = Varved->new(options => [$taken]);
+    $second->launch;
+    push @codes, $second->ending;
+    like(join('', grep { /^varved: / } split /^/, $second->said('err')),
+        qr/\A.*can't bind to .*another program.*\n\z/, 'a port that is taken: one line');
 }
-ok($codes[0] == $codes[1] && $codes[0] != 0, 'and one exit code, whose port it is', "@codes");
+ok($codes[0] == $codes[1] && $codes[0] != 0, 'and one exit code, whose port it is') or diag("@codes");
 undef $sock;
-is(stop(), 0, 'the second one stops');
+$varved->stop;
 
 # ---- a disk that is full
 
-start('three', 'disk.reserve.bytes=1000000000000000000');
+start('disk.reserve.bytes=1000000000000000000');
 ok(wait_until(sub { (http('GET', '/readyz'))[0] == 503 }), 'with too little room it is not ready');
 ($status, $body) = http('GET', '/readyz');
-ok($body =~ /disk is full/, 'and says why', $body);
+like($body, qr/disk is full/, 'and says why');
 is(scrape()->{varve_disk_full}, 1, 'metrics say the same');
 is((http('GET', '/healthz'))[0], 200, 'but alive');
 undef $sock;
-is(stop(), 0, 'the third one stops');
-
-if ($bad) {
-    print "# kept: $dir\n";
-} else {
-    system('rm', '-rf', $dir);
-}
-print "1..$n\n";
-exit($bad ? 1 : 0);
-
-END {
-    if ($server{pid} && kill(0, $server{pid})) {
-        my $status = $?;
-        kill 'KILL', $server{pid};
-        waitpid($server{pid}, 0);
-        $? = $status;
-    }
-}
+$varved->stop;
+done_testing();

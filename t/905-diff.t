@@ -6,27 +6,14 @@
 #   VARVE_UPDATE=1 905-diff.t         writes the section of server/README.md anew
 use strict;
 use warnings;
-use File::Temp qw(tempdir);
-use IO::Socket::INET;
 use JSON::PP;
-use POSIX qw(dup2);
+use Test::More;
+use lib ($ENV{srcdir} // '.') . '/t/lib';
+use Varved;
 
 my $builddir = $ENV{builddir} // '.';
 my $srcdir = $ENV{srcdir} // '.';
-my $peers = $ENV{VARVE_PEERS} // ($ENV{HOME} // '/root') . '/.cache/varve-peers';
-my $kafka = "$peers/kafka-broker/bin";
 my $data = "$srcdir/t/data/talk";
-my $long = ($ENV{VARVE_LONG} // '') eq '1' || @ARGV;
-my ($n, $bad) = (0, 0);
-
-sub ok {
-    my ($ok, $what, @why) = @_;
-    $n++;
-    $bad++ if !$ok;
-    print $ok ? '' : 'not ', "ok $n - $what\n";
-    print "# $_\n" for $ok ? () : @why;
-    return $ok;
-}
 
 # ---- what is left out of the comparison, and why
 
@@ -230,8 +217,8 @@ sub check_readme {
         print $out $readme;
         $is = $want;
     }
-    ok($is eq $want, 'server/README.md lists the differences from Kafka',
-        'VARVE_UPDATE=1 t/905-diff.t writes the section');
+    ok($is eq $want, 'server/README.md lists the differences from Kafka')
+        or diag('VARVE_UPDATE=1 t/905-diff.t writes the section');
 }
 
 # ---- the two brokers
@@ -242,73 +229,43 @@ my @options = qw(group.initial.rebalance.delay.ms=0 log.retention.ms=-1);
 sub talk {
     my ($address, $to) = @_;
     my ($host, $port) = split /:/, $address;
-    my @scripts = sort glob "$data/*.talk";
-    my $pid = fork // die "fork: $!";
-    if (!$pid) {
-        open STDOUT, '>', $to or die "$to: $!";
-        exec "$builddir/t/talk", $host, $port, ($long ? () : '-s'), @scripts or die "talk: $!";
-    }
-    waitpid $pid, 0;
-    ok($? == 0, "all scripts were played to $address", "talk: status $?");
+    my ($said, $code) = run(undef, "$builddir/t/talk", $host, $port, sort glob "$data/*.talk");
+    open my $out, '>', $to or die "$to: $!";
+    print $out $said;
+    close $out or die "$to: $!";
+    is($code, 0, "all scripts were played to $address");
 }
 
 sub with_varved {
-    my ($dir) = @_;
-    my $port = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')->sockport;
-    my $pid = open(my $out, '-|') // die "fork: $!";
-    if (!$pid) {
-        open STDERR, '>', "$dir/varved.log" or die;
-        exec "$builddir/server/main/varved", map { ('-o', $_) } "log.dirs=$dir/varved",
-            "listeners=PLAINTEXT://127.0.0.1:$port", 'node.id=1', 'admin.listeners=',
-            'max.connections.per.ip.rate=100000', @options
-            or die "varved: $!";
-    }
-    my $ready = <$out> // '';
-    talk("127.0.0.1:$port", "$dir/varved.txt") if ok($ready =~ /^ready/, 'varved serves', $ready);
-    kill 'TERM', $pid;
-    close $out;
-    ok($? == 0, 'varved ends well', "status $?, see $dir/varved.log");
+    my $v = Varved->new(options => ['node.id=1', 'max.connections.per.ip.rate=100000', @options]);
+    my $said = $v->dir . '/talk';
+    $v->restart;
+    talk($v->address, $said);
+    $v->stop;
+    return $said;
 }
 
 sub with_kafka {
-    my ($dir) = @_;
     local $ENV{KAFKA_HEAP_OPTS} = '-Xms256m -Xmx512m';
-    my $address = `$kafka/start $dir/kafka @options offsets.topic.replication.factor=1`;
-    chomp $address;
-    talk($address, "$dir/kafka.txt") if ok($address =~ /:/, 'Kafka serves');
-    system("$kafka/stop", "$dir/kafka");
+    my $kafka = Varved->new(options => \@options);
+    my $said = $kafka->dir . '/talk';
+    $kafka->start_kafka;
+    talk($kafka->address, $said);
+    return $said;
 }
 
 # ---- the test
 
+peer('kafka-broker/bin/start') if long_run() && !@ARGV;
 my @meant = meant();
 check_readme(@meant);
-my ($ours, $theirs) = @ARGV;
-if (!$long) {
-    ok(1, 'comparison with Kafka # SKIP a part of make check-long');
-    print "1..$n\n";
-    exit($bad > 0);
-}
-if (!@ARGV && !-x "$kafka/start") {
-    my $required = ($ENV{VARVE_REQUIRE_PEERS} // '') eq '1' && $long;
-    ok(!$required, 'comparison with Kafka # SKIP no Kafka; t/peers/install.sh kafka-broker');
-    print "1..$n\n";
-    exit($bad > 0);
-}
-my $dir = tempdir(CLEANUP => 0, TMPDIR => 1);
-if (!@ARGV) {
-    with_varved($dir);
-    with_kafka($dir);
-    ($ours, $theirs) = ("$dir/varved.txt", "$dir/kafka.txt");
-}
-if (-e $ours && -e $theirs) {
+SKIP: {
+    skip('comparison with Kafka: a part of make check-long', 3) if !long_run() && !@ARGV;
+    my ($ours, $theirs) = @ARGV ? @ARGV : (with_varved(), with_kafka());
     my ($same, $answers, @odd) = compare(\@meant, answers($ours), answers($theirs));
-    ok($same > 1000, "$answers answers, $same of their values are Kafka's");
-    ok(!@odd, 'they differ only where differences.txt says so', @odd);
+    cmp_ok($same, '>', 1000, "$answers answers; so many of their values are Kafka's");
+    ok(!@odd, 'they differ only where differences.txt says so') or diag(join("\n", @odd));
     my @idle = map { $_->{line} } grep { !$_->{used} } map { @{ $_->{rules} } } @meant;
-    ok(!$long || !@idle, 'every difference on the list is there', @idle);
+    ok(!@idle, 'every difference on the list is there') or diag(join("\n", @idle));
 }
-print $bad ? "# kept: $dir\n" : '';
-system('rm', '-rf', $dir) if !$bad;
-print "1..$n\n";
-exit($bad > 0);
+done_testing();

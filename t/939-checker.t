@@ -1,4 +1,4 @@
-#!/usr/bin/perl
+#!/usr/bin/env perl
 # The judge of histories is judged: it finds nothing in a good one, and in one with a planted fault
 # exactly that.
 use strict;

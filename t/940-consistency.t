@@ -1,4 +1,4 @@
-#!/usr/bin/perl
+#!/usr/bin/env perl
 # Producers, readers and consumer groups at work (t/ledger) while varved is killed and started again:
 # nothing that was acknowledged is lost, doubled or in another order.
 #
@@ -8,45 +8,34 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Path 'remove_tree';
-use File::Temp 'tempdir';
 use IO::Handle;
+use Test::More;
 use Time::HiRes 'sleep';
 use Ledger;
-use Node;
+use Varved;
 
 my $build = $ENV{builddir} // '.';
-my $long = $ENV{VARVE_LONG};
-my @seeds = $ENV{VARVE_SEED} ? $ENV{VARVE_SEED} : $long ? 1 .. 5 : 1 + $$ % 1000;
-my $kills = $ENV{VARVE_KILLS} // ($long ? 60 : 8);
-my $has_failpoints = Node::slurp("$build/config.h") =~ /^#define VRV_FAILPOINTS/m;
-my $n = 0;
+my @seeds = $ENV{VARVE_SEED} ? $ENV{VARVE_SEED} : long_run() ? 1 .. 5 : 1 + $$ % 1000;
+my $kills = $ENV{VARVE_KILLS} // (long_run() ? 60 : 8);
+my $has_failpoints = text_of("$build/config.h") =~ /^#define VRV_FAILPOINTS/m;
 
 # Small, so that in a short time much is flushed, sealed, written round and replayed.
 my @options = qw(wal.bytes=4194304 memory.bytes=16777216 checkpoint.interval.ms=200
     log.segment.bytes=1048576 disk.reserve.bytes=0 group.initial.rebalance.delay.ms=0
     group.min.session.timeout.ms=500 max.connections.per.ip.rate=1000000);
 
-sub ok {
-    my ($ok, $what, @notes) = @_;
-    $n++;
-    print $ok ? '' : 'not ', "ok $n - $what\n";
-    print "# $_\n" for $ok ? () : @notes;
-    return $ok;
-}
-
 # ---- a run: a server and the workload on it
 
 sub begin {
     my ($seed) = @_;
-    my $dir = tempdir();
-    my $run = { dir => $dir, seed => $seed, killed => 0,
-        varved => Node->new(dir => $dir, options => \@options) };
-    $run->{varved}->start;
-    $run->{varved}->is_ready or return $run;
-    $run->{workload} = open $run->{to}, '|-', "$build/t/ledger/ledger", $run->{varved}{port}, $seed, "$dir/history"
+    my $varved = Varved->new(options => \@options);
+    my $history = $varved->dir . '/history';
+    my $run = { varved => $varved, history => $history, seed => $seed, killed => 0 };
+    $varved->restart;
+    $run->{workload} = open $run->{to}, '|-', "$build/t/ledger/ledger", $varved->{port}, $seed, $history
         or die "ledger: $!";
-    Node::wait_until(sub { -e "$dir/history" });
-    open $run->{from}, '<', "$dir/history" or die "history: $!";
+    wait_until(sub { -e $history });
+    open $run->{from}, '<', $history or die "history: $!";
     return $run;
 }
 
@@ -56,7 +45,7 @@ sub progress {
     my $from = $run->{from};
     my $more = 0;
     seek $from, 0, 2;
-    Node::wait_until(sub {
+    wait_until(sub {
         seek $from, 0, 1; # what was the end isn't any more
         local $_;
         while (!$more && defined($_ = <$from>)) {
@@ -70,7 +59,6 @@ sub progress {
 # It must have ended in this way; else the run is over.
 sub ended {
     my ($run, $want, $got, $how) = @_;
-    $got //= 'not at all';
     return 1 if $got eq $want;
     $run->{wrong} = "after $run->{killed} kills, $how: varved ended with $got, not $want";
     return 0;
@@ -83,7 +71,7 @@ sub kill_at_work {
     my $v = $run->{varved};
     $v->is_ready && progress($run) or return ended($run, 'work', $v->{status} // 'no progress', 'start');
     sleep rand 0.3;
-    return ended($run, 'signal 9', $v->stop('KILL'), 'at work') && $v->start;
+    return ended($run, 'signal 9', $v->end('KILL'), 'at work') && $v->launch;
 }
 
 sub kill_when_ready {
@@ -91,21 +79,21 @@ sub kill_when_ready {
     my $v = $run->{varved};
     $v->is_ready or return ended($run, 'ready', $v->ending, 'start');
     sleep rand 0.005;
-    return ended($run, 'signal 9', $v->stop('KILL'), 'when ready') && $v->start;
+    return ended($run, 'signal 9', $v->end('KILL'), 'when ready') && $v->launch;
 }
 
 sub kill_starting {
     my ($run) = @_;
     my $v = $run->{varved};
     sleep rand 0.03;
-    return ended($run, 'signal 9', $v->stop('KILL'), 'starting') && $v->start;
+    return ended($run, 'signal 9', $v->end('KILL'), 'starting') && $v->launch;
 }
 
 sub terminate {
     my ($run) = @_;
     my $v = $run->{varved};
     $v->is_ready && progress($run) or return ended($run, 'work', $v->{status} // 'no progress', 'start');
-    return ended($run, 0, $v->stop('TERM'), 'SIGTERM') && $v->start;
+    return ended($run, 0, $v->end('TERM'), 'SIGTERM') && $v->launch;
 }
 
 # It dies just before the N-th operation of a kind; or that operation fails, and it ends itself.
@@ -116,12 +104,11 @@ sub strike {
         [truncate => 10], [unlink => 6], [sync_dir => 20])[rand 7] };
     my $fails = $point eq 'sync' && rand() < 0.5;
 
-    $v->stop('KILL');
-    $v->start(VARVE_FAILPOINT => join ':', $point, 1 + int rand $among, $fails ? 'eio' : 'kill');
+    $v->launch(VARVE_FAILPOINT => join ':', $point, 1 + int rand $among, $fails ? 'eio' : 'kill');
     my $patience = 400;
-    Node::wait_until(sub { $v->has_ended || !$patience-- });
-    return $v->start if !$v->{pid} && ($v->{status} == 9 || ($fails && $v->{status} >> 8));
-    return ended($run, 'signal 9', $v->stop('KILL'), "a point that was not reached") && $v->start;
+    wait_until(sub { $v->has_ended || !$patience-- });
+    return $v->launch if !$v->{pid} && ($v->{status} == 9 || ($fails && $v->{status} >> 8));
+    return ended($run, 'signal 9', $v->end('KILL'), "a point that was not reached") && $v->launch;
 }
 
 # The workload has until then to do what it has begun; without a server it never could.
@@ -131,15 +118,15 @@ sub finish {
     $run->{wrong} || $v->is_ready || ended($run, 'ready', $v->ending, 'start');
     kill 'KILL', $run->{workload} if $run->{wrong} && $run->{workload};
     close $run->{to} if $run->{to}; # its exit code is told by its history
-    ended($run, 0, $v->stop('TERM'), 'the last SIGTERM') if !$run->{wrong};
-    $v->stop('KILL');
+    ended($run, 0, $v->end('TERM'), 'the last SIGTERM') if !$run->{wrong};
+    $v->end('KILL') if !$v->has_ended;
 }
 
 # ---- the verdict
 
 sub judge {
     my ($run, $what) = @_;
-    open my $in, '<', "$run->{dir}/history" or die "history: $!";
+    open my $in, '<', $run->{history} or die "history: $!";
     chomp(my @lines = <$in>);
     my %counts;
     my @faults = Ledger::check(\@lines, \%counts);
@@ -149,22 +136,20 @@ sub judge {
         push @notes, "$kind: $sentence" if ++$kinds{$kind} <= 5;
     }
     unshift @notes, map { "$_: $kinds{$_}, $Ledger::KINDS{$_}" } sort keys %kinds;
-    my @said = reverse split /\n/, $run->{varved}->said('err');
-    my $good = ok(!$run->{wrong}, "$what: varved starts, and ends as it should", $run->{wrong} // (),
-        'it said last:', map { "  $_" } grep { defined } @said[0 .. 4]);
-    $good &= ok(!@faults, "... no fault in $counts{sent} batches, $counts{poll} polls, "
-        . "$counts{committed} commits, $counts{fetched} looks at them, $counts{created} topics", @notes);
-    if ($good) {
-        remove_tree($run->{dir});
+    ok(!$run->{wrong}, "$what: varved starts, and ends as it should") or diag($run->{wrong});
+    ok(!@faults, "... no fault in $counts{sent} batches, $counts{poll} polls, $counts{committed} "
+        . "commits, $counts{fetched} looks at them, $counts{created} topics") or diag(join("\n", @notes));
+    if ($run->{wrong} || @faults) {
+        diag("seed $run->{seed}: $run->{history}");
     } else {
-        print "# seed $run->{seed}, kept: $run->{dir}\n";
+        remove_tree($run->{varved}->dir);
     }
 }
 
 sub quiet {
     my $run = begin(1);
     if (progress($run)) {
-        sleep($long ? 20 : 1);
+        sleep(long_run() ? 20 : 1);
     } else {
         ended($run, 'work', $run->{varved}{status} // 'no progress', 'start');
     }
@@ -190,4 +175,4 @@ sub stormy {
 $SIG{PIPE} = 'IGNORE';
 quiet();
 stormy($_) for @seeds;
-print "1..$n\n";
+done_testing();

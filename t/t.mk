@@ -473,7 +473,6 @@ EXTRA_DIST += \
 	t/README.md \
 	t/layers.txt \
 	t/lib/Ledger.pm \
-	t/lib/Node.pm \
 	t/run.sh \
 	t/fresh.sh \
 	t/clients \

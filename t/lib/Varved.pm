@@ -1,8 +1,11 @@
 package Varved;
 # A broker for one test script, and what such scripts share.
 #
-#   my $broker = Varved->start('num.partitions=4');
+#   my $broker = Varved->start('num.partitions=4');     ready, or the script dies
 #   $broker->address; $broker->crash; $broker->restart; $broker->stop;
+#
+#   my $broker = Varved->new(options => ['num.partitions=4']);      the same in single steps
+#   $broker->launch; $broker->is_ready; $broker->end('TERM'); $broker->ending;
 #
 # The broker is varved, on a free port, with its data in a directory of its own that is kept when
 # the script fails. To try a test itself: VARVE_TEST_BOOTSTRAP=HOST:PORT takes a broker that runs
@@ -13,17 +16,17 @@ use warnings;
 use Exporter 'import';
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
+use IO::Socket::INET;
 use POSIX qw(:sys_wait_h);
 use Test::More;
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(peer peer_program lines_of run long_run topic_name);
+our @EXPORT = qw(peer peer_program lines_of run long_run topic_name text_of wait_until take_tests);
 
-# How long a broker may take to start or to end before we call it hung.
+# How many seconds something may take before we call it hung.
 use constant PATIENCE => 120;
 
-my @running;
-my $top = $ENV{srcdir} // '.';
+my @all;
 my $peers = $ENV{VARVE_PEERS} // ($ENV{HOME} // '/root') . '/.cache/varve-peers';
 
 # ---- peers
@@ -55,6 +58,8 @@ sub peer_program {
     return "$dir/$name";
 }
 
+# ---- scripts
+
 sub long_run { return defined $ENV{VARVE_LONG} }
 
 my $names = 0;
@@ -63,6 +68,23 @@ my $names = 0;
 sub topic_name {
     my ($what) = @_;
     return sprintf('%s-%x-%d-%d', $what, time, $$, ++$names);
+}
+
+sub text_of {
+    my ($path) = @_;
+    open(my $f, '<', $path) or return '';
+    local $/;
+    return <$f> // '';
+}
+
+# Until the condition holds, for as long as our patience: does it?
+sub wait_until {
+    my ($condition) = @_;
+    for (1 .. PATIENCE * 200) {
+        return 1 if $condition->();
+        sleep 0.005;
+    }
+    return 0;
 }
 
 # run(INPUT, COMMAND...): what it printed and its exit code; INPUT is undef or what it reads. What
@@ -76,8 +98,8 @@ sub run {
     }
     my $pid = open(my $out, '-|') // die "fork: $!";
     if ($pid == 0) {
-        open(STDIN, '<', defined $input ? $file->filename : '/dev/null') or die "stdin: $!";
-        exec @command or die "$command[0]: $!";
+        open(STDIN, '<', defined $input ? $file->filename : '/dev/null') && exec @command;
+        leave("$command[0]: $!");
     }
     local $/;
     my $text = <$out>;
@@ -89,138 +111,17 @@ sub lines_of {
     return split /\n/, scalar run(@_);
 }
 
-# ---- the broker
-
-sub start {
-    my ($class, @options) = @_;
-    my $given = $ENV{VARVE_TEST_BOOTSTRAP} // '';
-    my $self = bless { options => \@options, real => $given eq '' }, $class;
-
-    if ($given ne '' && $given ne 'kafka') {
-        $self->{address} = $given;
-        return $self;
-    }
-    $self->{dir} = tempdir('varved-XXXXXX', TMPDIR => 1);
-    push @running, $self;
-    $given eq 'kafka' ? $self->start_kafka : $self->launch;
-    return $self;
+# A child of ours that became nothing else: what ends a script is not for it.
+sub leave {
+    my ($why) = @_;
+    print STDERR "$why\n";
+    POSIX::_exit(127);
 }
 
-sub address { return $_[0]{address} }
-sub dir { return $_[0]{dir} }
-
-# Whether this is varved, and not what a test is tried on.
-sub is_varved { return $_[0]{real} }
-
-sub start_kafka {
-    my ($self) = @_;
-    my $start = peer('kafka-broker/bin/start');
-    my @single = map { "$_=1" } qw(offsets.topic.replication.factor
-        transaction.state.log.replication.factor transaction.state.log.min.isr
-        share.coordinator.state.topic.replication.factor share.coordinator.state.topic.min.isr);
-    my ($address, $code) = run(undef, $start, "$self->{dir}/kafka", @single, @{ $self->{options} });
-    $code == 0 or die "Kafka does not start\n";
-    chomp($self->{address} = $address);
-    $self->{stop_kafka} = peer('kafka-broker/bin/stop');
-}
-
-# A free port at first; the same one after that, so that clients come back.
-sub launch {
-    my ($self) = @_;
-    my $program = $ENV{VARVED} // ($ENV{builddir} // '.') . '/server/main/varved';
-    my $listen = 'PLAINTEXT://' . ($self->{address} // '127.0.0.1:0');
-    my @command = ($program, map { ('-o', $_) }
-        "listeners=$listen", "log.dirs=$self->{dir}/data", 'admin.listeners=', @{ $self->{options} });
-
-    -x $program or die "no $program: make\n";
-    unlink "$self->{dir}/out";
-    $self->{pid} = fork // die "fork: $!";
-    if ($self->{pid} == 0) {
-        open(STDIN, '<', '/dev/null') or die "stdin: $!";
-        open(STDOUT, '>', "$self->{dir}/out") or die "out: $!";
-        open(STDERR, '>>', "$self->{dir}/log") or die "log: $!";
-        exec @command or die "$program: $!";
-    }
-    for (1 .. PATIENCE * 100) {
-        return if $self->is_ready;
-        $self->has_ended and die "varved ended at once: @command\n" . $self->last_words;
-        sleep 0.01;
-    }
-    die "varved does not get ready\n" . $self->last_words;
-}
-
-sub is_ready {
-    my ($self) = @_;
-    open(my $f, '<', "$self->{dir}/out") or return 0;
-    my $line = <$f> // '';
-    return 0 if $line !~ m{^ready\b.*?PLAINTEXT://(\S+:\d+).*\n};
-    $self->{address} = $1;
-    return 1;
-}
-
-sub has_ended {
-    my ($self) = @_;
-    return 1 if !defined $self->{pid};
-    return 0 if waitpid($self->{pid}, WNOHANG) == 0;
-    $self->{status} = $?;
-    delete $self->{pid};
-    return 1;
-}
-
-sub signal_and_wait {
-    my ($self, $signal) = @_;
-    kill $signal => $self->{pid} if defined $self->{pid};
-    for (1 .. PATIENCE * 100) {
-        return $self->{status} if $self->has_ended;
-        sleep 0.01;
-    }
-    kill KILL => $self->{pid};
-    waitpid($self->{pid}, 0);
-    delete $self->{pid};
-    return $self->{status} = -1;
-}
-
-# As after a power button: nothing is flushed, closed or said.
-sub crash {
-    my ($self) = @_;
-    return $self->signal_and_wait('KILL');
-}
-
-sub restart {
-    my ($self) = @_;
-    $self->signal_and_wait('TERM');
-    return $self->launch;
-}
-
-# A test of its own: ended when asked, without a word about memory or a thread.
-sub stop {
-    my ($self) = @_;
-    return if !$self->{real};
-    my $status = $self->signal_and_wait('TERM');
-    my $log = $self->log_text;
-    ok($status == 0 && $log !~ /Sanitizer|runtime error|assertion/i, 'the server stops cleanly')
-        or diag("status $status\n" . $self->last_words);
-}
-
-sub log_text {
-    my ($self) = @_;
-    open(my $f, '<', "$self->{dir}/log") or return '';
-    local $/;
-    return <$f> // '';
-}
-
-sub last_words {
-    my ($self) = @_;
-    my @lines = split /\n/, $self->log_text;
-    return join("\n", @lines > 30 ? @lines[-30 .. -1] : @lines) . "\n";
-}
-
-# The client's program prints lines of TAP; they become ours. One whose output ends without a plan
-# has failed.
-sub tests_of {
-    my ($self, @command) = @_;
+# The program prints lines of TAP; they become ours. One whose output ends without a plan has failed.
+sub take_tests {
+    my (@command) = @_;
     my ($planned, $seen) = (undef, 0);
-    local $ENV{BOOTSTRAP} = $self->address;
     my $pid = open(my $out, '-|', @command) // die "$command[0]: $!";
     while (my $line = <$out>) {
         chomp $line;
@@ -241,18 +142,172 @@ sub tests_of {
         or diag("status $?, $seen tests of " . ($planned // 'an unknown number'));
 }
 
+# ---- the broker
+
+# It comes from below what the system hands out to those who connect: a client that tries again and
+# again while there is no server may otherwise get the very port.
+sub free_port {
+    for (1 .. 200) {
+        my $port = 15000 + int rand 17000;
+        my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1);
+        return $port if $socket;
+    }
+    die "no free port\n";
+}
+
+# options: KEY=VALUE; dir: where its data is (dir/data) and what it says (dir/out, dir/err); port;
+# uid: to be somebody else. The port stays the same, so that clients come back.
+sub new {
+    my ($class, %what) = @_;
+    my $self = bless { options => [], port => free_port(), %what }, $class;
+    $self->{dir} //= tempdir('varved-XXXXXX', TMPDIR => 1);
+    push @all, $self;
+    return $self;
+}
+
+sub start {
+    my ($class, @options) = @_;
+    my $given = $ENV{VARVE_TEST_BOOTSTRAP} // '';
+    my $self = $class->new(options => \@options);
+
+    if ($given eq '') {
+        $self->restart;
+    } elsif ($given eq 'kafka') {
+        $self->start_kafka;
+    } else {
+        $self->{foreign} = $given;
+    }
+    return $self;
+}
+
+sub start_kafka {
+    my ($self) = @_;
+    my $start = peer('kafka-broker/bin/start');
+    my @single = map { "$_=1" } qw(offsets.topic.replication.factor
+        transaction.state.log.replication.factor transaction.state.log.min.isr
+        share.coordinator.state.topic.replication.factor share.coordinator.state.topic.min.isr);
+    my ($address, $code) = run(undef, $start, "$self->{dir}/kafka", @single, @{ $self->{options} });
+    $code == 0 or die "Kafka does not start\n";
+    chomp($self->{foreign} = $address);
+    $self->{stop_kafka} = peer('kafka-broker/bin/stop');
+}
+
+# Whether this is varved, and not what a test is tried on.
+sub is_varved { return !defined $_[0]{foreign} }
+
+sub address { return $_[0]{foreign} // "127.0.0.1:$_[0]{port}" }
+sub dir { return $_[0]{dir} }
+sub program { return $ENV{VARVED} // ($ENV{builddir} // '.') . '/server/main/varved' }
+
+# It runs, with this in its environment, and is not ready yet.
+sub launch {
+    my ($self, %env) = @_;
+    my %option = map { split /=/, $_, 2 } "log.dirs=$self->{dir}/data",
+        "listeners=PLAINTEXT://127.0.0.1:$self->{port}", 'admin.listeners=', @{ $self->{options} };
+    my @command = (program(), map { ('-o', "$_=$option{$_}") } sort keys %option);
+
+    $self->end('KILL') if $self->{pid};
+    unlink "$self->{dir}/out";
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        @ENV{ keys %env } = values %env;
+        open(STDIN, '<', '/dev/null') && open(STDOUT, '>', "$self->{dir}/out")
+            && open(STDERR, '>>', "$self->{dir}/err")
+            && (!$self->{uid} || POSIX::setuid($self->{uid})) && exec @command;
+        leave("$command[0]: $!");
+    }
+    $self->{pid} = $pid;
+}
+
+# It waits for that; not when it has ended instead.
+sub is_ready {
+    my ($self) = @_;
+    my $ready;
+    wait_until(sub { ($ready = $self->said('out') =~ /^ready .*\n/) || $self->has_ended });
+    return $ready;
+}
+
+# Has it ended? Then its status says how.
+sub has_ended {
+    my ($self) = @_;
+    return 1 if !defined $self->{pid};
+    return 0 if waitpid($self->{pid}, WNOHANG) == 0;
+    $self->{status} = $?;
+    delete $self->{pid};
+    return 1;
+}
+
+# How it ended, which it waits for: an exit code or "signal N".
+sub ending {
+    my ($self) = @_;
+    wait_until(sub { $self->has_ended }) or return 'not at all';
+    my $signal = $self->{status} & 127;
+    return $signal ? "signal $signal" : $self->{status} >> 8;
+}
+
+sub end {
+    my ($self, $signal) = @_;
+    kill $signal => $self->{pid} if defined $self->{pid};
+    return $self->ending;
+}
+
+# As after a power button: nothing is flushed, closed or said.
+sub crash {
+    my ($self) = @_;
+    return $self->end('KILL');
+}
+
+sub restart {
+    my ($self) = @_;
+    $self->end('TERM') if defined $self->{pid};
+    $self->launch;
+    $self->is_ready or die "varved is not ready\n" . $self->last_words;
+}
+
+# A test of its own: ended when asked, without a word about memory or a thread.
+sub stop {
+    my ($self) = @_;
+    return if !$self->is_varved;
+    my $how = $self->end('TERM');
+    ok($how eq '0' && $self->said('err') !~ /Sanitizer|runtime error|assertion/i,
+        'the server stops cleanly') or diag("it ended: $how\n" . $self->last_words);
+}
+
+# On one of its ways out: "out" or "err".
+sub said {
+    my ($self, $where) = @_;
+    return text_of("$self->{dir}/$where");
+}
+
+sub last_words {
+    my ($self) = @_;
+    my @lines = split /\n/, $self->said('err');
+    return join("\n", @lines > 30 ? @lines[-30 .. -1] : @lines) . "\n";
+}
+
+# In bytes: VmRSS, what it has, or VmHWM, the most it had.
+sub memory {
+    my ($self, $which) = @_;
+    return text_of("/proc/$self->{pid}/status") =~ /^$which:\s+(\d+) kB/m ? $1 * 1024 : 0;
+}
+
+sub tests_of {
+    my ($self, @command) = @_;
+    local $ENV{BOOTSTRAP} = $self->address;
+    take_tests(@command);
+}
+
 END {
     my $code = $?;
-    for my $self (@running) {
+    for my $self (@all) {
         if (defined $self->{stop_kafka}) {
             system($self->{stop_kafka}, "$self->{dir}/kafka");
         } elsif (defined $self->{pid}) {
-            kill KILL => $self->{pid};
-            waitpid($self->{pid}, 0);
+            $self->end('KILL');
         }
         if ($code == 0 && Test::More->builder->is_passing) {
             remove_tree($self->{dir});
-        } else {
+        } elsif (-d $self->{dir}) {
             diag("kept: $self->{dir}");
             diag($self->last_words);
         }

@@ -1,6 +1,6 @@
 /*
- * talk HOST PORT [-s] SCRIPT...   sends what the scripts say to a broker, and prints what it answers,
- * as lines of fields with tabs between them.  -s: of each API only the first and the last version.
+ * talk HOST PORT SCRIPT...   sends what the scripts say to a broker, and prints what it answers,
+ * as lines of fields with tabs between them.
  * The scripts' notation is in t/data/talk/README.md.
  */
 #include <arpa/inet.h>
@@ -604,7 +604,7 @@ run_once(struct script *s, int from, const struct vrv_api *api, int version, con
 
 /* == TITLE | API [FIRST-LAST] */
 static void
-run_section(struct script *s, int at, bool sample)
+run_section(struct script *s, int at)
 {
     char title[128], name[64];
     int first = -1, last = -1;
@@ -620,8 +620,7 @@ run_section(struct script *s, int at, bool sample)
     last = n == 4 ? last : n == 3 ? first : api->last;
     section_n++;
     for (int v = first; v <= last; v++)
-        if (!sample || v == first || v == last)
-            run_once(s, at + 1, api, v, title);
+        run_once(s, at + 1, api, v, title);
 }
 
 /* define NAME, lines, end */
@@ -640,24 +639,22 @@ define(struct script *s, int at)
 int
 main(int argc, char **argv)
 {
-    bool sample = argc > 3 && strcmp(argv[3], "-s") == 0;
-
     if (argc < 4) {
-        (void)fprintf(stderr, "usage: talk HOST PORT [-s] SCRIPT...\n");
+        (void)fprintf(stderr, "usage: talk HOST PORT SCRIPT...\n");
         return 2;
     }
     peer.sin_family = AF_INET;
     peer.sin_port = htons((uint16_t)atoi(argv[2]));
     if (inet_pton(AF_INET, argv[1], &peer.sin_addr) != 1)
         return 2;
-    for (int i = sample ? 4 : 3; i < argc; i++) {
+    for (int i = 3; i < argc; i++) {
         struct script s = load(argv[i]);
 
         for (int at = 0; at < s.n; at++) {
             if (strncmp(s.line[at], "define ", 7) == 0)
                 at = define(&s, at);
             else if (is_head(s.line[at]))
-                run_section(&s, at, sample);
+                run_section(&s, at);
         }
     }
     return 0;
