@@ -28,6 +28,8 @@ libtap_a_SOURCES = \
 	t/lib/jrig.h \
 	t/lib/metatest.c \
 	t/lib/metatest.h \
+	t/lib/netrig.c \
+	t/lib/netrig.h \
 	t/lib/netsim.c \
 	t/lib/netsim.h \
 	t/lib/offload.c \
@@ -234,6 +236,10 @@ t_unit_u713_net_LDADD = $(SERVER_LIBS)
 check_PROGRAMS += t/unit/u714-admit
 t_unit_u714_admit_SOURCES = t/unit/u714-admit.c
 t_unit_u714_admit_LDADD = $(SERVER_LIBS)
+
+check_PROGRAMS += t/unit/u715-listen
+t_unit_u715_listen_SOURCES = t/unit/u715-listen.c
+t_unit_u715_listen_LDADD = $(SERVER_LIBS)
 
 check_PROGRAMS += t/unit/u720-options
 t_unit_u720_options_SOURCES = t/unit/u720-options.c
@@ -454,6 +460,7 @@ TSAN_TESTS = \
 	t/unit/u445-cursorwait \
 	t/unit/u520-threads \
 	t/unit/u713-net \
+	t/unit/u715-listen \
 	t/unit/u732-coord \
 	t/unit/u723-configstore \
 	t/unit/u760-stat \
