@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use JSON::PP;
 use Test::More;
+use Time::HiRes ();
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Varved;
 
@@ -89,7 +90,7 @@ my @stamps;
 for my $i (1 .. 3) {
     produce($topic, "r$i\n", '-p', 0);
     ($stamps[$i]) = consume($topic, '-p', 0, '-o', -1, '-f', '%T\n');
-    run(undef, 'sleep', '0.02');
+    wait_until(sub { Time::HiRes::time() * 1000 > $stamps[$i] + 1 }); # the next one's is later
 }
 is_deeply([consume($topic, '-p', 0, '-o', 'beginning')], [qw(r1 r2 r3)], 'from the beginning');
 is_deeply([consume($topic, '-p', 0, '-o', 1)], [qw(r2 r3)], 'from an offset');

@@ -17,6 +17,7 @@ use Varved;
 my $build = $ENV{builddir} // '.';
 my @seeds = $ENV{VARVE_SEED} ? $ENV{VARVE_SEED} : long_run() ? 1 .. 5 : 1 + $$ % 1000;
 my $kills = $ENV{VARVE_KILLS} // (long_run() ? 60 : 8);
+my $quiet_batches = long_run() ? 6000 : 300;
 my $has_failpoints = text_of("$build/config.h") =~ /^#define VRV_FAILPOINTS/m;
 
 # Small, so that in a short time much is flushed, sealed, written round and replayed.
@@ -39,21 +40,21 @@ sub begin {
     return $run;
 }
 
-# The workload goes on: until something more was acknowledged.  Not if varved has ended.
+# The workload goes on: until so much more was acknowledged.  Not if varved has ended.
 sub progress {
-    my ($run) = @_;
+    my ($run, $missing) = @_;
     my $from = $run->{from};
-    my $more = 0;
+    $missing //= 1;
     seek $from, 0, 2;
     wait_until(sub {
         seek $from, 0, 1; # what was the end isn't any more
         local $_;
-        while (!$more && defined($_ = <$from>)) {
-            $more = /^\d+ p\d+ sent/;
+        while ($missing && defined($_ = <$from>)) {
+            $missing-- if /^\d+ p\d+ sent/;
         }
-        return $more || $run->{varved}->has_ended;
+        return !$missing || $run->{varved}->has_ended;
     });
-    return $more;
+    return !$missing;
 }
 
 # It must have ended in this way; else the run is over.
@@ -148,11 +149,8 @@ sub judge {
 
 sub quiet {
     my $run = begin(1);
-    if (progress($run)) {
-        sleep(long_run() ? 20 : 1);
-    } else {
-        ended($run, 'work', $run->{varved}{status} // 'no progress', 'start');
-    }
+    progress($run, $quiet_batches)
+        or ended($run, 'work', $run->{varved}{status} // 'no progress', 'start');
     finish($run);
     judge($run, 'without any fault');
 }
