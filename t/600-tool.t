@@ -1,41 +1,11 @@
 #!/bin/sh
 # The tool on a data directory: what it shows, that it changes nothing, what it says about damage, and
 # what repair makes of that.
-: "${srcdir:=.}" "${builddir:=.}"
-cd "$builddir" || exit 1
-varve=$PWD/server/tool/varve
+# shellcheck disable=SC2154  # what tool.sh sets
+# shellcheck source=t/lib/tool.sh
+. "${srcdir:=.}/t/lib/tool.sh"
 mkdata=$PWD/t/mkdata
-dir=$(mktemp -d) || exit 1
-n=0 bad=0
 
-# ok WHAT CONDITION...: the condition is a command
-ok() {
-    what=$1
-    shift
-    n=$((n + 1))
-    if "$@"; then
-        echo "ok $n - $what"
-    else
-        bad=1
-        echo "not ok $n - $what"
-        echo "# expected: $*"
-        { echo "exit code $rc, standard output:"; head -n 20 "$dir/out"
-            echo "standard error:"; head -n 20 "$dir/err"; } | sed 's/^/# /'
-    fi
-}
-
-# Run the tool; $rc, $dir/out and $dir/err.
-run() {
-    "$varve" "$@" </dev/null >"$dir/out" 2>"$dir/err"
-    rc=$?
-}
-
-# One sentence on standard error, beginning with the program's name?
-one_sentence() { [ "$(wc -l <"$dir/err")" = 1 ] && grep -q '^varve: ' "$dir/err"; }
-# A refusal: run with a code, one sentence, and with this in it.
-refused() { [ $rc = "$1" ] && one_sentence && grep -q -- "$2" "$dir/err"; }
-says() { grep -q -- "$1" "$dir/out"; }
-json_lines() { perl -MJSON::PP -ne 'decode_json($_)' "$dir/out" 2>>"$dir/err"; }
 sums() { (cd "$1" && find . -type f -exec md5sum {} + | sort -k2 && find . | sort && stat -c '%a %n %Y' -- * */*); }
 damage() { chmod u+w "$1" && printf 'X%.0s' $(seq "$3") | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null; }
 
@@ -136,8 +106,7 @@ mkfifo "$dir/fifo"
 "$mkdata" "$dir/held" hold <"$dir/fifo" >"$dir/held.out" &
 holder=$!
 exec 9>"$dir/fifo"
-tries=0
-until grep -q ready "$dir/held.out" || [ $tries -gt 600 ]; do sleep 0.1; tries=$((tries + 1)); done
+until_so grep -q ready "$dir/held.out"
 for sub in ls verify repair; do
     run log $sub "$dir/held"
     ok "$sub of a directory in use: 69, with the process" refused 69 "process $holder.*: stop it first"
@@ -356,11 +325,4 @@ ok "the other one with" says 'group 203 .* are LOST'
 cp -a "$dir/dirty" "$dir/nowal" && rm "$dir/nowal/wal/000002.wal"
 run log ls "$dir/nowal"
 ok "a missing file of the WAL: 78" refused 78 '000002.wal'
-
-if [ $bad = 0 ]; then
-    chmod -R u+w "$dir" && rm -rf "$dir"
-else
-    echo "# kept: $dir"
-fi
-echo "1..$n"
-exit $bad
+finish

@@ -1,57 +1,16 @@
 #!/bin/sh
 # The commands of varve that talk to a Kafka: what they refuse without one, and what they do with one.
 # The broker is VARVE_TEST_BOOTSTRAP, or a varved of our own.
-: "${srcdir:=.}" "${builddir:=.}"
-cd "$builddir" || exit 1
-varve=$PWD/server/tool/varve
-dir=$(mktemp -d) || exit 1
-n=0 bad=0 node=
+# shellcheck disable=SC2154  # what tool.sh sets
+# shellcheck source=t/lib/tool.sh
+. "${srcdir:=.}/t/lib/tool.sh"
+node=
 unset VARVE_BOOTSTRAP NO_COLOR
 trap '[ -z "$node" ] || { kill "$node"; wait "$node"; }' EXIT
 
-# ok WHAT CONDITION...: the condition is a command
-ok() {
-    what=$1
-    shift
-    n=$((n + 1))
-    if "$@"; then
-        echo "ok $n - $what"
-    else
-        bad=1
-        echo "not ok $n - $what"
-        echo "# expected: $*"
-        { echo "exit code $rc, standard output:"; head -n 20 "$dir/out"
-            echo "standard error:"; head -n 20 "$dir/err"; } | sed 's/^/# /'
-    fi
-}
-
-# Run the tool, on $dir/in if there is something for it; $rc, $dir/out and $dir/err.
-: >"$dir/in"
-run() {
-    "$varve" "$@" <"$dir/in" >"$dir/out" 2>"$dir/err"
-    rc=$?
-    : >"$dir/in"
-}
 input() { printf "$1" >"$dir/in"; }
-
-one_sentence() { [ "$(wc -l <"$dir/err")" = 1 ] && grep -q '^varve: ' "$dir/err"; }
-# A refusal: a code, one sentence, and this in it.
-refused() { [ $rc = "$1" ] && one_sentence && grep -q -- "$2" "$dir/err"; }
 went_well() { [ $rc = 0 ] && [ ! -s "$dir/err" ]; }
-says() { grep -q -- "$1" "$dir/out"; }
 lines() { [ "$(wc -l <"$dir/out")" = "$1" ]; }
-json_lines() { [ -s "$dir/out" ] && perl -MJSON::PP -ne 'decode_json($_)' "$dir/out" 2>>"$dir/err"; }
-# until CONDITION...: for 30 seconds at most
-until_so() {
-    tries=0
-    until "$@" || [ $tries -gt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
-    [ $tries -le 300 ]
-}
-finish() {
-    if [ $bad = 0 ]; then rm -rf "$dir"; else echo "# kept: $dir"; fi
-    echo "1..$n"
-    exit $bad
-}
 
 # ---- without a broker: help, wrong usage
 run

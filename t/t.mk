@@ -480,10 +480,11 @@ EXTRA_DIST += \
 	t/README.md \
 	t/layers.txt \
 	t/lib/Ledger.pm \
+	t/lib/Varved.pm \
+	t/lib/tool.sh \
 	t/run.sh \
 	t/fresh.sh \
 	t/clients \
-	t/lib/Varved.pm \
 	t/peers \
 	t/data \
 	t/fuzz/corpus \

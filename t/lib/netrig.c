@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -346,10 +345,7 @@ netrig_up(const char *const *listener, unsigned n)
 
     netrig.opts.listener = listener;
     netrig.opts.listener_n = n;
-    if (vrv_net_start(&netrig.net, &netrig.opts, &e) < 0) {
-        (void)printf("Bail out! %s\n", e.msg);
-        exit(1);
-    }
+    tap_need(vrv_net_start(&netrig.net, &netrig.opts, &e), e.msg);
 }
 
 void

@@ -19,10 +19,8 @@ enum { CONFIGS_MAX = 16, CONFIG_BYTES = 512, PATH_BYTES = 256 };
 static void
 must(struct rig *r, int rc, const char *what)
 {
-    if (rc >= 0)
-        return;
-    (void)printf("Bail out! %s: %s\n", what, r->e.msg);
-    exit(1);
+    if (rc < 0)
+        tap_bail("%s: %s", what, r->e.msg);
 }
 
 /* ---- life ---- */
@@ -242,10 +240,8 @@ rig_put_batch(struct rig *r, struct vrv_log *log, const struct rig_batch *b)
     if (rc < 0)
         return rc;
     rig_commit(r);
-    if (c.posted != 1) { /* the ticket must not stay behind on our stack */
-        (void)printf("Bail out! an append was answered %d times\n", c.posted);
-        exit(1);
-    }
+    if (c.posted != 1) /* the ticket must not stay behind on our stack */
+        tap_bail("an append was answered %d times", c.posted);
     return c.t.status < 0 ? c.t.status : c.t.base_offset;
 }
 

@@ -13,15 +13,25 @@ static int run, failed;
 static char *dirs[64];
 static int dir_n;
 
-static void report(bool ok, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void begin(bool ok, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
+/* The line of a check; what failed is told behind it, until end(). */
 static void
-report(bool ok, const char *fmt, va_list ap)
+begin(bool ok, const char *fmt, va_list ap)
 {
+    (void)pthread_mutex_lock(&lock);
     (void)printf("%sok %d - ", ok ? "" : "not ", ++run);
     (void)vprintf(fmt, ap);
     (void)printf("\n");
     failed += !ok;
+}
+
+static bool
+end(bool ok)
+{
+    (void)fflush(stdout);
+    (void)pthread_mutex_unlock(&lock);
+    return ok;
 }
 
 bool
@@ -29,15 +39,12 @@ tap_ok_(bool ok, const char *file, int line, const char *expr, const char *fmt, 
 {
     va_list ap;
 
-    (void)pthread_mutex_lock(&lock);
     va_start(ap, fmt);
-    report(ok, fmt, ap);
+    begin(ok, fmt, ap);
     va_end(ap);
     if (!ok)
         (void)printf("# %s:%d: does not hold: %s\n", file, line, expr);
-    (void)fflush(stdout);
-    (void)pthread_mutex_unlock(&lock);
-    return ok;
+    return end(ok);
 }
 
 bool
@@ -46,16 +53,13 @@ tap_is_(int64_t got, int64_t want, const char *file, int line, const char *expr,
 {
     va_list ap;
 
-    (void)pthread_mutex_lock(&lock);
     va_start(ap, fmt);
-    report(got == want, fmt, ap);
+    begin(got == want, fmt, ap);
     va_end(ap);
     if (got != want)
         (void)printf("# %s:%d: %s: expected %lld, saw %lld\n", file, line, expr, (long long)want,
             (long long)got);
-    (void)fflush(stdout);
-    (void)pthread_mutex_unlock(&lock);
-    return got == want;
+    return end(got == want);
 }
 
 bool
@@ -65,15 +69,20 @@ tap_is_str_(const char *got, const char *want, const char *file, int line, const
     bool ok = got && want ? strcmp(got, want) == 0 : got == want;
     va_list ap;
 
-    (void)pthread_mutex_lock(&lock);
     va_start(ap, fmt);
-    report(ok, fmt, ap);
+    begin(ok, fmt, ap);
     va_end(ap);
     if (!ok)
         (void)printf("# %s:%d: %s: expected \"%s\", saw \"%s\"\n", file, line, expr,
             want ? want : "(null)", got ? got : "(null)");
-    (void)fflush(stdout);
-    (void)pthread_mutex_unlock(&lock);
+    return end(ok);
+}
+
+bool
+tap_held_(bool ok, const char *file, int line, const char *expr)
+{
+    if (!ok)
+        tap_note("%s:%d: does not hold: %s", file, line, expr);
     return ok;
 }
 
@@ -90,6 +99,26 @@ tap_note(const char *fmt, ...)
     (void)printf("\n");
     (void)fflush(stdout);
     (void)pthread_mutex_unlock(&lock);
+}
+
+_Noreturn void
+tap_bail(const char *fmt, ...)
+{
+    va_list ap;
+
+    (void)printf("Bail out! ");
+    va_start(ap, fmt);
+    (void)vprintf(fmt, ap);
+    va_end(ap);
+    (void)printf("\n");
+    exit(1);
+}
+
+void
+tap_need(int rc, const char *why)
+{
+    if (rc < 0)
+        tap_bail("%s", why);
 }
 
 _Noreturn void
@@ -114,10 +143,8 @@ tap_dir(void)
     char path[512];
 
     (void)snprintf(path, sizeof(path), "%s/varve-t-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (dir_n == (int)(sizeof(dirs) / sizeof(dirs[0])) || mkdtemp(path) == NULL) {
-        (void)printf("Bail out! no scratch directory %s: %s\n", path, strerror(errno));
-        exit(1);
-    }
+    if (dir_n == (int)(sizeof(dirs) / sizeof(dirs[0])) || mkdtemp(path) == NULL)
+        tap_bail("no scratch directory %s: %s", path, strerror(errno));
     return dirs[dir_n++] = strdup(path);
 }
 

@@ -11,6 +11,9 @@
     tap_is_((int64_t)(got), (int64_t)(want), __FILE__, __LINE__, #got, __VA_ARGS__)
 #define IS_STR(got, want, ...) tap_is_str_((got), (want), __FILE__, __LINE__, #got, __VA_ARGS__)
 
+/* For runs by seed: no line of its own when it holds, and where it stands when it doesn't. */
+#define HELD(cond) tap_held_((cond) ? true : false, __FILE__, __LINE__, #cond)
+
 /* All return whether the check held.  Safe to call from several threads. */
 bool tap_ok_(bool ok, const char *file, int line, const char *expr, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
@@ -18,6 +21,13 @@ bool tap_is_(int64_t got, int64_t want, const char *file, int line, const char *
     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 bool tap_is_str_(const char *got, const char *want, const char *file, int line, const char *expr,
     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
+bool tap_held_(bool ok, const char *file, int line, const char *expr);
+
+/* What the rest makes no sense without: "Bail out! why", exit. */
+_Noreturn void tap_bail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same if it is an error; `why` is read then. */
+void tap_need(int rc, const char *why);
 
 /* A comment line. */
 void tap_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -344,6 +344,19 @@ run_log_ack(struct vrv_vfs *v, bool bug, struct promise *p)
     vrv_file_close(&f);
 }
 
+/* Records to a log that was opened if rc is 0, each with a sync. */
+static void
+fill_log(struct vrv_file *f, int rc, struct promise *p)
+{
+    for (int i = 0; rc == 0 && i < RECORDS; i++) {
+        rc = append(f, i);
+        if (rc == 0)
+            rc = vrv_file_sync(f, NULL);
+        p->acked += rc == 0;
+    }
+    vrv_file_close(&f);
+}
+
 /* The same.  Bug: forgets to sync the directory that holds the log. */
 static void
 run_log_name(struct vrv_vfs *v, bool bug, struct promise *p)
@@ -353,13 +366,7 @@ run_log_name(struct vrv_vfs *v, bool bug, struct promise *p)
 
     if (rc == 0 && !bug)
         rc = vrv_vfs_sync_dir(v, "", NULL);
-    for (int i = 0; rc == 0 && i < RECORDS; i++) {
-        rc = append(f, i);
-        if (rc == 0)
-            rc = vrv_file_sync(f, NULL);
-        p->acked += rc == 0;
-    }
-    vrv_file_close(&f);
+    fill_log(f, rc, p);
 }
 
 static bool
@@ -381,13 +388,7 @@ run_log_dir(struct vrv_vfs *v, bool bug, struct promise *p)
         rc = vrv_vfs_open(v, "d/log", CREATE, &f, NULL);
     if (rc == 0)
         rc = vrv_vfs_sync_dir(v, "d", NULL);
-    for (int i = 0; rc == 0 && i < RECORDS; i++) {
-        rc = append(f, i);
-        if (rc == 0)
-            rc = vrv_file_sync(f, NULL);
-        p->acked += rc == 0;
-    }
-    vrv_file_close(&f);
+    fill_log(f, rc, p);
 }
 
 static bool

@@ -3,7 +3,6 @@
 #include "engine/seg/index.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,24 +16,15 @@
 static uint32_t sum; /* of the index that was written last */
 static struct simdisk *disk;
 
-/* What must not fail, or the test makes no sense. */
-static void
-need(int rc, const struct vrv_err *e)
-{
-    if (rc < 0) {
-        (void)printf("Bail out! %s\n", e->msg);
-        exit(1);
-    }
-}
-
 static struct vrv_file *
 file_new(void)
 {
     struct vrv_file *f = NULL;
     struct vrv_err e = { 0 };
 
-    need(vrv_vfs_open(simdisk_vfs(disk), "x.index", VRV_OPEN_WRITE | VRV_OPEN_CREATE, &f, &e), &e);
-    need(vrv_file_truncate(f, 0, &e), &e);
+    tap_need(vrv_vfs_open(simdisk_vfs(disk), "x.index", VRV_OPEN_WRITE | VRV_OPEN_CREATE, &f, &e),
+        e.msg);
+    tap_need(vrv_file_truncate(f, 0, &e), e.msg);
     return f;
 }
 
@@ -43,7 +33,7 @@ put(struct vrv_file *f, const uint8_t *p, size_t n, uint64_t pos)
 {
     struct vrv_err e = { 0 };
 
-    need(vrv_file_pwrite(f, p, n, pos, &e), &e);
+    tap_need(vrv_file_pwrite(f, p, n, pos, &e), e.msg);
 }
 
 static void
@@ -51,7 +41,7 @@ put_entries(struct vrv_file *f, uint32_t at, const struct vrv_index_entry *v, ui
 {
     struct vrv_err e = { 0 };
 
-    need(vrv_index_write(f, at, v, n, &sum, &e), &e);
+    tap_need(vrv_index_write(f, at, v, n, &sum, &e), e.msg);
 }
 
 /* An index that isn't sealed; its checksum is in `sum`. */
@@ -61,7 +51,7 @@ index_new(int64_t base, const struct vrv_index_entry *v, uint32_t n)
     struct vrv_file *f = file_new();
     struct vrv_err e = { 0 };
 
-    need(vrv_index_create(f, base, &sum, &e), &e);
+    tap_need(vrv_index_create(f, base, &sum, &e), e.msg);
     put_entries(f, 0, v, n);
     return f;
 }
@@ -159,7 +149,7 @@ forge_next(struct vrv_file *f, int64_t next)
     uint8_t b[VRV_INDEX_HEADER + VRV_INDEX_FOOTER];
     struct vrv_err e = { 0 };
 
-    need(vrv_file_read_full(f, b, sizeof(b), 0, &e), &e);
+    tap_need(vrv_file_read_full(f, b, sizeof(b), 0, &e), e.msg);
     vrv_put_le64(b + VRV_INDEX_HEADER + VRV_IXF_NEXT, (uint64_t)next);
     vrv_put_le32(b + sizeof(b) - 4, vrv_crc32c(0, b, sizeof(b) - 4));
     put(f, b, sizeof(b), 0);
@@ -294,7 +284,7 @@ test_lengths(void)
     for (uint64_t n = sizeof(golden) + 100; n-- > 0;) {
         if (n == sizeof(golden))
             continue;
-        need(vrv_file_truncate(f, n, &e), &e);
+        tap_need(vrv_file_truncate(f, n, &e), e.msg);
         missed += vrv_index_read_seal(f, 1000, &s, &e) != VRV_E_CORRUPT;
     }
     IS(missed, 0, "every length but the right one is found");
@@ -541,10 +531,10 @@ test_faults(void)
     uint64_t ops = simdisk_ops(disk);
     int wrong = 0, taken = 0;
 
-    need(write_all(f, &e), &e);
+    tap_need(write_all(f, &e), e.msg);
     ops = simdisk_ops(disk) - ops;
     for (uint64_t n = 1; n <= ops; n++) {
-        need(vrv_file_truncate(f, 0, &e), &e);
+        tap_need(vrv_file_truncate(f, 0, &e), e.msg);
         simdisk_fail(disk, n, SIM_EIO, false);
         wrong += write_all(f, &e) != VRV_E_IO;
         simdisk_fail(disk, 0, SIM_EIO, false);

@@ -3,7 +3,6 @@
 #include "engine/seg/seg.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,15 +31,6 @@ static struct batch all[BATCHES];
 static size_t all_n;
 static const struct vrv_log_id id = { .topic = { { 0xab, 1, 2 } }, .partition = 7 };
 
-static void
-need(int rc, const struct vrv_err *e)
-{
-    if (rc < 0) {
-        (void)printf("Bail out! %s\n", e->msg);
-        exit(1);
-    }
-}
-
 static int64_t
 below(int64_t n)
 {
@@ -63,11 +53,11 @@ make_batch(struct batch *out, struct vrv_batch_builder *bb, int64_t offset, int6
             value[k] = (uint8_t)below(4);
         vrv_batch_builder_add(bb, ts + below(50), NULL, -1, value, len, NULL, 0);
     }
-    need(vrv_batch_builder_finish(bb, (enum vrv_codec)below(5), &p, &n, &e), &e);
+    tap_need(vrv_batch_builder_finish(bb, (enum vrv_codec)below(5), &p, &n, &e), e.msg);
     out->bytes = vrv_mem_zero(n);
     memcpy(out->bytes, p, n);
     vrv_batch_stamp(out->bytes, offset, 3);
-    need(vrv_batch_read(&out->b, out->bytes, n, &e), &e);
+    tap_need(vrv_batch_read(&out->b, out->bytes, n, &e), e.msg);
     out->n = n;
 }
 
@@ -124,7 +114,7 @@ write_some(struct vrv_seg *s, size_t from, size_t to, uint32_t interval)
             s->size += all[from + i].n;
             s->next = vrv_batch_last_offset(&all[from + i].b) + 1;
         }
-        need(vrv_seg_write(s, iov, (int)n, interval, &w, &e), &e);
+        tap_need(vrv_seg_write(s, iov, (int)n, interval, &w, &e), e.msg);
         vrv_seg_apply(s, &w);
         from += n;
     }
@@ -137,11 +127,11 @@ seal(struct vrv_seg *s)
     struct vrv_err e = { 0 };
 
     s->state = VRV_SEG_CLOSED;
-    need(vrv_seg_foot(s, &w, &e), &e);
+    tap_need(vrv_seg_foot(s, &w, &e), e.msg);
     vrv_seg_apply(s, &w);
     s->state = VRV_SEG_FOOTED;
-    need(vrv_vfs_sync_all(simdisk_vfs(disk), &e), &e);
-    need(vrv_seg_seal(s, &e), &e);
+    tap_need(vrv_vfs_sync_all(simdisk_vfs(disk), &e), e.msg);
+    tap_need(vrv_seg_seal(s, &e), e.msg);
 }
 
 static void
@@ -152,7 +142,7 @@ start(uint64_t seed, size_t batches)
     rnd = (struct vrv_rand){ seed };
     disk = simdisk_new(seed);
     vrv_files_init(&files, simdisk_vfs(disk), 8);
-    need(vrv_vfs_mkdir(simdisk_vfs(disk), "log", &e), &e);
+    tap_need(vrv_vfs_mkdir(simdisk_vfs(disk), "log", &e), e.msg);
     make_batches(batches);
 }
 
@@ -199,10 +189,10 @@ slurp(const char *suffix, uint64_t *n)
     struct vrv_err e = { 0 };
 
     path_of(suffix, path);
-    need(vrv_vfs_open(simdisk_vfs(disk), path, 0, &f, &e), &e);
-    need(vrv_file_size(f, n, &e), &e);
+    tap_need(vrv_vfs_open(simdisk_vfs(disk), path, 0, &f, &e), e.msg);
+    tap_need(vrv_file_size(f, n, &e), e.msg);
     uint8_t *p = vrv_mem_zero(*n + 1);
-    need(vrv_file_read_full(f, p, *n, 0, &e), &e);
+    tap_need(vrv_file_read_full(f, p, *n, 0, &e), e.msg);
     vrv_file_close(&f);
     return p;
 }
@@ -225,7 +215,7 @@ drop(const char *suffix)
     struct vrv_err e = { 0 };
 
     path_of(suffix, path);
-    need(vrv_vfs_unlink(simdisk_vfs(disk), path, &e), &e);
+    tap_need(vrv_vfs_unlink(simdisk_vfs(disk), path, &e), e.msg);
 }
 
 static void
@@ -234,10 +224,8 @@ flip(const char *suffix, uint64_t pos, uint8_t mask)
     char path[VRV_PATH_MAX];
 
     path_of(suffix, path);
-    if (!simdisk_corrupt(disk, path, pos, mask)) {
-        (void)printf("Bail out! no byte %" PRIu64 " in %s\n", pos, path);
-        exit(1);
-    }
+    if (!simdisk_corrupt(disk, path, pos, mask))
+        tap_bail("no byte %" PRIu64 " in %s", pos, path);
 }
 
 /* ---- finding, against a walk over what was written ---- */
@@ -370,13 +358,13 @@ test_large_batch(void)
     free(all[1].bytes);
     vrv_batch_builder_init(&bb);
     vrv_batch_builder_add(&bb, 10000, NULL, -1, value, (int32_t)n, NULL, 0);
-    need(vrv_batch_builder_finish(&bb, VRV_CODEC_NONE, &p, &all[1].n, &e), &e);
+    tap_need(vrv_batch_builder_finish(&bb, VRV_CODEC_NONE, &p, &all[1].n, &e), e.msg);
     all[1].bytes = vrv_mem_zero(all[1].n);
     memcpy(all[1].bytes, p, all[1].n);
     vrv_batch_stamp(all[1].bytes, vrv_batch_last_offset(&all[0].b) + 1, 3);
-    need(vrv_batch_read(&all[1].b, all[1].bytes, all[1].n, &e), &e);
+    tap_need(vrv_batch_read(&all[1].b, all[1].bytes, all[1].n, &e), e.msg);
     vrv_batch_stamp(all[2].bytes, all[1].b.base_offset + 10, 3);
-    need(vrv_batch_read(&all[2].b, all[2].bytes, all[2].n, &e), &e);
+    tap_need(vrv_batch_read(&all[2].b, all[2].bytes, all[2].n, &e), e.msg);
     struct vrv_seg *s = seg_new();
     write_some(s, 0, 3, 4096);
     IS(vrv_seg_check(s, s->flushed, &seal, &e), 0, "a batch larger than a piece is checked whole");
@@ -410,7 +398,7 @@ test_data_flips(void)
     start(6, 60);
     struct vrv_seg *s = seg_new();
     write_some(s, 0, 60, 4096);
-    need(vrv_seg_check(s, s->flushed, &was, &e), &e);
+    tap_need(vrv_seg_check(s, s->flushed, &was, &e), e.msg);
     for (uint64_t at = 0; at < all[30].n; at += at < 70 ? 1 : 17) {
         uint8_t mask = (uint8_t)(1 << below(8));
 
@@ -529,8 +517,8 @@ protect(const char *suffix)
     struct vrv_err e = { 0 };
 
     path_of(suffix, path);
-    need(vrv_vfs_open(simdisk_vfs(disk), path, 0, &f, &e), &e);
-    need(vrv_file_set_readonly(f, true, &e), &e);
+    tap_need(vrv_vfs_open(simdisk_vfs(disk), path, 0, &f, &e), e.msg);
+    tap_need(vrv_file_set_readonly(f, true, &e), e.msg);
     vrv_file_close(&f);
 }
 
@@ -603,10 +591,10 @@ test_renew(void)
     write_some(s, 0, 100, 1000);
     seal(s);
     path_of("index", path);
-    need(vrv_files_get(&files, &s->index, path, 0, &a, &e), &e);
+    tap_need(vrv_files_get(&files, &s->index, path, 0, &a, &e), e.msg);
     IS(vrv_seg_rebuild_index(s, 1000, &e), 0,
         "an index is replaced while somebody reads it");
-    need(vrv_files_get(&files, &s->index, path, 0, &b, &e), &e);
+    tap_need(vrv_files_get(&files, &s->index, path, 0, &b, &e), e.msg);
     OK(a == b, "which goes on with the old file");
     vrv_files_put(&files, &s->index);
     vrv_files_put(&files, &s->index);
@@ -626,11 +614,11 @@ test_seal_while_read(void)
     struct vrv_seg *s = seg_new();
     write_some(s, 0, 100, 1000);
     s->state = VRV_SEG_CLOSED;
-    need(vrv_seg_foot(s, &w, &e), &e);
+    tap_need(vrv_seg_foot(s, &w, &e), e.msg);
     vrv_seg_apply(s, &w);
     vrv_files_clear(&files, &s->data);
     s->state = VRV_SEG_SEALED;
-    need(vrv_seg_file_get(s, &f, &e), &e);
+    tap_need(vrv_seg_file_get(s, &f, &e), e.msg);
     IS(vrv_seg_seal(s, &e), 0, "a segment is sealed while somebody reads it: %s", e.msg);
     vrv_seg_file_put(s);
     stop(s);

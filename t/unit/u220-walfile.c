@@ -25,10 +25,7 @@ static void
 rig_new(struct walrig *r, const struct vrv_wal_file_opts *o)
 {
     walrig_init(r, simdisk_new(1), o);
-    if (walrig_create(r) < 0) {
-        (void)printf("Bail out! %s\n", r->err.msg);
-        exit(1);
-    }
+    tap_need(walrig_create(r), r->err.msg);
     while (vrv_waldev_prepare(r->dev) > 0)
         ;
 }

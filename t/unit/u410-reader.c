@@ -39,15 +39,6 @@ static struct kept kept[BATCHES_MAX];
 static size_t rec_n, kept_n;
 static struct vrv_batch_builder bb;
 
-static void
-need(int rc, const struct vrv_err *e)
-{
-    if (rc < 0) {
-        (void)printf("Bail out! %s\n", e->msg);
-        exit(1);
-    }
-}
-
 static int64_t
 below(int64_t n)
 {
@@ -73,7 +64,7 @@ open_engine(void)
     o.flush_bytes = 20000;
     o.open_files_max = 8;
     o.disk_reserve_bytes = 0;
-    need(vrv_engine_open(&eng, &o, &found, &e), &e);
+    tap_need(vrv_engine_open(&eng, &o, &found, &e), e.msg);
     while (vrv_engine_prepare_step(eng) > 0)
         ;
 }
@@ -84,7 +75,7 @@ reopen(void)
     struct vrv_err e = { 0 };
 
     vrv_fill_fini(&fill);
-    need(vrv_engine_close(&eng, &e), &e);
+    tap_need(vrv_engine_close(&eng, &e), e.msg);
     open_engine();
 }
 
@@ -111,7 +102,7 @@ start(uint64_t seed, const char *stamp)
     (void)vrv_cq_init(&cq, 0);
     open_engine();
     topic = (struct vrv_uuid){ { 0x11, (uint8_t)seed, 2, 3 } };
-    need(vrv_engine_create_topic(eng, "t", 1, kv, 3, &topic, &e), &e);
+    tap_need(vrv_engine_create_topic(eng, "t", 1, kv, 3, &topic, &e), e.msg);
     vrv_batch_builder_init(&bb);
 }
 
@@ -122,7 +113,7 @@ stop(void)
 
     vrv_batch_builder_fini(&bb);
     vrv_fill_fini(&fill);
-    need(vrv_engine_close(&eng, &e), &e);
+    tap_need(vrv_engine_close(&eng, &e), e.msg);
     simdisk_free(&disk);
     vrv_cq_fini(&cq);
     for (size_t i = 0; i < kept_n; i++)
@@ -166,7 +157,7 @@ remember(const uint8_t *bytes, size_t n, const int64_t *ts, int count, int64_t b
     struct vrv_batch b;
     struct vrv_err e = { 0 };
 
-    need(vrv_batch_read(&b, bytes, n, &e), &e);
+    tap_need(vrv_batch_read(&b, bytes, n, &e), e.msg);
     bool stamped = b.attrs & VRV_ATTR_LOG_APPEND_TIME;
     for (int i = 0; i < count; i++)
         recs[rec_n++] = (struct rec){ base + i, stamped ? b.max_ts : ts[i] };
@@ -191,13 +182,13 @@ append(int64_t around, int64_t spread)
         memset(value, (int)below(256), (size_t)n);
         vrv_batch_builder_add(&bb, ts[i], NULL, -1, value, n, NULL, 0);
     }
-    need(vrv_batch_builder_finish(&bb, (enum vrv_codec)below(5), &p, &a.n, &e), &e);
+    tap_need(vrv_batch_builder_finish(&bb, (enum vrv_codec)below(5), &p, &a.n, &e), e.msg);
     while ((a.bytes = vrv_fill_take(&fill, vrv_engine_env(eng)->pool, a.n, false, &a.slab)) == NULL)
         settle(true);
     memcpy(a.bytes, p, a.n);
     while ((rc = vrv_log_append(&a, 1, &t, NULL, &e)) == VRV_E_AGAIN)
         settle(true);
-    need(rc, &e);
+    tap_need(rc, e.msg);
     remember(a.bytes, a.n, ts, count, a.base_offset);
     vrv_slab_unref(a.slab);
     while (vrv_cq_take(&cq, 0) == NULL)
@@ -212,7 +203,7 @@ set_start(int64_t offset)
     struct vrv_ticket t = { .done = { .cq = &cq } };
     struct vrv_err e = { 0 };
 
-    need(vrv_log_set_start(get_log(), offset, &t, &e), &e);
+    tap_need(vrv_log_set_start(get_log(), offset, &t, &e), e.msg);
     while (vrv_cq_take(&cq, 0) == NULL)
         (void)vrv_engine_commit_step(eng);
     vrv_engine_tend_step(eng);
@@ -499,8 +490,8 @@ test_damaged_indexes(void)
     struct vrv_log_id id = { topic, 0 };
     vrv_log_dir(&id, dir);
     vrv_fill_fini(&fill);
-    need(vrv_engine_close(&eng, &e), &e);
-    need(vrv_vfs_list(simdisk_vfs(disk), dir, damage_indexes, dir, &e), &e);
+    tap_need(vrv_engine_close(&eng, &e), e.msg);
+    tap_need(vrv_vfs_list(simdisk_vfs(disk), dir, damage_indexes, dir, &e), e.msg);
     open_engine();
     check_all("indexes damaged or gone", 100000, 106000, false, false);
     for (int i = 0; i < 200; i++)

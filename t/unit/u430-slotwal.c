@@ -16,17 +16,6 @@
 
 enum { PARTS = 3, CALLS_MAX = 400, MODEL_MAX = 4000 };
 
-/* For runs by seed: say where one went wrong. */
-static bool
-held(bool ok, int line)
-{
-    if (!ok)
-        tap_note("line %d: does not hold", line);
-    return ok;
-}
-
-#define HELD(cond) held((cond) ? true : false, __LINE__)
-
 /* ---- by prefix ---- */
 
 /* Appends to all partitions, with what comes of them. */

@@ -28,16 +28,6 @@ struct world {
     bool ok;
 };
 
-static bool
-held(bool ok, int line)
-{
-    if (!ok)
-        tap_note("line %d: does not hold", line);
-    return ok;
-}
-
-#define HELD(cond) held((cond) ? true : false, __LINE__)
-
 static const char *
 name_of(int i)
 {

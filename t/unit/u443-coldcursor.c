@@ -52,10 +52,7 @@ open_it(void)
     varve_options_init(&o);
     o.wal_bytes = (size_t)4 << 20;
     o.memory_bytes = (size_t)4 << 20;
-    if (vrv__open(&v, dir, &o, cold, NULL, &e) < 0) {
-        (void)printf("Bail out! %s\n", e.message);
-        exit(1);
-    }
+    tap_need(vrv__open(&v, dir, &o, cold, NULL, &e), e.message);
     part = varve_partition(v, "t", 0, &e);
 }
 

@@ -2,7 +2,6 @@
  * out all that lies before it.  Or a segment whose file is away. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/varve_int.h"
@@ -21,10 +20,7 @@ open_it(const char *dir)
 
     varve_options_init(&o);
     o.wal_bytes = (size_t)4 << 20;
-    if (varve_open(&v, dir, &o, NULL, &e) < 0) {
-        (void)printf("Bail out! %s\n", e.message);
-        exit(1);
-    }
+    tap_need(varve_open(&v, dir, &o, NULL, &e), e.message);
 }
 
 /* Batches of one record each, in a segment; where it is. */

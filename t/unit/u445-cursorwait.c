@@ -1,8 +1,6 @@
 /* A cursor that waits for a record isn't woken by what is none: markers of transactions. */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -88,11 +86,8 @@ main(void)
     struct varve *v;
     pthread_t t;
 
-    if (varve_open(&v, tap_dir(), NULL, NULL, &e) < 0 ||
-        varve_topic_create(v, "t", 1, NULL, 0, &e) < 0) {
-        (void)printf("Bail out! %s\n", e.message);
-        return 1;
-    }
+    tap_need(varve_open(&v, tap_dir(), NULL, NULL, &e), e.message);
+    tap_need(varve_topic_create(v, "t", 1, NULL, 0, &e), e.message);
     part = varve_partition(v, "t", 0, &e);
     append_marker(part);
     IS(varve_cursor_open(&rd.c, part, 0, &e), 0, "a cursor at it");

@@ -221,15 +221,6 @@ test_slow_reader(void)
 }
 
 static void
-need(int rc, const struct varve_error *e)
-{
-    if (rc >= 0)
-        return;
-    (void)printf("Bail out! %s\n", e->message);
-    exit(1);
-}
-
-static void
 fill_log(struct varve *v)
 {
     enum { N = 100, SIZE = 100 * KIB };
@@ -237,11 +228,11 @@ fill_log(struct varve *v)
     char *value = vrv_mem_zero(SIZE);
     struct varve_record r = { .timestamp = -1, .value = value, .value_len = SIZE };
 
-    need(varve_topic_create(v, "t", 1, NULL, 0, &e), &e);
+    tap_need(varve_topic_create(v, "t", 1, NULL, 0, &e), e.message);
     struct varve_log *log = varve_partition(v, "t", 0, &e);
     for (int i = 0; i < N; i++) {
         memset(value, 'a' + i % 26, SIZE);
-        need(varve_append(log, &r, 1, NULL, &e), &e);
+        tap_need(varve_append(log, &r, 1, NULL, &e), e.message);
     }
     free(value);
 }
@@ -259,10 +250,10 @@ open_log(void)
     varve_options_init(&o);
     o.memory_bytes = 64 * MIB;
     o.wal_bytes = 32 * MIB;
-    need(varve_open(&v, dir, &o, NULL, &e), &e);
+    tap_need(varve_open(&v, dir, &o, NULL, &e), e.message);
     fill_log(v);
-    need(varve_close(&v, &e), &e);
-    need(varve_open(&v, dir, &o, NULL, &e), &e);
+    tap_need(varve_close(&v, &e), e.message);
+    tap_need(varve_open(&v, dir, &o, NULL, &e), e.message);
     netrig.log = varve_partition(v, "t", 0, &e)->log;
     return v;
 }
