@@ -18,7 +18,6 @@ my $build = $ENV{builddir} // '.';
 my @seeds = $ENV{VARVE_SEED} ? $ENV{VARVE_SEED} : long_run() ? 1 .. 5 : 1 + $$ % 1000;
 my $kills = $ENV{VARVE_KILLS} // (long_run() ? 60 : 8);
 my $quiet_batches = long_run() ? 6000 : 300;
-my $has_failpoints = text_of("$build/config.h") =~ /^#define VRV_FAILPOINTS/m;
 
 # Small, so that in a short time much is flushed, sealed, written round and replayed.
 my @options = qw(wal.bytes=4194304 memory.bytes=16777216 checkpoint.interval.ms=200
@@ -158,7 +157,7 @@ sub quiet {
 sub stormy {
     my ($seed) = @_;
     my @blows = (\&kill_at_work, \&kill_at_work, \&kill_when_ready, \&kill_starting, \&terminate,
-        $has_failpoints ? (\&strike, \&strike) : ());
+        has_failpoints() ? (\&strike, \&strike) : ());
     srand $seed;
     my $run = begin($seed);
     for (0 .. $kills - 1) {

@@ -12,9 +12,6 @@ use Test::More;
 use Varved;
 
 my $build = $ENV{builddir} // '.';
-my $config = text_of("$build/config.h");
-my $is_sanitized = text_of("$build/config.log") =~ /fsanitize=/;
-my $has_failpoints = $config =~ /^#define VRV_FAILPOINTS/m;
 $SIG{PIPE} = 'IGNORE';
 
 use constant { LOCKED => 69, STOPPED => 70, ADDRESS => 72, VERSION => 76, READONLY => 77 };
@@ -140,7 +137,7 @@ sub ask_until_it_fails {
 # A sync fails when records are written, or topics made: it ends, and starts with what there was.
 sub failed_sync {
     my ($name, $before, $line, $last) = @_;
-    return note('skipped: a sync that fails, which needs --enable-failpoints') if !$has_failpoints;
+    return note('skipped: a sync that fails, which needs --enable-failpoints') if !has_failpoints();
     my $v = Varved->new(options => ['wal.bytes=4194304']); # small: its own syncs are over soon
     $v->launch(VARVE_FAILPOINT => 'sync:60:eio');
     $v->is_ready;
@@ -166,11 +163,10 @@ sub connect_to {
     return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $v->{port}, Timeout => 10);
 }
 
-# Not where a sanitizer keeps what was freed.
 sub grew_by_less {
     my ($v, $before, $bound, $what) = @_;
     my $grown = $v->memory('VmRSS') - $before;
-    ok($is_sanitized || $grown < $bound, $what) or diag("$grown bytes more");
+    ok(is_sanitized() || $grown < $bound, $what) or diag("$grown bytes more");
 }
 
 sub idle_connections {

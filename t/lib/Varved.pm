@@ -21,12 +21,14 @@ use POSIX qw(:sys_wait_h);
 use Test::More;
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(peer peer_program lines_of run long_run topic_name text_of wait_until take_tests);
+our @EXPORT = qw(peer peer_program is_sanitized has_failpoints long_run topic_name text_of
+    wait_until run lines_of take_tests);
 
 # How many seconds something may take before we call it hung.
 use constant PATIENCE => 120;
 
 my @all;
+my $build = $ENV{builddir} // '.';
 my $peers = $ENV{VARVE_PEERS} // ($ENV{HOME} // '/root') . '/.cache/varve-peers';
 
 # ---- peers
@@ -57,6 +59,13 @@ sub peer_program {
     defined $dir or absent($name);
     return "$dir/$name";
 }
+
+# ---- the build
+
+# Such a build keeps what was freed, and has books about the rest: its memory says little.
+sub is_sanitized { return text_of("$build/config.log") =~ /fsanitize=/ }
+sub has_failpoints { return text_of("$build/config.h") =~ /^#define VRV_FAILPOINTS/m }
+sub program { return $ENV{VARVED} // "$build/server/main/varved" }
 
 # ---- scripts
 
@@ -118,7 +127,8 @@ sub leave {
     POSIX::_exit(127);
 }
 
-# The program prints lines of TAP; they become ours. One whose output ends without a plan has failed.
+# The program prints lines of TAP; they become ours. One whose output ends without a plan has
+# failed.
 sub take_tests {
     my (@command) = @_;
     my ($planned, $seen) = (undef, 0);
@@ -149,8 +159,7 @@ sub take_tests {
 sub free_port {
     for (1 .. 200) {
         my $port = 15000 + int rand 17000;
-        my $socket = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1);
-        return $port if $socket;
+        return $port if IO::Socket::INET->new(LocalAddr => "127.0.0.1:$port", Listen => 1);
     }
     die "no free port\n";
 }
@@ -197,7 +206,6 @@ sub is_varved { return !defined $_[0]{foreign} }
 
 sub address { return $_[0]{foreign} // "127.0.0.1:$_[0]{port}" }
 sub dir { return $_[0]{dir} }
-sub program { return $ENV{VARVED} // ($ENV{builddir} // '.') . '/server/main/varved' }
 
 # It runs, with this in its environment, and is not ready yet.
 sub launch {
