@@ -12,6 +12,7 @@ use Test::More;
 use Varved;
 
 my $build = $ENV{builddir} // '.';
+my $seed = $ENV{VARVE_SEED} // 1 + $$ % 1000;
 $SIG{PIPE} = 'IGNORE';
 
 use constant { LOCKED => 69, STOPPED => 70, ADDRESS => 72, VERSION => 76, READONLY => 77 };
@@ -190,7 +191,10 @@ sub header { my ($key, $version) = @_; return pack 'nnNn a2', $key, $version, 7,
 
 # What may come from those who mean something else, or no good.
 sub garbage {
-    my @random = map { pack 'C*', map { int rand 256 } 1 .. 1 + rand 2000 } 1 .. 60;
+    srand $seed;
+    note("VARVE_SEED=$seed");
+    my $n = long_run() ? 2000 : 60;
+    my @random = map { pack 'C*', map { int rand 256 } 1 .. 1 + rand 2000 } 1 .. $n;
     my @all = map { my $key = $_; map { [$key, $_] } 0 .. 13 } 0 .. 80;
     return (
         @random, (map { frame($_) } @random),
