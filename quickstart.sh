@@ -87,15 +87,14 @@ build() {
 
 # Does a varved of ours serve already?
 is_running() {
-  [ -e varve-data/varved.pid ] && kill -0 "$(cat varve-data/varved.pid)" 2>/dev/null
+  [ -e build/varved.pid ] && kill -0 "$(cat build/varved.pid)" 2>/dev/null
 }
 
-# A server with its data in ./varve-data, which stays when this script ends.
+# A server as it is without any setting, which stays when this script ends.
 start_server() {
-  local i log=varve-data/varved.log
-  mkdir -p varve-data
-  setsid nohup build/server/main/varved -o log.dirs=varve-data/data >"$log" 2>&1 </dev/null &
-  echo $! >varve-data/varved.pid
+  local i log=build/varved.log
+  setsid nohup build/server/main/varved >"$log" 2>&1 </dev/null &
+  echo $! >build/varved.pid
   for ((i = 0; i < 300; i++)); do
     ! grep -q '^ready ' "$log" || break
     is_running || die "varved did not start: $(tail -n 1 "$log")"
@@ -109,7 +108,7 @@ run_server() {
   local varve=build/server/tool/varve
   say "varved"
   if is_running; then
-    echo "runs already, process $(cat varve-data/varved.pid)"
+    echo "runs already, process $(cat build/varved.pid)"
   else
     start_server
   fi
@@ -119,11 +118,12 @@ run_server() {
   "$varve" consume quickstart --from -1
   cat <<TEXT
 
-varved serves 127.0.0.1:9092; its data and messages are in ./varve-data. Any Kafka client can use it.
+varved serves 127.0.0.1:9092; its data is in ./varve-data. Any Kafka client can use it.
 What to try next, with PATH=\$PATH:$PWD/build/server/tool:
   varve topic ls                    varve produce quickstart        varve consume quickstart --follow
   varve group ls                    varve bench produce             man man/varve.1
-  kill \$(cat varve-data/varved.pid)   stops it; ./quickstart.sh starts it again
+  less build/varved.log             what it has to say
+  kill \$(cat build/varved.pid)      stops it; ./quickstart.sh starts it again
   ./quickstart.sh test              the tests
 TEXT
 }

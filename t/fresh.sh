@@ -37,7 +37,7 @@ mounted=()
 
 # The server that quickstart.sh leaves running.
 stop_server() {
-  local pid=$root/varve/varve-data/varved.pid i
+  local pid=$root/varve/build/varved.pid i
   [ -e "$pid" ] || return 0
   kill "$(cat "$pid")" 2>/dev/null || return 0
   for ((i = 0; i < 300; i++)); do
