@@ -212,10 +212,14 @@ server_tool_varve_SOURCES = \
 	server/tool/args.c \
 	server/tool/args.h \
 	server/tool/bench.h \
+	server/tool/bench_broker.c \
+	server/tool/bench_idle.c \
 	server/tool/bench_link.c \
 	server/tool/bench_load.c \
 	server/tool/bench_read.c \
 	server/tool/bench_run.c \
+	server/tool/bench_start.c \
+	server/tool/bench_topic.c \
 	server/tool/cmd_bench.c \
 	server/tool/cmd_config.c \
 	server/tool/cmd_consume.c \

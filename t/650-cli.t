@@ -318,6 +318,26 @@ ok "bench latency" eval 'went_well && says "^acknowledged: p50 "'
 run bench fanout -t $b --rate 200 --consumers 3 --seconds 2 --warm-up 0 --json
 ok "bench fanout: each consumer has each record" eval 'went_well && says "\"end_to_end_p50_us\":[1-9]" && perl -MJSON::PP -0777 -ne "
     my \$r = decode_json(\$_); exit !(\$r->{consumed_records_per_second} > 2.5 * \$r->{produced_records_per_second})" "$dir/out"'
+run bench produce -t $b-made --partitions 5 --bytes 1000000 --pid $$ --json
+ok "bench produce --bytes takes no longer than those, and tells how long the topic took" eval 'went_well && json_lines && says "\"topic_made_us\":[1-9]" && says "\"broker_cpu_us_per_gb\":"'
+run topic describe $b-made --json
+ok "bench makes a topic of so many partitions" says '"partitions":5'
+run bench latency -t $b --rate 200 --idle 50 --seconds 1 --warm-up 0 --pid $$
+ok "bench latency beside idle connections, with the CPU of a process" eval 'went_well && says "^broker: .* cores" && says "^broker: .*iB resident"'
+run bench start
+ok "bench start: the broker answers" eval 'went_well && says "^answered: " && ! says "^fetched: "'
+run bench start -t $b-made
+ok "bench start of a topic: a fetch brings records" eval 'went_well && says "^fetched: "'
+run bench start --since "$(date -d '1 hour ago' +%s%N)"
+ok "bench start --since counts from then" says '^answered: 36[0-9]\{5\}\.'
+run bench start -t $b-none --seconds 1
+ok "bench start gives up where there is no such topic: 66" refused 66 "there is no topic $b-none"
+run bench start -b 127.0.0.1:1 --seconds 1
+ok "and where nobody answers: 74" refused 74 '127.0.0.1:1'
+run bench produce -t $b --pid 4194304
+ok "a process that isn't there: 66" refused 66 'there is no process'
+run bench produce --idle 1000001
+ok "too many idle connections: 64" refused 64 '--idle'
 run bench produce --acks 0
 ok "acks 0 has nothing to time: 64" refused 64 '--acks 0'
 run bench dance

@@ -3,8 +3,12 @@
  * before the clock runs, so that the client is not what is measured.
  *
  *   bench_link   a connection: frames out, answers in, both without waiting
- *   bench_load   which partitions there are, and the requests for them
- *   bench_run_*  the four measurements
+ *   bench_topic  which partitions there are
+ *   bench_load   the requests for them
+ *   bench_read   a consumer
+ *   bench_idle   connections that do nothing
+ *   bench_broker what the broker's process takes
+ *   bench_run    the measurements, but for bench_start
  *
  * Times are of the monotonic clock, in nanoseconds.
  */
@@ -21,8 +25,12 @@ struct bench_opts {
     int64_t seconds, warm_seconds;
     int64_t record_bytes, batch_bytes;
     int64_t rate;          /* records per second; 0: as fast as it goes */
+    int64_t bytes;         /* produce: so many; 0: for a time */
     int64_t connections, in_flight, consumers;
+    int64_t idle;          /* connections that do nothing beside */
     int64_t partitions;    /* of the topic, if it has to be made */
+    int64_t pid;           /* the broker's process, or 0 */
+    int64_t since_ns;      /* start: when it was started, by the wall clock; 0: now */
     int16_t acks;
 };
 
@@ -43,6 +51,8 @@ struct bench_link {
     uint64_t bytes_in;
 };
 
+/* A socket, or an error. */
+int bench_connect(const char *host, const char *port, struct vrv_err *e) VRV_MUST_CHECK;
 int bench_link_open(struct bench_link *l, const char *host, const char *port, struct vrv_err *e)
     VRV_MUST_CHECK;
 void bench_link_close(struct bench_link *l);
@@ -67,6 +77,39 @@ bench_link_in_flight(const struct bench_link *l)
 int bench_ask(struct bench_link *l, enum vrv_api_key key, int16_t version, const void *request,
     struct vrv_arena *a, void *response, struct vrv_err *e) VRV_MUST_CHECK;
 
+/* ---- a topic ---- */
+
+/* Some of its partitions: first, first + step, ... */
+struct bench_share {
+    int32_t first, step, n;
+};
+
+static inline int32_t
+bench_share_at(const struct bench_share *s, int32_t i)
+{
+    return s->first + i * s->step;
+}
+
+/* Which of them a partition is, or -1. */
+static inline int32_t
+bench_share_find(const struct bench_share *s, int32_t partition)
+{
+    int32_t i = (partition - s->first) / s->step;
+
+    return i >= 0 && i < s->n && bench_share_at(s, i) == partition ? i : -1;
+}
+
+/* How many partitions a topic has; 0: it isn't there. */
+int32_t bench_ask_partitions(struct bench_link *link, const char *topic, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* The offsets of a time, or of an end of the log: how many partitions told theirs. */
+enum { BENCH_LATEST = -1, BENCH_EARLIEST = -2 };
+int32_t bench_ask_offsets(struct bench_link *link, const char *topic, const struct bench_share *s,
+    int64_t when, int64_t *offsets, struct vrv_err *e) VRV_MUST_CHECK;
+/* Make it, and wait until all of it is there. */
+int bench_make_topic(struct bench_link *link, const char *topic, int32_t partitions,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
 /* ---- what is sent ---- */
 
 struct bench_request {
@@ -80,9 +123,9 @@ struct bench_request {
 
 struct bench_load {
     const struct bench_opts *o;
-    struct vrv_arena arena;
     int32_t partition_n;
     struct bench_request *produce; /* one per partition */
+    int64_t made_ns; /* how long it took until the topic could be used; 0: it was there */
 };
 
 /* Make the topic where it isn't there, and the requests. */
@@ -99,31 +142,49 @@ int bench_check_produced(const uint8_t *p, size_t n, struct vrv_err *e) VRV_MUST
 /* One consumer: some partitions on one connection, one fetch under way. */
 struct bench_reader {
     struct bench_link link;
-    int32_t *partition;
+    struct bench_share share;
     int64_t *next, *end; /* offsets; it is done with a partition at `end` */
-    int32_t n;
     uint64_t bytes, records, batches;
     struct vrv_quantiles *late; /* NULL, or how long ago each first record was stamped */
 };
 
-/* Partitions `first`, first + step, ... of all; from their starts, or from their ends. */
-int bench_reader_init(struct bench_reader *r, const struct bench_load *l, int32_t first,
-    int32_t step, bool from_end, struct vrv_err *e) VRV_MUST_CHECK;
+/* From the partitions' starts, or from their ends. */
+int bench_reader_init(struct bench_reader *r, const struct bench_opts *o, struct bench_share share,
+    bool from_end, struct vrv_err *e) VRV_MUST_CHECK;
 void bench_reader_fini(struct bench_reader *r);
 bool bench_reader_done(const struct bench_reader *r);
-int bench_reader_ask(struct bench_reader *r, const struct bench_load *l, int32_t max_wait_ms,
+int bench_reader_ask(struct bench_reader *r, const struct bench_opts *o, int32_t max_wait_ms,
     struct vrv_err *e) VRV_MUST_CHECK;
 /* Take what came; 1 when a fetch was answered, and the next is to be asked. */
 int bench_reader_take(struct bench_reader *r, struct vrv_err *e) VRV_MUST_CHECK;
+
+/* ---- beside a measurement ---- */
+
+/* Connections that have said hello, and nothing since. */
+struct bench_idle {
+    int *fd;
+    int64_t n;
+};
+int bench_idle_open(struct bench_idle *idle, const struct bench_opts *o, struct vrv_err *e)
+    VRV_MUST_CHECK;
+void bench_idle_close(struct bench_idle *idle);
+/* CPU time of a process so far, and its resident memory. */
+int bench_broker_cpu(int64_t pid, int64_t *ns, struct vrv_err *e) VRV_MUST_CHECK;
+int bench_broker_memory(int64_t pid, int64_t *bytes, struct vrv_err *e) VRV_MUST_CHECK;
 
 /* ---- the measurements ---- */
 
 struct bench_result {
     double seconds;
+    double broker_seconds, broker_cores; /* its CPU meanwhile, */
+    int64_t broker_bytes;            /* and what was resident at the end; 0: not asked for */
     uint64_t records_in, bytes_in;   /* produced and acknowledged */
     uint64_t records_out, bytes_out; /* consumed */
     struct vrv_quantiles produce, end_to_end;
-    uint64_t late;                   /* open loop: requests that were sent 1 ms or more too late */
+    uint64_t late;                   /* open loop: requests that were sent 1 ms or more too late, */
+    uint64_t unanswered;             /* and those without an answer half a minute after the end */
+    int64_t topic_made_ns;           /* 0: it was there */
+    int64_t answered_ns, fetched_ns; /* start: how long until then; 0: not asked for */
 };
 
 int bench_run_produce(const struct bench_load *l, struct bench_result *res, struct vrv_err *e)
@@ -132,6 +193,9 @@ int bench_run_consume(const struct bench_load *l, struct bench_result *res, stru
     VRV_MUST_CHECK;
 /* At a fixed rate, whatever the answers do; with consumers that tail. */
 int bench_run_paced(const struct bench_load *l, struct bench_result *res, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* Until the broker answers and, where a topic is named, until a fetch of it brings records. */
+int bench_run_start(const struct bench_opts *o, struct bench_result *res, struct vrv_err *e)
     VRV_MUST_CHECK;
 
 #endif

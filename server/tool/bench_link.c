@@ -24,26 +24,35 @@ bench_now(void)
 }
 
 int
-bench_link_open(struct bench_link *l, const char *host, const char *port, struct vrv_err *e)
+bench_connect(const char *host, const char *port, struct vrv_err *e)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *all = NULL;
-    int one = 1, rc = getaddrinfo(host, port, &hints, &all);
+    int rc = getaddrinfo(host, port, &hints, &all), fd = -1;
 
-    *l = (struct bench_link){ .fd = -1 };
     if (rc != 0)
         return vrv_err_set(e, VRV_E_TIMEDOUT, "no broker answers at %.80s:%.10s: %s", host, port,
             gai_strerror(rc));
-    for (const struct addrinfo *a = all; a != NULL && l->fd < 0; a = a->ai_next) {
-        l->fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (l->fd >= 0 && connect(l->fd, a->ai_addr, a->ai_addrlen) < 0) {
-            (void)vrv_err_sys(e, "no broker answers at %.80s:%.10s", host, port);
-            (void)close(l->fd);
-            l->fd = -1;
-        }
+    for (const struct addrinfo *a = all; a != NULL && fd < 0; a = a->ai_next) {
+        fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) == 0)
+            break;
+        (void)vrv_err_sys(e, "no broker answers at %.80s:%.10s", host, port);
+        if (fd >= 0)
+            (void)close(fd);
+        fd = -1;
     }
     freeaddrinfo(all);
+    return fd < 0 ? VRV_E_TIMEDOUT : fd;
+}
+
+int
+bench_link_open(struct bench_link *l, const char *host, const char *port, struct vrv_err *e)
+{
+    int one = 1;
+
+    *l = (struct bench_link){ .fd = bench_connect(host, port, e) };
     if (l->fd < 0)
-        return VRV_E_TIMEDOUT;
+        return l->fd;
     (void)setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     l->in_cap = FIRST_CAP;
     l->in = vrv_mem_zero(l->in_cap);

@@ -10,51 +10,33 @@
 #include "server/base/kerrors.h"
 #include "server/tool/bench.h"
 
-enum { FETCH_VERSION = 4, OFFSETS_VERSION = 1, LATEST = -1, EARLIEST = -2 };
+enum { FETCH_VERSION = 4 };
 enum { PARTITION_BYTES = 1 << 20, FETCH_BYTES = 50 << 20, HEADER = 61 };
 
 static int
-ask_offsets(struct bench_reader *r, const struct bench_load *l, int64_t when, int64_t *out,
+ask_offsets(struct bench_reader *r, const struct bench_opts *o, int64_t when, int64_t *offsets,
     struct vrv_err *e)
 {
-    struct vrv_list_offsets_req_partition *p = vrv_mem_zero((size_t)r->n * sizeof(*p));
-    struct vrv_list_offsets_req_topic t = { .name = vrv_str(l->o->topic),
-        .partitions = { p, r->n } };
-    struct vrv_list_offsets_req q = { .replica_id = -1, .topics = { &t, 1 } };
-    struct vrv_list_offsets_resp resp;
-    struct vrv_arena a;
+    int32_t told = bench_ask_offsets(&r->link, o->topic, &r->share, when, offsets, e);
 
-    vrv_arena_init(&a, (size_t)64 << 20);
-    for (int32_t i = 0; i < r->n; i++) {
-        p[i].partition_index = r->partition[i];
-        p[i].timestamp = when;
-    }
-    int rc = bench_ask(&r->link, VRV_API_list_offsets, OFFSETS_VERSION, &q, &a, &resp, e);
-    for (int32_t i = 0; rc == 0 && resp.topics.n == 1 && i < resp.topics.v[0].partitions.n; i++)
-        for (int32_t k = 0; k < r->n; k++)
-            if (r->partition[k] == resp.topics.v[0].partitions.v[i].partition_index)
-                out[k] = resp.topics.v[0].partitions.v[i].offset;
-    vrv_arena_fini(&a);
-    free(p);
-    return rc;
+    if (told >= 0 && told < r->share.n)
+        return vrv_err_set(e, VRV_E_IO, "the broker does not tell the offsets of %" PRId32
+            " partitions", r->share.n - told);
+    return told < 0 ? told : 0;
 }
 
 int
-bench_reader_init(struct bench_reader *r, const struct bench_load *l, int32_t first,
-    int32_t step, bool from_end, struct vrv_err *e)
+bench_reader_init(struct bench_reader *r, const struct bench_opts *o, struct bench_share share,
+    bool from_end, struct vrv_err *e)
 {
-    size_t all = (size_t)l->partition_n;
-
-    r->partition = vrv_mem_zero(all * sizeof(*r->partition));
-    r->next = vrv_mem_zero(all * sizeof(*r->next));
-    r->end = vrv_mem_zero(all * sizeof(*r->end));
-    for (int32_t i = first; i < l->partition_n; i += step)
-        r->partition[r->n++] = i;
-    int rc = bench_link_open(&r->link, l->o->host, l->o->port, e);
+    r->share = share;
+    r->next = vrv_mem_zero((size_t)share.n * sizeof(*r->next));
+    r->end = vrv_mem_zero((size_t)share.n * sizeof(*r->end));
+    int rc = bench_link_open(&r->link, o->host, o->port, e);
     if (rc == 0)
-        rc = ask_offsets(r, l, LATEST, r->end, e);
+        rc = ask_offsets(r, o, BENCH_LATEST, r->end, e);
     if (rc == 0)
-        rc = ask_offsets(r, l, from_end ? LATEST : EARLIEST, r->next, e);
+        rc = ask_offsets(r, o, from_end ? BENCH_LATEST : BENCH_EARLIEST, r->next, e);
     return rc;
 }
 
@@ -62,7 +44,6 @@ void
 bench_reader_fini(struct bench_reader *r)
 {
     bench_link_close(&r->link);
-    free(r->partition);
     free(r->next);
     free(r->end);
 }
@@ -70,25 +51,26 @@ bench_reader_fini(struct bench_reader *r)
 bool
 bench_reader_done(const struct bench_reader *r)
 {
-    for (int32_t i = 0; i < r->n; i++)
+    for (int32_t i = 0; i < r->share.n; i++)
         if (r->next[i] < r->end[i])
             return false;
     return true;
 }
 
 int
-bench_reader_ask(struct bench_reader *r, const struct bench_load *l, int32_t max_wait_ms,
+bench_reader_ask(struct bench_reader *r, const struct bench_opts *o, int32_t max_wait_ms,
     struct vrv_err *e)
 {
-    struct vrv_fetch_req_partition *p = vrv_mem_zero((size_t)r->n * sizeof(*p));
-    struct vrv_fetch_req_topic t = { .topic = vrv_str(l->o->topic), .partitions = { p, r->n } };
+    int32_t n = r->share.n;
+    struct vrv_fetch_req_partition *p = vrv_mem_zero((size_t)n * sizeof(*p));
+    struct vrv_fetch_req_topic t = { .topic = vrv_str(o->topic), .partitions = { p, n } };
     struct vrv_fetch_req q = { .replica_id = -1, .max_wait_ms = max_wait_ms, .min_bytes = 1,
         .max_bytes = FETCH_BYTES, .topics = { &t, 1 } };
     const struct vrv_api *api = vrv_api_find(VRV_API_fetch);
     struct vrv_out out = { 0 };
 
-    for (int32_t i = 0; i < r->n; i++)
-        p[i] = (struct vrv_fetch_req_partition){ .partition = r->partition[i],
+    for (int32_t i = 0; i < n; i++)
+        p[i] = (struct vrv_fetch_req_partition){ .partition = bench_share_at(&r->share, i),
             .fetch_offset = r->next[i], .partition_max_bytes = PARTITION_BYTES };
     (void)vrv_out_room(&out, 4);
     vrv_put_be16(vrv_out_room(&out, 2), VRV_API_fetch);
@@ -139,15 +121,6 @@ take_records(struct bench_reader *r, int32_t at, const uint8_t *p, size_t n)
     }
 }
 
-static int32_t
-place_of(const struct bench_reader *r, int32_t partition)
-{
-    for (int32_t i = 0; i < r->n; i++)
-        if (r->partition[i] == partition)
-            return i;
-    return -1;
-}
-
 /* Walked by hand: the codec would be most of what is measured with 10,000 partitions. */
 static int
 take_answer(struct bench_reader *r, const uint8_t *p, size_t n, struct vrv_err *e)
@@ -182,7 +155,7 @@ take_answer(struct bench_reader *r, const uint8_t *p, size_t n, struct vrv_err *
             *e = cut;
             return cut.code;
         }
-        int32_t at = place_of(r, partition);
+        int32_t at = bench_share_find(&r->share, partition);
         if (size > 0 && at >= 0)
             take_records(r, at, p, (size_t)size);
         p += size > 0 ? size : 0;

@@ -18,7 +18,10 @@ struct run {
     int64_t reader_n;
     struct pollfd *pfd;      /* links, then readers */
     int64_t begun, measured, until; /* times: start, end of the warm-up, end */
+    bool warm;               /* the warm-up is over, */
+    int64_t broker_ns;       /* and the broker had used so much CPU then */
     int32_t next_partition;
+    int64_t sent_bytes;
 };
 
 static int
@@ -48,12 +51,52 @@ run_fini(struct run *r)
     free(r->pfd);
 }
 
+/* For a time after a warm-up, or until all is done. */
 static void
-run_begin(struct run *r)
+run_begin(struct run *r, bool is_timed)
 {
-    r->begun = bench_now();
-    r->measured = r->begun + r->l->o->warm_seconds * 1000000000;
-    r->until = r->measured + r->l->o->seconds * 1000000000;
+    const struct bench_opts *o = r->l->o;
+
+    r->begun = r->measured = bench_now();
+    r->until = INT64_MAX;
+    if (is_timed) {
+        r->measured += o->warm_seconds * 1000000000;
+        r->until = r->measured + o->seconds * 1000000000;
+    }
+}
+
+/* What was measured so far was the warm-up. */
+static int
+end_warm_up(struct run *r, struct vrv_err *e)
+{
+    if (r->warm || bench_now() < r->measured)
+        return 0;
+    for (int64_t i = 0; i < r->reader_n; i++)
+        r->reader[i].bytes = r->reader[i].records = 0;
+    memset(&r->res->end_to_end, 0, sizeof(r->res->end_to_end));
+    r->warm = true;
+    return r->l->o->pid == 0 ? 0 : bench_broker_cpu(r->l->o->pid, &r->broker_ns, e);
+}
+
+static int
+run_end(struct run *r, struct vrv_err *e)
+{
+    struct bench_result *res = r->res;
+    int64_t pid = r->l->o->pid, ns = 0;
+    int rc = 0;
+
+    res->seconds = (double)(bench_now() - r->measured) / 1e9;
+    if (pid != 0)
+        rc = bench_broker_cpu(pid, &ns, e);
+    if (pid != 0 && rc == 0)
+        rc = bench_broker_memory(pid, &res->broker_bytes, e);
+    res->broker_seconds = (double)(ns - r->broker_ns) / 1e9;
+    res->broker_cores = res->broker_seconds / res->seconds;
+    for (int64_t i = 0; i < r->reader_n; i++) {
+        res->records_out += r->reader[i].records;
+        res->bytes_out += r->reader[i].bytes;
+    }
+    return rc;
 }
 
 /* ---- producing ---- */
@@ -66,6 +109,7 @@ send_one(struct run *r, struct bench_link *link, int64_t due, bool stamp, struct
     r->next_partition = (r->next_partition + 1) % r->l->partition_n;
     if (stamp)
         bench_stamp(q, due);
+    r->sent_bytes += (int64_t)q->batch_n;
     return bench_link_send(link, q->frame, q->n, due, e);
 }
 
@@ -82,13 +126,23 @@ take_answers(struct run *r, struct bench_link *link, struct vrv_err *e)
         int64_t now = bench_now();
 
         rc = bench_check_produced(p, n, e);
-        if (now < r->measured || due < r->measured || now > r->until)
+        if (now < r->measured || due < r->measured)
             continue;
         vrv_quantiles_add(&r->res->produce, now - due);
         r->res->records_in += q->records;
         r->res->bytes_in += q->batch_n;
     }
     return rc;
+}
+
+static int64_t
+in_flight(const struct run *r)
+{
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < r->link_n; i++)
+        n += bench_link_in_flight(&r->link[i]);
+    return n;
 }
 
 /* ---- waiting ---- */
@@ -139,12 +193,18 @@ serve_readers(struct run *r, int32_t max_wait_ms, struct vrv_err *e)
         if (rc == 0)
             rc = bench_reader_take(rd, e);
         if (rc == 1 && (max_wait_ms > 0 || !bench_reader_done(rd)))
-            rc = bench_reader_ask(rd, r->l, max_wait_ms, e);
+            rc = bench_reader_ask(rd, r->l->o, max_wait_ms, e);
     }
     return rc < 0 ? rc : 0;
 }
 
 /* ---- as fast as it goes ---- */
+
+static bool
+has_sent_all(const struct run *r)
+{
+    return r->l->o->bytes > 0 && r->sent_bytes >= r->l->o->bytes;
+}
 
 /* Small ones many, large ones a few: what is under way, not when it is answered, limits. */
 static int
@@ -153,7 +213,8 @@ fill_links(struct run *r, struct vrv_err *e)
     int rc = 0;
 
     for (int64_t i = 0; rc == 0 && i < r->link_n; i++)
-        while (rc == 0 && bench_link_in_flight(&r->link[i]) < r->l->o->in_flight)
+        while (rc == 0 && !has_sent_all(r) &&
+            bench_link_in_flight(&r->link[i]) < r->l->o->in_flight)
             rc = send_one(r, &r->link[i], bench_now(), false, e);
     return rc;
 }
@@ -164,27 +225,35 @@ bench_run_produce(const struct bench_load *l, struct bench_result *res, struct v
     struct run r;
     int rc = run_init(&r, l, res, l->o->connections, 0, e);
 
-    run_begin(&r);
-    while (rc == 0 && bench_now() < r.until) {
-        rc = fill_links(&r, e);
+    run_begin(&r, l->o->bytes == 0);
+    while (rc == 0 && bench_now() < r.until && !(has_sent_all(&r) && in_flight(&r) == 0)) {
+        rc = end_warm_up(&r, e);
+        if (rc == 0)
+            rc = fill_links(&r, e);
         if (rc == 0)
             rc = wait_for(&r, 100000000, e);
         if (rc == 0)
             rc = serve_links(&r, e);
     }
-    res->seconds = (double)l->o->seconds;
+    if (rc == 0)
+        rc = run_end(&r, e);
     run_fini(&r);
     return rc;
 }
 
+/* Each reads all partitions, or they share them. */
 static int
 open_readers(struct run *r, int64_t n, bool whole, struct vrv_err *e)
 {
+    int32_t all = r->l->partition_n, step = whole ? 1 : (int32_t)n;
     int rc = 0;
 
-    for (; rc == 0 && r->reader_n < n; r->reader_n++)
-        rc = bench_reader_init(&r->reader[r->reader_n], r->l, whole ? 0 : (int32_t)r->reader_n,
-            whole ? 1 : (int32_t)n, whole, e);
+    for (; rc == 0 && r->reader_n < n; r->reader_n++) {
+        int32_t first = whole ? 0 : (int32_t)r->reader_n;
+        struct bench_share share = { first, step, (all - first + step - 1) / step };
+
+        rc = bench_reader_init(&r->reader[r->reader_n], r->l->o, share, whole, e);
+    }
     return rc;
 }
 
@@ -197,15 +266,6 @@ all_done(const struct run *r)
     return true;
 }
 
-static void
-sum_readers(struct run *r)
-{
-    for (int64_t i = 0; i < r->reader_n; i++) {
-        r->res->records_out += r->reader[i].records;
-        r->res->bytes_out += r->reader[i].bytes;
-    }
-}
-
 /* All that is there, from the start; the partitions are shared out. */
 int
 bench_run_consume(const struct bench_load *l, struct bench_result *res, struct vrv_err *e)
@@ -216,84 +276,114 @@ bench_run_consume(const struct bench_load *l, struct bench_result *res, struct v
 
     if (rc == 0)
         rc = open_readers(&r, n, false, e);
-    run_begin(&r);
+    run_begin(&r, false);
+    if (rc == 0)
+        rc = end_warm_up(&r, e);
     for (int64_t i = 0; rc == 0 && i < r.reader_n; i++)
         if (!bench_reader_done(&r.reader[i]))
-            rc = bench_reader_ask(&r.reader[i], l, 0, e);
+            rc = bench_reader_ask(&r.reader[i], l->o, 0, e);
     while (rc == 0 && !all_done(&r)) {
         rc = wait_for(&r, 100000000, e);
         if (rc == 0)
             rc = serve_readers(&r, 0, e);
     }
-    res->seconds = (double)(bench_now() - r.begun) / 1e9;
-    sum_readers(&r);
+    if (rc == 0)
+        rc = run_end(&r, e);
     run_fini(&r);
     return rc;
 }
 
 /* ---- at a fixed rate ---- */
 
+enum { TAIL_WAIT_MS = 500, DRAIN_S = 30 };
+
+/* Requests, each at its time. */
+struct pace {
+    double per_second;
+    int64_t sent, next; /* when the next one is due */
+};
+
 /* Each request has its time, and is sent then or as soon as we can; its latency counts from when it
- * was due. */
+ * was due.  A broker that is too far behind gets them later. */
 static int
-send_due(struct run *r, int64_t *sent, int64_t *next, struct vrv_err *e)
+send_due(struct run *r, struct pace *p, struct vrv_err *e)
 {
-    double per_second = (double)r->l->o->rate / (double)r->l->produce[0].records;
     int64_t now = bench_now();
     int rc = 0;
 
-    while (rc == 0 && *next <= now && *next < r->until) {
-        if (now - *next > LATE_NS && *next >= r->measured)
+    while (rc == 0 && p->next <= now && p->next < r->until) {
+        struct bench_link *link = &r->link[p->sent % r->link_n];
+
+        if (bench_link_in_flight(link) == BENCH_IN_FLIGHT_MAX)
+            break;
+        if (now - p->next > LATE_NS && p->next >= r->measured)
             r->res->late++;
-        rc = send_one(r, &r->link[*sent % r->link_n], *next, true, e);
-        (*sent)++;
-        *next = r->begun + (int64_t)((double)*sent / per_second * 1e9);
+        rc = send_one(r, link, p->next, true, e);
+        p->sent++;
+        p->next = r->begun + (int64_t)((double)p->sent / p->per_second * 1e9);
     }
     return rc;
 }
 
-/* What readers have measured so far was the warm-up. */
-static void
-forget_warm_up(struct run *r)
+/* All that was due by the end is answered, and every consumer has it.  Those that weren't sent and
+ * those that aren't answered in time are told, or the slowest would be left out. */
+static bool
+is_drained(const struct run *r, const struct pace *p)
 {
+    if (p->next < r->until || in_flight(r) > 0)
+        return false;
     for (int64_t i = 0; i < r->reader_n; i++)
-        r->reader[i].bytes = r->reader[i].records = 0;
-    memset(&r->res->end_to_end, 0, sizeof(r->res->end_to_end));
+        if (r->reader[i].batches < (uint64_t)p->sent)
+            return false;
+    return true;
+}
+
+static uint64_t
+unanswered(const struct run *r, const struct pace *p)
+{
+    double unsent = (double)(r->until - p->next) / 1e9 * p->per_second;
+
+    return (uint64_t)in_flight(r) + (unsent > 0 ? (uint64_t)unsent : 0);
+}
+
+static int
+pace_step(struct run *r, struct pace *p, struct vrv_err *e)
+{
+    int rc = end_warm_up(r, e);
+
+    if (rc == 0)
+        rc = send_due(r, p, e);
+    int64_t left = p->next < r->until ? p->next - bench_now() : 1000000;
+    if (rc == 0)
+        rc = wait_for(r, left > 0 ? left : 0, e);
+    if (rc == 0)
+        rc = serve_links(r, e);
+    if (rc == 0)
+        rc = serve_readers(r, TAIL_WAIT_MS, e);
+    return rc;
 }
 
 int
 bench_run_paced(const struct bench_load *l, struct bench_result *res, struct vrv_err *e)
 {
-    enum { TAIL_WAIT_MS = 500, GRACE_NS = 200000000 };
     struct run r;
-    int64_t sent = 0, next;
-    bool warm = false;
+    struct pace p = { .per_second = (double)l->o->rate / (double)l->produce[0].records };
     int rc = run_init(&r, l, res, l->o->connections, l->o->consumers, e);
 
     if (rc == 0)
         rc = open_readers(&r, l->o->consumers, true, e);
     for (int64_t i = 0; rc == 0 && i < r.reader_n; i++) {
         r.reader[i].late = &res->end_to_end;
-        rc = bench_reader_ask(&r.reader[i], l, TAIL_WAIT_MS, e);
+        rc = bench_reader_ask(&r.reader[i], l->o, TAIL_WAIT_MS, e);
     }
-    run_begin(&r);
-    next = r.begun;
-    while (rc == 0 && bench_now() < r.until + GRACE_NS) {
-        if (!warm && bench_now() >= r.measured) {
-            forget_warm_up(&r);
-            warm = true;
-        }
-        rc = send_due(&r, &sent, &next, e);
-        int64_t left = (next < r.until ? next : r.until + GRACE_NS) - bench_now();
-        if (rc == 0)
-            rc = wait_for(&r, left > 0 ? left : 0, e);
-        if (rc == 0)
-            rc = serve_links(&r, e);
-        if (rc == 0)
-            rc = serve_readers(&r, TAIL_WAIT_MS, e);
-    }
-    res->seconds = (double)l->o->seconds;
-    sum_readers(&r);
+    run_begin(&r, true);
+    p.next = r.begun;
+    while (rc == 0 && (bench_now() < r.until || !is_drained(&r, &p)) &&
+        bench_now() < r.until + (int64_t)DRAIN_S * 1000000000)
+        rc = pace_step(&r, &p, e);
+    if (rc == 0)
+        rc = run_end(&r, e);
+    res->unanswered = unanswered(&r, &p);
     run_fini(&r);
     return rc;
 }

@@ -12,29 +12,34 @@
 #include "server/tool/tool.h"
 
 static const char bench_help[] =
-    "usage: varve bench produce|consume|latency|fanout [options]\n"
+    "usage: varve bench produce|consume|latency|fanout|start [options]\n"
     "  produce   as many records as the broker takes\n"
     "  consume   all that the topic holds\n"
     "  latency   records at a fixed rate, each timed from when it was due\n"
     "  fanout    the same, with consumers that tail: end to end\n"
+    "  start     how long until the broker answers and, with -t, fetches bring records\n"
     "\n"
     "  -t, --topic NAME           varve-bench; made where it isn't there\n"
     "      --partitions N         then with so many (1)\n"
-    "      --seconds N            of measuring (10)\n"
+    "      --seconds N            of measuring (10); start: how long it is tried\n"
     "      --warm-up N            seconds before that (2)\n"
     "      --record-bytes N       size of a value (1024)\n"
     "      --batch-bytes N        of a request (16384; latency and fanout: one record)\n"
+    "      --bytes N              produce: so many, instead of for a time\n"
     "      --rate N               records per second (latency and fanout: 20000)\n"
     "      --connections N        1\n"
     "      --in-flight N          requests of a connection under way (5)\n"
     "      --consumers N          fanout: consumers of the whole topic (1)\n"
+    "      --idle N               connections beside that do nothing (0)\n"
     "      --acks N               -1, 0 or 1 (-1)\n"
+    "      --pid N                the broker's process, if it runs here: its CPU and memory, too\n"
+    "      --since NS             start: counted from then (`date +%s%N`), not from now\n"
     "  -b, --bootstrap HOST:PORT  the broker ($VARVE_BOOTSTRAP, else 127.0.0.1:9092)\n"
     "      --json                 one JSON object\n"
     "  -h, --help                 this\n"
     "Records are not compressed, and made before the clock runs.\n";
 
-enum { WORD_MAX = 300, KIB = 1024 };
+enum { WORD_MAX = 300, KIB = 1024, IDLE_MAX = 1000000, PID_MAX = 1 << 22 };
 
 struct bench {
     struct bench_opts o;
@@ -83,13 +88,23 @@ check(struct bench *b, struct args *a, struct vrv_err *e)
         return args_misuse(a, e, "--in-flight is 1 to %d", BENCH_IN_FLIGHT_MAX);
     if (b->o.partitions < 1 || b->o.partitions > 100000 || b->o.seconds < 1 || b->o.rate < 1)
         return args_misuse(a, e, "--partitions, --seconds and --rate are 1 or more");
+    if (b->o.idle > IDLE_MAX)
+        return args_misuse(a, e, "--idle is at most %d", IDLE_MAX);
+    if (b->o.pid > PID_MAX)
+        return args_misuse(a, e, "--pid %" PRId64 " is no process", b->o.pid);
     return read_address(b, a, e);
+}
+
+static bool
+is(const struct bench *b, const char *what)
+{
+    return strcmp(b->what, what) == 0;
 }
 
 static bool
 is_paced(const struct bench *b)
 {
-    return strcmp(b->what, "latency") == 0 || strcmp(b->what, "fanout") == 0;
+    return is(b, "latency") || is(b, "fanout");
 }
 
 static int
@@ -107,6 +122,10 @@ read_args(struct bench *b, struct args *a, struct vrv_err *e)
         { "connections", 0, ARG_NUMBER, &o->connections },
         { "in-flight", 0, ARG_NUMBER, &o->in_flight },
         { "consumers", 0, ARG_NUMBER, &o->consumers },
+        { "bytes", 0, ARG_NUMBER, &o->bytes },
+        { "idle", 0, ARG_NUMBER, &o->idle },
+        { "pid", 0, ARG_NUMBER, &o->pid },
+        { "since", 0, ARG_NUMBER, &o->since_ns },
         { "acks", 0, ARG_WORD, &b->acks },
         { "bootstrap", 'b', ARG_WORD, &b->bootstrap },
         { "json", 0, ARG_FLAG, &b->out.json },
@@ -114,9 +133,10 @@ read_args(struct bench *b, struct args *a, struct vrv_err *e)
     };
     const struct arg none[] = { { NULL, 0, 0, NULL } };
 
-    *o = (struct bench_opts){ .topic = "varve-bench", .seconds = 10, .warm_seconds = 2,
-        .record_bytes = KIB, .batch_bytes = is_paced(b) ? 0 : 16 * KIB, .rate = 20000,
-        .connections = 1, .in_flight = 5, .consumers = 1, .partitions = 1 };
+    *o = (struct bench_opts){ .topic = is(b, "start") ? NULL : "varve-bench",
+        .seconds = 10, .warm_seconds = 2, .record_bytes = KIB,
+        .batch_bytes = is_paced(b) ? 0 : 16 * KIB, .rate = 20000, .connections = 1,
+        .in_flight = 5, .consumers = 1, .partitions = 1 };
     int rc = args_parse(a, own, none, e);
     if (rc == 0)
         rc = args_want(a, 0, 0, "nothing", e);
@@ -174,6 +194,68 @@ print_flow(struct bench *b, const char *name, uint64_t records, uint64_t bytes, 
 }
 
 static void
+print_time(struct bench *b, const char *name, int64_t ns)
+{
+    char key[64];
+
+    if (ns == 0)
+        return;
+    (void)snprintf(key, sizeof(key), "%s_us", name);
+    if (b->out.json)
+        out_int(&b->out, key, ns / 1000);
+    else
+        (void)fprintf(b->out.f, "%s: %.2f ms\n", name, (double)ns / 1e6);
+}
+
+/* At a fixed rate bytes don't matter, but how busy it is. */
+static void
+print_broker_cpu(struct bench *b, const struct bench_result *res)
+{
+    double gb = (double)(res->bytes_in + res->bytes_out) / 1e9;
+    bool per_gb = !is_paced(b) && gb > 0;
+    double v = per_gb ? res->broker_seconds / gb : res->broker_cores;
+
+    if (b->out.json)
+        out_uint(&b->out, per_gb ? "broker_cpu_us_per_gb" : "broker_cpu_us_per_second",
+            (uint64_t)(v * 1e6));
+    else
+        (void)fprintf(b->out.f, "broker: %.3f %s\n", v, per_gb ? "CPU-seconds per GB" : "cores");
+}
+
+static void
+print_broker(struct bench *b, const struct bench_result *res)
+{
+    char size[32];
+
+    if (b->o.pid == 0)
+        return;
+    if (!is(b, "start"))
+        print_broker_cpu(b, res);
+    if (b->out.json)
+        out_int(&b->out, "broker_resident_bytes", res->broker_bytes);
+    else
+        (void)fprintf(b->out.f, "broker: %s resident\n",
+            out_size((uint64_t)res->broker_bytes, size));
+}
+
+/* What a percentile doesn't show. */
+static void
+print_pace(struct bench *b, const struct bench_result *res)
+{
+    if (b->out.json) {
+        out_uint(&b->out, "late_requests", res->late);
+        out_uint(&b->out, "unanswered_requests", res->unanswered);
+        return;
+    }
+    if (res->late > 0)
+        (void)fprintf(b->out.f, "%" PRIu64 " requests left 1 ms or more too late: the client, or "
+            "its connection, was full\n", res->late);
+    if (res->unanswered > 0)
+        (void)fprintf(b->out.f, "%" PRIu64 " requests were not answered: the broker does not keep "
+            "up\n", res->unanswered);
+}
+
+static void
 print(struct bench *b, const struct bench_result *res)
 {
     if (b->out.json) {
@@ -182,17 +264,39 @@ print(struct bench *b, const struct bench_result *res)
         out_int(&b->out, "record_bytes", b->o.record_bytes);
         out_uint(&b->out, "milliseconds", (uint64_t)(res->seconds * 1000));
     }
+    print_time(b, "topic_made", res->topic_made_ns);
+    print_time(b, "answered", res->answered_ns);
+    print_time(b, "fetched", res->fetched_ns);
     print_flow(b, "produced", res->records_in, res->bytes_in, res->seconds);
     print_flow(b, "consumed", res->records_out, res->bytes_out, res->seconds);
     print_hist(b, "acknowledged", &res->produce);
     print_hist(b, "end_to_end", &res->end_to_end);
-    if (b->out.json) {
-        out_uint(&b->out, "late_requests", res->late);
+    print_broker(b, res);
+    if (is_paced(b))
+        print_pace(b, res);
+    if (b->out.json)
         out_end(&b->out);
-    } else if (res->late > 0) {
-        (void)fprintf(b->out.f, "%" PRIu64 " requests left 1 ms or more too late: the client, or "
-            "its connection, was full\n", res->late);
-    }
+}
+
+static int
+run_load(struct bench *b, struct bench_link *link, struct bench_result *res, struct vrv_err *e)
+{
+    struct bench_load load = { .o = &b->o };
+    struct bench_idle idle = { 0 };
+    int rc = bench_idle_open(&idle, &b->o, e);
+
+    if (rc == 0)
+        rc = bench_load_init(&load, &b->o, link, e);
+    res->topic_made_ns = load.made_ns;
+    if (rc == 0 && is(b, "produce"))
+        rc = bench_run_produce(&load, res, e);
+    else if (rc == 0 && is(b, "consume"))
+        rc = bench_run_consume(&load, res, e);
+    else if (rc == 0)
+        rc = bench_run_paced(&load, res, e);
+    bench_load_fini(&load);
+    bench_idle_close(&idle);
+    return rc;
 }
 
 static int
@@ -200,21 +304,18 @@ run(struct bench *b, struct vrv_err *e)
 {
     struct bench_result *res = VRV_NEW(struct bench_result);
     struct bench_link *link = VRV_NEW(struct bench_link);
-    struct bench_load load = { .o = &b->o };
-    int rc = bench_link_open(link, b->o.host, b->o.port, e);
+    int rc = 0;
 
-    if (rc == 0)
-        rc = bench_load_init(&load, &b->o, link, e);
-    if (rc == 0 && strcmp(b->what, "produce") == 0)
-        rc = bench_run_produce(&load, res, e);
-    else if (rc == 0 && strcmp(b->what, "consume") == 0)
-        rc = bench_run_consume(&load, res, e);
-    else if (rc == 0)
-        rc = bench_run_paced(&load, res, e);
+    if (is(b, "start")) {
+        rc = bench_run_start(&b->o, res, e);
+    } else {
+        rc = bench_link_open(link, b->o.host, b->o.port, e);
+        if (rc == 0)
+            rc = run_load(b, link, res, e);
+        bench_link_close(link);
+    }
     if (rc == 0)
         print(b, res);
-    bench_load_fini(&load);
-    bench_link_close(link);
     free(link);
     free(res);
     return rc;
@@ -223,14 +324,14 @@ run(struct bench *b, struct vrv_err *e)
 int
 cmd_bench(int argc, char **argv)
 {
-    static const char *const kinds[] = { "produce", "consume", "latency", "fanout" };
+    static const char *const kinds[] = { "produce", "consume", "latency", "fanout", "start" };
     struct bench b = { .what = argc > 1 ? argv[1] : "", .out.f = stdout };
     struct args a = { .cmd = "bench", .help = bench_help, .n = argc - 1, .v = argv + 1 };
     struct vrv_err e = { 0 };
     bool known = false;
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        known |= strcmp(b.what, kinds[i]) == 0;
+        known |= is(&b, kinds[i]);
     if (strcmp(b.what, "--help") == 0 || strcmp(b.what, "-h") == 0) {
         (void)fputs(bench_help, stdout);
         return 0;
@@ -244,7 +345,7 @@ cmd_bench(int argc, char **argv)
     int rc = read_args(&b, &a, &e);
     if (rc == ARGS_HELP)
         return 0;
-    if (strcmp(b.what, "latency") == 0)
+    if (is(&b, "latency"))
         b.o.consumers = 0;
     if (rc == 0)
         rc = run(&b, &e);
