@@ -21,6 +21,9 @@ static const struct {
     { "read", run_read, "read what `fill` made: --mode" },
     { "recover", run_recover, "kill -9 with a full WAL, then open" },
     { "idle", run_idle, "memory and time of doing nothing" },
+    { "sync", run_sync, "synced writes one after another" },
+    { "loopback", run_loopback, "TCP over loopback, to the first core" },
+    { "sendfile", run_sendfile, "the page cache to a loopback socket, from the first core" },
     { "settle", run_settle, "fill free memory with page cache first" },
 };
 

@@ -3,9 +3,11 @@
 #ifndef VRV_BENCH_BENCH_H
 #define VRV_BENCH_BENCH_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "server/base/quantiles.h"
 #include "engine/varve.h"
@@ -44,6 +46,10 @@ void pin_to(const struct opts *o, int core);
 void *aligned(size_t n); /* zeroed, 4096-aligned */
 void fill_random(void *p, size_t n, uint64_t seed);
 
+/* A file in the working directory, made where it isn't there. */
+int file_open(const struct opts *o, const char *name, int flags);
+void file_write(int fd, const void *p, size_t n, uint64_t pos);
+
 /* Files: the data files below a directory, for the raw readers. */
 struct files {
     char **path;
@@ -56,6 +62,21 @@ void files_evict(const struct files *f); /* from the page cache; dies if they st
 void files_warm(const struct files *f);
 size_t files_resident(const struct files *f); /* bytes in the page cache */
 void dir_remove(const char *dir);
+
+/* A connection on loopback to a thread that takes all that is sent to it. */
+struct sink {
+    const struct opts *o;
+    int core;       /* of the thread, with --pin */
+    bool discards;  /* what comes isn't copied */
+    int to, from;
+    pthread_t thread;
+    size_t bytes;   /* and the thread's CPU seconds: when it has stopped */
+    double cpu;
+};
+void sink_start(struct sink *s);
+void sink_stop(struct sink *s);
+/* sendfile, all of it. */
+void send_range(int to, int fd, off_t pos, size_t n);
 
 /* A pool of batches with random contents, all of one size and one number of records. */
 enum { POOL_MAX = 32 };
@@ -94,6 +115,9 @@ void run_fill(const struct opts *o);
 void run_read(const struct opts *o);
 void run_recover(const struct opts *o);
 void run_idle(const struct opts *o);
+void run_sync(const struct opts *o);
+void run_loopback(const struct opts *o);
+void run_sendfile(const struct opts *o);
 void run_settle(const struct opts *o);
 
 #endif

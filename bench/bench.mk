@@ -7,6 +7,7 @@ bench_b_engine_SOURCES = \
 	bench/device.c \
 	bench/latency.c \
 	bench/load.c \
+	bench/loopback.c \
 	bench/read.c \
 	bench/rest.c \
 	bench/settle.c \

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bench/bench.h"
@@ -13,35 +12,15 @@
 
 enum { RING = 256 << 20, BEHIND = 1 << 20 };
 
-static int
-open_file(const struct opts *o, const char *name, int flags)
-{
-    char path[4096];
-
-    (void)mkdir(o->dir, 0777);
-    (void)snprintf(path, sizeof(path), "%s/%s", o->dir, name);
-    int fd = open(path, flags | O_CREAT | O_WRONLY | O_CLOEXEC, 0666);
-    if (fd < 0)
-        die("open %s: %s", path, strerror(errno));
-    return fd;
-}
-
-static void
-write_at(int fd, const void *p, size_t n, uint64_t pos)
-{
-    if (pwrite(fd, p, n, (off_t)pos) != (ssize_t)n)
-        die("write: %s", strerror(errno));
-}
-
 /* A zero-filled file past the page cache: what a write-ahead log can be at best. */
 static int
 open_ring(const struct opts *o, size_t bytes)
 {
-    int fd = open_file(o, "ring", O_DIRECT);
+    int fd = file_open(o, "ring", O_DIRECT);
     char *zero = aligned(BEHIND);
 
     for (size_t at = 0; at < bytes; at += BEHIND)
-        write_at(fd, zero, BEHIND, at);
+        file_write(fd, zero, BEHIND, at);
     if (fsync(fd) < 0)
         die("sync: %s", strerror(errno));
     free(zero);
@@ -73,7 +52,7 @@ wal_stream(void *ctx)
 
     fill_random(buf, group, 1);
     for (size_t i = 0; i < s->o->groups; i++) {
-        write_at(s->fd, buf, group, at);
+        file_write(s->fd, buf, group, at);
         if (sync && fdatasync(s->fd) < 0)
             die("sync: %s", strerror(errno));
         at = at + 2 * group <= RING ? at + group : 0;
@@ -97,7 +76,7 @@ plain_stream(void *ctx)
 
     fill_random(buf, chunk, 2);
     for (size_t at = 0; at < s->o->bytes; at += chunk) {
-        write_at(s->fd, buf, chunk, at);
+        file_write(s->fd, buf, chunk, at);
         if (at + chunk - begun >= BEHIND) {
             (void)sync_file_range(s->fd, (off_t)begun, (off_t)(at + chunk - begun),
                 SYNC_FILE_RANGE_WRITE);
@@ -114,7 +93,7 @@ void
 run_append_limit(const struct opts *o)
 {
     struct stream wal = { .o = o, .fd = open_ring(o, RING) };
-    struct stream plain = { .o = o, .fd = open_file(o, "plain", O_TRUNC) };
+    struct stream plain = { .o = o, .fd = file_open(o, "plain", O_TRUNC) };
     pthread_t t;
     int64_t t0 = now_ns();
 
@@ -158,7 +137,7 @@ step_crc(struct floor_ctx *f)
 static void
 step_ring(struct floor_ctx *f)
 {
-    write_at(f->fd, f->from, f->n, f->at);
+    file_write(f->fd, f->from, f->n, f->at);
     f->at = f->at + 2 * f->n <= RING ? f->at + f->n : 0;
 }
 
@@ -166,7 +145,7 @@ step_ring(struct floor_ctx *f)
 static void
 step_grow(struct floor_ctx *f)
 {
-    write_at(f->fd, f->from, f->n, f->at);
+    file_write(f->fd, f->from, f->n, f->at);
     f->at += f->n;
     if (f->at >= 2 * (uint64_t)RING) {
         if (ftruncate(f->fd, 0) < 0)
@@ -204,7 +183,7 @@ void
 run_floor(const struct opts *o)
 {
     size_t n = o->batch > 0 ? o->batch : 16384;
-    int ring = open_ring(o, RING), plain = open_file(o, "plain", O_TRUNC);
+    int ring = open_ring(o, RING), plain = file_open(o, "plain", O_TRUNC);
 
     floor_step(o, "memcpy", step_memcpy, -1, n);
     floor_step(o, "crc", step_crc, -1, n);
@@ -241,7 +220,7 @@ plain_paced(void *ctx)
             break;
         if (now_ns() < due)
             sleep_until(due);
-        write_at(l->plain, buf, BEHIND, at);
+        file_write(l->plain, buf, BEHIND, at);
         (void)sync_file_range(l->plain, (off_t)at, BEHIND, SYNC_FILE_RANGE_WRITE);
     }
     free(buf);
@@ -263,7 +242,7 @@ wal_paced(const struct open_loop *l, struct vrv_quantiles *all, struct vrv_quant
         if (now_ns() < due)
             sleep_until(due);
         int64_t begun = now_ns();
-        write_at(l->ring, buf, l->group, at);
+        file_write(l->ring, buf, l->group, at);
         if (fdatasync(l->ring) < 0)
             die("sync: %s", strerror(errno));
         int64_t end = now_ns();
@@ -274,11 +253,38 @@ wal_paced(const struct open_loop *l, struct vrv_quantiles *all, struct vrv_quant
     free(buf);
 }
 
+/* One write after another, each on stable storage before the next. */
+void
+run_sync(const struct opts *o)
+{
+    size_t n = round_group(o->batch), at = 0, bytes = 0;
+    struct vrv_quantiles *h = aligned(sizeof(*h));
+    int ring = open_ring(o, RING);
+    char *buf = aligned(n);
+    int64_t t0 = now_ns(), until = t0 + (int64_t)(o->seconds * 1e9), begun;
+
+    fill_random(buf, n, 5);
+    while ((begun = now_ns()) < until) {
+        file_write(ring, buf, n, at);
+        if (fdatasync(ring) < 0)
+            die("sync: %s", strerror(errno));
+        vrv_quantiles_add(h, now_ns() - begun);
+        bytes += n;
+        at = at + 2 * n <= RING ? at + n : 0;
+    }
+    out(o, "rate", (double)bytes * 1e3 / (double)(now_ns() - t0), "MB/s");
+    out_hist(o, "", h);
+    free(buf);
+    free(h);
+    (void)close(ring);
+    dir_remove(o->dir);
+}
+
 void
 run_latency_limit(const struct opts *o)
 {
     struct open_loop l = { .o = o, .ring = open_ring(o, RING), .group = round_group(o->group),
-        .plain = open_file(o, "plain", O_TRUNC) };
+        .plain = file_open(o, "plain", O_TRUNC) };
     struct vrv_quantiles *all = aligned(sizeof(*all)), *sync = aligned(sizeof(*sync));
     struct vrv_quantiles *bare = aligned(sizeof(*bare));
     pthread_t t;

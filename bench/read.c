@@ -1,13 +1,10 @@
 /* Reading: behind a writer, from the page cache, from the disk, to a socket. */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "bench/bench.h"
@@ -152,7 +149,7 @@ struct reading {
     struct files f;
     struct bench b;
     struct pool p; /* says how many bytes and records a batch has */
-    int peer;
+    struct sink sink;
     size_t bytes;
 };
 
@@ -215,13 +212,9 @@ read_cursor(struct reading *r)
 }
 
 static void
-send_range(struct reading *r, int fd, off_t pos, size_t n)
+pass_on(struct reading *r, int fd, size_t pos, size_t n)
 {
-    off_t end = pos + (off_t)n;
-
-    while (pos < end)
-        if (sendfile(r->peer, fd, &pos, (size_t)(end - pos)) < 0)
-            die("sendfile: %s", strerror(errno));
+    send_range(r->sink.to, fd, (off_t)pos, n);
     r->bytes += n;
 }
 
@@ -232,7 +225,7 @@ send_plain(struct reading *r)
         int fd = open_data(r->f.path[i], 0);
 
         for (size_t at = 0; at < r->f.size[i]; at += CHUNK)
-            send_range(r, fd, (off_t)at, r->f.size[i] - at < CHUNK ? r->f.size[i] - at : CHUNK);
+            pass_on(r, fd, at, r->f.size[i] - at < CHUNK ? r->f.size[i] - at : CHUNK);
         (void)close(fd);
     }
 }
@@ -258,7 +251,7 @@ send_engine(struct reading *r)
                 die("the newest batches are still in memory");
             if (vrv_seg_file_get(s->seg, &f, &e) < 0)
                 die("open: %s", e.msg);
-            send_range(r, vrv_file_fd(f), (off_t)s->pos, s->n / r->p.size * r->p.size);
+            pass_on(r, vrv_file_fd(f), (size_t)s->pos, s->n / r->p.size * r->p.size);
             vrv_seg_file_put(s->seg);
             whole += s->n / r->p.size;
         }
@@ -267,44 +260,6 @@ send_engine(struct reading *r)
             return;
         at += (int64_t)whole * r->p.records;
     }
-}
-
-/* ---- a peer that throws away what it gets ---- */
-
-struct sink {
-    const struct opts *o;
-    int fd;
-};
-
-static void *
-sink_main(void *ctx)
-{
-    struct sink *s = ctx;
-    char *buf = aligned(CHUNK);
-
-    pin_to(s->o, 1);
-    /* On TCP, TRUNC discards without a copy: what is measured is the sender. */
-    while (recv(s->fd, buf, CHUNK, MSG_TRUNC) > 0)
-        ;
-    free(buf);
-    return NULL;
-}
-
-static int
-tcp_pair(int out_fd[2])
-{
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t n = sizeof(a);
-    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    out_fd[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (l < 0 || bind(l, (struct sockaddr *)&a, n) < 0 || listen(l, 1) < 0 ||
-        getsockname(l, (struct sockaddr *)&a, &n) < 0 ||
-        connect(out_fd[0], (struct sockaddr *)&a, n) < 0)
-        die("loopback: %s", strerror(errno));
-    out_fd[1] = accept(l, NULL, NULL);
-    (void)close(l);
-    return out_fd[1] < 0 ? -1 : 0;
 }
 
 static const struct mode {
@@ -339,11 +294,8 @@ measure(struct reading *r, const struct mode *m)
 void
 run_read(const struct opts *o)
 {
-    struct reading r = { .o = o, .peer = -1 };
-    struct sink sink = { .o = o };
+    struct reading r = { .o = o, .sink = { .o = o, .core = 1, .discards = true } };
     const struct mode *m = NULL;
-    pthread_t t;
-    int fds[2];
 
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
         if (strcmp(o->mode, modes[i].name) == 0)
@@ -359,19 +311,11 @@ run_read(const struct opts *o)
         files_evict(&r.f);
     else
         files_warm(&r.f);
-    if (m->socket) {
-        if (tcp_pair(fds) < 0)
-            die("loopback: %s", strerror(errno));
-        r.peer = fds[0];
-        sink.fd = fds[1];
-        if (pthread_create(&t, NULL, sink_main, &sink) != 0)
-            die("no thread");
-    }
+    if (m->socket)
+        sink_start(&r.sink);
     measure(&r, m);
-    if (m->socket) {
-        (void)shutdown(r.peer, SHUT_WR);
-        (void)pthread_join(t, NULL);
-    }
+    if (m->socket)
+        sink_stop(&r.sink);
     if (m->engine)
         bench_close(&r.b);
     files_free(&r.f);

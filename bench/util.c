@@ -139,6 +139,26 @@ fill_random(void *p, size_t n, uint64_t seed)
 
 /* ---- files ---- */
 
+int
+file_open(const struct opts *o, const char *name, int flags)
+{
+    char path[4096];
+
+    (void)mkdir(o->dir, 0777);
+    (void)snprintf(path, sizeof(path), "%s/%s", o->dir, name);
+    int fd = open(path, flags | O_CREAT | O_RDWR | O_CLOEXEC, 0666);
+    if (fd < 0)
+        die("open %s: %s", path, strerror(errno));
+    return fd;
+}
+
+void
+file_write(int fd, const void *p, size_t n, uint64_t pos)
+{
+    if (pwrite(fd, p, n, (off_t)pos) != (ssize_t)n)
+        die("write: %s", strerror(errno));
+}
+
 /* nftw has no context argument. */
 static struct files *listing;
 static const char *listing_suffix;
