@@ -17,7 +17,13 @@ check_PROGRAMS += bench/b_stat
 bench_b_stat_SOURCES = bench/b_stat.c
 bench_b_stat_LDADD = libvrvserver.la libvrvengine.la
 
-EXTRA_DIST += bench/README.md bench/kafka.sh bench/run.sh bench/server.sh
+EXTRA_DIST += \
+	bench/README.md \
+	bench/kafka.sh \
+	bench/lib.sh \
+	bench/run.sh \
+	bench/server.sh \
+	$(NULL)
 
 bench: bench/b_engine
 	@$(SHELL) $(srcdir)/bench/run.sh $(BENCH)

@@ -9,7 +9,7 @@
 #   --json    every figure, one object per line
 set -eu
 
-prog=${B_ENGINE:-bench/b_engine}
+engine=${B_ENGINE:-bench/b_engine}
 kafka=$(dirname "$0")/kafka.sh
 quick='' json='' every='' reps='' only='' dir=${TMPDIR:-/tmp}/varve-bench.$$
 for a; do
@@ -23,8 +23,8 @@ for a; do
     *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
-if [ ! -x "$prog" ]; then
-    echo "$prog is missing: make $prog, and run this in the build directory" >&2
+if [ ! -x "$engine" ]; then
+    echo "$engine is missing: make $engine, and run this in the build directory" >&2
     exit 2
 fi
 if [ "$quick" ]; then
@@ -32,38 +32,30 @@ if [ "$quick" ]; then
 else
     reps=${reps:-5} seconds=3 most=30 lat=10 gibs='0 1 10' rgib=2 wal=''
 fi
+chief='rate records cpu group stalled limit limit_cpu ratio load p50 p99 p99.9 max limit_p50 limit_p99'
+chief="$chief limit_p99.9 limit_sync_p99 bare_sync_p99 ratio_p99 ratio_p99.9 refused stall memcpy crc"
+chief="$chief wal_write segment_write open first_append rss_idle per_partition"
+chief="$chief per_partition_reopened reopen engine_ratio"
+[ -z "$every" ] || chief=''
 mkdir -p "$dir"
 trap 'rm -rf "$dir"' EXIT
 # Interrupted, it shows what there is.
-trap 'table; exit 130' INT TERM
+trap 'table "$chief"; exit 130' INT TERM
 all=$dir/all.tsv run=$dir/run.tsv
 : >"$all"
 
-wanted() {
-    [ -z "$only" ] && return 0
-    for w in $only; do case $1 in *"$w"*) return 0 ;; esac done
-    return 1
-}
+# shellcheck source=bench/lib.sh
+. "$(dirname "$0")/lib.sh"
 
 # b NAME COMMAND OPTION...   one measurement, appended to the figures
 b() {
     name=$1; shift
-    "$prog" "$@" --name="$name" --dir="$work" >"$run"
+    "$engine" "$@" --name="$name" --dir="$work" >"$run"
     cat "$run" >>"$all"
 }
 figure() { awk -F '\t' -v m="$1" '$2 == m { print $3 }' "$run"; }
-# Once is enough for a quick look.
-settle() {
-    if [ -z "$quick" ] || [ -z "$settled" ]; then
-        "$prog" settle --dir="$dir/settle" >/dev/null
-        settled=1
-    fi
-}
-settled=''
 # share NAME FIGURE A B   A / B
 share() { line "$1" "$2" "$(echo "$3 $4" | awk '{ print ($2 > 0 ? $1 / $2 : 0) }')" ''; }
-line() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" >>"$all"; }
-say() { [ ! -t 2 ] || printf '\r\033[K%s %s' "$rep/$reps" "$1" >&2; }
 
 # append POLICY RECORD BATCH PARTS
 append() {
@@ -202,46 +194,6 @@ idle() {
     b idle idle
 }
 
-table() {
-    awk -F '\t' -v json="$json" -v every="$every" '
-    BEGIN {
-        chief = " rate records cpu group stalled limit limit_cpu ratio load p50 p99 p99.9 max" \
-            " limit_p50 limit_p99 limit_p99.9 limit_sync_p99 bare_sync_p99 ratio_p99 ratio_p99.9" \
-            " refused stall memcpy crc wal_write segment_write open first_append rss_idle per_partition" \
-            " per_partition_reopened reopen engine_ratio "
-    }
-    every || index(chief, " " $2 " ") {
-        k = $1 FS $2
-        if (!(k in n)) order[++keys] = k
-        v[k, ++n[k]] = $3
-        unit[k] = $4
-    }
-    END {
-        if (!json)
-            printf "%-44s %-18s %10s %10s %10s\n", "case", "figure", "min", "median", "max"
-        for (i = 1; i <= keys; i++) {
-            k = order[i]; m = n[k]
-            for (a = 1; a <= m; a++) s[a] = v[k, a] + 0
-            for (a = 2; a <= m; a++)
-                for (c = a; c > 1 && s[c - 1] > s[c]; c--) {
-                    t = s[c]
-                    s[c] = s[c - 1]
-                    s[c - 1] = t
-                }
-            split(k, p, FS)
-            med = m % 2 ? s[(m + 1) / 2] : (s[m / 2] + s[m / 2 + 1]) / 2
-            if (json)
-                printf "{\"case\":\"%s\",\"metric\":\"%s\",\"unit\":\"%s\",\"n\":%d," \
-                    "\"min\":%.6g,\"median\":%.6g,\"max\":%.6g}\n", p[1], p[2], unit[k], m,
-                    s[1], med, s[m]
-            else
-                printf "%-44s %-18s %10.4g %10.4g %10.4g %s\n", p[1] == last ? "" : p[1], p[2],
-                    s[1], med, s[m], unit[k]
-            last = p[1]
-        }
-    }' "$all"
-}
-
 if wanted_kafka; then "$kafka" --check; fi
 rep=1
 while [ "$rep" -le "$reps" ]; do
@@ -267,5 +219,4 @@ while [ "$rep" -le "$reps" ]; do
     kafkas 1048576
     rep=$((rep + 1))
 done
-say ''
-table
+table "$chief"
