@@ -445,28 +445,40 @@ LONG_TESTS = \
 	$(NULL)
 dist_check_SCRIPTS += $(LONG_TESTS)
 
-# ---- tests with threads, for `make check-tsan`: names as on the list that prove gets
+# ---- tests with threads, for `make check-tsan`: names as on the list that prove gets.  Scripts are
+# here for varved; not those of the tool, since TSan knows nothing of the C11 threads that librdkafka
+# starts, nor u511-failpoint, whose hundreds of processes take minutes.
 TSAN_TESTS = \
 	t/unit/u010-base \
 	t/unit/u017-hist \
 	t/unit/u030-vfs \
 	t/unit/u031-simdisk \
 	t/unit/u150-slab \
-	t/unit/u221-journal \
 	t/unit/u204-catalog-world \
+	t/unit/u221-journal \
 	t/unit/u440-cold \
 	t/unit/u443-coldcursor \
 	t/unit/u444-cursordamage \
 	t/unit/u445-cursorwait \
+	t/unit/u510-kill \
 	t/unit/u520-threads \
 	t/unit/u713-net \
 	t/unit/u715-listen \
-	t/unit/u732-coord \
 	t/unit/u723-configstore \
+	t/unit/u732-coord \
 	t/unit/u760-stat \
+	t/unit/u762-http \
+	t/750-varved.t \
+	t/760-metrics.t \
+	t/900-kcat.t \
+	t/901-confluent.t \
+	t/902-kafka-python.t \
+	t/903-franz.t \
+	t/904-java-tools.t \
+	t/910-librdkafka.t \
 	t/940-consistency.t \
 	t/945-baddays.t \
-	t/unit/u762-http \
+	t/946-large.t \
 	$(NULL)
 
 # ---- programs that look at VARVE_SAMPLE and VARVE_SEED, for `make check-sample`
