@@ -46,11 +46,16 @@ def consumer(group=None, **options):
         "session_timeout_ms": 6000, **options})
 
 
+# Longer than a join takes, also on a slow disk: when a poll ends between SyncGroup and its answer,
+# kafka-python 3.0.12 never finishes the join, sends no heartbeats, and reads nothing any more.
+POLL_MS = 2000
+
+
 def take(from_, count):
     got = []
 
     def more():
-        for records in from_.poll(timeout_ms=200, max_records=count - len(got)).values():
+        for records in from_.poll(timeout_ms=POLL_MS, max_records=count - len(got)).values():
             got.extend(records)
         return len(got) >= count
 
@@ -200,7 +205,7 @@ class Member(threading.Thread):
     def run(self):
         try:
             while not self.ends.is_set():
-                for records in self.consumer.poll(timeout_ms=100).values():
+                for records in self.consumer.poll(timeout_ms=POLL_MS).values():
                     self.values.extend(int(r.value) for r in records)
                 self.held = sorted(p.partition for p in self.consumer.assignment())
                 self.commit()
