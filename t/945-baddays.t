@@ -250,6 +250,29 @@ sub large_claims {
     grew_by_less($v, $before, 128 * MIB, '... and no memory is taken for promises');
 }
 
+# Ask, without the server working all the time until it answers.
+sub is_calm {
+    my ($v, $c, $line, $want, $what) = @_;
+    my $before = $v->worked;
+    is(ask($c, $line), $want, $what);
+    cmp_ok($v->worked - $before, '<', 0.5, '... and nobody is busy until then');
+}
+
+# Consumers that want more than they allow, or than there is.
+sub greedy_polls {
+    my $v = Varved->start;
+    my $c = client($v);
+    ask($c, 'create t 1');
+    ask($c, 'produce t 400000') for 1 .. 6;
+    is_calm($v, $c, 'poll t 0', 'NONE 800144', 'more is there than fits: what fits is the answer');
+    is_calm($v, $c, 'poll t 5', 'NONE 400072', 'less is there than is wanted: that, after a while');
+    $v->restart;
+    ask($c, 'ping');
+    is_calm($v, $c, 'poll t 5', 'NONE 400072', 'the same of a file');
+    hang_up($c);
+    $v->end('TERM');
+}
+
 # ---- a full disk: a small one of our own, in a namespace of our own
 
 sub full_disk {
@@ -301,6 +324,7 @@ if (@ARGV) {
     failed_sync('topics', 'ping', 'create tN 1', 'end tN');
     idle_connections();
     garbage_on_the_port();
+    greedy_polls();
     with_small_disk();
 }
 done_testing();

@@ -30,6 +30,7 @@ read_memory(const struct vrv_log *log, struct vrv_read *r)
         const struct vrv_entry *en = vrv_ring_at(ring, i);
         bool first = r->bytes == 0;
 
+        r->more = true;
         if (r->bytes + en->item.size > r->max_bytes && !(first && r->whole_first))
             return;
         if (!extend(r, en)) {
@@ -40,6 +41,7 @@ read_memory(const struct vrv_log *log, struct vrv_read *r)
         }
         r->bytes += en->item.size;
     }
+    r->more = false;
 }
 
 /* ---- from segments: no lock is held ---- */
@@ -71,8 +73,11 @@ read_segment(struct vrv_seg *s, const struct vrv_seg_view *v, struct vrv_read *r
     uint64_t n = v->flushed - p.pos;
     if (n > r->max_bytes)
         n = r->max_bytes > p.size ? r->max_bytes : p.size;
-    if (p.size > r->max_bytes && !r->whole_first)
+    r->more = p.pos + n < v->flushed || v->flushed_next < r->hw;
+    if (p.size > r->max_bytes && !r->whole_first) {
+        r->more = true;
         return 1;
+    }
     if (r->flags & VRV_READ_NOWAIT) {
         rc = check_resident(s, p.pos, n, e);
         if (rc < 0)
@@ -147,6 +152,7 @@ vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e)
 
     r->slice_n = 0;
     r->bytes = 0;
+    r->more = false;
     for (int64_t from = r->offset;;) {
         rc = next_source(log, from, r, &seg, &v, e);
         if (seg == NULL)

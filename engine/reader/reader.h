@@ -41,6 +41,7 @@ struct vrv_read {
     struct vrv_slice slice[VRV_READ_SLICES];
     uint32_t slice_n;
     size_t bytes;
+    bool more;               /* not of the cold tier: what was found doesn't reach up to hw */
     int64_t start, hw, end;
 };
 

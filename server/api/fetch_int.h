@@ -17,6 +17,7 @@ struct vrv__fetch_part {
     size_t bytes;
     bool unknown;                 /* there is no such partition */
     bool slow;                    /* more is there, but not without waiting for a disk */
+    bool more;                    /* more is there than this answer takes */
     bool waiting;
     bool diverges;                /* the fetcher's log isn't ours: */
     int32_t diverging_epoch;      /* this epoch ends */

@@ -2,7 +2,7 @@
  * Finding records for a fetch, and waiting for them.
  *
  *   round: read what is at hand, partition by partition, until the limits
- *     enough, or an error, or time is up ──► found
+ *     enough, or an error, or time is up, or more is there than fits ──► found
  *     something is on disk only          ──► read that on a thread that may wait ──► found
  *     else wait on every log for more    ──► the first that has some, or time ──► round
  *
@@ -79,6 +79,7 @@ read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned flags)
     p->slow = false;
     if (rd.max_bytes == 0 && !rd.whole_first) {
         set_offsets(p);
+        p->more = p->want->offset < p->hw;
         return;
     }
     int rc = read_once(r, p, &rd);
@@ -91,6 +92,7 @@ read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned flags)
     } else {
         p->hw = rd.hw;
         p->start = rd.start;
+        p->more = rd.more;
         f->bytes += rd.bytes;
         add_slices(r, p, &rd);
     }
@@ -177,7 +179,8 @@ waiter_posted(struct vrv_done *d)
     }
 }
 
-/* Of several logs each new batch is worth a look: only together can they say that it's enough. */
+/* What there was has been read, so it is for what comes behind that (hw).  Of several logs each new
+ * batch is worth a look: only together can they say that it's enough. */
 static void
 wait_for_more(struct vrv_request *r)
 {
@@ -194,9 +197,10 @@ wait_for_more(struct vrv_request *r)
 
         if (p->log == NULL)
             continue;
+        int64_t from = p->hw > p->want->offset ? p->hw : p->want->offset;
         p->waiting = true;
         p->waiter = (struct vrv_waiter){ .done = { .cq = r->call.cq, .run = waiter_posted } };
-        vrv_log_wait(p->log, &p->waiter, p->want->offset, alone ? f->min_bytes : p->bytes + 1,
+        vrv_log_wait(p->log, &p->waiter, from, alone ? f->min_bytes - f->bytes : 1,
             f->deadline_ns);
     }
 }
@@ -220,25 +224,27 @@ static void
 read_round(struct vrv_request *r)
 {
     struct vrv__fetch *f = r->state;
-    bool error = false, slow = false, any = false;
+    bool error = false, slow = false, any = false, more = false;
 
     f->bytes = 0;
     for (size_t i = 0; i < f->n; i++) {
         struct vrv__fetch_part *p = &f->part[i];
 
         drop_slices(p);
+        p->more = false;
         if (p->log != NULL && p->error == VRV_K_NONE && !p->diverges)
             read_part(r, p, VRV_READ_NOWAIT);
         any |= p->log != NULL;
         error |= p->error != VRV_K_NONE || p->diverges;
         slow |= p->slow;
+        more |= p->more;
     }
     if (r->client->gone || r->broker->clock->mono_ns(r->broker->clock) >= f->deadline_ns)
         f->over = true;
     if (slow && f->bytes < f->min_bytes) {
         vrv_stat_count(r->broker->stat, VRV_C_slow_reads, 1);
         vrv_request_block(r, read_slow, slow_done);
-    } else if (f->over || error || !any || f->bytes >= f->min_bytes || is_full(f)) {
+    } else if (f->over || error || more || !any || f->bytes >= f->min_bytes || is_full(f)) {
         f->found(r);
     } else {
         wait_for_more(r);

@@ -299,6 +299,13 @@ sub memory {
     return text_of("/proc/$self->{pid}/status") =~ /^$which:\s+(\d+) kB/m ? $1 * 1024 : 0;
 }
 
+# Seconds that its threads have worked.
+sub worked {
+    my ($self) = @_;
+    my ($user, $system) = text_of("/proc/$self->{pid}/stat") =~ /^.*\)(?: \S+){11} (\d+) (\d+)/;
+    return ($user + $system) / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
 sub tests_of {
     my ($self, @command) = @_;
     local $ENV{BOOTSTRAP} = $self->address;

@@ -6,6 +6,7 @@
  *     create TOPIC PARTITIONS     NONE
  *     produce TOPIC BYTES         NONE OFFSET: one record of that many bytes to partition 0
  *     fetch TOPIC OFFSET          NONE BYTES: how many there are from there on
+ *     poll TOPIC OFFSET           the same, but waits a little for twice as much as it may get
  *     end TOPIC                   NONE OFFSET
  *     ping                        NONE: asks for the metadata of nothing
  *     burst TOPIC N               N records, all under way at once; "begun" after the first answer,
@@ -22,7 +23,7 @@
 #include "server/wire/wire.h"
 #include "t/lib/client.h"
 
-enum { NAME = 64, LINE = 256, TIMEOUT_MS = 30000, RECORD_MAX = 1 << 20, LATEST = -1 };
+enum { NAME = 64, LINE = 256, TIMEOUT_MS = 30000, POLL_MS = 2000, RECORD_MAX = 1 << 20, LATEST = -1 };
 enum { CREATE_VERSION = 7, PRODUCE_VERSION = 9, FETCH_VERSION = 12, LIST_VERSION = 7 };
 
 static struct client *c;
@@ -129,7 +130,7 @@ burst(const char *topic, int64_t n)
 /* ---- reading ---- */
 
 static int
-fetch(const char *topic, int64_t offset)
+fetch_from(const char *topic, int64_t offset, int32_t min_bytes, int32_t wait_ms)
 {
     struct vrv_fetch_req_partition part;
     struct vrv_fetch_req_topic t;
@@ -143,7 +144,8 @@ fetch(const char *topic, int64_t offset)
     part.partition_max_bytes = RECORD_MAX;
     t.topic = vrv_str(topic);
     t.partitions.v = &part;
-    q.min_bytes = 1;
+    q.min_bytes = min_bytes;
+    q.max_wait_ms = wait_ms;
     q.topics.v = &t;
     q.topics.n = t.partitions.n = 1;
     int rc = CLIENT_CALL(c, fetch, FETCH_VERSION, &q, &resp, &err);
@@ -151,6 +153,18 @@ fetch(const char *topic, int64_t offset)
         say(resp->responses.v[0].partitions.v[0].error_code,
             resp->responses.v[0].partitions.v[0].records.n);
     return rc;
+}
+
+static int
+fetch(const char *topic, int64_t offset)
+{
+    return fetch_from(topic, offset, 1, 0);
+}
+
+static int
+poll(const char *topic, int64_t offset)
+{
+    return fetch_from(topic, offset, 2 * RECORD_MAX, POLL_MS);
 }
 
 static int
@@ -198,8 +212,8 @@ ping(const char *topic, int64_t unused)
 static const struct command {
     const char *name;
     int (*run)(const char *topic, int64_t number);
-} commands[] = { { "create", create }, { "produce", produce }, { "fetch", fetch }, { "end", end },
-    { "ping", ping }, { "burst", burst } };
+} commands[] = { { "create", create }, { "produce", produce }, { "fetch", fetch },
+    { "poll", poll }, { "end", end }, { "ping", ping }, { "burst", burst } };
 
 static int
 run(const char *line)

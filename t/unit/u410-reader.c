@@ -270,11 +270,12 @@ check_read(const char *what, bool want_file, bool want_memory)
         int64_t before = next;
         wrong += compare(buf, bytes_of(&r, buf, &file, &memory), &at, &next);
         wrong += next == before;
+        wrong += r.more != (next < o.hw);
         vrv_read_fini(&r);
     }
     IS(rc, 0, "%s: every read succeeds", what);
-    OK(wrong == 0 && at == kept_n, "%s: all %zu batches are read as they were appended", what,
-        kept_n);
+    OK(wrong == 0 && at == kept_n, "%s: all %zu batches are read as they were appended, and each "
+       "read says whether more is there", what, kept_n);
     OK((!want_file || file) && (!want_memory || memory), "%s: from %s%s", what,
         file ? "files " : "", memory ? "memory" : "");
 }
