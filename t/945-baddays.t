@@ -125,6 +125,23 @@ sub drain {
     $v->end('TERM');
 }
 
+# A consumer that would wait for an hour is told that there is nothing.
+sub drain_of_long_polls {
+    my $v = Varved->start;
+    my $c = client($v);
+    ask($c, 'create t 1');
+    my $socket = connect_to($v);
+    $socket->syswrite(frame(header(18, 0)) . frame(header(1, 4) . pack('NNNNC N n a N N q> N',
+        0xffffffff, 3_600_000, 1, MIB, 0, 1, 1, 't', 1, 0, 0, MIB)));
+    $socket->sysread(my $versions, 4);
+    $socket->sysread($versions, unpack 'N', $versions);
+    ok(length $versions > 100, 'SIGTERM, while a consumer waits for records');
+    is($v->end('TERM'), 0, '... ends it with exit code 0');
+    is($socket->sysread(my $answer, 4), 4, '... and the consumer is answered');
+    unlike($v->said('err'), qr/net\.drain/, '... at once');
+    hang_up($c);
+}
+
 # Ask until the answer is an error; how often it was none; N is how often so far.
 sub ask_until_it_fails {
     my ($c, $line) = @_;
@@ -320,6 +337,7 @@ if (@ARGV) {
 } else {
     bad_starts();
     drain();
+    drain_of_long_polls();
     failed_sync('records', 'create t 1', 'produce t 100', 'fetch t N');
     failed_sync('topics', 'ping', 'create tN 1', 'end tN');
     idle_connections();

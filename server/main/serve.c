@@ -108,7 +108,7 @@ serve_frame(void *user, struct vrv_frame *f, struct vrv_err *e)
     return VRV_NET_TAKEN;
 }
 
-/* Also when it only sends no more: its long polls are answered with what there is. */
+/* Also when it only sends no more, or we stop: its long polls are answered with what there is. */
 static void
 serve_ended(void *user)
 {

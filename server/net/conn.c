@@ -159,11 +159,22 @@ vrv__conn_close(struct vrv_conn *c)
     abandon(c);
 }
 
+static void
+tell_ended(struct vrv_conn *c)
+{
+    if (c->told || c->r->env->o.ops->ended == NULL)
+        return;
+    c->told = true;
+    c->r->env->o.ops->ended(c->user);
+}
+
 void
 vrv__conn_finish(struct vrv_conn *c)
 {
     vrv__conn_hold(c);
     last(c, false);
+    if (c->state == VRV_CONN_LAST)
+        tell_ended(c); /* a long poll is not to hold up the stop */
     vrv__conn_settle(c);
     vrv__conn_release(c);
 }
@@ -445,11 +456,8 @@ vrv__conn_fed(struct vrv_conn *c)
 static void
 note_ended(struct vrv_conn *c)
 {
-    if (c->ended)
-        return;
     c->ended = true;
-    if (c->r->env->o.ops->ended != NULL)
-        c->r->env->o.ops->ended(c->user);
+    tell_ended(c);
 }
 
 static void

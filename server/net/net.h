@@ -60,8 +60,9 @@ struct vrv_net_ops {
      * all calls of this connection are done (there must be one); no other before it.  Negative: it
      * can't be handled, and the connection is closed when the answers before it are sent. */
     int (*frame)(void *user, struct vrv_frame *f, struct vrv_err *e);
-    /* The peer sends no more, or has left: nobody can tell which.  What it sent is still served and
-     * answered, but calls need wait for nothing any more.  At most once; NULL: no matter. */
+    /* The peer sends no more, or has left: nobody can tell which; or nothing more is received, for a
+     * drain.  What it sent is still served and answered, but calls need wait for nothing any more.
+     * At most once; NULL: no matter. */
     void (*ended)(void *user);
     /* The connection is gone, and no frame comes any more.  Its calls must still be done, soon;
      * what they answer is dropped. */

@@ -99,7 +99,8 @@ struct vrv_conn {
     bool waiting;             /* a whole frame is there that could not be taken */
     bool later;               /* it was refused, until no call is under way */
     bool ends;                /* a call asked for that: no more frames */
-    bool ended;               /* the peer sends no more, which ops know */
+    bool ended;               /* the peer sends no more */
+    bool told;                /* ops know that nothing more comes */
     enum vrv_conn_held held;
     enum vrv_conn_part part;
     int64_t part_ns;          /* since when that is so, or when this time of it began */

@@ -629,7 +629,7 @@ test_drain(void)
     vrv__reactor_drain(&n.r);
     netsim_run(&n);
     OK(a->gone && c->gone, "a drain closes who has nothing in service");
-    OK(!b->gone, "... not who has");
+    OK(!b->gone && b->told_ended, "... not who has, but that need not wait for anything any more");
     frames(b, "e");
     netsim_answer(b, 0);
     netsim_run(&n);
