@@ -244,6 +244,15 @@ check_item(struct vrv_shard *s, const struct vrv_group *g, const struct vrv_comm
     return 0;
 }
 
+/* The client's own retention may be any number. */
+static int64_t
+expire_ms(const struct vrv_shard *s, int64_t retention_ms)
+{
+    if (retention_ms < 0)
+        return -1;
+    return retention_ms > INT64_MAX - s->now.wall_ms ? INT64_MAX : s->now.wall_ms + retention_ms;
+}
+
 static int
 append_commit(struct vrv_shard *s, struct vrv_group *g, struct vrv_offset_commit *call)
 {
@@ -258,7 +267,7 @@ append_commit(struct vrv_shard *s, struct vrv_group *g, struct vrv_offset_commit
             continue;
         struct vrv_commit commit = { it->offset, it->leader_epoch < 0 ? -1 : it->leader_epoch,
             it->metadata.p != NULL ? it->metadata : VRV_SPAN_EMPTY, s->now.wall_ms,
-            call->retention_ms < 0 ? -1 : s->now.wall_ms + call->retention_ms };
+            expire_ms(s, call->retention_ms) };
         vrv__write_commit(w, g, it->topic, it->partition, &commit);
         rc = vrv__write_more(&w);
     }

@@ -160,10 +160,13 @@ expiry(void)
 {
     struct vrv_offset_commit c = { .generation = -1, .retention_ms = 1000 };
     struct vrv_commit_item it = { .offset = 5, .partition = 1 };
+    struct vrv_offset_commit ever = { .generation = -1, .retention_ms = INT64_MAX };
+    struct vrv_commit_item kept = { .offset = 6, .partition = 2 };
 
     begin();
     (void)grouprig_commit(&g, "simple", "t", 0, 7);
     IS_ERR(commit_as(&c, &it, "simple", ""), NONE, "a commit with a retention of its own");
+    IS_ERR(commit_as(&ever, &kept, "ever", ""), NONE, "one for ever");
     const char *m = member_of("g", "consumer");
     (void)commit_gen("g", m, 1, true);
     grouprig_pass(&g, 601000);
@@ -180,6 +183,7 @@ expiry(void)
     again();
     IS_STR(grouprig_state(&g, "g"), "GROUP_ID_NOT_FOUND", "for good");
     IS(grouprig_fetch(&g, "simple", "t", 0), -1, "so does the other");
+    IS(grouprig_fetch(&g, "ever", "t", 2), 6, "what is to be kept for ever stays");
     grouprig_fini(&g);
 }
 
