@@ -277,6 +277,10 @@ check_PROGRAMS += t/unit/u740-fetchsession
 t_unit_u740_fetchsession_SOURCES = t/unit/u740-fetchsession.c
 t_unit_u740_fetchsession_LDADD = $(SERVER_LIBS)
 
+check_PROGRAMS += t/unit/u741-api
+t_unit_u741_api_SOURCES = t/unit/u741-api.c t/lib/apirig.c t/lib/apirig.h
+t_unit_u741_api_LDADD = $(SERVER_LIBS)
+
 check_PROGRAMS += t/unit/u750-tool
 t_unit_u750_tool_SOURCES = \
 	server/tool/args.c \
@@ -464,8 +468,9 @@ TSAN_TESTS = \
 	t/unit/u520-threads \
 	t/unit/u713-net \
 	t/unit/u715-listen \
-	t/unit/u723-configstore \
 	t/unit/u732-coord \
+	t/unit/u741-api \
+	t/unit/u723-configstore \
 	t/unit/u760-stat \
 	t/unit/u762-http \
 	t/750-varved.t \
