@@ -5,6 +5,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
+#include "engine/meta/catalog.h"
 
 /* One that was not used for so long makes room for another. */
 enum { IDLE_MS = 120 * 1000 };
@@ -38,6 +39,8 @@ vrv_fetch_session_want(struct vrv_fetch_sessions *s, struct vrv_fetch_session *f
     struct vrv_omap_node *n = vrv_omap_find(&fs->wants, w);
     struct vrv_fetch_want *own = VRV_OMAP_OF(n, struct vrv_fetch_want, node);
 
+    if (n == NULL && w->name.n > VRV_TOPIC_NAME_MAX)
+        return false;
     if (n == NULL) {
         if (atomic_fetch_add(&s->wants, 1) >= VRV_FETCH_WANTS_MAX) {
             (void)atomic_fetch_sub(&s->wants, 1);

@@ -78,7 +78,8 @@ void vrv_fetch_session_end(struct vrv_fetch_sessions *s, int32_t id);
 /* How many there are. */
 unsigned vrv_fetch_sessions_count(struct vrv_fetch_sessions *s);
 
-/* Add or change what it fetches; the strings are copied.  False: too many are remembered. */
+/* Add or change what it fetches; the strings are copied.  False: too many are remembered, or it has
+ * a name that is too long for any topic. */
 bool vrv_fetch_session_want(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs,
     const struct vrv_fetch_want *w);
 void vrv_fetch_session_forget(struct vrv_fetch_sessions *s, struct vrv_fetch_session *fs,

@@ -1,6 +1,9 @@
 /* Fetch sessions: whose turn it is, what they remember, and how many. */
 #include "server/api/fetch_session.h"
 
+#include <string.h>
+
+#include "engine/meta/catalog.h"
 #include "t/lib/tap.h"
 
 static struct vrv_fetch_want
@@ -44,6 +47,7 @@ test_bounds(void)
 {
     struct vrv_fetch_sessions all;
     struct vrv_fetch_want w = want("t", 0, 5);
+    char name[VRV_TOPIC_NAME_MAX + 2] = "";
 
     vrv_fetch_sessions_init(&all, 1, 1);
     struct vrv_fetch_session *s = vrv_fetch_session_new(&all, false, 0);
@@ -52,6 +56,11 @@ test_bounds(void)
     OK(vrv_fetch_session_new(&all, false, 2000) == NULL, "no place for another");
     struct vrv_fetch_session *t = vrv_fetch_session_new(&all, false, 200000);
     OK(t != NULL, "... until the first was idle for two minutes");
+    memset(name, 'x', VRV_TOPIC_NAME_MAX + 1);
+    w = want(name, 0, 5);
+    OK(!vrv_fetch_session_want(&all, t, &w), "names that are too long for a topic aren't kept");
+    w.name.n--;
+    OK(vrv_fetch_session_want(&all, t, &w), "... others are");
     vrv_fetch_session_drop(&all, t);
     vrv_fetch_sessions_fini(&all);
 }
