@@ -333,7 +333,7 @@ ok "bench start --since counts from then" says '^answered: 36[0-9]\{5\}\.'
 run bench start -t $b-none --seconds 1
 ok "bench start gives up where there is no such topic: 66" refused 66 "there is no topic $b-none"
 run bench start -b 127.0.0.1:1 --seconds 1
-ok "and where nobody answers: 74" refused 74 '127.0.0.1:1'
+ok "and where nobody answers: 75" refused 75 '127.0.0.1:1'
 run bench produce -t $b --pid 4194304
 ok "a process that isn't there: 66" refused 66 'there is no process'
 run bench produce --idle 1000001
