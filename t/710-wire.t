@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # Every message in every version, as Kafka's own encoders wrote it (t/data/wire): our decoder
 # finds in it what Kafka's does, our encoder writes the same bytes again, and no end of it that is
-# missing goes unnoticed.
+# missing goes unnoticed.  The same with what clients and Kafka really said to each other.
 use strict;
 use warnings;
 use JSON::PP;
@@ -65,6 +65,21 @@ for my $key (sort { $a <=> $b } keys %names) {
         ok(!$bad{"$key $kind"}, "... is read and written as Kafka does",
             @{ $bad{"$key $kind"} // [] });
     }
+}
+
+# What was recorded between clients and a broker.
+my (@recorded, %clients);
+open $in, '<', "$top/t/data/wire/recorded.txt" or die "recorded.txt: $!";
+while (<$in>) {
+    my ($key, $version, $kind, $client, $hex) = /^(\d+) (\d+) (\w+) (\S+) (\w*)$/ or die "line $.";
+    push @recorded, [$key, $version, $kind, $hex];
+    push @{ $clients{$client} }, $#recorded;
+}
+@got = dump_all(map { "@$_" } @recorded);
+for my $client (sort keys %clients) {
+    my @wrong = grep { $got[$_] !~ /^\Q$recorded[$_][3]\E / } @{ $clients{$client} };
+    ok(!@wrong, scalar(@{ $clients{$client} }) . " messages of $client and Kafka are read and written",
+        map { "@{ $recorded[$_] }: $got[$_]" } @wrong);
 }
 
 # Cut off anywhere it is refused, but where only tagged fields that say nothing would be missing.
