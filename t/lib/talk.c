@@ -425,6 +425,17 @@ keep(struct run *r, const char *name, const char *value)
 }
 
 static void
+forget(struct run *r, int from, int n)
+{
+    for (int i = from; i < from + n; i++) {
+        free(r->keep[i].name);
+        free(r->keep[i].value);
+    }
+    r->keeps -= n;
+    memmove(&r->keep[from], &r->keep[from + n], (size_t)(r->keeps - from) * sizeof(r->keep[0]));
+}
+
+static void
 keep_from_answer(struct run *r, struct talk_text *t)
 {
     const char *name = talk_read_word(t), *path = strchr(t->p, ' ') != NULL ? t->p + 1 : t->p;
@@ -486,9 +497,7 @@ run_macro(struct run *r, struct talk_text *t, const char *name)
         for (int k = 0; k < macros[i].n; k++)
             run_line(r, t, macros[i].line[k]);
         /* arguments go, what was kept meanwhile stays */
-        memmove(&r->keep[before], &r->keep[before + args],
-            (size_t)(r->keeps - before - args) * sizeof(r->keep[0]));
-        r->keeps -= args;
+        forget(r, before, args);
         return true;
     }
     return false;
@@ -558,6 +567,14 @@ load(const char *file)
     return s;
 }
 
+static void
+unload(struct script *s)
+{
+    for (int i = 0; i < s->n; i++)
+        free(s->line[i]);
+    free(s->line);
+}
+
 static bool
 is_head(const char *line)
 {
@@ -594,10 +611,7 @@ run_once(struct script *s, int from, const struct vrv_api *api, int version, con
     }
     for (int i = 0; i < CONNS; i++)
         conn_close(&r->conn[i]);
-    for (int i = 0; i < r->keeps; i++) {
-        free(r->keep[i].name);
-        free(r->keep[i].value);
-    }
+    forget(r, 0, r->keeps);
     vrv_arena_fini(&r->arena);
     free(r);
 }
@@ -647,15 +661,23 @@ main(int argc, char **argv)
     peer.sin_port = htons((uint16_t)atoi(argv[2]));
     if (inet_pton(AF_INET, argv[1], &peer.sin_addr) != 1)
         return 2;
-    for (int i = 3; i < argc; i++) {
-        struct script s = load(argv[i]);
+    int scripts = argc - 3;
+    struct script *all = vrv_mem_zero((size_t)scripts * sizeof(*all));
 
-        for (int at = 0; at < s.n; at++) {
-            if (strncmp(s.line[at], "define ", 7) == 0)
-                at = define(&s, at);
-            else if (is_head(s.line[at]))
-                run_section(&s, at);
+    for (int i = 0; i < scripts; i++) {
+        struct script *s = &all[i];
+
+        *s = load(argv[3 + i]);
+        for (int at = 0; at < s->n; at++) {
+            if (strncmp(s->line[at], "define ", 7) == 0)
+                at = define(s, at);
+            else if (is_head(s->line[at]))
+                run_section(s, at);
         }
     }
+    /* not before: what one defines the later ones use */
+    for (int i = 0; i < scripts; i++)
+        unload(&all[i]);
+    free(all);
     return 0;
 }
