@@ -11,6 +11,8 @@ libvrvserver_la_SOURCES = \
 	server/base/diag.c \
 	server/base/diag.h \
 	server/base/events.def \
+	server/base/idle.c \
+	server/base/idle.h \
 	server/base/out.c \
 	server/base/out.h \
 	server/base/pool.c \

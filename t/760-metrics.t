@@ -238,6 +238,19 @@ ok(wait_until(sub { scrape()->{$waits} == 1 }), 'one that waits is seen');
 undef $sock;
 ok(wait_until(sub { scrape()->{$waits} == 0 }), 'until its client is gone');
 
+# ---- threads
+
+my @threads = grep { /^varve_net_idle_seconds_total\{/ } keys %$v;
+ok(@threads > 0 && !grep({ $v->{$_} <= 0 } @threads),
+    'each thread that serves connections waits at times');
+for my $share ('kafka_network_socketserver_networkprocessoravgidlepercent',
+    'kafka_server_kafkarequesthandlerpool_requesthandleravgidlepercent') {
+    ok($v->{$share} > 0 && $v->{$share} <= 1, "$share is a part of the time");
+}
+ok($v->{varve_pool_idle_seconds_total} > 0, 'so do those for the disk');
+is($v->{varve_pool_threads}, 8, 'which are as many as num.io.threads says');
+is($v->{kafka_network_requestchannel_requestqueuesize}, 0, 'and nothing waits for them');
+
 # ---- groups
 
 commit("odd \"name\"\\\n\xff", 'orders', 4);

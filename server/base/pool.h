@@ -29,4 +29,11 @@ void vrv_pool_stop(struct vrv_pool **pool);
 
 void vrv_pool_give(struct vrv_pool *pool, struct vrv_job *job);
 
+struct vrv_pool_stats {
+    unsigned threads;
+    uint64_t waiting; /* jobs that no thread has begun */
+    int64_t idle_ns;  /* how long all threads together had none */
+};
+void vrv_pool_stats(struct vrv_pool *pool, struct vrv_pool_stats *s);
+
 #endif

@@ -234,10 +234,14 @@ set_net_opts(struct vrv_server *s, struct vrv_net_opts *o)
 static int
 start_net(struct vrv_server *s, struct vrv_net_opts *o, struct vrv_err *e)
 {
+    int64_t now_ns = s->broker.clock->mono_ns(s->broker.clock);
+
     o->pool = vrv_engine_env(s->varve->engine)->pool;
     int rc = vrv_net_start(&s->net, o, e);
     if (rc == 0)
         set_free_ports(s);
+    vrv_idle_window_init(&s->net_idle, now_ns);
+    vrv_idle_window_init(&s->pool_idle, now_ns);
     return rc;
 }
 

@@ -11,6 +11,7 @@
 
 #include "engine/varve.h"
 #include "server/api/broker.h"
+#include "server/base/idle.h"
 #include "server/config/store.h"
 #include "server/group/coord.h"
 #include "server/main/serve.h"
@@ -32,6 +33,7 @@ struct vrv_server {
     struct vrv_serve serve;
     struct vrv_net *net;
     struct vrv_stat *stat;
+    struct vrv_idle_window net_idle, pool_idle; /* the HTTP thread's, once it serves */
     struct vrv_admin *admin;
 };
 

@@ -189,6 +189,48 @@ put_net(struct vrv_prom *p, struct vrv_server *s)
 }
 
 static void
+put_reactors(struct vrv_prom *p, struct vrv_server *s, int64_t now)
+{
+    unsigned n = vrv_net_reactors(s->net);
+    int64_t all = 0, *idle = vrv_mem_zero(n * sizeof(*idle));
+    char number[12];
+
+    for (unsigned i = 0; i < n; i++)
+        all += idle[i] = vrv_net_idle_ns(s->net, i);
+    vrv_prom_begin(p, VRV_M_net_idle);
+    vrv_prom_seconds(p, NULL, vrv_idle_share(&s->net_idle, now, all, n));
+    vrv_prom_begin(p, VRV_M_net_idle_time);
+    for (unsigned i = 0; i < n; i++) {
+        (void)snprintf(number, sizeof(number), "%u", i);
+        vrv_prom_seconds(p, VRV_LABELS(VRV_LABEL("thread", number)), (uint64_t)idle[i]);
+    }
+    free(idle);
+}
+
+static void
+put_pool(struct vrv_prom *p, struct vrv_server *s, int64_t now)
+{
+    struct vrv_pool_stats st;
+
+    vrv_pool_stats(s->pool, &st);
+    vrv_prom_begin(p, VRV_M_pool_idle);
+    vrv_prom_seconds(p, NULL, vrv_idle_share(&s->pool_idle, now, st.idle_ns, st.threads));
+    vrv_prom_begin(p, VRV_M_pool_idle_time);
+    vrv_prom_seconds(p, NULL, (uint64_t)st.idle_ns);
+    vrv_prom_one(p, VRV_M_pool_threads, st.threads);
+    vrv_prom_one(p, VRV_M_pool_waiting, st.waiting);
+}
+
+static void
+put_threads(struct vrv_prom *p, struct vrv_server *s)
+{
+    int64_t now = s->broker.clock->mono_ns(s->broker.clock);
+
+    put_reactors(p, s, now);
+    put_pool(p, s, now);
+}
+
+static void
 put_groups(struct vrv_prom *p, struct vrv_server *s)
 {
     struct vrv_coord_stats c;
@@ -258,6 +300,7 @@ vrv_metrics_write(struct vrv_server *s, bool ready, int64_t started_ms, struct v
     vrv_prom_counted(&p, s->stat);
     put_requests(&p, s);
     put_net(&p, s);
+    put_threads(&p, s);
     put_groups(&p, s);
     put_engine(&p, s);
 }

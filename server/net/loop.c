@@ -118,6 +118,25 @@ on_event(struct vrv_conn *c, uint32_t events)
     vrv__conn_release(c);
 }
 
+/* How many there are; none are waited for where there is more to do. */
+static int
+wait_for_events(struct vrv_loop *l, struct epoll_event ev[EVENTS], bool more)
+{
+    struct vrv_reactor *r = &l->r;
+    int ms = 0;
+
+    if (!more) {
+        vrv__reactor_clock(r);
+        ms = vrv__reactor_wait_ms(r);
+        vrv_idle_begin(&l->idle, r->now);
+    }
+    int n = epoll_wait(l->epoll, ev, EVENTS, ms);
+    vrv__reactor_clock(r);
+    if (!more)
+        vrv_idle_end(&l->idle, r->now);
+    return n;
+}
+
 static void *
 loop_main(void *ctx)
 {
@@ -126,9 +145,8 @@ loop_main(void *ctx)
     bool more = false;
 
     while (!l->ending) {
-        int n = epoll_wait(l->epoll, ev, EVENTS, more ? 0 : vrv__reactor_wait_ms(&l->r));
+        int n = wait_for_events(l, ev, more);
 
-        vrv__reactor_clock(&l->r);
         for (int i = 0; i < n; i++) {
             if (ev[i].data.ptr != NULL) {
                 on_event(ev[i].data.ptr, ev[i].events);

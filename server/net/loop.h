@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "server/base/idle.h"
 #include "server/net/net_int.h"
 
 struct vrv_acceptor;
@@ -15,6 +16,7 @@ struct vrv_loop {
     struct vrv_acceptor *acceptor;
     struct vrv_done drain, kill, end; /* posted to r.cq */
     pthread_t thread;
+    struct vrv_idle idle;        /* the thread's */
 };
 
 int vrv__loop_init(struct vrv_loop *l, struct vrv_net_env *env, struct vrv_acceptor *a,

@@ -214,6 +214,19 @@ vrv_net_stats(struct vrv_net *net, struct vrv_net_stats *s)
     s->unsent_bytes = atomic_load(&net->env.unsent);
 }
 
+unsigned
+vrv_net_reactors(const struct vrv_net *net)
+{
+    return net->loop_n;
+}
+
+int64_t
+vrv_net_idle_ns(struct vrv_net *net, unsigned i)
+{
+    VRV_ASSERT(i < net->loop_n);
+    return vrv_idle_ns(&net->loop[i].idle, net->env.o.clock);
+}
+
 struct vrv_cq *
 vrv_net_cq(struct vrv_net *net, unsigned i)
 {

@@ -138,6 +138,9 @@ void vrv_net_stop(struct vrv_net **net);
 const char *vrv_net_bound(const struct vrv_net *net, unsigned i);
 int vrv_net_port(const struct vrv_net *net, unsigned i);
 void vrv_net_stats(struct vrv_net *net, struct vrv_net_stats *s); /* any thread */
+unsigned vrv_net_reactors(const struct vrv_net *net);
+/* How long reactor i has waited for events; any thread. */
+int64_t vrv_net_idle_ns(struct vrv_net *net, unsigned i);
 /* What is posted here runs on reactor i: for work that belongs to no connection. */
 struct vrv_cq *vrv_net_cq(struct vrv_net *net, unsigned i);
 

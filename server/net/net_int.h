@@ -63,7 +63,7 @@ void vrv__reactor_fini(struct vrv_reactor *r);
 /* All that is to do but for sockets' events; true: more is to do at once. */
 bool vrv__reactor_turn(struct vrv_reactor *r);
 void vrv__reactor_clock(struct vrv_reactor *r);
-/* How long to wait for events: ms, -1: for ever. */
+/* How long to wait for events from r->now on: ms, -1: for ever. */
 int vrv__reactor_wait_ms(const struct vrv_reactor *r);
 void vrv__reactor_drain(struct vrv_reactor *r); /* finish all connections */
 void vrv__reactor_kill(struct vrv_reactor *r);  /* end them */

@@ -110,7 +110,7 @@ vrv__reactor_wait_ms(const struct vrv_reactor *r)
 
     if (t == NULL)
         return -1;
-    int64_t ns = t->ns - r->env->o.clock->mono_ns(r->env->o.clock);
+    int64_t ns = t->ns - r->now;
     if (ns <= 0)
         return 0;
     return ns / MS >= INT_MAX ? INT_MAX : (int)((ns + MS - 1) / MS);

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/list.h"
+#include "server/base/idle.h"
+#include "server/base/pool.h"
 #include "server/stat/prom.h"
 #include "t/lib/tap.h"
 
@@ -120,6 +123,112 @@ test_threads(void)
     IS(v.bytes_in, 2 * THREADS * EACH, "and their bytes");
     IS(vrv_stat_errors(s, 0, 1), THREADS * EACH / 2, "and of the errors");
     vrv_stat_free(&s);
+}
+
+/* ---- idle threads ---- */
+
+static int64_t now_ns = 1000;
+
+static int64_t
+read_clock(struct vrv_clock *c)
+{
+    (void)c;
+    return now_ns;
+}
+
+static struct vrv_clock by_hand = { .mono_ns = read_clock };
+
+static void
+test_idle(void)
+{
+    struct vrv_idle i = { 0 };
+
+    IS(vrv_idle_ns(&i, &by_hand), 0, "a thread that never waited was never idle");
+    vrv_idle_begin(&i, now_ns);
+    now_ns += 300;
+    IS(vrv_idle_ns(&i, &by_hand), 300, "one that waits is idle before it goes on");
+    vrv_idle_end(&i, now_ns);
+    now_ns += 70;
+    IS(vrv_idle_ns(&i, &by_hand), 300, "but not when it does");
+    vrv_idle_begin(&i, now_ns);
+    now_ns += 5;
+    vrv_idle_end(&i, now_ns);
+    IS(vrv_idle_ns(&i, &by_hand), 305, "all its times add up");
+}
+
+static void
+test_idle_share(void)
+{
+    const int64_t s = VRV_IDLE_WINDOW_NS, begun = 7;
+    struct vrv_idle_window w;
+
+    vrv_idle_window_init(&w, begun);
+    IS(vrv_idle_share(&w, begun, 0, 2), VRV_IDLE_WHOLE, "no time has passed in work");
+    IS(vrv_idle_share(&w, begun + s / 2, s / 2, 2), VRV_IDLE_WHOLE / 2, "one of two was idle");
+    IS(vrv_idle_share(&w, begun + s, s / 2, 2), VRV_IDLE_WHOLE / 4, "none in the second half");
+    IS(vrv_idle_share(&w, begun + 2 * s, s / 2, 2), 0, "what lies longer back does not count");
+    IS(vrv_idle_share(&w, begun + 2 * s, s / 2, 2), 0, "however often one asks");
+    IS(vrv_idle_share(&w, begun + 3 * s, 9 * s, 2), VRV_IDLE_WHOLE, "there is no more than all");
+}
+
+struct held_job {
+    struct vrv_job job;
+    struct vrv_done begun;
+    struct vrv_cq *release;
+};
+
+static void
+be_held(struct vrv_job *job)
+{
+    struct held_job *h = VRV_LIST_OF(job, struct held_job, job);
+
+    vrv_cq_post(h->begun.cq, &h->begun, &h->begun);
+    (void)vrv_cq_take(h->release, -1);
+}
+
+/* One thread: a job holds it, another one waits. */
+static void
+test_pool(void)
+{
+    struct vrv_cq done, begun, release;
+    struct vrv_done go[2] = { { .cq = &release }, { .cq = &release } };
+    struct vrv_pool_stats before, held, st;
+    struct held_job job[2];
+    struct vrv_pool *pool;
+    struct vrv_err e = { 0 };
+
+    (void)vrv_cq_init(&done, 0);
+    (void)vrv_cq_init(&begun, 0);
+    (void)vrv_cq_init(&release, 0);
+    if (!OK(vrv_pool_start(&pool, "pool", 1, &e) == 0, "a pool %s", e.msg))
+        return;
+    do
+        vrv_pool_stats(pool, &before);
+    while (before.idle_ns == 0);
+    OK(before.threads == 1 && before.waiting == 0, "its thread is idle");
+    for (int i = 0; i < 2; i++) {
+        job[i] = (struct held_job){ { .done.cq = &done, .work = be_held }, { .cq = &begun },
+            &release };
+        vrv_pool_give(pool, &job[i].job);
+    }
+    (void)vrv_cq_take(&begun, -1);
+    vrv_pool_stats(pool, &held);
+    IS(held.waiting, 1, "one job waits while another one is worked on");
+    vrv_pool_stats(pool, &st);
+    OK(st.idle_ns == held.idle_ns && held.idle_ns >= before.idle_ns,
+        "so long the thread is not idle");
+    vrv_cq_post(&release, &go[0], &go[0]);
+    (void)vrv_cq_take(&done, -1);
+    vrv_cq_post(&release, &go[1], &go[1]);
+    (void)vrv_cq_take(&done, -1);
+    do
+        vrv_pool_stats(pool, &st);
+    while (st.idle_ns == held.idle_ns);
+    IS(st.waiting, 0, "then it is again");
+    vrv_pool_stop(&pool);
+    vrv_cq_fini(&done);
+    vrv_cq_fini(&begun);
+    vrv_cq_fini(&release);
 }
 
 /* ---- the format ---- */
@@ -241,6 +350,9 @@ main(void)
     test_list();
     test_counting();
     test_threads();
+    test_idle();
+    test_idle_share();
+    test_pool();
     test_lines();
     test_escapes();
     test_hist();
