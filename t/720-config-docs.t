@@ -34,13 +34,13 @@ check() { # LIST SAYS WHAT
 
 if [ -n "$VARVE_UPDATE" ]; then
     "$builddir/t/mkconf" conf >"$conf"
-    for list in options topics refused metrics; do
+    for list in options topics passed refused metrics; do
         "$builddir/t/mkconf" $list >"$dir/list"
         sed -i -e "/^\.\\\\\" begin $list\$/,/^\.\\\\\" end $list\$/{/^\.\\\\\" /!d}" \
             -e "/^\.\\\\\" begin $list\$/r $dir/list" "$(page "$list")"
     done
 fi
-for list in options topics refused metrics; do
+for list in options topics passed refused metrics; do
     man=$(page "$list")
     part "$man" "$list" >"$dir/says"
     check "$list" "$dir/says" "${man##*/} has the $list as the code has them"

@@ -221,7 +221,7 @@ my $odd = write_text("$dir/odd.conf", "log.cleaner.enable=true\n");
 ($out, $err, $rc) = ends('-c', $odd, '--check-config');
 is($rc, 0, 'a setting without effect can be used');
 like($err, qr/^varved: warning: odd.conf:1: .*no compaction yet/, '... with a warning');
-my $bad = write_text("$dir/bad.conf", "num.partitons=3\nnum.partitions=0\nssl.keystore.type=JKS\n");
+my $bad = write_text("$dir/bad.conf", "num.partitons=3\nnum.partitions=0\nssl.keystore.type=PEM\n");
 ($out, $err, $rc) = ends('--config', $bad, '--check-config');
 is($rc, 64, 'one that can not');
 is(scalar(() = $err =~ /^varved: /mg), 3, '... is told line by line');

@@ -44,7 +44,8 @@ struct vrv_config {
 #define VRV_TOPIC_DEFAULT(name, topic, dflt)
 #define VRV_IN_UNITS(name, of, ms, dflt, doc)
 #define VRV_IGNORED(name, type, dflt, check, doc)
-#define VRV_REFUSED(name, doc)
+#define VRV_PASSED_OVER(name, why)
+#define VRV_REFUSED(name, but, why)
 #include "server/config/options.def"
     /* made of several */
     int32_t id;                     /* of this broker */

@@ -43,12 +43,15 @@ note(struct vrv_config_input *in, bool is_error, const char *where, const char *
 /* ---- one option ---- */
 
 static void
-unknown(struct vrv_config_input *in, const char *where, const char *key)
+no_option(struct vrv_config_input *in, const char *where, const char *key, const char *value)
 {
-    const char *why = vrv_option_refused(key), *like = vrv_option_like(key);
+    const struct vrv_foreign *f = vrv_foreign_find(key);
+    const char *like = vrv_option_like(key);
 
-    if (why != NULL)
-        note(in, true, where, "%.80s: %s; take it out", key, why);
+    if (f != NULL && vrv_foreign_takes(f, value))
+        note(in, false, where, "%.80s has no effect: %s", key, f->why);
+    else if (f != NULL)
+        note(in, true, where, "%.80s: %s; take it out", key, f->why);
     else if (like != NULL)
         note(in, true, where, "there is no option %.80s: is it %s?", key, like);
     else
@@ -76,7 +79,7 @@ set(struct vrv_config_input *in, const char *where, const char *key, const char 
     size_t i = vrv_option_find(key);
 
     if (i == VRV_OPTIONS) {
-        unknown(in, where, key);
+        no_option(in, where, key, value);
         return;
     }
     const struct vrv_option o = vrv_option(i);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/base/assert.h"
 #include "engine/log/topic_config.h"
@@ -41,23 +42,23 @@ static const struct row rows[] = {
     { { .rule = { name, VRV_SETTING_##type, check }, .kind = VRV_OPTION_IGNORED,                   \
           .update = VRV_READ_ONLY, .dflt = dflt_, .doc = doc_ },                                   \
         0 },
-#define VRV_REFUSED(name, doc)
+#define VRV_PASSED_OVER(name, why)
+#define VRV_REFUSED(name, but, why)
 #include "server/config/options.def"
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
-static const struct refusal {
-    const char *name, *why;
-} refused[] = {
+static const struct vrv_foreign foreign[] = {
 #define VRV_SECTION(title)
 #define VRV_OPTION(field, name, type, dflt, check, update, doc)
 #define VRV_TOPIC_DEFAULT(name, topic, dflt)
 #define VRV_IN_UNITS(name, of, ms, dflt, doc)
 #define VRV_IGNORED(name, type, dflt, check, doc)
-#define VRV_REFUSED(name, why) { name, why },
+#define VRV_PASSED_OVER(name, why) { name, NULL, why, false },
+#define VRV_REFUSED(name, but, why) { name, but, why, true },
 #include "server/config/options.def"
 };
-enum { REFUSED = sizeof(refused) / sizeof(refused[0]) };
+enum { FOREIGN = sizeof(foreign) / sizeof(foreign[0]) };
 
 /* The row of the i-th option, and its section. */
 static const struct row *
@@ -118,26 +119,37 @@ vrv_option_find(const char *name)
     return find(name, false);
 }
 
-const char *
-vrv_option_refusal(size_t i, const char **why)
+const struct vrv_foreign *
+vrv_foreign(size_t i)
 {
-    if (i >= REFUSED)
-        return NULL;
-    *why = refused[i].why;
-    return refused[i].name;
+    return i < FOREIGN ? &foreign[i] : NULL;
 }
 
-const char *
-vrv_option_refused(const char *name)
+const struct vrv_foreign *
+vrv_foreign_find(const char *name)
 {
-    for (size_t i = 0; i < REFUSED; i++) {
-        size_t n = strlen(refused[i].name);
-        bool all = refused[i].name[n - 1] == '.';
+    for (size_t i = 0; i < FOREIGN; i++) {
+        const struct vrv_foreign *f = &foreign[i];
+        size_t n = strlen(f->name);
+        bool all = f->name[n - 1] == '.';
 
-        if (all ? strncmp(name, refused[i].name, n) == 0 : strcmp(name, refused[i].name) == 0)
-            return refused[i].why;
+        if (all ? strncmp(name, f->name, n) == 0 : strcmp(name, f->name) == 0)
+            return f;
     }
     return NULL;
+}
+
+/* Kafka writes "False", too, and doesn't look at blanks. */
+bool
+vrv_foreign_takes(const struct vrv_foreign *f, const char *value)
+{
+    static const struct vrv_setting_rule text = { .type = VRV_SETTING_STRING };
+    struct vrv_setting_value v;
+
+    if (!f->refused)
+        return true;
+    return f->but != NULL && vrv_setting_parse(&text, value, &v, NULL) == 0 &&
+        v.n == strlen(f->but) && strncasecmp(v.text, f->but, v.n) == 0;
 }
 
 /* ---- the nearest name ---- */

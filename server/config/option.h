@@ -16,7 +16,8 @@ enum {
 #define VRV_TOPIC_DEFAULT(name, topic, dflt) +1
 #define VRV_IN_UNITS(name, of, ms, dflt, doc) +1
 #define VRV_IGNORED(name, type, dflt, check, doc) +1
-#define VRV_REFUSED(name, doc)
+#define VRV_PASSED_OVER(name, why)
+#define VRV_REFUSED(name, but, why)
     VRV_OPTIONS = 0
 #include "server/config/options.def"
 };
@@ -48,10 +49,20 @@ struct vrv_option vrv_option(size_t i);
 /* VRV_OPTIONS when there is none. */
 size_t vrv_option_find(const char *name);
 
-/* The i-th name that is refused, and why; NULL: there are no more. */
-const char *vrv_option_refusal(size_t i, const char **why);
-/* Why it is refused, if that is what this name is; or NULL. */
-const char *vrv_option_refused(const char *name);
+/* Kafka's names that are no options. */
+struct vrv_foreign {
+    const char *name; /* with a dot at its end: all that begin so */
+    const char *but;  /* of those that are refused: the value that isn't; NULL: there is none */
+    const char *why;
+    bool refused;     /* else any value is passed over */
+};
+/* The i-th; NULL: there are no more. */
+const struct vrv_foreign *vrv_foreign(size_t i);
+/* The one that decides about this name, or NULL. */
+const struct vrv_foreign *vrv_foreign_find(const char *name);
+/* May it be passed over with this value? */
+bool vrv_foreign_takes(const struct vrv_foreign *f, const char *value);
+
 /* The known name (or topic setting) that is most like this one; NULL when none is like it. */
 const char *vrv_option_like(const char *name);
 

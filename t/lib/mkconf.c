@@ -2,7 +2,8 @@
  * Prints what the manual and the commented configuration say of options, and of metrics, from the
  * tables that the server goes by: t/720-config-docs.t compares.
  *
- *   mkconf options | topics | refused    a list in mdoc, for varve.conf(5)
+ *   mkconf options | topics | passed | refused
+ *                                        a list in mdoc, for varve.conf(5)
  *   mkconf metrics                       one for varve-metrics(7)
  *   mkconf conf                          varve.conf
  */
@@ -111,18 +112,34 @@ print_topics(void)
 }
 
 static void
-print_refused(void)
+print_foreign(bool refused)
 {
-    const char *name, *why;
+    const struct vrv_foreign *f;
 
     (void)printf(".Bl -tag -width Ds\n");
-    for (size_t i = 0; (name = vrv_option_refusal(i, &why)) != NULL; i++) {
-        bool all = name[strlen(name) - 1] == '.';
+    for (size_t i = 0; (f = vrv_foreign(i)) != NULL; i++) {
+        bool all = f->name[strlen(f->name) - 1] == '.';
 
-        (void)printf(".It Cm %s%s\n", name, all ? "*" : "");
-        fill("", why);
+        if (f->refused != refused)
+            continue;
+        (void)printf(".It Cm %s%s\n", f->name, all ? "*" : "");
+        fill("", f->why);
+        if (f->but != NULL && f->but[0] != '\0')
+            (void)printf(".Pq Li %s\n", f->but);
     }
     (void)printf(".El\n");
+}
+
+static void
+print_passed(void)
+{
+    print_foreign(false);
+}
+
+static void
+print_refused(void)
+{
+    print_foreign(true);
 }
 
 static void
@@ -183,7 +200,7 @@ main(int argc, char **argv)
         const char *what;
         void (*print)(void);
     } all[] = { { "options", print_options }, { "topics", print_topics },
-        { "refused", print_refused }, { "metrics", print_metrics },
+        { "passed", print_passed }, { "refused", print_refused }, { "metrics", print_metrics },
         { "conf", print_conf } };
 
     for (size_t i = 0; argc == 2 && i < sizeof(all) / sizeof(all[0]); i++) {
@@ -192,6 +209,6 @@ main(int argc, char **argv)
         all[i].print();
         return 0;
     }
-    (void)fprintf(stderr, "usage: mkconf options|topics|refused|metrics|conf\n");
+    (void)fprintf(stderr, "usage: mkconf options|topics|passed|refused|metrics|conf\n");
     return 64;
 }

@@ -1,10 +1,13 @@
 /* The table of options: names, families, defaults that agree with the topics' table. */
 #include "server/config/option.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/log/topic_config.h"
 #include "server/config/config.h"
+#include "server/config/properties.h"
+#include "t/lib/golden.h"
 #include "t/lib/tap.h"
 
 static void
@@ -28,7 +31,8 @@ test_rows(void)
             "... its default is a value it takes: %s", e.msg);
         OK(o.doc != NULL && o.doc[strlen(o.doc) - 1] == '.', "... a sentence explains it");
         OK(o.section != NULL, "... it belongs to a section");
-        OK(vrv_option_refused(o.rule.key) == NULL, "... and is not refused");
+        const struct vrv_foreign *f = vrv_foreign_find(o.rule.key);
+        OK(f == NULL || o.kind == VRV_OPTION_IGNORED, "... and no name that is none");
     }
 }
 
@@ -82,9 +86,101 @@ test_like(void)
     like("colour", "-");
     like("", "-");
     like("a.name.that.is.much.longer.than.any.name.that.there.is.in.all.of.the.table", "-");
-    OK(vrv_option_refused("zookeeper.connect") != NULL, "ZooKeeper is refused");
-    OK(vrv_option_refused("ssl.keystore.location") != NULL, "so is all of TLS,");
-    OK(vrv_option_refused("sslx") == NULL, "but not what only begins so");
+}
+
+static void
+takes(const char *name, const char *value)
+{
+    const struct vrv_foreign *f = vrv_foreign_find(name);
+
+    OK(f != NULL && vrv_foreign_takes(f, value), "%s=%s is passed over", name, value);
+}
+
+static void
+refuses(const char *name, const char *value)
+{
+    const struct vrv_foreign *f = vrv_foreign_find(name);
+
+    OK(f != NULL && !vrv_foreign_takes(f, value), "%s=%s is refused", name, value);
+}
+
+/* What would promise something is refused, but where it promises nothing. */
+static void
+test_foreign(void)
+{
+    refuses("zookeeper.connect", "localhost:2181");
+    refuses("ssl.keystore.location", "/key");
+    takes("ssl.keystore.location", "");
+    refuses("ssl.client.auth", "required");
+    takes("ssl.client.auth", "none");
+    takes("ssl.protocol", "TLSv1.3");
+    refuses("sasl.enabled.mechanisms", "SCRAM-SHA-512");
+    takes("sasl.enabled.mechanisms", " GSSAPI ");
+    takes("sasl.kerberos.service.name", "kafka");
+    refuses("remote.log.storage.system.enable", "true");
+    takes("remote.log.storage.system.enable", "False");
+    takes("remote.log.manager.thread.pool.size", "10");
+    refuses("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer");
+    takes("authorizer.class.name", "");
+    refuses("listener.name.a.ssl.client.auth", "none");
+    takes("group.consumer.assignors", "uniform");
+    OK(vrv_foreign_find("sslx") == NULL, "what only begins so is nobody's");
+    OK(vrv_foreign_find("max.connection.creation.rates") == NULL, "nor what goes on");
+}
+
+static void
+takes_option(size_t i, const char *value)
+{
+    const struct vrv_option o = vrv_option(i);
+    struct vrv_setting_value v;
+    struct vrv_err e = { 0 };
+
+    OK(vrv_setting_parse(&o.rule, value, &v, &e) == 0, "%s=%s is taken %s", o.rule.key, value,
+        e.msg);
+}
+
+/* Kafka's -1 is none; here there is always one. */
+static bool
+is_needed(const char *name)
+{
+    return strcmp(name, "broker.id") == 0 || strcmp(name, "queued.max.request.bytes") == 0;
+}
+
+static void
+kafka_default(void *ctx, unsigned line, const char *key, const char *value)
+{
+    size_t i = vrv_option_find(key);
+
+    (void)line;
+    ++*(unsigned *)ctx;
+    OK(i < VRV_OPTIONS || vrv_foreign_find(key) != NULL, "%s is known", key);
+    if (value[0] == '\0' || is_needed(key)) /* empty: it has no default */
+        return;
+    if (i < VRV_OPTIONS)
+        takes_option(i, value);
+    else
+        takes(key, value);
+}
+
+static void
+no_property(void *ctx, unsigned line, const char *why)
+{
+    (void)ctx;
+    OK(false, "line %u of Kafka's options: %s", line, why);
+}
+
+/* Who sets what Kafka has anyway can start (t/data/README.md). */
+static void
+test_kafka_defaults(void)
+{
+    static const struct vrv_properties_ops ops = { kafka_default, no_property };
+    unsigned options = 0;
+    size_t n;
+    char *text = (char *)golden("kafka-broker.properties", &n);
+
+    vrv_properties_parse(text, n, &ops, &options);
+    IS(options, 360, "all options of Kafka are known");
+    free(text);
 }
 
 int
@@ -94,5 +190,7 @@ main(void)
     test_families();
     test_topic_defaults();
     test_like();
+    test_foreign();
+    test_kafka_defaults();
     return tap_done();
 }

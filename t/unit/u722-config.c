@@ -149,6 +149,15 @@ test_wrong(void)
     warned("num.recovery.threads.per.data.dir=2",
         "varve.conf:1: num.recovery.threads.per.data.dir has no effect: A start reads the "
         "write-ahead log only, which takes one thread.\n");
+    warned("group.coordinator.threads=4",
+        "varve.conf:1: group.coordinator.threads has no effect: There are no such choices for "
+        "classic groups.\n");
+    warned("remote.log.storage.system.enable=false",
+        "varve.conf:1: remote.log.storage.system.enable has no effect: varve has no cold tier "
+        "yet\n");
+    refused("remote.log.storage.system.enable=true",
+        "varve.conf:1: remote.log.storage.system.enable: varve has no cold tier yet; take it "
+        "out\n");
     static const char *const args[] = { "num.partitions", "=1", "x=1", "num.io.threads=0",
         "num.io.threads=1", "num.io.threads=2", NULL };
     struct vrv_config *c = start(NULL, args);
