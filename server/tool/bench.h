@@ -153,6 +153,8 @@ int bench_reader_init(struct bench_reader *r, const struct bench_opts *o, struct
     bool from_end, struct vrv_err *e) VRV_MUST_CHECK;
 void bench_reader_fini(struct bench_reader *r);
 bool bench_reader_done(const struct bench_reader *r);
+/* Offsets up to its ends. */
+uint64_t bench_reader_left(const struct bench_reader *r);
 int bench_reader_ask(struct bench_reader *r, const struct bench_opts *o, int32_t max_wait_ms,
     struct vrv_err *e) VRV_MUST_CHECK;
 /* Take what came; 1 when a fetch was answered, and the next is to be asked. */

@@ -57,6 +57,17 @@ bench_reader_done(const struct bench_reader *r)
     return true;
 }
 
+uint64_t
+bench_reader_left(const struct bench_reader *r)
+{
+    uint64_t n = 0;
+
+    for (int32_t i = 0; i < r->share.n; i++)
+        if (r->next[i] < r->end[i])
+            n += (uint64_t)(r->end[i] - r->next[i]);
+    return n;
+}
+
 int
 bench_reader_ask(struct bench_reader *r, const struct bench_opts *o, int32_t max_wait_ms,
     struct vrv_err *e)

@@ -5,6 +5,7 @@
 
 #include "engine/base/mem.h"
 #include "server/tool/bench.h"
+#include "server/tool/progress.h"
 
 enum { LATE_NS = 1000000 };
 
@@ -22,6 +23,7 @@ struct run {
     int64_t broker_ns;       /* and the broker had used so much CPU then */
     int32_t next_partition;
     int64_t sent_bytes;
+    struct progress bar;
 };
 
 static int
@@ -49,6 +51,28 @@ run_fini(struct run *r)
     free(r->link);
     free(r->reader);
     free(r->pfd);
+    progress_clear(&r->bar);
+}
+
+static uint64_t
+unread(const struct run *r)
+{
+    uint64_t n = 0;
+
+    for (int64_t i = 0; i < r->reader_n; i++)
+        n += bench_reader_left(&r->reader[i]);
+    return n;
+}
+
+static void
+begin_bar(struct run *r, bool is_timed)
+{
+    if (is_timed)
+        progress_begin_time(&r->bar, r->until - r->begun);
+    else if (r->reader_n == 0)
+        progress_begin(&r->bar, (uint64_t)r->l->o->bytes);
+    else
+        progress_begin_count(&r->bar, unread(r), "records");
 }
 
 /* For a time after a warm-up, or until all is done. */
@@ -63,6 +87,7 @@ run_begin(struct run *r, bool is_timed)
         r->measured += o->warm_seconds * 1000000000;
         r->until = r->measured + o->seconds * 1000000000;
     }
+    begin_bar(r, is_timed);
 }
 
 /* What was measured so far was the warm-up. */
@@ -126,6 +151,7 @@ take_answers(struct run *r, struct bench_link *link, struct vrv_err *e)
         int64_t now = bench_now();
 
         rc = bench_check_produced(p, n, e);
+        progress_add(&r->bar, q->batch_n);
         if (now < r->measured || due < r->measured)
             continue;
         vrv_quantiles_add(&r->res->produce, now - due);
@@ -162,6 +188,7 @@ wait_for(struct run *r, int64_t ns, struct vrv_err *e)
     }
     if (ppoll(r->pfd, (nfds_t)n, &t, NULL) < 0)
         return vrv_err_sys(e, "poll");
+    progress_add(&r->bar, 0);
     return 0;
 }
 
@@ -189,9 +216,12 @@ serve_readers(struct run *r, int32_t max_wait_ms, struct vrv_err *e)
 
         if (r->pfd[r->link_n + i].revents == 0)
             continue;
+        uint64_t records = rd->records;
         rc = bench_link_flush(&rd->link, e);
         if (rc == 0)
             rc = bench_reader_take(rd, e);
+        if (r->link_n == 0)
+            progress_add(&r->bar, rd->records - records);
         if (rc == 1 && (max_wait_ms > 0 || !bench_reader_done(rd)))
             rc = bench_reader_ask(rd, r->l->o, max_wait_ms, e);
     }
