@@ -8,6 +8,7 @@ use lib "$FindBin::Bin/lib";
 use File::Temp 'tempdir';
 use IO::Socket::INET;
 use IPC::Open2;
+use Socket qw(SOL_SOCKET SO_RCVTIMEO);
 use Test::More;
 use Varved;
 
@@ -17,6 +18,7 @@ $SIG{PIPE} = 'IGNORE';
 
 use constant { LOCKED => 69, STOPPED => 70, ADDRESS => 72, VERSION => 76, READONLY => 77 };
 use constant MIB => 1 << 20;
+use constant NOT_COORDINATOR => 16;
 
 # ---- a client (t/lib/wirecall.c)
 
@@ -125,22 +127,55 @@ sub drain {
     $v->end('TERM');
 }
 
+# A connection whose request is in service: what was sent before it is answered. For what never is,
+# nobody waits longer than a minute.
+sub in_service {
+    my ($v, $request) = @_;
+    my $socket = connect_to($v);
+    $socket->setsockopt(SOL_SOCKET, SO_RCVTIMEO, pack('l!l!', 60, 0));
+    $socket->syswrite(frame(header(18, 0)) . frame($request));
+    ok(length read_frame($socket) > 100, '... which is in service');
+    return $socket;
+}
+
+sub read_frame {
+    my ($socket) = @_;
+    my $frame = '';
+    ($socket->sysread(my $n, 4) // 0) == 4 or return '';
+    1 while length $frame < unpack('N', $n) &&
+        $socket->sysread($frame, unpack('N', $n) - length $frame, length $frame);
+    return $frame;
+}
+
 # A consumer that would wait for an hour is told that there is nothing.
 sub drain_of_long_polls {
     my $v = Varved->start;
     my $c = client($v);
-    ask($c, 'create t 1');
-    my $socket = connect_to($v);
-    $socket->syswrite(frame(header(18, 0)) . frame(header(1, 4) . pack('NNNNC N n a N N q> N',
-        0xffffffff, 3_600_000, 1, MIB, 0, 1, 1, 't', 1, 0, 0, MIB)));
-    $socket->sysread(my $versions, 4);
-    $socket->sysread($versions, unpack 'N', $versions);
-    ok(length $versions > 100, 'SIGTERM, while a consumer waits for records');
+    is(ask($c, 'create t 1'), 'NONE 0', 'SIGTERM, while a consumer waits for records');
+    my $socket = in_service($v, header(1, 4) . pack('NNNNC N n a N N q> N',
+        0xffffffff, 3_600_000, 1, MIB, 0, 1, 1, 't', 1, 0, 0, MIB));
     is($v->end('TERM'), 0, '... ends it with exit code 0');
-    is($socket->sysread(my $answer, 4), 4, '... and the consumer is answered');
+    ok(length read_frame($socket), '... and the consumer is answered');
     unlike($v->said('err'), qr/net\.drain/, '... at once');
     hang_up($c);
 }
+
+# So is one that would wait for others of its group, and who sends no more.
+sub drain_of_groups {
+    my $v = Varved->start('group.initial.rebalance.delay.ms=3600000');
+    my $join = header(11, 2) . pack('n/a NN n/a n/a N n/a N/a', 'g', 6000, 3_600_000, '', 'consumer',
+        1, 'range', 'x');
+    note('SIGTERM, while members wait for others');
+    my ($ends, $stays) = map { in_service($v, $join) } 1 .. 2;
+    $ends->shutdown(1);
+    is(error_of_join($ends), NOT_COORDINATOR, '... one that sends no more is answered');
+    is($ends->sysread(my $more, 1), 0, '... and its connection ends');
+    is($v->end('TERM'), 0, '... SIGTERM ends it with exit code 0');
+    is(error_of_join($stays), NOT_COORDINATOR, '... and the other one is answered');
+    unlike($v->said('err'), qr/net\.drain/, '... at once');
+}
+
+sub error_of_join { my ($socket) = @_; return unpack 'x8 n', read_frame($socket) . "\0" x 10 }
 
 # Ask until the answer is an error; how often it was none; N is how often so far.
 sub ask_until_it_fails {
@@ -338,6 +373,7 @@ if (@ARGV) {
     bad_starts();
     drain();
     drain_of_long_polls();
+    drain_of_groups();
     failed_sync('records', 'create t 1', 'produce t 100', 'fetch t N');
     failed_sync('topics', 'ping', 'create tN 1', 'end tN');
     idle_connections();

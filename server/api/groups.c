@@ -94,11 +94,20 @@ joined(struct vrv_done *d)
     finish(r, &resp, &j->call.call);
 }
 
+/* The others may take as long as they like; this connection ends, or we stop. */
+static void
+cancel_join(struct vrv_request *r)
+{
+    struct join *j = r->state;
+
+    vrv_coord_cancel(r->broker->coord, j->call.group, &j->call.call);
+}
+
 void
 vrv_api_join_group(struct vrv_request *r, const void *message)
 {
     const struct vrv_join_group_req *q = message;
-    struct join *j = VRV_ROOM(r, struct join, 1);
+    struct join *j = r->state = VRV_ROOM(r, struct join, 1);
     struct vrv_join_protocol *p = VRV_ROOM(r, struct vrv_join_protocol, q->protocols.n);
 
     for (int32_t i = 0; i < q->protocols.n; i++)
@@ -117,6 +126,7 @@ vrv_api_join_group(struct vrv_request *r, const void *message)
         .may_skip_assignment = vrv_request_version(r) >= 9 };
     vrv_request_waits(r);
     vrv_coord_join(r->broker->coord, &j->call);
+    vrv_request_may_cancel(r, cancel_join);
 }
 
 /* ---- SyncGroup ---- */
@@ -145,11 +155,19 @@ synced(struct vrv_done *d)
 
 enum { SYNC_NAMES_PROTOCOL = 5 };
 
+static void
+cancel_sync(struct vrv_request *r)
+{
+    struct sync *s = r->state;
+
+    vrv_coord_cancel(r->broker->coord, s->call.group, &s->call.call);
+}
+
 void
 vrv_api_sync_group(struct vrv_request *r, const void *message)
 {
     const struct vrv_sync_group_req *q = message;
-    struct sync *s = VRV_ROOM(r, struct sync, 1);
+    struct sync *s = r->state = VRV_ROOM(r, struct sync, 1);
     struct vrv_sync_assignment *a = VRV_ROOM(r, struct vrv_sync_assignment, q->assignments.n);
 
     for (int32_t i = 0; i < q->assignments.n; i++)
@@ -173,6 +191,7 @@ vrv_api_sync_group(struct vrv_request *r, const void *message)
         .assignment_n = (uint32_t)q->assignments.n };
     vrv_request_waits(r);
     vrv_coord_sync(r->broker->coord, &s->call);
+    vrv_request_may_cancel(r, cancel_sync);
 }
 
 /* ---- Heartbeat ---- */

@@ -184,6 +184,14 @@ vrv_request_block(struct vrv_request *r, void (*work)(struct vrv_request *r),
     vrv_pool_give(r->broker->pool, &r->job);
 }
 
+void
+vrv_request_may_cancel(struct vrv_request *r, void (*cancel)(struct vrv_request *r))
+{
+    r->cancel = cancel;
+    if (r->client->gone)
+        cancel(r);
+}
+
 /* ---- memory ---- */
 
 void *

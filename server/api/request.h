@@ -29,7 +29,7 @@ struct vrv_request {
     size_t body_n;
     struct vrv_list link;             /* of client->requests */
     struct vrv_request *next;         /* of the reactor's spares */
-    void (*cancel)(struct vrv_request *r); /* set while it waits: the connection is gone, be quick */
+    void (*cancel)(struct vrv_request *r); /* set while it waits: nobody else does, be quick */
     void *state;                      /* the handler's */
     int64_t waits_ns;                 /* when it began to wait for others, */
     int64_t waited_ns;                /* and how long it did so before */
@@ -76,6 +76,9 @@ void vrv_request_hang_up(struct vrv_request *r, const char *why);
  * doesn't.  For who measures; both in turn. */
 void vrv_request_waits(struct vrv_request *r);
 void vrv_request_goes_on(struct vrv_request *r);
+/* Until it is answered: cancel(r) when its connection ends or we stop, at once if that was before. */
+void vrv_request_may_cancel(struct vrv_request *r, void (*cancel)(struct vrv_request *r));
+void vrv_request_may_cancel(struct vrv_request *r, void (*cancel)(struct vrv_request *r));
 /* Run work(r) where it may wait for a disk, and then(r) back here. */
 void vrv_request_block(struct vrv_request *r, void (*work)(struct vrv_request *r),
     void (*then)(struct vrv_request *r));

@@ -14,10 +14,12 @@
 #include "server/group/span.h"
 
 struct vrv_answer_block;
+struct vrv_member;
 
 struct vrv_group_call {
     struct vrv_done done;
-    struct vrv_group_call *next;   /* the coordinator's, while it is under way */
+    struct vrv_group_call *next;   /* the coordinator's, while it is under way; */
+    struct vrv_member *waits;      /* a join or sync that waits in this member */
     struct vrv_answer_block *mem;
     int error;
 };

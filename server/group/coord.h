@@ -98,6 +98,9 @@ int vrv_coord_each_offset(struct vrv_coord *c, vrv_coord_offset_fn *fn, void *ct
 /* The calls (calls.h). */
 void vrv_coord_join(struct vrv_coord *c, struct vrv_join *call);
 void vrv_coord_sync(struct vrv_coord *c, struct vrv_sync *call);
+/* Whoever made this join or sync doesn't wait for others any more: if it isn't answered yet it is now,
+ * with NOT_COORDINATOR.  To be called on the thread that takes from its queue. */
+void vrv_coord_cancel(struct vrv_coord *c, struct vrv_span group, struct vrv_group_call *call);
 void vrv_coord_heartbeat(struct vrv_coord *c, struct vrv_heartbeat *call);
 void vrv_coord_leave(struct vrv_coord *c, struct vrv_leave *call);
 void vrv_coord_commit(struct vrv_coord *c, struct vrv_offset_commit *call);

@@ -170,6 +170,21 @@ vrv_coord_sync(struct vrv_coord *c, struct vrv_sync *call)
 }
 
 void
+vrv_coord_cancel(struct vrv_coord *c, struct vrv_span group, struct vrv_group_call *call)
+{
+    int rc;
+    struct vrv_shard *s = enter(c, group, &rc);
+
+    if (call->waits != NULL) {
+        struct vrv_group *g = vrv__groups_find(&s->groups, group);
+
+        vrv_group_cancel(g, call, VRV_K_NOT_COORDINATOR, &s->now);
+        vrv__shard_touch(s, g);
+    }
+    vrv__shard_leave(s);
+}
+
+void
 vrv_coord_heartbeat(struct vrv_coord *c, struct vrv_heartbeat *call)
 {
     int rc;

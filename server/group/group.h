@@ -154,6 +154,10 @@ struct vrv_offsets_rule vrv_group_expiry(const struct vrv_group *g);
 /* The calls.  Answered at once or later, by env->answer. */
 void vrv_group_join(struct vrv_group *g, struct vrv_join *c, const struct vrv_now *now);
 void vrv_group_sync(struct vrv_group *g, struct vrv_sync *c, const struct vrv_now *now);
+/* A join or sync whose caller doesn't wait any more: answered with the error, if it waits still.  Its
+ * member has a session from now on, and counts as one that didn't come. */
+void vrv_group_cancel(struct vrv_group *g, struct vrv_group_call *c, int error,
+    const struct vrv_now *now);
 void vrv_group_heartbeat(struct vrv_group *g, struct vrv_heartbeat *c, const struct vrv_now *now);
 void vrv_group_leave(struct vrv_group *g, struct vrv_leave *c, const struct vrv_now *now);
 /* May this commit be done?  0, and the session is refreshed, or a Kafka error. */

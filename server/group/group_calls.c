@@ -98,6 +98,7 @@ vrv_group_sync(struct vrv_group *g, struct vrv_sync *c, const struct vrv_now *no
     }
     struct vrv_sync *before = m->sync;
     m->sync = c;
+    c->call.waits = m;
     if (before != NULL) /* its client has given up on that one */
         vrv__sync_fail(g, before, VRV_K_REBALANCE_IN_PROGRESS);
     if (m == g->leader)

@@ -73,6 +73,7 @@ wait_join(struct vrv_group *g, struct vrv_member *m, struct vrv_join *c)
     struct vrv_join *before = m->join;
 
     m->join = c;
+    c->call.waits = m;
     if (before != NULL)
         vrv__join_fail(g, before, VRV_K_REBALANCE_IN_PROGRESS, m->id);
     else

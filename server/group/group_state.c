@@ -377,6 +377,19 @@ fail_waiting(struct vrv_group *g, struct vrv_member *m, int error)
 }
 
 void
+vrv_group_cancel(struct vrv_group *g, struct vrv_group_call *c, int error,
+    const struct vrv_now *now)
+{
+    struct vrv_member *m = c->waits;
+
+    if (m == NULL)
+        return;
+    fail_waiting(g, m, error);
+    m->is_new = false;
+    vrv__session(g, m, m->session_ms, now);
+}
+
+void
 vrv__group_remove(struct vrv_group *g, struct vrv_member *m, int error)
 {
     fail_waiting(g, m, error);
@@ -557,6 +570,7 @@ static void
 answer(struct vrv_group *g, struct vrv_group_call *c, int error)
 {
     c->error = error;
+    c->waits = NULL;
     g->env->answer(g->env->ctx, c);
 }
 

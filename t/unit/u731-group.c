@@ -403,6 +403,75 @@ waiting_is_alive(void)
     end();
 }
 
+/* ---- nobody waits for the answer any more ---- */
+
+static void
+cancel(struct vrv_group_call *c)
+{
+    vrv_coord_cancel(g.c, vrv_span_str("g"), c);
+    vrv_coord_cancel(g.c, vrv_span_str("g"), c);
+    grouprig_run(&g);
+}
+
+static void
+cancelled_join(void)
+{
+    begin();
+    one_member(NULL);
+    struct vrv_join *b = &joins[join_n++];
+    b->known_id_required = true;
+    grouprig_join(&g, b, "g", "");
+    grouprig_run(&g);
+    keep(id_b, b);
+    b = ask(id_b, NULL);
+    OK(!grouprig_posted(&b->call), "a member waits for another one");
+    cancel(&b->call);
+    OK(grouprig_posted(&b->call), "its connection ends: it is answered");
+    IS_ERR(b->call.error, NOT_COORDINATOR, "like those of a coordinator that stops");
+    struct vrv_join *a = ask(id_a, NULL);
+    OK(!grouprig_posted(&a->call), "it is a member still, for whom the others wait");
+    grouprig_pass(&g, 6000);
+    b = ask(id_b, NULL);
+    OK(grouprig_posted(&a->call) && a->member_n == 2, "and may come back");
+    cancel(&a->call);
+    IS_ERR(a->call.error, NONE, "what is answered can't be cancelled");
+
+    b = ask("", NULL);
+    cancel(&b->call);
+    IS_ERR(b->call.error, NOT_COORDINATOR, "a new member's connection ends");
+    a = ask(id_a, NULL);
+    (void)ask(id_b, NULL);
+    OK(!grouprig_posted(&a->call), "the others wait for it");
+    grouprig_pass(&g, 10100);
+    OK(grouprig_posted(&a->call) && a->member_n == 2, "as long as its session");
+    end();
+}
+
+static void
+cancelled_sync(void)
+{
+    begin();
+    one_member(NULL);
+    struct vrv_join *b = ask("", NULL);
+    struct vrv_join *a = ask(id_a, NULL);
+    keep(id_b, b);
+    struct vrv_sync *s = sync_as(id_b, 2, NULL, 0);
+    OK(!grouprig_posted(&s->call), "a member waits for its assignment");
+    cancel(&s->call);
+    IS_ERR(s->call.error, NOT_COORDINATOR, "its connection ends: it is answered");
+    struct vrv_sync_assignment v[] = { { a->out_member_id, vrv_span_str("a's") },
+        { b->out_member_id, vrv_span_str("b's") } };
+    (void)sync_as(id_a, 2, v, 2);
+    IS_STR(grouprig_text(sync_as(id_b, 2, NULL, 0)->assignment), "b's",
+        "it asks again, and has what the leader gave it");
+    (void)ask("", NULL);
+    grouprig_pass(&g, 9000);
+    IS_ERR(grouprig_heartbeat(&g, "g", id_b, 2), REBALANCE_IN_PROGRESS, "and has a session");
+    grouprig_pass(&g, 11000);
+    IS_ERR(grouprig_heartbeat(&g, "g", id_b, 2), UNKNOWN_MEMBER_ID, "that ends");
+    end();
+}
+
 /* ---- leaving ---- */
 
 static void
@@ -604,6 +673,8 @@ main(void)
     rebalance_ends();
     sync_ends();
     waiting_is_alive();
+    cancelled_join();
+    cancelled_sync();
     leaving();
     static_returns(false);
     static_returns(true);
