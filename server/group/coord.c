@@ -139,6 +139,33 @@ vrv__answer(struct vrv_shard *s, struct vrv_group_call *c, int error)
     s->answered = c;
 }
 
+/* ---- topics ---- */
+
+bool
+vrv__topic_id(struct vrv_coord *c, struct vrv_span topic, struct vrv_uuid *id)
+{
+    char name[VRV_TOPIC_NAME_MAX + 1];
+    int32_t partitions;
+
+    if (topic.n >= sizeof(name) || memchr(topic.p, '\0', topic.n) != NULL)
+        return false;
+    memcpy(name, topic.p, topic.n);
+    name[topic.n] = '\0';
+    return vrv_catalog_find(vrv_engine_catalog(c->o.eng), name, id, &partitions);
+}
+
+bool
+vrv__offset_is_stale(struct vrv_coord *c, struct vrv_span topic, const struct vrv_offset *v)
+{
+    static const struct vrv_uuid unknown;
+    struct vrv_uuid id;
+
+    if (!v->shown)
+        return false;
+    return !vrv__topic_id(c, topic, &id) ||
+        (!vrv_uuid_eq(&v->commit.topic_id, &id) && !vrv_uuid_eq(&v->commit.topic_id, &unknown));
+}
+
 /* Nothing of it is left, here or in the log. */
 static bool
 is_nothing(const struct vrv_group *g)

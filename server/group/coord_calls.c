@@ -243,14 +243,18 @@ check_commit(struct vrv_shard *s, struct vrv_group *g, const struct vrv_offset_c
     return 0; /* a new group, as a place for offsets */
 }
 
-/* Growing is refused when memory is used up; what is there can be committed anew. */
+/* Growing is refused when memory is used up; what is there can be committed anew.  The topic may be
+ * gone since the request was looked at. */
 static int
-check_item(struct vrv_shard *s, const struct vrv_group *g, const struct vrv_commit_item *it)
+check_item(struct vrv_shard *s, const struct vrv_group *g, const struct vrv_commit_item *it,
+    struct vrv_uuid *topic_id)
 {
     const struct vrv_group_config *config = &s->coord->o.config;
 
     if (it->error != 0)
         return it->error;
+    if (!vrv__topic_id(s->coord, it->topic, topic_id))
+        return VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
     if (it->metadata.n > (uint32_t)config->metadata_max || it->metadata.n > INT16_MAX)
         return VRV_K_OFFSET_METADATA_TOO_LARGE;
     if (atomic_load(&s->coord->used) > config->memory_bytes &&
@@ -276,13 +280,14 @@ append_commit(struct vrv_shard *s, struct vrv_group *g, struct vrv_offset_commit
 
     for (uint32_t i = 0; rc == 0 && i < call->item_n; i++) {
         struct vrv_commit_item *it = &call->items[i];
+        struct vrv_uuid topic_id;
 
-        it->error = check_item(s, g, it);
+        it->error = check_item(s, g, it, &topic_id);
         if (it->error != 0)
             continue;
         struct vrv_commit commit = { it->offset, it->leader_epoch < 0 ? -1 : it->leader_epoch,
             it->metadata.p != NULL ? it->metadata : VRV_SPAN_EMPTY, s->now.wall_ms,
-            expire_ms(s, call->retention_ms) };
+            expire_ms(s, call->retention_ms), topic_id };
         vrv__write_commit(w, g, it->topic, it->partition, &commit);
         rc = vrv__write_more(&w);
     }
@@ -309,23 +314,36 @@ vrv_coord_commit(struct vrv_coord *c, struct vrv_offset_commit *call)
     leave_stored(s, &call->call, rc);
 }
 
+static bool
+is_seen(struct vrv_coord *c, struct vrv_span topic, const struct vrv_offset *v)
+{
+    return v->shown && !vrv__offset_is_stale(c, topic, v);
+}
+
+/* v NULL: there is none. */
 static void
 fill(struct vrv_group_call *call, struct vrv_fetch_item *it, const struct vrv_offset *v)
 {
-    bool there = v != NULL && v->shown;
+    bool there = v != NULL;
 
     it->offset = there ? v->commit.offset : -1;
     it->leader_epoch = there ? v->commit.leader_epoch : -1;
     it->metadata = there ? vrv__answer_span(call, v->commit.metadata) : VRV_SPAN_EMPTY;
 }
 
+struct fetch_all {
+    struct vrv_coord *c;
+    struct vrv_offset_fetch *call;
+};
+
 static int
 fetch_one(void *ctx, struct vrv_span topic, const struct vrv_offset *v)
 {
-    struct vrv_offset_fetch *call = ctx;
+    const struct fetch_all *f = ctx;
+    struct vrv_offset_fetch *call = f->call;
     struct vrv_fetch_item *it = &call->items[call->item_n];
 
-    if (!v->shown)
+    if (!is_seen(f->c, topic, v))
         return 0;
     call->item_n++;
     it->topic = call->item_n > 1 && vrv_span_eq(it[-1].topic, topic)
@@ -336,9 +354,20 @@ fetch_one(void *ctx, struct vrv_span topic, const struct vrv_offset *v)
     return 0;
 }
 
+static void
+fetch_item(struct vrv_coord *c, struct vrv_group *g, struct vrv_offset_fetch *call,
+    struct vrv_fetch_item *it)
+{
+    const struct vrv_offset *v =
+        g != NULL ? vrv_offsets_find(&g->offsets, it->topic, it->partition) : NULL;
+
+    fill(&call->call, it, v != NULL && is_seen(c, it->topic, v) ? v : NULL);
+}
+
 void
 vrv_coord_fetch(struct vrv_coord *c, struct vrv_offset_fetch *call)
 {
+    struct fetch_all all = { c, call };
     int rc;
     struct vrv_shard *s = enter(c, call->group, &rc);
     struct vrv_group *g = rc == 0 ? vrv__groups_find(&s->groups, call->group) : NULL;
@@ -347,14 +376,10 @@ vrv_coord_fetch(struct vrv_coord *c, struct vrv_offset_fetch *call)
         call->item_n = 0;
     if (call->all && g != NULL) {
         call->items = vrv__answer_alloc(&call->call, g->offsets.n * sizeof(*call->items));
-        (void)vrv_offsets_each(&g->offsets, fetch_one, call);
+        (void)vrv_offsets_each(&g->offsets, fetch_one, &all);
     }
-    for (uint32_t i = 0; rc == 0 && !call->all && i < call->item_n; i++) {
-        struct vrv_fetch_item *it = &call->items[i];
-
-        fill(&call->call, it,
-            g != NULL ? vrv_offsets_find(&g->offsets, it->topic, it->partition) : NULL);
-    }
+    for (uint32_t i = 0; rc == 0 && !call->all && i < call->item_n; i++)
+        fetch_item(c, g, call, &call->items[i]);
     vrv__answer(s, &call->call, rc);
     vrv__shard_leave(s);
 }
@@ -409,7 +434,7 @@ vrv_coord_delete_group(struct vrv_coord *c, struct vrv_delete_group *call)
     if (rc == 0) {
         struct vrv_write *w = vrv__write_new(s);
 
-        rc = vrv__write_forget(&w, g, NULL);
+        rc = vrv__write_forget(&w, g);
         vrv__write_delete(w, g);
         if (rc == 0)
             rc = vrv__write_append(&w);

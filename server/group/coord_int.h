@@ -107,6 +107,10 @@ void vrv__groups_init(struct vrv_omap *groups);
 void vrv__groups_clear(struct vrv_omap *groups, int error);
 /* Give everything up; state is what it is afterwards. */
 void vrv__shard_drop(struct vrv_shard *s, enum shard_state state);
+/* The topic that has this name now; false: none has. */
+bool vrv__topic_id(struct vrv_coord *c, struct vrv_span topic, struct vrv_uuid *id);
+/* Is this shown of a topic that isn't there any more (GRP-9)?  One of the same name may be. */
+bool vrv__offset_is_stale(struct vrv_coord *c, struct vrv_span topic, const struct vrv_offset *v);
 void vrv__answer(struct vrv_shard *s, struct vrv_group_call *c, int error);
 
 /* ---- coord_write.c ---- */
@@ -124,13 +128,16 @@ int vrv__write_append(struct vrv_write **w);
 /* Append and begin another one when it is full. */
 int vrv__write_more(struct vrv_write **w);
 void vrv__write_free(struct vrv_write **w);
-/* Tombstones for all offsets of g, or (topic not NULL) all of one topic. */
-int vrv__write_forget(struct vrv_write **w, struct vrv_group *g, const struct vrv_span *topic);
+/* Tombstones for all offsets of g. */
+int vrv__write_forget(struct vrv_write **w, struct vrv_group *g);
 /* vrv_group_env's. */
 int vrv__shard_store(void *ctx, struct vrv_group *g, enum vrv_store_kind kind,
     const struct vrv_member *member);
-/* Tombstones for all that has expired. */
+/* Tombstones for all that has expired, or is stale; what is refused now is tried again the next
+ * time. */
 void vrv__shard_expire_offsets(struct vrv_shard *s);
+/* For all that is stale; topic not NULL: of that name. */
+void vrv__shard_forget_stale(struct vrv_shard *s, const struct vrv_span *topic);
 
 /* ---- coord_load.c ---- */
 

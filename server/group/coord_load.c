@@ -186,6 +186,7 @@ load_done(struct vrv_done *d)
     } else if (wanted) {
         s->state = SHARD_SERVING;
         adopt(s, l);
+        vrv__shard_forget_stale(s, NULL);
     } else if (s->state == SHARD_LOADING)
         vrv__shard_load(s);
     vrv__groups_clear(&l->groups, 0);

@@ -293,12 +293,34 @@ forget(void *ctx, struct vrv_span topic, const struct vrv_offset *v)
 }
 
 int
-vrv__write_forget(struct vrv_write **w, struct vrv_group *g, const struct vrv_span *topic)
+vrv__write_forget(struct vrv_write **w, struct vrv_group *g)
 {
     struct sweep sw = { .w = w, .g = g };
 
-    return topic != NULL ? vrv_offsets_each_of(&g->offsets, *topic, forget, &sw)
-                         : vrv_offsets_each(&g->offsets, forget, &sw);
+    return vrv_offsets_each(&g->offsets, forget, &sw);
+}
+
+/* What has a change on its way is settled by that: a tombstone behind it might take a commit for
+ * the topic of today. */
+static bool
+is_stale(const struct sweep *sw, struct vrv_span topic, const struct vrv_offset *v)
+{
+    return v->begun == 0 && vrv__offset_is_stale((*sw->w)->shard->coord, topic, v);
+}
+
+static int
+forget_stale(void *ctx, struct vrv_span topic, const struct vrv_offset *v)
+{
+    return is_stale(ctx, topic, v) ? forget(ctx, topic, v) : 0;
+}
+
+static int
+forget_stale_of(struct vrv_write **w, struct vrv_group *g, const struct vrv_span *topic)
+{
+    struct sweep sw = { .w = w, .g = g };
+
+    return topic != NULL ? vrv_offsets_each_of(&g->offsets, *topic, forget_stale, &sw)
+                         : vrv_offsets_each(&g->offsets, forget_stale, &sw);
 }
 
 static int
@@ -306,7 +328,8 @@ expire(void *ctx, struct vrv_span topic, const struct vrv_offset *v)
 {
     struct sweep *sw = ctx;
 
-    if (!vrv_group_subscribes(sw->g, topic) && vrv_offset_expired(v, &sw->rule, sw->now_ms))
+    if (is_stale(sw, topic, v) ||
+        (!vrv_group_subscribes(sw->g, topic) && vrv_offset_expired(v, &sw->rule, sw->now_ms)))
         return forget(ctx, topic, v);
     sw->keeps = true;
     return 0;
@@ -314,8 +337,9 @@ expire(void *ctx, struct vrv_span topic, const struct vrv_offset *v)
 
 /* Kafka's rule: without members and offsets the group goes, too. */
 static int
-expire_group(struct vrv_write **w, struct vrv_group *g)
+expire_group(struct vrv_write **w, struct vrv_group *g, const struct vrv_span *all)
 {
+    (void)all;
     struct sweep sw = { w, g, vrv_group_expiry(g), (*w)->shard->now.wall_ms, false };
     int rc = vrv_offsets_each(&g->offsets, expire, &sw);
 
@@ -325,10 +349,11 @@ expire_group(struct vrv_write **w, struct vrv_group *g)
     return rc;
 }
 
-/* Through all groups: what expired, or the offsets of a topic that is gone.  What is refused now is
- * tried again at the next check, once it has expired. */
-static int
-sweep(struct vrv_shard *s, const struct vrv_span *topic)
+typedef int sweep_fn(struct vrv_write **w, struct vrv_group *g, const struct vrv_span *topic);
+
+/* Through all groups. */
+static void
+sweep(struct vrv_shard *s, sweep_fn *fn, const struct vrv_span *topic)
 {
     struct vrv_write *w = vrv__write_new(s);
     struct vrv_omap_node *n = vrv_omap_first(&s->groups);
@@ -337,19 +362,24 @@ sweep(struct vrv_shard *s, const struct vrv_span *topic)
     while (n != NULL && rc == 0) {
         struct vrv_group *g = VRV_OMAP_OF(n, struct vrv_group, node);
 
-        rc = topic != NULL ? vrv__write_forget(&w, g, topic) : expire_group(&w, g);
+        rc = fn(&w, g, topic);
         n = vrv_omap_after(&s->groups, &g->id);
     }
     if (rc == 0)
-        rc = vrv__write_append(&w);
+        (void)vrv__write_append(&w);
     vrv__write_free(&w);
-    return rc;
 }
 
 void
 vrv__shard_expire_offsets(struct vrv_shard *s)
 {
-    (void)sweep(s, NULL);
+    sweep(s, expire_group, NULL);
+}
+
+void
+vrv__shard_forget_stale(struct vrv_shard *s, const struct vrv_span *topic)
+{
+    sweep(s, forget_stale_of, topic);
 }
 
 void
@@ -359,7 +389,7 @@ vrv_coord_topic_deleted(struct vrv_coord *c, struct vrv_span topic)
         struct vrv_shard *s = &c->shards[i];
 
         vrv__shard_enter(s);
-        (void)sweep(s, &topic);
+        vrv__shard_forget_stale(s, &topic);
         vrv__shard_leave(s);
     }
 }

@@ -13,6 +13,8 @@ enum {
     VALUE_MAX = 4,         /* highest version of both values; the first flexible one, too */
     OFFSET_WITH_EXPIRY = 1,
     OFFSET_WITH_EPOCH = 3,
+    OFFSET_WITH_TOPIC = 4,
+    TAG_TOPIC_ID = 0,
     GROUP_VERSION = 3,
 };
 
@@ -109,15 +111,22 @@ get_some(struct in *in, struct vrv_span s)
     return s;
 }
 
-/* Tagged fields: none of them matters here. */
+/* Tagged fields: of all that there are one matters, where id isn't NULL. */
 static void
-skip_tags(struct in *in, bool flexible)
+get_tags(struct in *in, bool flexible, struct vrv_uuid *id)
 {
     uint32_t n = flexible ? get_uvarint(in) : 0;
 
     for (uint32_t i = 0; i < n && !in->bad; i++) {
-        (void)get_uvarint(in);
-        (void)get_bytes_n(in, get_uvarint(in));
+        uint32_t tag = get_uvarint(in);
+        struct vrv_span s = get_bytes_n(in, get_uvarint(in));
+
+        if (id == NULL || tag != TAG_TOPIC_ID)
+            continue;
+        if (s.n == sizeof(id->b))
+            memcpy(id->b, s.p, sizeof(id->b));
+        else
+            in->bad = true;
     }
 }
 
@@ -131,7 +140,7 @@ read_commit(struct in *in, int16_t version, struct vrv_commit *c)
     c->metadata = get_some(in, get_str(in, flexible));
     c->commit_ms = get_i64(in);
     c->expire_ms = version == OFFSET_WITH_EXPIRY ? get_i64(in) : -1;
-    skip_tags(in, flexible);
+    get_tags(in, flexible, &c->topic_id);
 }
 
 static void
@@ -147,7 +156,7 @@ read_member(struct in *in, int16_t version, struct vrv_member_image *m)
     m->session_ms = get_i32(in);
     m->subscription = get_some(in, get_blob(in, flexible));
     m->assignment = get_some(in, get_blob(in, flexible));
-    skip_tags(in, flexible);
+    get_tags(in, flexible, NULL);
 }
 
 /* Walks the members too, so that they can be read without checks afterwards. */
@@ -172,7 +181,7 @@ read_group(struct in *in, int16_t version, struct vrv_grec *g)
     for (int32_t i = 0; i < g->member_n && !in->bad; i++)
         read_member(in, version, &m);
     g->end = in->p;
-    skip_tags(in, flexible);
+    get_tags(in, flexible, NULL);
 }
 
 static int
@@ -290,6 +299,18 @@ put_str(struct vrv_out *o, struct vrv_span s)
 }
 
 static void
+put_uvarint(struct vrv_out *o, uint32_t v)
+{
+    uint8_t b[5];
+    size_t n = 0;
+
+    for (; v > 127; v >>= 7)
+        b[n++] = (uint8_t)(v | 128);
+    b[n++] = (uint8_t)v;
+    vrv_out_put(o, b, n);
+}
+
+static void
 put_blob(struct vrv_out *o, struct vrv_span s)
 {
     put_i32(o, (int32_t)s.n);
@@ -323,6 +344,36 @@ put_group_key(struct vrv_out *o, struct vrv_span group)
     return o->n;
 }
 
+static void
+put_expiring(struct vrv_out *o, const struct vrv_commit *c)
+{
+    put_i16(o, OFFSET_WITH_EXPIRY);
+    put_i64(o, c->offset);
+    put_str(o, c->metadata);
+    put_i64(o, c->commit_ms);
+    put_i64(o, c->expire_ms);
+}
+
+static void
+put_lasting(struct vrv_out *o, const struct vrv_commit *c)
+{
+    static const struct vrv_uuid none;
+    bool known = !vrv_uuid_eq(&c->topic_id, &none);
+
+    put_i16(o, OFFSET_WITH_TOPIC);
+    put_i64(o, c->offset);
+    put_i32(o, c->leader_epoch);
+    put_uvarint(o, c->metadata.n + 1);
+    vrv_out_put(o, c->metadata.p, c->metadata.n);
+    put_i64(o, c->commit_ms);
+    put_uvarint(o, known);
+    if (!known)
+        return;
+    put_uvarint(o, TAG_TOPIC_ID);
+    put_uvarint(o, sizeof(c->topic_id.b));
+    vrv_out_put(o, c->topic_id.b, sizeof(c->topic_id.b));
+}
+
 void
 vrv_grec_put_commit(struct vrv_batch_builder *b, int64_t now_ms, struct vrv_span group,
     struct vrv_span topic, int32_t partition, const struct vrv_commit *c)
@@ -330,15 +381,11 @@ vrv_grec_put_commit(struct vrv_batch_builder *b, int64_t now_ms, struct vrv_span
     struct vrv_out o = { 0 };
     size_t key_n = put_offset_key(&o, group, topic, partition);
 
-    /* only the old version has a field for it, and none for the epoch: so does Kafka */
-    put_i16(&o, c->expire_ms >= 0 ? OFFSET_WITH_EXPIRY : OFFSET_WITH_EPOCH);
-    put_i64(&o, c->offset);
-    if (c->expire_ms < 0)
-        put_i32(&o, c->leader_epoch);
-    put_str(&o, c->metadata);
-    put_i64(&o, c->commit_ms);
+    /* only the old version has a field for it, and none for epoch and topic: so does Kafka */
     if (c->expire_ms >= 0)
-        put_i64(&o, c->expire_ms);
+        put_expiring(&o, c);
+    else
+        put_lasting(&o, c);
     add(b, now_ms, &o, key_n, true);
 }
 

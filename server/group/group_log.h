@@ -1,7 +1,7 @@
 /*
  * The records of __consumer_offsets, in Kafka's own format (server/README.md has it to the byte).
  *
- * Written: offset commits (key 1; value 3, or 1 when the commit carries a time to expire), groups
+ * Written: offset commits (key 1; value 4, or 1 when the commit carries a time to expire), groups
  * (key 2, value 3), and tombstones of both.  Read: all versions that Kafka ever wrote of these,
  * keys 0 to 2 and values 0 to 4.  Records with other keys belong to what this server doesn't have.
  *
@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "engine/base/err.h"
+#include "engine/base/uuid.h"
 #include "engine/batch/build.h"
 #include "engine/batch/record.h"
 #include "server/group/span.h"
@@ -26,6 +27,7 @@ struct vrv_commit {
     struct vrv_span metadata; /* never null */
     int64_t commit_ms;
     int64_t expire_ms;        /* -1: as the server's retention says */
+    struct vrv_uuid topic_id; /* zero: unknown; so it is of one read with a time to expire */
 };
 
 /* What is stored of a group, but for its members. */

@@ -69,6 +69,8 @@ again(struct vrv_grec *g)
     rc = vrv_grec_read(&back, &r, NULL);
     VRV_ASSERT(rc == 0 && back.kind == g->kind && same(back.group, g->group));
     VRV_ASSERT(back.commit.offset == g->commit.offset && back.member_n == g->member_n);
+    VRV_ASSERT(g->commit.expire_ms >= 0 ||
+        vrv_uuid_eq(&back.commit.topic_id, &g->commit.topic_id));
     VRV_ASSERT(same(back.commit.metadata, g->commit.metadata));
     VRV_ASSERT(same(back.image.protocol, g->image.protocol));
     VRV_ASSERT(same(back.image.leader, g->image.leader));

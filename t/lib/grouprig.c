@@ -61,12 +61,15 @@ grouprig_fini(struct grouprig *g)
 void
 grouprig_up(struct grouprig *g)
 {
-    struct vrv_uuid id = { { 0x67, 0x67 } };
+    struct vrv_uuid id = { { 0x67, 0x67 } }, t;
     struct vrv_err e;
+    int32_t n;
 
     rig_up(&g->rig);
     int rc = vrv_coord_make_topic(g->rig.eng, id, &g->o.partitions, 104857600, &e);
     VRV_ASSERT(rc == 0);
+    if (!vrv_catalog_find(vrv_engine_catalog(g->rig.eng), "t", &t, &n))
+        rig_topic(&g->rig, "t", 1, "");
     g->o.eng = g->rig.eng;
     g->o.random++; /* ids are never made twice */
     g->c = vrv_coord_new(&g->o);

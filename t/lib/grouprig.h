@@ -20,7 +20,7 @@ struct grouprig {
 
 void grouprig_init(struct grouprig *g, uint64_t seed);
 void grouprig_fini(struct grouprig *g);
-/* Open the engine, gain all partitions, read them. */
+/* Open the engine, gain all partitions, read them.  There is a topic "t". */
 void grouprig_up(struct grouprig *g);
 /* An orderly stop. */
 void grouprig_down(struct grouprig *g);

@@ -65,6 +65,8 @@ same_bytes(struct vrv_batch_builder *b, const struct vrv_record *want, const cha
 static void
 commits(struct vrv_batch_builder *b)
 {
+    static const struct vrv_uuid ids[] = { { { 0 } },
+        { { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 } } };
     struct vrv_record r;
     struct vrv_grec g;
     char meta[3] = "m0";
@@ -81,7 +83,8 @@ commits(struct vrv_batch_builder *b)
         IS(g.commit.commit_ms, 1700000000000 + v, "its time");
         IS(g.commit.expire_ms, v == 1 ? 1800000000000 : -1, "when it expires");
         is(g.commit.metadata, meta, "its metadata");
-        if (v == 1 || v == 3) {
+        OK(vrv_uuid_eq(&g.commit.topic_id, &ids[v == 4]), "the id of its topic");
+        if (v == 1 || v == 4) {
             vrv_grec_put_commit(b, 1, g.group, g.topic, g.partition, &g.commit);
             same_bytes(b, &r, "a commit");
         }

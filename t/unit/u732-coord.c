@@ -194,6 +194,7 @@ expiry_while_used(void)
     g.o.config.retention_ms = 60000;
     g.o.config.retention_check_ms = 5000;
     grouprig_up(&g);
+    rig_topic(&g.rig, "left", 1, "");
     const char *m = member_of("g", "consumer");
     (void)commit_gen("g", m, 1, true);
     struct vrv_offset_commit c = { .call.done.cq = &g.cq, .group = vrv_span_str("g"),
@@ -248,13 +249,85 @@ deletions(void)
     IS(grouprig_fetch(&g, "g", "t", 3), 8, "leave the commit");
     again();
     IS(grouprig_fetch(&g, "g", "t", 3), 8, "also after a crash");
+    grouprig_fini(&g);
+}
 
+/* ---- topics that are deleted ---- */
+
+static void
+delete_topic(const char *name)
+{
+    struct vrv_err e;
+
+    OK(vrv_engine_delete_topic(g.rig.eng, name, &e) == 0, "%s is deleted", name);
+}
+
+/* With a time to expire it is stored in the old version, without the topic's id. */
+static void
+commit_expiring(const char *topic, int64_t offset)
+{
+    struct vrv_commit_item it = { .topic = vrv_span_str(topic), .offset = offset };
+    struct vrv_offset_commit c = { .call.done.cq = &g.cq, .group = vrv_span_str("old"),
+        .member_id = VRV_SPAN_EMPTY, .generation = -1, .retention_ms = DAY_MS, .items = &it,
+        .item_n = 1 };
+
+    vrv_coord_commit(g.c, &c);
+    grouprig_run(&g);
+}
+
+static void
+topic_deleted(void)
+{
+    begin();
+    rig_topic(&g.rig, "gone", 1, "");
     (void)grouprig_commit(&g, "h", "gone", 0, 1);
-    (void)grouprig_commit(&g, "h", "stays", 0, 2);
+    (void)grouprig_commit(&g, "h", "t", 0, 2);
+    delete_topic("gone");
     vrv_coord_topic_deleted(g.c, vrv_span_str("gone"));
     grouprig_run(&g);
-    IS(grouprig_fetch(&g, "h", "gone", 0), -1, "with a topic go its offsets");
-    IS(grouprig_fetch(&g, "h", "stays", 0), 2, "no others");
+    IS(stats_of(g.c).forgotten, 1, "with it go its offsets");
+    IS(grouprig_fetch(&g, "h", "t", 0), 2, "no others");
+    IS_ERR(grouprig_commit(&g, "h", "gone", 0, 1), UNKNOWN_TOPIC_OR_PARTITION,
+        "and what is committed for it now comes too late");
+
+    rig_topic(&g.rig, "gone", 1, "");
+    (void)grouprig_commit(&g, "h", "gone", 0, 3);
+    delete_topic("gone");
+    rig_topic(&g.rig, "gone", 1, "");
+    IS(grouprig_fetch(&g, "h", "gone", 0), -1, "a new topic of its name has none of them");
+    (void)grouprig_commit(&g, "h", "gone", 0, 4);
+    vrv_coord_topic_deleted(g.c, vrv_span_str("gone"));
+    grouprig_run(&g);
+    IS(grouprig_fetch(&g, "h", "gone", 0), 4, "but its own, when we hear of the deletion late");
+    grouprig_fini(&g);
+}
+
+/* A crash just behind the deletion: nobody told us of it. */
+static void
+topic_deleted_unheard(void)
+{
+    begin();
+    rig_topic(&g.rig, "gone", 1, "");
+    rig_topic(&g.rig, "new", 1, "");
+    (void)grouprig_commit(&g, "h", "gone", 0, 1);
+    (void)grouprig_commit(&g, "h", "new", 0, 2);
+    (void)grouprig_commit(&g, "h", "t", 0, 3);
+    commit_expiring("gone", 4);
+    commit_expiring("t", 5);
+    delete_topic("gone");
+    delete_topic("new");
+    rig_topic(&g.rig, "new", 1, "");
+    again();
+    IS(stats_of(g.c).forgotten, 3, "after a crash their offsets are deleted from the log");
+    rig_topic(&g.rig, "gone", 1, "");
+    IS(grouprig_fetch(&g, "h", "gone", 0), -1, "a topic that is created again has none of them");
+    IS(grouprig_fetch(&g, "old", "gone", 0), -1, "also not of those with a time to expire");
+    IS(grouprig_fetch(&g, "h", "new", 0), -1, "nor has one that was before the crash");
+    IS(grouprig_fetch(&g, "h", "t", 0), 3, "others are there");
+    IS(grouprig_fetch(&g, "old", "t", 0), 5, "all of them");
+    again();
+    IS(stats_of(g.c).forgotten, 0, "the next time nothing is left of them");
+    IS(grouprig_fetch(&g, "h", "gone", 0), -1, "so they don't come back");
     grouprig_fini(&g);
 }
 
@@ -618,7 +691,7 @@ threads(void)
     struct world w = { 0 };
     struct varve *v;
     struct vrv_err e;
-    struct vrv_uuid id = { { 1 } };
+    struct vrv_uuid id = { { 1 } }, id_t = { { 2 } };
     char dir[300];
 
     (void)snprintf(dir, sizeof(dir), "%s/threads", tap_dir());
@@ -631,7 +704,8 @@ threads(void)
     o.clock = vrv_clock_real();
     o.partitions = 1;
     o.config.initial_rebalance_delay_ms = 1;
-    OK(vrv_coord_make_topic(v->engine, id, &o.partitions, 12345678, &e) == 0, "with its topic");
+    OK(vrv_engine_create_topic(v->engine, "t", 1, NULL, 0, &id_t, &e) == 0, "with a topic");
+    OK(vrv_coord_make_topic(v->engine, id, &o.partitions, 12345678, &e) == 0, "and its own");
     int32_t other = 7;
     OK(vrv_coord_make_topic(v->engine, id, &other, 1, &e) == 0 && other == 1,
         "... which keeps its partitions, however many are asked for later");
@@ -736,6 +810,8 @@ main(void)
     expiry();
     expiry_while_used();
     deletions();
+    topic_deleted();
+    topic_deleted_unheard();
     many();
     listing();
     hashes();
