@@ -345,12 +345,15 @@ sub full_disk {
         $written++;
     }
     like($last, qr/^KAFKA_STORAGE_ERROR/, 'the disk is full: KAFKA_STORAGE_ERROR to producers');
+    ok(wait_until(sub { $v->said('err') =~ /error disk\.full data=\S+ free=\d+ needed=\d+ reason=/ }),
+        '... a line in the log says so');
     is(ask($c, 'end t'), "NONE $written", '... what was acknowledged is there');
     like(ask($c, 'fetch t 0'), qr/^NONE [1-9]/, '... consumers go on');
     like(ask($c, 'fetch t ' . ($written - 1)), qr/^NONE [1-9]/, '... to the end');
     unlink "$mount/ballast";
     wait_until(sub { ($last = ask($c, 'produce t 50000')) =~ /^NONE/ });
     is($last, "NONE $written", '... with space again it goes on by itself');
+    ok(wait_until(sub { $v->said('err') =~ /info disk\.room/ }), '... and says that, too');
     $v->crash;
     $v->launch;
     ok($v->is_ready, '... and after a kill it starts');

@@ -123,16 +123,55 @@ engine_error(struct vrv_engine *eng, struct vrv_err *e)
     return rc < 0 ? rc : vrv_catalog_error(vrv_engine_catalog(eng), e);
 }
 
+enum { LOOK_MS = 200, ROOM_LOOKS = 10 };
+
+struct disk {
+    bool told;     /* that it is full */
+    unsigned room; /* looks since then, in a row, that found room */
+};
+
+static void
+tell_full(const struct vrv_server *s)
+{
+    struct vrv_engine_stats st;
+
+    vrv_engine_stats(s->broker.engine, &st);
+    vrv_diag(VRV_EV_DISK_FULL, VRV_STR("data", s->config->data_dir), VRV_NUM("free", st.disk_free),
+        VRV_NUM("needed", st.disk_reserve + st.wal_used),
+        VRV_STR("reason", "producers are refused with KAFKA_STORAGE_ERROR until there is room: make "
+                          "some on this disk, or lower the retention of large topics"));
+}
+
+/* At the edge space comes and goes: that it is there again is told when that has lasted. */
+static void
+look_at_disk(struct disk *d, const struct vrv_server *s)
+{
+    struct vrv_err why;
+    bool full = vrv_engine_may_append(s->broker.engine, &why) == VRV_E_NOSPACE;
+
+    d->room = full ? 0 : d->room + 1;
+    if (full && !d->told) {
+        tell_full(s);
+        d->told = true;
+    } else if (d->told && d->room == ROOM_LOOKS) {
+        vrv_diag(VRV_EV_DISK_ROOM, VRV_STR("data", s->config->data_dir));
+        d->told = false;
+    }
+}
+
 /* Until somebody wants it to stop, or the engine has stopped (L4): then staying would only keep
  * whoever starts it again from doing so.  0, or why. */
 static int
-wait_for_end(const sigset_t *set, struct vrv_engine *eng, struct vrv_err *e)
+wait_for_end(const sigset_t *set, const struct vrv_server *s, struct vrv_err *e)
 {
-    const struct timespec look = { .tv_nsec = 200 * 1000 * 1000 };
+    const struct timespec look = { .tv_nsec = LOOK_MS * 1000 * 1000 };
+    struct disk disk = { .told = false };
     int sig = -1, rc = 0;
 
-    while (sig < 0 && (rc = engine_error(eng, e)) == 0)
+    while (sig < 0 && (rc = engine_error(s->broker.engine, e)) == 0) {
+        look_at_disk(&disk, s);
         sig = sigtimedwait(set, NULL, &look);
+    }
     if (rc == 0)
         vrv_diag(VRV_EV_STOP, VRV_NUM("signal", sig));
     else
@@ -160,7 +199,7 @@ serve(const struct vrv_config_input *in, struct vrv_config *config)
             VRV_STR("cluster", server.broker.cluster_id), VRV_NUM("partitions", server.found.logs),
             VRV_NUM("replayed", server.found.replayed), VRV_NUM("clean", server.found.clean));
         say_ready(&server);
-        rc = wait_for_end(&set, server.broker.engine, &e);
+        rc = wait_for_end(&set, &server, &e);
         int stopped = vrv_server_stop(&server, rc < 0 ? NULL : &e);
         rc = rc < 0 ? rc : stopped;
     }
