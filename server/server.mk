@@ -188,6 +188,8 @@ server_main_varved_SOURCES = \
 	server/main/admin.h \
 	server/main/assemble.c \
 	server/main/assemble.h \
+	server/main/descriptors.c \
+	server/main/descriptors.h \
 	server/main/listener_text.h \
 	server/main/metrics.c \
 	server/main/metrics.h \

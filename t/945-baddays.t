@@ -238,6 +238,29 @@ sub idle_connections {
     hang_up($c);
 }
 
+# Connections take none of the file descriptors that are for data.
+sub few_descriptors {
+    my $v = Varved->new(files => 256, options => ['checkpoint.interval.ms=200']);
+    $v->launch;
+    ok($v->is_ready, 'with ulimit -n 256 it starts');
+    my ($room) = $v->said('err') =~ /warn net\.limit limit=256 .* max\.connections=20000 connections=(\d+) /;
+    cmp_ok($room // 0, '>', 20, '... and says how many connections there is room for');
+    my $c = client($v);
+    is(ask($c, 'ping'), 'NONE 1', '... a client is there');
+    my @many = grep { defined } map { connect_to($v) } 1 .. 300;
+    wait_until(sub { $v->said('err') =~ /net\.refused .*too many connections/ });
+    unlike($v->said('err'), qr/no file descriptor/, '... 300 connections more are too many, but take no others\' share');
+    my @said = map { ask($c, "create t$_ 1"), ask($c, "produce t$_ 100") } 1 .. 150;
+    is(scalar(grep { !/^NONE/ } @said), 0, '... 150 topics are made and written');
+    @said = map { ask($c, "fetch t$_ 0") } 1 .. 150;
+    is(scalar(grep { !/^NONE [1-9]/ } @said), 0, '... and read');
+    @many = ();
+    ok(wait_until(sub { my $new = client($v); my $said = ask($new, 'ping'); hang_up($new); $said eq 'NONE 1' }),
+        '... when those have left others can come');
+    hang_up($c);
+    is($v->end('TERM'), 0, '... and it ends as it should');
+}
+
 sub frame { my ($bytes) = @_; return pack('N', length $bytes) . $bytes }
 sub header { my ($key, $version) = @_; return pack 'nnNn a2', $key, $version, 7, 2, 'me' }
 
@@ -380,6 +403,7 @@ if (@ARGV) {
     failed_sync('records', 'create t 1', 'produce t 100', 'fetch t N');
     failed_sync('topics', 'ping', 'create tN 1', 'end tN');
     idle_connections();
+    few_descriptors();
     garbage_on_the_port();
     greedy_polls();
     with_small_disk();

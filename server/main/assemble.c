@@ -9,6 +9,7 @@
 #include "server/base/diag.h"
 #include "server/base/random.h"
 #include "server/main/admin.h"
+#include "server/main/descriptors.h"
 #include "server/main/listener_text.h"
 #include "server/main/serve.h"
 #include "server/stat/stat.h"
@@ -245,17 +246,34 @@ start_net(struct vrv_server *s, struct vrv_net_opts *o, struct vrv_err *e)
     return rc;
 }
 
+static void
+share_descriptors(struct vrv_server *s, struct vrv_descriptors *d)
+{
+    struct vrv_engine_stats st;
+
+    vrv_engine_stats(s->varve->engine, &st);
+    vrv_descriptors_share(d, (int64_t)st.open_files_max, s->config);
+    if (d->connections < s->config->max_connections)
+        vrv_diag(VRV_EV_NET_LIMIT, VRV_NUM("limit", d->limit), VRV_NUM("data-files", d->files),
+            VRV_NUM("max.connections", s->config->max_connections),
+            VRV_NUM("connections", d->connections), VRV_NUM("wanted", d->wanted),
+            VRV_STR("reason", "the limit of open files (ulimit -n, LimitNOFILE= of systemd) has no "
+                              "room for max.connections: raise it, or lower that"));
+}
+
 /* ---- all ---- */
 
 static int
 set_broker(struct vrv_server *s, struct vrv_err *e)
 {
     const struct vrv_config *c = s->config;
+    struct vrv_descriptors d;
     uint64_t random;
     int rc = vrv_random(&random, sizeof(random), e);
 
     if (rc < 0)
         return rc;
+    share_descriptors(s, &d);
     s->broker = (struct vrv_broker){ .engine = s->varve->engine, .clock = vrv_clock_real(),
         .pool = s->pool, .data_dir = c->data_dir, .node_id = c->id,
         .cluster_id = vrv_config_cluster_id(s->store), .endpoint = s->endpoint,
@@ -268,7 +286,7 @@ set_broker(struct vrv_server *s, struct vrv_err *e)
     vrv_fetch_sessions_init(&s->broker.sessions,
         (unsigned)c->max_incremental_fetch_session_cache_slots, random);
     vrv_producer_ids_init(&s->broker.ids);
-    vrv_serve_init(&s->serve, &s->broker);
+    vrv_serve_init(&s->serve, &s->broker, d.connections);
     return 0;
 }
 
@@ -280,6 +298,7 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
     struct vrv_net_opts net;
 
     *s = (struct vrv_server){ .config = config, .stat = vrv_stat_new() };
+    vrv_descriptors_raise(); /* the engine looks at it, too */
     set_net_opts(s, &net);
     int rc = vrv_net_check(&net, e); /* before anything is made or changed on the disk */
     if (rc == 0)

@@ -29,9 +29,10 @@ host_of(const char *peer, char *out, size_t size)
 }
 
 void
-vrv_serve_init(struct vrv_serve *s, struct vrv_broker *b)
+vrv_serve_init(struct vrv_serve *s, struct vrv_broker *b, int64_t connections_max)
 {
     s->broker = b;
+    s->connections_max = connections_max;
     s->reactor_n = 0;
     vrv_lock_init(&s->lock, VRV_LOCK_serve);
 }
@@ -72,7 +73,8 @@ serve_limits(void *ctx, const struct vrv_peer *peer, struct vrv_net_limits *l)
     char host[VRV_CLIENT_TEXT];
 
     host_of(peer->text, host, sizeof(host));
-    l->total = (unsigned)c->max_connections;
+    l->total = (unsigned)(c->max_connections < s->connections_max ? c->max_connections
+                                                                  : s->connections_max);
     l->per_address = (unsigned)vrv_config_ip_max(c, host);
     l->per_second = peer->local ? 0 : (unsigned)c->max_connections_per_ip_rate;
     vrv_config_unref(&c);

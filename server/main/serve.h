@@ -13,6 +13,7 @@ enum { VRV_SERVE_REACTORS = 1024 };
 
 struct vrv_serve {
     struct vrv_broker *broker;
+    int64_t connections_max;   /* that there are descriptors for, whatever max.connections is */
     struct vrv_lock lock;
     struct {
         struct vrv_cq *cq; /* by which a reactor is known */
@@ -21,7 +22,7 @@ struct vrv_serve {
     unsigned reactor_n;
 };
 
-void vrv_serve_init(struct vrv_serve *s, struct vrv_broker *b);
+void vrv_serve_init(struct vrv_serve *s, struct vrv_broker *b, int64_t connections_max);
 void vrv_serve_fini(struct vrv_serve *s); /* the network is stopped */
 
 /* What net's options are to have as `ops`; `ctx` is the struct vrv_serve. */

@@ -165,7 +165,8 @@ sub free_port {
 }
 
 # options: KEY=VALUE; dir: where its data is (dir/data) and what it says (dir/out, dir/err); port;
-# uid: to be somebody else. The port stays the same, so that clients come back.
+# uid: to be somebody else; files: how many it may open (ulimit -n). The port stays the same, so that
+# clients come back.
 sub new {
     my ($class, %what) = @_;
     my $self = bless { options => [], port => free_port(), %what }, $class;
@@ -221,10 +222,17 @@ sub launch {
         @ENV{ keys %env } = values %env;
         open(STDIN, '<', '/dev/null') && open(STDOUT, '>', "$self->{dir}/out")
             && open(STDERR, '>>', "$self->{dir}/err")
-            && (!$self->{uid} || POSIX::setuid($self->{uid})) && exec @command;
+            && (!$self->{uid} || POSIX::setuid($self->{uid})) && exec $self->limited(@command);
         leave("$command[0]: $!");
     }
     $self->{pid} = $pid;
+}
+
+# The command, with no more open files than it is to have.
+sub limited {
+    my ($self, @command) = @_;
+    return @command if !$self->{files};
+    return ('sh', '-c', "ulimit -n $self->{files} && exec \"\$@\"", 'sh', @command);
 }
 
 # It waits for that; not when it has ended instead.

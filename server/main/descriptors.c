@@ -1,0 +1,53 @@
+#include "server/main/descriptors.h"
+
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+
+#include "server/config/config.h"
+
+/* The WAL, the catalog, HTTP, what is opened in passing; a reactor's; a listener's. */
+enum { BASE = 64, PER_REACTOR = 2, PER_LISTENER = 4, LIMIT_MAX = 1 << 30 };
+
+void
+vrv_descriptors_raise(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == r.rlim_max)
+        return;
+    r.rlim_cur = r.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &r); /* it stays as it was, then */
+}
+
+static int64_t
+limit(void)
+{
+    struct rlimit r;
+
+    return getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur > LIMIT_MAX ? LIMIT_MAX
+                                                                      : (int64_t)r.rlim_cur;
+}
+
+/* Neither data files nor connections of clients. */
+static int64_t
+others(const struct vrv_config *c)
+{
+    int reactors = c->num_network_threads > 0 ? c->num_network_threads : get_nprocs();
+
+    return BASE + c->num_io_threads + PER_REACTOR * reactors +
+        PER_LISTENER * (int64_t)c->clients.n;
+}
+
+void
+vrv_descriptors_share(struct vrv_descriptors *d, int64_t files, const struct vrv_config *c)
+{
+    int64_t but_files = c->max_connections + others(c);
+
+    d->limit = limit();
+    d->files = files;
+    d->connections = d->limit - files - others(c);
+    if (d->connections < 1)
+        d->connections = 1;
+    /* unless it is told otherwise the engine takes half of any limit */
+    d->wanted = but_files + (c->open_files_max > 0 ? files : but_files);
+}
