@@ -253,7 +253,7 @@ share_descriptors(struct vrv_server *s, struct vrv_descriptors *d)
 
     vrv_engine_stats(s->varve->engine, &st);
     vrv_descriptors_share(d, (int64_t)st.open_files_max, s->config);
-    if (d->connections < s->config->max_connections)
+    if (d->connections < s->config->max_connections && s->config->max_connections != INT32_MAX)
         vrv_diag(VRV_EV_NET_LIMIT, VRV_NUM("limit", d->limit), VRV_NUM("data-files", d->files),
             VRV_NUM("max.connections", s->config->max_connections),
             VRV_NUM("connections", d->connections), VRV_NUM("wanted", d->wanted),

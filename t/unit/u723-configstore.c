@@ -218,16 +218,16 @@ test_alter(void)
     again("max.connections=10\n");
     IS_STR(notes, "", "nothing to remark");
     broker_shows("max.connections", "30 INT 2 2:max.connections=30 3:max.connections=20 "
-                                    "4:max.connections=10 5:max.connections=20000");
+                                    "4:max.connections=10 5:max.connections=2147483647");
     IS(rig_log(&rig, "t", 0)->config->segment_bytes, 7000, "topics follow from the start on");
     IS(alter("1", "max.connections", VRV_CONFIG_DELETE, NULL), 0, "one is taken away");
     broker_shows("max.connections", "20 INT 3 3:max.connections=20 4:max.connections=10 "
-                                    "5:max.connections=20000");
+                                    "5:max.connections=2147483647");
     const struct vrv_config_change replace = { "log.level", VRV_CONFIG_SET, "debug" };
     IS(vrv_config_alter(store, "1", &replace, 1, VRV_ALTER_REPLACE, &err), 0, "all are replaced");
     broker_shows("log.level", "debug STRING 2 2:log.level=debug 5:log.level=info");
     IS(vrv_config_alter(store, "", NULL, 0, VRV_ALTER_REPLACE, &err), 0, "... by none");
-    broker_shows("max.connections", "10 INT 4 4:max.connections=10 5:max.connections=20000");
+    broker_shows("max.connections", "10 INT 4 4:max.connections=10 5:max.connections=2147483647");
     IS(rig_log(&rig, "t", 0)->config->segment_bytes, 1 << 30, "topics have the default again");
     again("max.connections=10\n");
     broker_shows("log.level", "debug STRING 2 2:log.level=debug 5:log.level=info");
@@ -264,7 +264,7 @@ test_bad_alter(void)
         "max.connections.per.ip.overrides: \"x\" is no limit: expected IP-address:number");
     IS(vrv_config_alter(store, "", two, 1, VRV_ALTER_VALIDATE, &err), 0, "one that could be done");
     IS(rig_tree(&rig), tree, "nothing of this is kept");
-    broker_shows("max.connections", "20000 INT 5 5:max.connections=20000");
+    broker_shows("max.connections", "2147483647 INT 5 5:max.connections=2147483647");
     refused(vrv_config_changes_check(fixed, 1000, &err), "1000 settings: there are not so many");
     const struct vrv_config_change same[] = { two[0], two[0] };
     refused(vrv_config_changes_check(same, 2, &err),
@@ -384,7 +384,7 @@ test_kept(void)
     IS(set("1", "log.level", "warn"), 0, "one more is set");
     struct vrv_config *c = vrv_config_get(store);
     IS(c->max_connections_per_ip, 7, "what is good stays");
-    IS(c->max_connections, 20000, "what isn't, doesn't");
+    IS(c->max_connections, 2147483647, "what isn't, doesn't");
     vrv_config_unref(&c);
     end();
 }
@@ -419,7 +419,7 @@ test_fault(void)
     begin("");
     simdisk_fail(rig.disk, 1, SIM_EIO, true);
     OK(set("", "max.connections", "5") < 0, "not kept");
-    broker_shows("max.connections", "20000 INT 5 5:max.connections=20000");
+    broker_shows("max.connections", "2147483647 INT 5 5:max.connections=2147483647");
     end();
 }
 
