@@ -282,8 +282,8 @@ files_evict(const struct files *f)
         die("%zu bytes stay in the page cache", left);
 }
 
-void
-files_warm(const struct files *f)
+static void
+read_all(const struct files *f)
 {
     char *buf = aligned(1 << 20);
 
@@ -295,8 +295,19 @@ files_warm(const struct files *f)
         (void)close(fd);
     }
     free(buf);
-    size_t there = files_resident(f);
-    if (there < f->bytes)
+}
+
+/* A page may go again while the others are read. */
+void
+files_warm(const struct files *f)
+{
+    size_t there = 0;
+
+    for (int i = 0; i < 5 && there < f->bytes; i++) {
+        read_all(f);
+        there = files_resident(f);
+    }
+    if (there < f->bytes - f->bytes / 1000)
         die("only %zu of %zu bytes are in the page cache", there, f->bytes);
 }
 
