@@ -326,7 +326,7 @@ sub large_claims {
     grew_by_less($v, $before, 128 * MIB, '... and no memory is taken for promises');
 }
 
-# Ask, without the server working all the time until it answers.
+# Ask, without a thread of the server that answers working all the time until it does.
 sub is_calm {
     my ($v, $c, $line, $want, $what) = @_;
     my $before = $v->worked;
