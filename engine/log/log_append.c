@@ -357,7 +357,7 @@ vrv_log_append(
         rc = vrv__log_reserve(parts[0].log->env, bytes, n, &claim, e);
     if (rc == 0) {
         for (size_t i = 0; i < n; i++)
-            ps[i].en = vrv_entry_new();
+            ps[i].en = vrv_journal_entry(j);
         rc = lock_and_append(parts, ps, n, t, claim, &at, e);
         if (rc < 0)
             vrv_journal_release(j, claim);

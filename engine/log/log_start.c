@@ -78,7 +78,7 @@ mark(struct vrv_log *log, enum vrv_wal_type type, int64_t offset, struct vrv_tic
 
     if (rc < 0)
         return rc;
-    struct vrv_entry *en = vrv_entry_new();
+    struct vrv_entry *en = vrv_journal_entry(log->env->journal);
     vrv_lock(&log->lock);
     rc = vrv__log_check_cut(log, e);
     if (log->gone)

@@ -9,6 +9,9 @@
 
 enum { JOURNAL_MAGIC = 0x4a52564e, BUFFER_KEEP = 4 * 1024 * 1024 };
 
+/* About as many small batches as a slab holds: they are evicted together when that is wanted. */
+enum { SPARE_MAX = 4096 };
+
 /* A group on its way: a place in the window. */
 struct flight {
     struct vrv_wal_group g;
@@ -46,6 +49,8 @@ struct vrv_journal {
     uint64_t committed_seq, written_slot;
     uint64_t durable_seq, durable_slot;
     uint64_t groups, syncs, bytes;
+    struct vrv_entry *spare;      /* evicted ones, for the next appends */
+    unsigned spare_n;
     bool want_sync, woken;
     int status;
     struct vrv_err err;
@@ -63,6 +68,22 @@ vrv_entry_free(struct vrv_entry *en)
 {
     vrv_slab_unref(en->slab);
     free(en);
+}
+
+struct vrv_entry *
+vrv_journal_entry(struct vrv_journal *j)
+{
+    vrv_lock(&j->lock);
+    struct vrv_entry *en = j->spare;
+    if (en != NULL) {
+        j->spare = en->next;
+        j->spare_n--;
+    }
+    vrv_unlock(&j->lock);
+    if (en == NULL)
+        return vrv_entry_new();
+    memset(en, 0, sizeof(*en));
+    return en;
 }
 
 int
@@ -101,6 +122,10 @@ vrv_journal_free(struct vrv_journal **jp)
 
         vrv_entry_free(en);
         en = next;
+    }
+    for (struct vrv_entry *en = j->spare, *next; en != NULL; en = next) {
+        next = en->next;
+        free(en);
     }
     for (unsigned i = 0; i < j->dev->window; i++) {
         VRV_ASSERT(!j->flights[i].busy || j->flights[i].done);
@@ -609,6 +634,22 @@ vrv_journal_oldest(struct vrv_journal *j)
     return en;
 }
 
+static void
+give_back(struct vrv_journal *j, struct vrv_entry *en)
+{
+    vrv_slab_unref(en->slab);
+    vrv_lock(&j->lock);
+    bool keep = !VRV_ASAN && j->spare_n < SPARE_MAX;
+    if (keep) {
+        en->next = j->spare;
+        j->spare = en;
+        j->spare_n++;
+    }
+    vrv_unlock(&j->lock);
+    if (!keep)
+        free(en);
+}
+
 void
 vrv_journal_evict(struct vrv_journal *j)
 {
@@ -622,5 +663,5 @@ vrv_journal_evict(struct vrv_journal *j)
     if (j->adopted == en)
         j->adopted = NULL;
     vrv_unlock(&j->lock);
-    vrv_entry_free(en);
+    give_back(j, en);
 }

@@ -133,7 +133,9 @@ struct vrv_entry *vrv_journal_oldest(struct vrv_journal *j);
 /* Remove and free it; committed and flushed. */
 void vrv_journal_evict(struct vrv_journal *j);
 
-/* A new entry, and giving one back that was never pushed. */
+/* A new entry, with the memory of one that was evicted if there is any, or always with its own; and
+ * giving one back that was never pushed. */
+struct vrv_entry *vrv_journal_entry(struct vrv_journal *j);
 struct vrv_entry *vrv_entry_new(void);
 void vrv_entry_free(struct vrv_entry *en);
 

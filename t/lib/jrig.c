@@ -98,7 +98,7 @@ jrig_fini(struct jrig *r)
 static struct vrv_entry *
 entry(struct jrig *r, uint64_t id, size_t size, unsigned flags)
 {
-    struct vrv_entry *en = vrv_entry_new();
+    struct vrv_entry *en = vrv_journal_entry(r->j);
     struct jrig_ticket *t = VRV_NEW(struct jrig_ticket);
 
     t->id = id;

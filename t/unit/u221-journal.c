@@ -396,6 +396,26 @@ adopt(struct pair *p, uint64_t id, int n, int flushed)
     vrv_journal_adopt(p->r.j, first, last);
 }
 
+/* A new entry has nothing of the one whose memory it got. */
+static void
+test_reuse(void)
+{
+    static const struct vrv_entry none;
+    struct pair p;
+
+    begin(&p, 0);
+    (void)jrig_append(&p.r, 1, 1, 100, 0);
+    commit(&p);
+    const struct vrv_entry *old = vrv_journal_oldest(p.r.j);
+    atomic_store(&vrv_journal_oldest(p.r.j)->flushed, true);
+    jrig_evict(&p.r);
+    struct vrv_entry *en = vrv_journal_entry(p.r.j);
+    OK(VRV_ASAN || en == old, "the memory of what was evicted is used again");
+    OK(memcmp(en, &none, sizeof(none)) == 0, "and is empty");
+    vrv_entry_free(en);
+    end(&p);
+}
+
 static void
 test_adopt_evict(void)
 {
@@ -571,6 +591,7 @@ main(void)
     test_failed_sync();
     test_full();
     test_adopt_evict();
+    test_reuse();
     test_threads();
     test_threads_failure();
     return tap_done();
