@@ -281,6 +281,18 @@ check_PROGRAMS += t/unit/u741-api
 t_unit_u741_api_SOURCES = t/unit/u741-api.c t/lib/apirig.c t/lib/apirig.h
 t_unit_u741_api_LDADD = $(SERVER_LIBS)
 
+check_PROGRAMS += t/unit/u742-allocations
+t_unit_u742_allocations_SOURCES = \
+	server/main/admin.c \
+	server/main/assemble.c \
+	server/main/metrics.c \
+	server/main/metrics_topics.c \
+	server/main/serve.c \
+	t/unit/u742-allocations.c \
+	$(NULL)
+t_unit_u742_allocations_LDADD = $(SERVER_LIBS)
+t_unit_u742_allocations_LDFLAGS = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+
 check_PROGRAMS += t/unit/u750-tool
 t_unit_u750_tool_SOURCES = \
 	server/tool/args.c \

@@ -7,8 +7,9 @@
 #include "engine/base/mem.h"
 #include "server/api/request.h"
 
-/* Requests that a reactor keeps for reuse, and what the arena of one may hold. */
-enum { SPARE_MAX = 1024, ARENA_MAX = 128 << 20 };
+/* Requests that a reactor keeps for reuse, and bytes of their arenas together; what the arena of one
+ * may hold. */
+enum { SPARE_MAX = 1024, SPARE_BYTES = 16 << 20, ARENA_MAX = 128 << 20 };
 
 /* What isn't records is small; a larger one only keeps us busy. */
 enum { OTHER_MAX = 32 << 20 };
@@ -59,6 +60,7 @@ new_request(struct vrv_spares *s)
     if (r != NULL) {
         s->first = r->next;
         s->n--;
+        s->bytes -= vrv_arena_kept(&r->arena);
         return r;
     }
     r = VRV_NEW(struct vrv_request);
@@ -76,6 +78,8 @@ vrv_request_free(struct vrv_request *r)
     vrv_slab_unref(r->slab);
     vrv_arena_reset(&arena);
     vrv_out_clear(&out);
+    if (vrv_arena_kept(&arena) > SPARE_BYTES - s->bytes)
+        vrv_arena_fini(&arena);
     if (s->n == SPARE_MAX) {
         vrv_arena_fini(&arena);
         vrv_out_fini(&out);
@@ -85,6 +89,7 @@ vrv_request_free(struct vrv_request *r)
     *r = (struct vrv_request){ .arena = arena, .call.out = out, .next = s->first };
     s->first = r;
     s->n++;
+    s->bytes += vrv_arena_kept(&arena);
 }
 
 /* A client that asks in a version that we don't have learns which ones we do. */

@@ -23,6 +23,7 @@ enum { VRV_CLIENT_TEXT = 128, VRV_PRINCIPAL_MAX = 256 };
 struct vrv_spares {
     struct vrv_request *first;
     unsigned n;
+    size_t bytes; /* of their arenas */
 };
 
 void vrv_spares_fini(struct vrv_spares *s);

@@ -7,7 +7,8 @@
 
 #include "engine/base/mem.h"
 
-enum { BLOCK_BYTES = 4096, ALIGN = alignof(max_align_t) };
+/* The first block, and the largest that is kept, or made before somebody needs it. */
+enum { BLOCK_BYTES = 4096, KEEP_BYTES = 128 * 1024, ALIGN = alignof(max_align_t) };
 
 struct vrv_arena_block {
     struct vrv_arena_block *next;
@@ -47,27 +48,47 @@ use_block(struct vrv_arena *a, struct vrv_arena_block *b)
     a->end = b->bytes + b->size;
 }
 
-/* The first block is kept unless somebody needed a large one at once. */
+/* The largest block that may be kept is: after a few times one holds all that is taken. */
 void
 vrv_arena_reset(struct vrv_arena *a)
 {
-    if (a->first == NULL)
-        return;
-    if (a->first->size > BLOCK_BYTES) {
-        vrv_arena_fini(a);
-        return;
+    struct vrv_arena_block **at = &a->first, *keep = NULL;
+
+    for (struct vrv_arena_block *b = a->first; b != NULL; b = b->next)
+        if (b->size <= KEEP_BYTES && (keep == NULL || b->size > keep->size))
+            keep = b;
+    while (*at != NULL && *at != keep)
+        at = &(*at)->next;
+    if (keep != NULL) {
+        *at = keep->next;
+        keep->next = NULL;
     }
-    free_from(a->first->next);
-    a->first->next = NULL;
-    use_block(a, a->first);
-    a->used = 0;
-    a->over = false;
+    free_from(a->first);
+    *a = (struct vrv_arena){ .max = a->max, .first = keep };
+    if (keep != NULL)
+        use_block(a, keep);
+}
+
+size_t
+vrv_arena_kept(const struct vrv_arena *a)
+{
+    return a->first != NULL ? a->first->size : 0;
+}
+
+/* Each is twice as large as the one before, as long as it could be kept. */
+static size_t
+block_size(const struct vrv_arena *a, size_t n)
+{
+    size_t size = a->last != NULL ? 2 * a->last->size : BLOCK_BYTES;
+
+    size = size > KEEP_BYTES ? KEEP_BYTES : size;
+    return n > size ? n : size;
 }
 
 static bool
 add_block(struct vrv_arena *a, size_t n)
 {
-    size_t size = n > BLOCK_BYTES ? n : BLOCK_BYTES;
+    size_t size = block_size(a, n);
     struct vrv_arena_block *b = vrv_mem_try(sizeof(*b) + size);
 
     if (b == NULL)

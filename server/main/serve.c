@@ -56,7 +56,7 @@ spares_of(struct vrv_serve *s, struct vrv_cq *cq)
     if (i == s->reactor_n) {
         VRV_ASSERT(i < VRV_SERVE_REACTORS);
         s->reactor[i].cq = cq;
-        s->reactor[i].spares = (struct vrv_spares){ NULL, 0 };
+        s->reactor[i].spares = (struct vrv_spares){ NULL, 0, 0 };
         s->reactor_n++;
     }
     vrv_unlock(&s->lock);
