@@ -61,6 +61,8 @@ libvrvengine_la_SOURCES = \
 	engine/batch/decompress.c \
 	engine/batch/record.c \
 	engine/batch/record.h \
+	engine/batch/repack.c \
+	engine/batch/repack.h \
 	engine/batch/varint.h \
 	engine/meta/catalog.c \
 	engine/meta/catalog.h \

@@ -22,7 +22,8 @@ try_append(struct varve_log *log, const void *batch, size_t n, struct vrv_ticket
     struct vrv_err *e)
 {
     struct varve *v = log->v;
-    struct vrv_append a = { .log = log->log, .n = n, .leader_epoch = -1 };
+    struct vrv_append a = { .log = log->log, .n = n, .leader_epoch = -1,
+        .may_repack = true };
     int rc = vrv_engine_may_append(v->engine, e);
 
     if (rc < 0)

@@ -285,6 +285,7 @@ check_PROGRAMS += t/unit/u742-allocations
 t_unit_u742_allocations_SOURCES = \
 	server/main/admin.c \
 	server/main/assemble.c \
+	server/main/descriptors.c \
 	server/main/metrics.c \
 	server/main/metrics_topics.c \
 	server/main/serve.c \

@@ -153,8 +153,8 @@ pack_records(struct vrv_batch_builder *b, enum vrv_codec codec, struct vrv_err *
 {
     uint8_t *packed;
     size_t n;
-    int rc =
-        vrv_compress(codec, b->buf + VRV_BATCH_HEADER, b->n - VRV_BATCH_HEADER, &packed, &n, e);
+    int rc = vrv_compress(codec, vrv_level_default(codec), b->buf + VRV_BATCH_HEADER,
+        b->n - VRV_BATCH_HEADER, &packed, &n, e);
 
     if (rc < 0)
         return rc;

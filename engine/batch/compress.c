@@ -1,5 +1,5 @@
 /*
- * Packing, with the settings of Kafka's Java producer: default levels, snappy in 32 KiB blocks
+ * Packing, with the settings of Kafka's Java producer: its levels, snappy in 32 KiB blocks
  * behind Java's header, lz4 in independent 64 KiB blocks without checksums.
  *
  * Each packer gets a buffer as large as its codec can need at worst, so none has to grow it.
@@ -22,11 +22,29 @@ enum {
     GZIP_EXTRA = 32,       /* what deflateBound() may have to add before there is a stream */
     SNAPPY_BLOCK = 32 * 1024,
     SNAPPY_HEADER = 16,
+    LZ4_THOROUGH = 3,      /* the library's least level of that kind */
 };
 
 static const LZ4F_preferences_t lz4_prefs = {
     .frameInfo = {.blockSizeID = LZ4F_max64KB, .blockMode = LZ4F_blockIndependent},
 };
+
+int
+vrv_level_default(enum vrv_codec codec)
+{
+    switch (codec) {
+    case VRV_CODEC_GZIP:
+        return VRV_LEVEL_GZIP;
+    case VRV_CODEC_LZ4:
+        return VRV_LEVEL_LZ4;
+    case VRV_CODEC_ZSTD:
+        return VRV_LEVEL_ZSTD;
+    case VRV_CODEC_NONE:
+    case VRV_CODEC_SNAPPY:
+    default:
+        return 0;
+    }
+}
 
 static int
 failed(struct vrv_err *e, const char *codec, const char *why)
@@ -59,11 +77,11 @@ packed_max(enum vrv_codec codec, size_t n)
 }
 
 static int
-pack_gzip(const uint8_t *p, size_t n, uint8_t *out, size_t *out_n, struct vrv_err *e)
+pack_gzip(int level, const uint8_t *p, size_t n, uint8_t *out, size_t *out_n, struct vrv_err *e)
 {
     z_stream z = { .next_in = (Bytef *)(uintptr_t)p, .avail_in = (uInt)n };
 
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
+    if (deflateInit2(&z, level, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
             Z_DEFAULT_STRATEGY) != Z_OK)
         return failed(e, "gzip", "out of memory");
     z.next_out = out;
@@ -97,10 +115,15 @@ pack_snappy(const uint8_t *p, size_t n, uint8_t *out, size_t *out_n, struct vrv_
     return 0;
 }
 
+/* Kafka's default is the fast compressor; any other level, also a lower one, is the thorough one. */
 static int
-pack_lz4(const uint8_t *p, size_t n, uint8_t *out, size_t *out_n, struct vrv_err *e)
+pack_lz4(int level, const uint8_t *p, size_t n, uint8_t *out, size_t *out_n, struct vrv_err *e)
 {
-    size_t len = LZ4F_compressFrame(out, *out_n, p, n, &lz4_prefs);
+    LZ4F_preferences_t prefs = lz4_prefs;
+
+    if (level != VRV_LEVEL_LZ4)
+        prefs.compressionLevel = level < LZ4_THOROUGH ? LZ4_THOROUGH : level;
+    size_t len = LZ4F_compressFrame(out, *out_n, p, n, &prefs);
 
     if (LZ4F_isError(len))
         return failed(e, "lz4", LZ4F_getErrorName(len));
@@ -109,9 +132,9 @@ pack_lz4(const uint8_t *p, size_t n, uint8_t *out, size_t *out_n, struct vrv_err
 }
 
 static int
-pack_zstd(const uint8_t *p, size_t n, uint8_t *out, size_t *out_n, struct vrv_err *e)
+pack_zstd(int level, const uint8_t *p, size_t n, uint8_t *out, size_t *out_n, struct vrv_err *e)
 {
-    size_t len = ZSTD_compress(out, *out_n, p, n, ZSTD_CLEVEL_DEFAULT);
+    size_t len = ZSTD_compress(out, *out_n, p, n, level);
 
     if (ZSTD_isError(len))
         return failed(e, "zstd", ZSTD_getErrorName(len));
@@ -120,7 +143,7 @@ pack_zstd(const uint8_t *p, size_t n, uint8_t *out, size_t *out_n, struct vrv_er
 }
 
 static int
-pack(enum vrv_codec codec, const uint8_t *p, size_t n, uint8_t *out, size_t *out_n,
+pack(enum vrv_codec codec, int level, const uint8_t *p, size_t n, uint8_t *out, size_t *out_n,
     struct vrv_err *e)
 {
     switch (codec) {
@@ -128,20 +151,20 @@ pack(enum vrv_codec codec, const uint8_t *p, size_t n, uint8_t *out, size_t *out
         memcpy(out, p, n);
         return 0;
     case VRV_CODEC_GZIP:
-        return pack_gzip(p, n, out, out_n, e);
+        return pack_gzip(level, p, n, out, out_n, e);
     case VRV_CODEC_SNAPPY:
         return pack_snappy(p, n, out, out_n, e);
     case VRV_CODEC_LZ4:
-        return pack_lz4(p, n, out, out_n, e);
+        return pack_lz4(level, p, n, out, out_n, e);
     case VRV_CODEC_ZSTD:
-        return pack_zstd(p, n, out, out_n, e);
+        return pack_zstd(level, p, n, out, out_n, e);
     }
     return vrv_err_set(e, VRV_E_CODEC, "codec is %d, expected 0 to %d", (int)codec, VRV_CODEC_ZSTD);
 }
 
 int
-vrv_compress(
-    enum vrv_codec codec, const void *p, size_t n, uint8_t **out, size_t *out_n, struct vrv_err *e)
+vrv_compress(enum vrv_codec codec, int level, const void *p, size_t n, uint8_t **out,
+    size_t *out_n, struct vrv_err *e)
 {
     *out = NULL;
     *out_n = 0;
@@ -154,7 +177,7 @@ vrv_compress(
     if (buf == NULL)
         return vrv_err_set(e, VRV_E_NOMEM, "no memory for %zu bytes to compress into", room);
 
-    int rc = pack(codec, p, n, buf, &room, e);
+    int rc = pack(codec, level, p, n, buf, &room, e);
 
     if (rc < 0) {
         free(buf);

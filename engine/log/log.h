@@ -49,6 +49,9 @@ struct vrv_log_config {
     bool log_append_time;
     bool strict;              /* walk every record of every batch */
     int64_t ts_before_max_ms, ts_after_max_ms; /* INT64_MAX: no limit */
+    bool repacks;             /* batches of another codec than this one are packed again */
+    enum vrv_codec codec;
+    int32_t gzip_level, lz4_level, zstd_level;
 };
 
 struct vrv_log_config *vrv_log_config_new(const struct vrv_log_config *c);
@@ -164,6 +167,7 @@ struct vrv_append {
     int32_t leader_epoch;    /* what the caller believes: EPOCH_OLD or EPOCH_NEW when wrong; -1:
                               * doesn't care */
     bool internal;           /* not from a client: control batches are allowed */
+    bool may_repack;         /* the caller has time for that; else SLOW where the topic asks for it */
     struct vrv_blame *blame; /* is told of records at fault; may be NULL */
     int64_t base_offset;     /* the result */
 };
@@ -173,12 +177,14 @@ struct vrv_append {
  * logs (or the WAL fails); otherwise nothing happened, t is not posted, and *failed (may
  * be NULL) is the part at fault.
  * Errors: those of vrv_batch_check; PRODUCER, SEQUENCE; EPOCH_OLD, EPOCH_NEW; NOTFOUND (the log is
- * gone); AGAIN (memory or WAL full for now); NOSPACE; STOPPED, FENCED. */
+ * gone); SLOW (see may_repack); AGAIN (memory or WAL full for now); NOSPACE; STOPPED, FENCED. */
 int vrv_log_append(struct vrv_append *parts, size_t n, struct vrv_ticket *t, size_t *failed,
     struct vrv_err *e) VRV_MUST_CHECK;
 
 /* Does retention ever delete records of it: cleanup.policy has "delete". */
 bool vrv_log_deletes(struct vrv_log *log);
+/* Is `codec` what it packs batches with that come differently? */
+bool vrv_log_packs_with(struct vrv_log *log, enum vrv_codec codec);
 
 /* Move the start to `offset` (at most hw: RANGE; -1 means hw).  Posted when durable. */
 int vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t,

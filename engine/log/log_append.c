@@ -1,8 +1,11 @@
 /* Appending: check, claim WAL room, judge and stamp under the lock, push. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/base/assert.h"
+#include "engine/batch/compress.h"
+#include "engine/batch/repack.h"
 #include "engine/log/log_int.h"
 
 /* How far a lossy log promises offsets ahead, so that only one append in so many pays a sync. */
@@ -28,11 +31,70 @@ rules_of(const struct vrv_log *log, const struct vrv_log_config *c, bool interna
 
 struct part {
     struct vrv_batch b;
+    struct vrv_slab *slab; /* its bytes as they go to the log: the caller's, or packed again */
+    uint8_t *bytes;
+    size_t n;
+    bool repacked;         /* slab is a reference of our own */
     struct vrv_entry *en;
     bool stamped;   /* its time is ours; the topic's setting may change before it is appended */
     bool duplicate;
     int64_t dup_last, dup_ts;
 };
+
+static int
+level_of(const struct vrv_log_config *c)
+{
+    switch (c->codec) {
+    case VRV_CODEC_GZIP:
+        return c->gzip_level;
+    case VRV_CODEC_LZ4:
+        return c->lz4_level;
+    case VRV_CODEC_ZSTD:
+        return c->zstd_level;
+    case VRV_CODEC_NONE:
+    case VRV_CODEC_SNAPPY:
+    default:
+        return 0;
+    }
+}
+
+static int
+keep_repacked(struct vrv_slab_pool *pool, struct part *p, const uint8_t *bytes, size_t n,
+    struct vrv_err *e)
+{
+    struct vrv_slab *slab = vrv_slab_get(pool, n);
+
+    if (slab == NULL)
+        return vrv_err_set(e, VRV_E_AGAIN, "the memory for records is in use");
+    memcpy(slab->data, bytes, n);
+    p->slab = slab;
+    p->bytes = slab->data;
+    p->n = n;
+    p->repacked = true;
+    return vrv_batch_read(&p->b, p->bytes, n, e);
+}
+
+/* The topic keeps a codec of its own. */
+static int
+repack(const struct vrv_append *a, struct part *p, const struct vrv_log_config *c,
+    struct vrv_err *e)
+{
+    uint8_t *bytes = NULL;
+    size_t n;
+
+    if (a->internal || !c->repacks || (p->b.attrs & VRV_ATTR_CODEC) == (int)c->codec)
+        return 0;
+    if (!a->may_repack)
+        return vrv_err_set(e, VRV_E_SLOW, "the batch is to be packed again");
+    int rc = vrv_batch_repack(a->bytes, &p->b, c->codec, level_of(c), &bytes, &n, e);
+    if (rc == 0 && n > c->batch_max)
+        rc = vrv_err_set(e, VRV_E_TOO_LARGE, "with the topic's compression.type the batch has %zu "
+            "bytes, at most %" PRIu32 " are allowed", n, c->batch_max);
+    if (rc == 0)
+        rc = keep_repacked(a->log->env->pool, p, bytes, n, e);
+    free(bytes);
+    return rc < 0 ? rc : 0;
+}
 
 static int
 check_part(struct vrv_append *a, struct part *p, struct vrv_err *e)
@@ -48,14 +110,19 @@ check_part(struct vrv_append *a, struct part *p, struct vrv_err *e)
     vrv_unlock(&log->lock);
     rules_of(log, c, a->internal, &rules);
     p->stamped = c->log_append_time;
+    p->slab = a->slab;
+    p->bytes = a->bytes;
+    p->n = a->n;
     int rc = vrv_batch_check(b, a->bytes, a->n, &rules, a->blame, e);
-    if (rc == 0 && c->segment_bytes < a->n)
+    if (rc == 0)
+        rc = repack(a, p, c, e);
+    if (rc == 0 && c->segment_bytes < p->n)
         rc = vrv_err_set(e, VRV_E_TOO_LARGE,
-            "the batch has %zu bytes, a segment of this topic at most %" PRIu64, a->n,
+            "the batch has %zu bytes, a segment of this topic at most %" PRIu64, p->n,
             c->segment_bytes);
     if (rc == 0 && c->log_append_time) {
-        vrv_batch_stamp_time(a->bytes, b, log->env->clock->wall_ms(log->env->clock));
-        rc = vrv_batch_read(b, a->bytes, a->n, e);
+        vrv_batch_stamp_time(p->bytes, b, log->env->clock->wall_ms(log->env->clock));
+        rc = vrv_batch_read(b, p->bytes, p->n, e);
     }
     vrv_log_config_unref(c);
     return rc;
@@ -208,15 +275,15 @@ assign(struct vrv_append *a, struct part *p)
 
     p->b.base_offset = a->base_offset = log->end;
     p->b.leader_epoch = log->epoch;
-    vrv_batch_stamp(a->bytes, log->end, log->epoch);
-    bool roll = roll_due(log, a->n, now);
+    vrv_batch_stamp(p->bytes, log->end, log->epoch);
+    bool roll = roll_due(log, p->n, now);
     en->owner = log;
-    en->slab = vrv_slab_ref(a->slab);
-    en->bytes = a->bytes;
+    en->slab = vrv_slab_ref(p->slab);
+    en->bytes = p->bytes;
     en->base = log->end;
     en->last = vrv_batch_last_offset(&p->b);
     en->item = (struct vrv_wal_item){ .type = VRV_WAL_BATCH, .flags = roll ? VRV_WAL_ROLL : 0,
-        .size = (uint32_t)a->n, .topic = log->id.topic, .partition = log->id.partition,
+        .size = (uint32_t)p->n, .topic = log->id.topic, .partition = log->id.partition,
         .time_ms = now };
     vrv__log_place(log, en, roll);
     if (log->config->policy == VRV_FLUSH_SYNC)
@@ -224,7 +291,7 @@ assign(struct vrv_append *a, struct part *p)
     else
         lossy_rules(log, en, p->b.count);
     log->end = en->last + 1;
-    note_traffic(log, a->n, (uint64_t)p->b.count);
+    note_traffic(log, p->n, (uint64_t)p->b.count);
     vrv_epochs_add(&log->epochs, log->epoch, en->base);
     if (p->b.producer_id >= 0)
         vrv__log_note_producer(log, &p->b);
@@ -349,8 +416,8 @@ vrv_log_append(
     }
     for (size_t i = 0; i < n && rc == 0; i++) {
         at = i;
-        bytes += parts[i].n;
         rc = check_part(&parts[i], &ps[i], e);
+        bytes += ps[i].n;
     }
     struct vrv_journal *j = parts[0].log->env->journal;
     if (rc == 0)
@@ -364,6 +431,9 @@ vrv_log_append(
         for (size_t i = 0; i < n && rc < 0; i++)
             vrv_entry_free(ps[i].en);
     }
+    for (size_t i = 0; i < n; i++)
+        if (ps[i].repacked)
+            vrv_slab_unref(ps[i].slab);
     if (rc < 0 && failed != NULL)
         *failed = at;
     if (ps != few)

@@ -107,6 +107,15 @@ vrv_log_deletes(struct vrv_log *log)
     return deletes;
 }
 
+bool
+vrv_log_packs_with(struct vrv_log *log, enum vrv_codec codec)
+{
+    vrv_lock(&log->lock);
+    bool packs = log->config->repacks && log->config->codec == codec;
+    vrv_unlock(&log->lock);
+    return packs;
+}
+
 int
 vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t, struct vrv_err *e)
 {

@@ -7,8 +7,9 @@
 #include "engine/base/assert.h"
 
 /* How a value lies in the configuration.  A POLICY is kept as its place among the words, a FLAG is
- * set for the second word; CLEANUP tells which of its words are in the list. */
-enum kind { NONE, I64, U64, U32, POLICY, FLAG, CLEANUP };
+ * set for the second word; CLEANUP tells which of its words are in the list; of CODEC the last word is
+ * none. */
+enum kind { NONE, I64, U64, I32, U32, POLICY, FLAG, CLEANUP, CODEC };
 
 struct setting {
     struct vrv_topic_setting s;
@@ -30,6 +31,7 @@ static const char *const codecs[] = { "uncompressed", "zstd", "lz4", "snappy", "
 #define ANY 0, 0, false, NULL
 #define IN(kind, field) kind, offsetof(struct vrv_log_config, field)
 #define CLEANS CLEANUP, 0
+#define PACKS CODEC, 0
 #define NOWHERE NONE, 0
 
 static const struct setting settings[] = {
@@ -39,6 +41,17 @@ static const struct setting settings[] = {
 };
 
 _Static_assert(sizeof(settings) / sizeof(settings[0]) == VRV_TOPIC_SETTINGS, "one each");
+
+/* By its place among the words. */
+static void
+store_codec(struct vrv_log_config *c, int64_t word)
+{
+    static const enum vrv_codec of[] = { VRV_CODEC_NONE, VRV_CODEC_ZSTD, VRV_CODEC_LZ4,
+        VRV_CODEC_SNAPPY, VRV_CODEC_GZIP };
+
+    c->repacks = word < (int64_t)(sizeof(of) / sizeof(of[0]));
+    c->codec = c->repacks ? of[word] : VRV_CODEC_NONE;
+}
 
 static void
 store(struct vrv_log_config *c, const struct setting *s, const struct vrv_setting_value *v)
@@ -54,6 +67,9 @@ store(struct vrv_log_config *c, const struct setting *s, const struct vrv_settin
     case U64:
         *(uint64_t *)at = (uint64_t)v->i;
         break;
+    case I32:
+        *(int32_t *)at = (int32_t)v->i;
+        break;
     case U32:
         *(uint32_t *)at = (uint32_t)v->i;
         break;
@@ -66,6 +82,9 @@ store(struct vrv_log_config *c, const struct setting *s, const struct vrv_settin
     case CLEANUP: /* the words are checked */
         c->deletes = strstr(v->text, "delete") != NULL;
         c->compacts = strstr(v->text, "compact") != NULL;
+        break;
+    case CODEC:
+        store_codec(c, v->i);
         break;
     }
 }

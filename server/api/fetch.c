@@ -19,7 +19,7 @@ struct state {
     struct vrv_fetch_resp resp;
 };
 
-enum { BY_ID = 13, SESSIONS = 7, READ_COMMITTED = 1 };
+enum { BY_ID = 13, ZSTD = 10, SESSIONS = 7, READ_COMMITTED = 1 };
 enum { NEW_SESSION = 0, NO_SESSION = -1 }; /* epochs */
 
 static int64_t
@@ -158,6 +158,9 @@ prepare_part(struct vrv_request *r, struct vrv__fetch_part *p, struct vrv_fetch_
     p->unknown = p->log == NULL;
     if (p->log != NULL && is_replica(r)) /* none are assigned to anything */
         p->error = VRV_K_NOT_LEADER_OR_FOLLOWER;
+    else if (p->log != NULL && vrv_request_version(r) < ZSTD &&
+        vrv_log_packs_with(p->log, VRV_CODEC_ZSTD))
+        p->error = VRV_K_UNSUPPORTED_COMPRESSION_TYPE;
     else if (p->log != NULL)
         check_epochs(p);
     if (p->error != VRV_K_NONE)

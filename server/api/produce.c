@@ -36,6 +36,8 @@ struct produce {
     size_t waiting;                   /* appended and not posted */
     bool failed;                      /* at least one did */
     struct vrv_done room;             /* for room to append the rest */
+    int slow_rc;                      /* what came of an append on another thread */
+    struct vrv_err slow_err;
     int64_t deadline_ns;              /* ... until then */
 };
 
@@ -177,28 +179,35 @@ find_slab(struct vrv_request *r)
     return 0;
 }
 
-/* 0, AGAIN, or it failed and the answer says so. */
+static int
+append(struct vrv_request *r, struct part *part, struct vrv_append *a, struct vrv_err *e)
+{
+    const struct produce *p = r->state;
+
+    a->log = part->log;
+    a->leader_epoch = -1;
+    a->slab = r->slab;
+    a->bytes = p->bytes + (part->records->p - r->body);
+    a->n = (size_t)part->records->n;
+    return vrv_log_append(a, 1, &part->ticket, NULL, e);
+}
+
+/* 0, AGAIN, SLOW, or it failed and the answer says so. */
 static int
 append_one(struct vrv_request *r, struct part *part)
 {
-    const struct produce *p = r->state;
     struct blamed blamed = { { blame_record }, r, part->resp };
-    struct vrv_append a = { .log = part->log, .leader_epoch = -1, .blame = &blamed.blame,
-        .n = (size_t)part->records->n };
+    struct vrv_append a = { .blame = &blamed.blame };
     struct vrv_err e = { 0 };
 
     part->ticket.done = (struct vrv_done){ .cq = r->call.cq, .run = posted };
     int rc = vrv_engine_may_append(r->broker->engine, &e);
     if (rc == 0)
         rc = find_slab(r);
-    if (rc == 0) {
-        a.slab = r->slab;
-        a.bytes = p->bytes + (part->records->p - r->body);
-        rc = vrv_log_append(&a, 1, &part->ticket, NULL, &e);
-    }
-    if (rc == 0 || rc == VRV_E_AGAIN)
-        return rc;
-    fail(r, part->resp, vrv_kerror_of(rc), e.msg);
+    if (rc == 0)
+        rc = append(r, part, &a, &e);
+    if (rc != 0 && rc != VRV_E_AGAIN && rc != VRV_E_SLOW)
+        fail(r, part->resp, vrv_kerror_of(rc), e.msg);
     return rc;
 }
 
@@ -221,6 +230,50 @@ room_again(struct vrv_done *d)
     append_rest(r);
 }
 
+/* Memory or log are full.  False: the request waits until there is room, or its time is up. */
+static bool
+is_too_late(struct vrv_request *r)
+{
+    struct produce *p = r->state;
+
+    if (now_ns(r) >= p->deadline_ns) {
+        fail(r, p->part[p->at].resp, VRV_K_REQUEST_TIMED_OUT,
+            "memory or write-ahead log stayed full");
+        return true;
+    }
+    r->client->stalled = true;
+    vrv_stat_count(r->broker->stat, VRV_C_produce_waiting, 1);
+    p->room = (struct vrv_done){ .cq = r->call.cq, .run = room_again };
+    vrv_engine_wait_room(r->broker->engine, &p->room);
+    return false;
+}
+
+/* On another thread: appends before it may be posted meanwhile, so it leaves the answer alone. */
+static void
+append_slowly(struct vrv_request *r)
+{
+    struct produce *p = r->state;
+    struct vrv_append a = { .may_repack = true };
+
+    p->slow_rc = append(r, &p->part[p->at], &a, &p->slow_err);
+}
+
+static void
+slow_done(struct vrv_request *r)
+{
+    struct produce *p = r->state;
+    int rc = p->slow_rc;
+
+    r->client->stalled = false;
+    p->waiting -= rc != 0;
+    if (rc == VRV_E_AGAIN && !is_too_late(r))
+        return;
+    if (rc != 0 && rc != VRV_E_AGAIN)
+        fail(r, p->part[p->at].resp, vrv_kerror_of(rc), p->slow_err.msg);
+    p->at++;
+    append_rest(r);
+}
+
 static void
 append_rest(struct vrv_request *r)
 {
@@ -230,16 +283,15 @@ append_rest(struct vrv_request *r)
         struct part *part = &p->part[p->at];
         int rc = part->log == NULL ? VRV_E_NOTFOUND : append_one(r, part);
 
-        if (rc == VRV_E_AGAIN && now_ns(r) >= p->deadline_ns) {
-            fail(r, part->resp, VRV_K_REQUEST_TIMED_OUT, "memory or write-ahead log stayed full");
-        } else if (rc == VRV_E_AGAIN) {
+        if (rc == VRV_E_AGAIN && !is_too_late(r))
+            return;
+        p->waiting += rc == 0;
+        if (rc == VRV_E_SLOW) {
             r->client->stalled = true;
-            vrv_stat_count(r->broker->stat, VRV_C_produce_waiting, 1);
-            p->room = (struct vrv_done){ .cq = r->call.cq, .run = room_again };
-            vrv_engine_wait_room(r->broker->engine, &p->room);
+            p->waiting++;
+            vrv_request_block(r, append_slowly, slow_done);
             return;
         }
-        p->waiting += rc == 0;
     }
     if (p->waiting == 0)
         finish(r);

@@ -18,7 +18,7 @@ round_trip(enum vrv_codec codec, const uint8_t *p, size_t n)
     uint8_t *packed, *out;
     size_t packed_n, out_n;
 
-    VRV_ASSERT(vrv_compress(codec, p, n, &packed, &packed_n, NULL) == 0);
+    VRV_ASSERT(vrv_compress(codec, vrv_level_default(codec), p, n, &packed, &packed_n, NULL) == 0);
     VRV_ASSERT(vrv_decompress(codec, packed, packed_n, n, &out, &out_n, NULL) == 0);
     VRV_ASSERT(out_n == n);
     VRV_ASSERT(memcmp(out, p, n) == 0);

@@ -173,6 +173,8 @@ apirig_answer(struct apirig *a, struct apirig_call *c)
 
         VRV_ASSERT(d != NULL);
         d->run(d);
+        rig_commit(&a->rig); /* of what it appended */
+        apirig_step(a);
     }
     const struct vrv_out *o = &c->r->call.out;
     size_t at = vrv_api_flexible(c->api, c->version) && c->api->key != VRV_API_api_versions ? 9 : 8;

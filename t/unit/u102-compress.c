@@ -25,12 +25,20 @@ sample(size_t n)
     return p;
 }
 
+static int
+pack(int codec, const void *p, size_t n, uint8_t **out, size_t *out_n)
+{
+    enum vrv_codec c = (enum vrv_codec)codec;
+
+    return vrv_compress(c, vrv_level_default(c), p, n, out, out_n, NULL);
+}
+
 static bool
 round_trip(enum vrv_codec codec, const uint8_t *p, size_t n)
 {
     uint8_t *packed, *out = NULL;
     size_t packed_n, out_n = 0;
-    bool good = vrv_compress(codec, p, n, &packed, &packed_n, NULL) == 0 &&
+    bool good = pack((int)codec, p, n, &packed, &packed_n) == 0 &&
                 vrv_decompress(codec, packed, packed_n, n, &out, &out_n, NULL) == 0 && out_n == n &&
                 memcmp(out, p, n) == 0;
 
@@ -70,7 +78,7 @@ test_truncations(void)
         size_t n, out_n;
         int passed = 0, other = 0;
 
-        IS(vrv_compress((enum vrv_codec)c, p, 80000, &packed, &n, NULL), 0, "%s packs", names[c]);
+        IS(pack(c, p, 80000, &packed, &n), 0, "%s packs", names[c]);
         for (size_t cut = 0; cut < n; cut += cut < 200 || n - cut < 200 ? 1 : 97) {
             int rc = vrv_decompress((enum vrv_codec)c, packed, cut, MIB, &out, &out_n, NULL);
 
@@ -95,7 +103,7 @@ test_bit_flips(void)
         size_t n, out_n;
         int over = 0;
 
-        IS(vrv_compress((enum vrv_codec)c, p, 3000, &packed, &n, NULL), 0, "%s packs", names[c]);
+        IS(pack(c, p, 3000, &packed, &n), 0, "%s packs", names[c]);
         for (size_t bit = 0; bit < n * 8; bit++) {
             packed[bit / 8] ^= (uint8_t)(1u << bit % 8);
 
@@ -190,8 +198,8 @@ test_concatenated(void)
         uint8_t *a, *b, *out, both[200];
         size_t an, bn, n;
 
-        IS(vrv_compress((enum vrv_codec)c, "first ", 6, &a, &an, NULL), 0, "%s packs", names[c]);
-        IS(vrv_compress((enum vrv_codec)c, "second", 6, &b, &bn, NULL), 0, "and again");
+        IS(pack(c, "first ", 6, &a, &an), 0, "%s packs", names[c]);
+        IS(pack(c, "second", 6, &b, &bn), 0, "and again");
         memcpy(both, a, an);
         memcpy(both + an, b, bn);
         IS(vrv_decompress((enum vrv_codec)c, both, an + bn, 100, &out, &n, NULL), want[c],
@@ -257,7 +265,7 @@ test_bombs(void)
     size_t n;
 
     for (int c = VRV_CODEC_GZIP; c <= VRV_CODEC_ZSTD; c++) {
-        IS(vrv_compress((enum vrv_codec)c, zeros, zeros_n, &packed, &n, NULL), 0,
+        IS(pack(c, zeros, zeros_n, &packed, &n), 0,
             "%s packs 100 MiB of zeros into %zu bytes", names[c], n);
         refuse_bomb((enum vrv_codec)c, packed, n, names[c]);
         free(packed);

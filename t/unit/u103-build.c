@@ -2,8 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/mem.h"
 #include "engine/batch/build.h"
+#include "engine/batch/compress.h"
 #include "engine/batch/record.h"
+#include "engine/batch/repack.h"
 #include "t/lib/golden.h"
 #include "t/lib/tap.h"
 
@@ -85,6 +88,57 @@ test_all_codecs(void)
 }
 
 static void
+test_repack(void)
+{
+    static const struct vrv_batch_rules strict = {
+        .walk_records = true, .ts_min = INT64_MIN, .ts_max = INT64_MAX};
+    size_t plain_n;
+    uint8_t *plain = golden("batch-transactional.bin", &plain_n);
+    struct vrv_batch b;
+
+    IS(vrv_batch_read(&b, plain, plain_n, NULL), 0, "Kafka's transactional batch");
+    for (int c = VRV_CODEC_NONE; c <= VRV_CODEC_ZSTD; c++) {
+        enum vrv_codec codec = (enum vrv_codec)c;
+        uint8_t *packed, *back;
+        size_t n, back_n;
+
+        IS(vrv_batch_repack(plain, &b, codec, vrv_level_default(codec), &packed, &n, NULL), 0,
+            "is packed again with codec %d", c);
+        struct vrv_batch pb;
+        IS(vrv_batch_check(&pb, packed, n, &strict, NULL, NULL), 0, "... a good batch");
+        IS(pb.attrs, b.attrs | c, "... of that codec, else as before");
+        IS(vrv_batch_repack(packed, &pb, VRV_CODEC_NONE, 0, &back, &back_n, NULL), 0,
+            "... and unpacked");
+        OK(back_n == plain_n && memcmp(back, plain, plain_n) == 0, "... the bytes that it had");
+        free(back);
+        free(packed);
+    }
+    free(plain);
+}
+
+/* A reader takes what unpacks to more than so many times its size for a bomb. */
+static void
+test_repack_too_well(void)
+{
+    enum { ZEROS = 4 << 20 };
+    uint8_t *zeros = vrv_mem_zero(ZEROS), *out;
+    struct vrv_batch_builder w;
+    struct vrv_batch b;
+    const uint8_t *p;
+    size_t n, out_n;
+
+    vrv_batch_builder_init(&w);
+    vrv_batch_builder_add(&w, t0, NULL, -1, zeros, ZEROS, NULL, 0);
+    IS(vrv_batch_builder_finish(&w, VRV_CODEC_NONE, &p, &n, NULL), 0, "4 MiB of zeros");
+    IS(vrv_batch_read(&b, p, n, NULL), 0, "a batch");
+    IS(vrv_batch_repack(p, &b, VRV_CODEC_ZSTD, VRV_LEVEL_ZSTD, &out, &out_n, NULL), 1,
+        "would be packed too small to be believed: it stays");
+    OK(out == NULL, "... as it is");
+    vrv_batch_builder_fini(&w);
+    free(zeros);
+}
+
+static void
 test_extremes(void)
 {
     struct vrv_batch_builder w;
@@ -116,6 +170,8 @@ main(void)
 {
     test_same_as_kafka();
     test_all_codecs();
+    test_repack();
+    test_repack_too_well();
     test_extremes();
     return tap_done();
 }

@@ -461,6 +461,43 @@ test_strict(void)
     rig_fini(&rig);
 }
 
+/* ---- compression.type ---- */
+
+static int
+append_packed(const struct rig_batch *b, bool may_repack)
+{
+    struct vrv_append a;
+    struct rig_call *c = spare_call();
+
+    rig_part(&rig, &a, part(0), b);
+    a.may_repack = may_repack;
+    int rc = vrv_log_append(&a, 1, &c->t, NULL, &rig.e);
+    rig_part_fini(&a);
+    rig_commit(&rig);
+    return rc;
+}
+
+static void
+test_compression(void)
+{
+    struct rig_batch plain = { .value = "vvvvvvvvvvvvvvvvvvvvvvvv", .records = 50 };
+    struct rig_batch zstd = { .value = "w", .codec = VRV_CODEC_ZSTD };
+    struct rig_batch large = { .size = 100000, .codec = VRV_CODEC_GZIP };
+
+    begin("compression.type=zstd");
+    IS(append_packed(&plain, false), VRV_E_SLOW, "packing again is told before it is done");
+    IS(vrv_log_offsets(part(0)).end, 0, "and nothing is appended");
+    IS(append_packed(&zstd, false), 0, "not for what comes as it is to be");
+    IS(append_packed(&plain, true), 0, "who has time for that appends");
+    IS(rig_count(&rig, part(0), 0), 51, "and all can be read");
+    OK(vrv_log_traffic(part(0)).bytes < 500, "and is small");
+    rig_fini(&rig);
+    begin("compression.type=uncompressed max.message.bytes=5000");
+    IS(append_packed(&large, true), VRV_E_TOO_LARGE, "the size that it has then counts (%s)",
+        rig.e.msg);
+    rig_fini(&rig);
+}
+
 static void
 test_keys(void)
 {
@@ -491,6 +528,7 @@ main(void)
     test_log_append_time();
     test_timestamp_limits();
     test_strict();
+    test_compression();
     test_keys();
     return tap_done();
 }

@@ -107,6 +107,29 @@ test_acks(void)
     apirig_fini(&a);
 }
 
+/* On a thread of the pool. */
+static void
+test_repack(void)
+{
+    struct apirig_call first, second;
+    struct vrv_read rd = { .max_bytes = LARGE };
+
+    apirig_init(&a, 1);
+    apirig_up(&a);
+    rig_topic(&a.rig, "t", PARTS, "compression.type=gzip");
+    send_record(&first, 0, -1, -1, -1);
+    IS(produced(&first)->base_offset, 0, "a batch that is to be packed again is appended");
+    apirig_forget(&a, &first);
+    send_record(&second, 0, 1, -1, -1);
+    IS(produced(&second)->base_offset, 1, "and another one");
+    struct vrv_log *log = rig_log(&a.rig, "t", 0);
+    IS(vrv_read(log, &rd, NULL), 0, "they are read");
+    OK(rd.bytes < VALUE, "packed");
+    vrv_read_fini(&rd);
+    apirig_forget(&a, &second);
+    apirig_fini(&a);
+}
+
 static void
 send_idempotent(int32_t seq, enum vrv_kerror want, int64_t offset, const char *what)
 {
@@ -389,6 +412,7 @@ int
 main(void)
 {
     test_acks();
+    test_repack();
     test_sequence();
     test_limits();
     test_wake();
