@@ -44,6 +44,7 @@ ulimit -n "$(ulimit -Hn)"
 die() {
     echo "$name, $kind: $*" >&2
     tail -n 20 "$dir/log" >&2
+    table '' # what was measured before
     exit 1
 }
 free_port() {

@@ -22,8 +22,8 @@ set_options(struct varve_options *o, const struct vrv_config *c)
     varve_options_init(o);
     o->memory_bytes = (size_t)c->memory_bytes;
     o->wal_bytes = (size_t)c->wal_bytes;
-    if (c->open_files_max > 0)
-        o->open_files = (unsigned)c->open_files_max;
+    o->open_files =
+        c->open_files_max > 0 ? (unsigned)c->open_files_max : vrv_descriptors_files();
     o->checkpoint_ms = c->checkpoint_interval_ms;
     o->disk_reserve_bytes = (uint64_t)c->disk_reserve_bytes;
     o->producer_expiry_ms = c->producer_id_expiration_ms;

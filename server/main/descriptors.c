@@ -7,6 +7,7 @@
 
 /* The WAL, the catalog, HTTP, what is opened in passing; a reactor's; a listener's. */
 enum { BASE = 64, PER_REACTOR = 2, PER_LISTENER = 4, LIMIT_MAX = 1 << 30 };
+enum { FILES_MIN = 16, FILES_MAX = 1 << 15 };
 
 void
 vrv_descriptors_raise(void)
@@ -26,6 +27,14 @@ limit(void)
 
     return getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur > LIMIT_MAX ? LIMIT_MAX
                                                                       : (int64_t)r.rlim_cur;
+}
+
+unsigned
+vrv_descriptors_files(void)
+{
+    int64_t third = limit() / 3;
+
+    return third < FILES_MIN ? FILES_MIN : third > FILES_MAX ? FILES_MAX : (unsigned)third;
 }
 
 /* Neither data files nor connections of clients. */
@@ -48,6 +57,8 @@ vrv_descriptors_share(struct vrv_descriptors *d, int64_t files, const struct vrv
     d->connections = d->limit - files - others(c);
     if (d->connections < 1)
         d->connections = 1;
-    /* unless it is told otherwise the engine takes half of any limit */
-    d->wanted = but_files + (c->open_files_max > 0 ? files : but_files);
+    /* unless it is told otherwise the engine takes a third of any limit, up to FILES_MAX */
+    if (c->open_files_max == 0)
+        files = but_files / 2 < FILES_MAX ? but_files / 2 + 1 : FILES_MAX;
+    d->wanted = but_files + files;
 }

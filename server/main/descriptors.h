@@ -22,6 +22,8 @@ struct vrv_descriptors {
 
 /* Raise the limit as far as this process may. */
 void vrv_descriptors_raise(void);
+/* How many data files the engine is to keep open, unless it is told: connections are many, too. */
+unsigned vrv_descriptors_files(void);
 /* files: how many data files the engine keeps open at most. */
 void vrv_descriptors_share(struct vrv_descriptors *d, int64_t files, const struct vrv_config *c);
 
