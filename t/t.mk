@@ -332,7 +332,9 @@ man_example_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/engine
 man_example_LDADD = libvarve.la
 
 # Makes data directories for t/600-tool.t.
-check_PROGRAMS += t/mkdata t/wiredump t/wirecall
+check_PROGRAMS += t/mkdata t/wiredump t/wirecall t/onpty
+t_onpty_SOURCES = t/lib/onpty.c
+t_onpty_LDADD =
 t_mkdata_SOURCES = t/lib/mkdata.c
 t_wiredump_SOURCES = t/lib/wiredump.c
 t_wiredump_LDADD = libvrvserver.la libvrvengine.la

@@ -368,6 +368,25 @@ refuse(struct vrv_request *r, enum vrv_kerror code)
     }
 }
 
+/* Does a partition's first batch belong to a transaction?  What is no batch is refused later. */
+static bool
+has_transactional(const struct vrv_produce_req *q)
+{
+    for (int32_t i = 0; i < q->topic_data.n; i++) {
+        const struct vrv_produce_req_topic *t = &q->topic_data.v[i];
+
+        for (int32_t k = 0; k < t->partition_data.n; k++) {
+            const struct vrv_records *records = &t->partition_data.v[k].records;
+            struct vrv_batch b;
+
+            if (records->n > 0 && vrv_batch_read(&b, records->p, (size_t)records->n, NULL) == 0 &&
+                (b.attrs & VRV_ATTR_TRANSACTIONAL) != 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 void
 vrv_api_produce(struct vrv_request *r, const void *message)
 {
@@ -388,5 +407,7 @@ vrv_api_produce(struct vrv_request *r, const void *message)
         refuse(r, VRV_K_INVALID_REQUIRED_ACKS);
     else if (q->transactional_id.p != NULL)
         refuse(r, VRV_K_INVALID_TXN_STATE);
+    else if (has_transactional(q)) /* nobody could end what it would begin */
+        refuse(r, VRV_K_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
     append_rest(r);
 }

@@ -78,7 +78,6 @@ void vrv_request_waits(struct vrv_request *r);
 void vrv_request_goes_on(struct vrv_request *r);
 /* Until it is answered: cancel(r) when its connection ends or we stop, at once if that was before. */
 void vrv_request_may_cancel(struct vrv_request *r, void (*cancel)(struct vrv_request *r));
-void vrv_request_may_cancel(struct vrv_request *r, void (*cancel)(struct vrv_request *r));
 /* Run work(r) where it may wait for a disk, and then(r) back here. */
 void vrv_request_block(struct vrv_request *r, void (*work)(struct vrv_request *r),
     void (*then)(struct vrv_request *r));

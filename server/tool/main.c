@@ -13,7 +13,7 @@ static const char usage[] =
     "       varve consume TOPIC...                     records from topics\n"
     "       varve group ls|describe|reset|rm           consumer groups and their lag\n"
     "       varve config ls|get|set|unset              settings of topics and brokers\n"
-    "       varve bench produce|consume|latency|fanout how fast a broker is\n"
+    "       varve bench start|produce|consume|latency|fanout    how fast a broker is\n"
     "       varve proto [API]                          the protocol\n"
     "       varve log ls|stat|dump|verify|repair       look into a data directory\n"
     "       varve help                                 this\n"
