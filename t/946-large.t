@@ -100,6 +100,14 @@ for my $what (sort keys %large) {
     ok($answer > 10_000 && $answer < 200_000, '... some are named, not all') if $what =~ /bad records/;
     ok(ask(request(18, 0, '')) > 0, '... and others are served');
 }
+
+# Many that ask for much, and read nothing of it.
+my $settings = request(32, 3, pack('N', 6000) . (pack('C', 2) . $name . pack('N', 0xffffffff)) x 6000 . "\1\1");
+my @deaf = map { IO::Socket::INET->new($broker->address) or die "connect: $!" } 1 .. 40;
+syswrite $_, $settings for @deaf;
+ok(ask(request(18, 0, '')) > 0, '40 clients that read nothing of large answers: others are served');
+ok(wait_until(sub { $broker->said('err') =~ /it takes none of its answers/ }), '... they are closed, and why is told');
+ok(ask(request(18, 0, '')) > 0, '... it goes on');
 my $peak = $broker->memory('VmHWM') / (1 << 20);
 ok(is_sanitized() || $peak < 1500, sprintf 'all that took %d MB at most', $peak);
 done_testing;

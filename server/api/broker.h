@@ -25,6 +25,7 @@ struct vrv_broker {
     struct vrv_engine *engine;
     struct vrv_clock *clock;
     struct vrv_pool *pool;          /* for what must not run on a reactor */
+    struct vrv_pool *large;         /* ... and would take much memory: one thread */
     const char *data_dir;
     int32_t node_id;
     const char *cluster_id;

@@ -183,7 +183,7 @@ vrv_api_describe_configs(struct vrv_request *r, const void *message)
 
     d->q = message;
     VRV_WIRE_INIT(describe_configs_resp, &d->resp);
-    vrv_request_block(r, describe_all, described);
+    vrv_request_block_large(r, describe_all, described);
 }
 
 /* What CreateTopics tells of the topic that it made, or would make. */

@@ -327,5 +327,5 @@ vrv_api_describe_log_dirs(struct vrv_request *r, const void *message)
     d->result.log_dir = vrv_str(r->broker->data_dir);
     d->resp.results.v = &d->result;
     d->resp.results.n = 1;
-    vrv_request_block(r, gather_dirs, answer_dirs);
+    vrv_request_block_large(r, gather_dirs, answer_dirs);
 }

@@ -1,6 +1,7 @@
 #include "server/api/request.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/bytes.h"
@@ -72,6 +73,7 @@ vrv_request_done(struct vrv_request *r)
     vrv_list_del(&r->link);
     r->cancel = NULL;
     note_answered(r);
+    r->call.kept = r->arena.used;
     vrv_call_done(&r->call);
 }
 
@@ -126,6 +128,8 @@ vrv_request_hang_up(struct vrv_request *r, const char *why)
 
 /* What a message's structs may take beyond its bytes. */
 enum { STRUCTS_MAX = 64 << 20 };
+/* What is large for a request whose answer is far larger; how often such a one waits, at most. */
+enum { LARGE = 16 << 10, CROWDED_MAX = 500 };
 
 static int64_t
 read_message(struct vrv_request *r, void *message, struct vrv_err *e)
@@ -166,6 +170,18 @@ job_work(struct vrv_job *job)
     r->work(r);
 }
 
+/* Until answers that wait in memory have left, or their connections; but not for ever. */
+static void
+job_work_large(struct vrv_job *job)
+{
+    const struct vrv_request *r = VRV_LIST_OF(job, struct vrv_request, job);
+    const struct timespec pause = { .tv_nsec = 20 * 1000000 };
+
+    for (int i = 0; i < CROWDED_MAX && r->call.crowded != NULL && r->call.crowded(&r->call); i++)
+        (void)nanosleep(&pause, NULL);
+    job_work(job);
+}
+
 static void
 job_done(struct vrv_done *d)
 {
@@ -182,6 +198,21 @@ vrv_request_block(struct vrv_request *r, void (*work)(struct vrv_request *r),
     r->then = then;
     r->job = (struct vrv_job){ .done = { .cq = r->call.cq, .run = job_done }, .work = job_work };
     vrv_pool_give(r->broker->pool, &r->job);
+}
+
+void
+vrv_request_block_large(struct vrv_request *r, void (*work)(struct vrv_request *r),
+    void (*then)(struct vrv_request *r))
+{
+    if (r->body_n < LARGE) {
+        vrv_request_block(r, work, then);
+        return;
+    }
+    r->work = work;
+    r->then = then;
+    r->job =
+        (struct vrv_job){ .done = { .cq = r->call.cq, .run = job_done }, .work = job_work_large };
+    vrv_pool_give(r->broker->large, &r->job);
 }
 
 void

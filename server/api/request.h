@@ -81,6 +81,10 @@ void vrv_request_may_cancel(struct vrv_request *r, void (*cancel)(struct vrv_req
 /* Run work(r) where it may wait for a disk, and then(r) back here. */
 void vrv_request_block(struct vrv_request *r, void (*work)(struct vrv_request *r),
     void (*then)(struct vrv_request *r));
+/* The same for what asks for far more than it is: where it is large, one at a time, and only when
+ * answers to others have left. */
+void vrv_request_block_large(struct vrv_request *r, void (*work)(struct vrv_request *r),
+    void (*then)(struct vrv_request *r));
 
 static inline int16_t
 vrv_request_version(const struct vrv_request *r)

@@ -24,13 +24,16 @@ struct vrv_call {
     struct vrv_conn *conn;
     struct vrv_cq *cq;     /* what is posted here runs on the connection's reactor */
     void (*done)(struct vrv_call *call);
+    /* Is more memory in unsent answers than should be?  Any thread, until it is done; NULL: never. */
+    bool (*crowded)(const struct vrv_call *call);
     bool answered;
     size_t bytes; /* of the request */
     /* When its last byte was here, and when it was taken: monotonic, of the reactor's turn. */
     int64_t arrived_ns, taken_ns;
-    size_t held;  /* of memory, by the answer */
+    size_t held;  /* of memory, by the answer and what is kept with it */
     /* the answer, the handler's until vrv_call_done */
     struct vrv_out out;    /* empty: none is sent */
+    size_t kept;           /* bytes besides that stay until it is sent */
     bool close;            /* the connection ends behind it, */
     const char *reason;    /* and this is said about it, in one line; NULL: nothing.  Kept until sent */
     int64_t mute_until_ns; /* until then (monotonic) nothing more is taken from the connection */

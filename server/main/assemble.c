@@ -275,7 +275,7 @@ set_broker(struct vrv_server *s, struct vrv_err *e)
         return rc;
     share_descriptors(s, &d);
     s->broker = (struct vrv_broker){ .engine = s->varve->engine, .clock = vrv_clock_real(),
-        .pool = s->pool, .data_dir = c->data_dir, .node_id = c->id,
+        .pool = s->pool, .large = s->large, .data_dir = c->data_dir, .node_id = c->id,
         .cluster_id = vrv_config_cluster_id(s->store), .endpoint = s->endpoint,
         .endpoint_n = (unsigned)c->clients.n, .num_partitions = c->num_partitions,
         .rack = c->broker_rack, .max_partitions = c->max_partitions,
@@ -308,6 +308,8 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
     if (rc == 0)
         rc = vrv_pool_start(&s->pool, "varve-pool", (unsigned)config->num_io_threads, e);
     if (rc == 0)
+        rc = vrv_pool_start(&s->large, "varve-large", 1, e);
+    if (rc == 0)
         rc = start_groups(s, e);
     if (rc == 0)
         rc = set_broker(s, e);
@@ -333,6 +335,7 @@ vrv_server_stop(struct vrv_server *s, struct vrv_err *e)
         vrv_coord_stop(s->coord);
     vrv_net_stop(&s->net);
     vrv_pool_stop(&s->pool);
+    vrv_pool_stop(&s->large);
     if (s->broker.engine != NULL) {
         vrv_fetch_sessions_fini(&s->broker.sessions);
         vrv_producer_ids_fini(&s->broker.ids);

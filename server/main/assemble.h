@@ -26,7 +26,7 @@ struct vrv_server {
     struct varve_found found;        /* by recovery, */
     int64_t recovery_ns;             /* which took so long */
     struct vrv_config_store *store;
-    struct vrv_pool *pool;
+    struct vrv_pool *pool, *large;
     struct vrv_coord *coord;
     struct vrv_endpoint endpoint[VRV_LISTENERS_MAX];
     struct vrv_broker broker;

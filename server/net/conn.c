@@ -15,7 +15,8 @@
  *
  * NET-1: answers leave in the order of requests, whatever the order in which calls are done.
  * NET-2: a connection of which too much is in service or unsent is not read; nothing else of it is
- * held up, and nothing of others.
+ * held up, and nothing of others.  Where all together have too much unsent, who takes none of it is
+ * closed, and until that has helped nobody is read.
  *
  * Frames are taken while nothing holds that back (held()).  What held it back wakes it: a call that
  * is done, bytes that were sent, the timer, memory.
@@ -29,6 +30,7 @@
 #include "server/base/diag.h"
 
 static const int64_t MS = 1000000;
+enum { LOOK_AGAIN_MS = 100, STALLED_AGAIN_MS = 1000 };
 
 /* ---- its end ---- */
 
@@ -219,10 +221,36 @@ idle_due(const struct vrv_conn *c)
     return c->undone > 0 ? INT64_MAX : c->active_ns + MS * c->r->env->o.idle_ms;
 }
 
+/* How much more than the bound all answers together have; in parts of it. */
+static size_t
+crowd(const struct vrv_conn *c)
+{
+    return atomic_load(&c->r->env->unsent) / c->r->env->o.unsent_bytes_max;
+}
+
+static bool
+is_stalled(const struct vrv_conn *c)
+{
+    return c->unsent > 0 && c->blocked &&
+        c->r->now - c->active_ns >= MS * c->r->env->o.stalled_ms;
+}
+
+/* Others' answers change the matter without a word to us: then it is looked at again and again. */
+static int64_t
+unsent_due(const struct vrv_conn *c)
+{
+    if (c->held == VRV_HELD_UNSENT && c->unsent == 0)
+        return c->r->now + MS * LOOK_AGAIN_MS;
+    if (c->unsent == 0 || !c->blocked)
+        return INT64_MAX;
+    return is_stalled(c) ? c->r->now + MS * STALLED_AGAIN_MS
+                         : c->active_ns + MS * c->r->env->o.stalled_ms;
+}
+
 static void
 arm(struct vrv_conn *c)
 {
-    int64_t due = earliest(part_due(c), idle_due(c));
+    int64_t due = earliest(earliest(part_due(c), idle_due(c)), unsent_due(c));
 
     if (c->held == VRV_HELD_MUTED)
         due = earliest(due, c->mute_until_ns);
@@ -287,6 +315,9 @@ on_timer(struct vrv_net_timer *t)
         vrv__conn_kill(c, NULL);
     } else if (part_too_slow(c)) {
         ;
+    } else if (is_stalled(c) && crowd(c) > 0) {
+        VRV_COUNT(c->r, stalled, 1);
+        vrv__conn_kill(c, "it takes none of its answers, and memory for them is used up");
     } else if (c->r->now >= idle_due(c)) {
         VRV_COUNT(c->r, idle_timeouts, 1);
         vrv__conn_kill(c, "idle");
@@ -311,8 +342,7 @@ held(const struct vrv_conn *c)
         return VRV_HELD_MUTED;
     if (c->request_bytes >= env->o.conn_request_bytes || c->call_n >= env->o.conn_calls)
         return VRV_HELD_REQUESTS;
-    if (c->unsent >= env->o.conn_unsent_bytes ||
-        (c->unsent > 0 && atomic_load(&env->unsent) >= env->o.unsent_bytes_max))
+    if (c->unsent >= env->o.conn_unsent_bytes || crowd(c) > (c->unsent > 0 ? 0 : 1))
         return VRV_HELD_UNSENT;
     return VRV_HELD_NOT;
 }
@@ -621,7 +651,7 @@ call_done(struct vrv_call *call)
     c->undone--;
     c->request_bytes -= call->bytes;
     (void)atomic_fetch_sub(&env->requests.admitted, call->bytes);
-    call->held = memory_of(&call->out);
+    call->held = memory_of(&call->out) + call->kept;
     c->unsent += call->held;
     (void)atomic_fetch_add(&env->unsent, call->held);
     if (c->state >= VRV_CONN_LINGER) {
@@ -639,6 +669,12 @@ call_done(struct vrv_call *call)
     vrv__conn_release(c);
 }
 
+static bool
+call_crowded(const struct vrv_call *call)
+{
+    return crowd(call->conn) > 0;
+}
+
 void
 vrv_call_begin(struct vrv_conn *c, struct vrv_call *call)
 {
@@ -647,6 +683,7 @@ vrv_call_begin(struct vrv_conn *c, struct vrv_call *call)
     call->conn = c;
     call->cq = &c->r->cq;
     call->done = call_done;
+    call->crowded = call_crowded;
     call->answered = false;
     call->bytes = c->taking;
     call->arrived_ns = c->received_ns;

@@ -99,9 +99,11 @@ struct vrv_net_opts {
                                   * more than 16 KiB wait.  0: a quarter of the pool */
     size_t conn_request_bytes;   /* of a connection: no more is read while there is so much, */
     unsigned conn_calls;         /* or so many */
-    size_t unsent_bytes_max;     /* answers in memory: above it, who has some isn't read.  0: a
-                                  * quarter of the pool */
+    size_t unsent_bytes_max;     /* answers in memory, in all: above it, who has some isn't read,
+                                  * and closed when it takes nothing for a while; above twice as
+                                  * much nobody is read.  0: a quarter of the pool */
     size_t conn_unsent_bytes;    /* and of one connection */
+    int64_t stalled_ms;          /* how long it may take nothing then */
     size_t send_portion;         /* bytes for one connection before others get their turn */
     int notsent_lowat;           /* bytes that the kernel takes ahead of the peer */
     int64_t retry_ms;            /* ask again for memory */

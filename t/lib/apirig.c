@@ -32,6 +32,7 @@ apirig_up(struct apirig *a)
     vrv_producer_ids_init(&a->b.ids);
     int rc = vrv_pool_start(&a->b.pool, "rig", 1, &e);
     VRV_ASSERT(rc == 0);
+    a->b.large = a->b.pool;
     for (int i = 0; i < APIRIG_CLIENTS; i++)
         vrv_client_init(&a->client[i], &a->b, &a->spares, &a->endpoint, "127.0.0.1");
 }

@@ -349,6 +349,58 @@ test_unsent_total(void)
     netsim_fini(&n);
 }
 
+/* A peer with so much of an answer that it doesn't read. */
+static struct simconn *
+greedy(int i, size_t bytes)
+{
+    struct simconn *s = netsim_open(&n, i);
+
+    s->window = 0;
+    netsim_frame(s, 'e', bytes);
+    netsim_run(&n);
+    return s;
+}
+
+static void
+test_stalled(void)
+{
+    opts.unsent_bytes_max = 20 * KIB;
+    opts.stalled_ms = 5000;
+    begin();
+    struct simconn *small = greedy(0, 10 * KIB);
+    netsim_pass(&n, 20000);
+    OK(!small->gone, "who doesn't read its answer is left alone, while there is memory");
+    struct simconn *large = greedy(1, 40 * KIB), *t = netsim_open(&n, 2);
+    frames(t, "e");
+    IS_STR(netsim_got(t), "", "with twice too much unsent nobody is served");
+    netsim_pass(&n, 1000);
+    OK(small->gone, "... who hasn't read for long is closed");
+    OK(!large->gone, "... who may still read isn't");
+    netsim_pass(&n, 5100);
+    OK(large->gone, "... until it hasn't, either");
+    IS(count(&n.r.counters.stalled), 2, "... which is counted");
+    netsim_pass(&n, 200);
+    IS_STR(netsim_got(t), "e", "... and others are served again");
+    netsim_fini(&n);
+}
+
+/* One that reads slowly isn't closed. */
+static void
+test_slow_but_reading(void)
+{
+    opts.unsent_bytes_max = 20 * KIB;
+    opts.stalled_ms = 5000;
+    begin();
+    struct simconn *s = greedy(0, 60 * KIB);
+    for (int i = 0; i < 20; i++) {
+        s->window += KIB;
+        netsim_run(&n);
+        netsim_pass(&n, 4000);
+    }
+    OK(!s->gone, "who reads slowly is left alone");
+    netsim_fini(&n);
+}
+
 static void
 test_portions(void)
 {
@@ -654,6 +706,8 @@ main(void)
     test_ends_unread();
     test_slow_reader();
     test_unsent_total();
+    test_stalled();
+    test_slow_but_reading();
     test_portions();
     test_request_bytes();
     test_muted();
