@@ -133,6 +133,7 @@ libvrvserver_la_SOURCES = \
 	server/net/admit.c \
 	server/net/admit.h \
 	server/net/conn.c \
+	server/net/conn_load.c \
 	server/net/conn_send.c \
 	server/net/counters.def \
 	server/net/listen.c \
@@ -207,8 +208,24 @@ nodist_unit_DATA = server/main/varved.service
 CLEANFILES += server/main/varved.service
 EXTRA_DIST += server/main/varved.service.in
 server/main/varved.service: server/main/varved.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) server/main && sed 's|[@]bindir[@]|$(bindir)|' \
-		$(srcdir)/server/main/varved.service.in >$@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)$(MKDIR_P) server/main && \
+		sed 's|[@]bindir[@]|$(bindir)|; s|[@]sysconfdir[@]|$(sysconfdir)|' \
+			$(srcdir)/server/main/varved.service.in >$@.tmp && mv $@.tmp $@
+
+# systemd wants the user in a file of this name.
+EXTRA_DIST += server/main/varved.sysusers
+sysusers = $(DESTDIR)$(prefix)/lib/sysusers.d
+settings = $(DESTDIR)$(sysconfdir)/varve
+# Settings that are there are somebody's.
+install-data-local:
+	$(MKDIR_P) $(sysusers) $(settings)
+	$(INSTALL_DATA) $(srcdir)/server/main/varved.sysusers $(sysusers)/varve.conf
+	test -e $(settings)/varve.conf || \
+		$(INSTALL_DATA) $(srcdir)/server/config/varve.conf $(settings)/varve.conf
+uninstall-local:
+	rm -f $(sysusers)/varve.conf
+	! cmp -s $(srcdir)/server/config/varve.conf $(settings)/varve.conf || \
+		rm -f $(settings)/varve.conf
 
 # ---- varve, the tool
 bin_PROGRAMS += server/tool/varve

@@ -13,7 +13,7 @@ open my $in, '<', "$top/server/README.md" or die "server/README.md: $!";
 while (<$in>) {
     my ($files) = /^\| (`.*?) \|/ or next;
     for my $name ($files =~ /`([^`\s]+\.[^`\s]+)`/g) {
-        next if $name =~ m{^(?:t|engine)/} || $name !~ /\.(?:\[ch\]|c|h|def|conf|in)$/;
+        next if $name =~ m{^(?:t|engine)/} || $name !~ /\.(?:\[ch\]|c|h|def|conf|in|sysusers)$/;
         $name =~ s{.*/}{};
         $mapped{$_} = 1 for $name =~ /^(.*\.)\[ch\]$/ ? ("$1c", "$1h") : $name;
     }

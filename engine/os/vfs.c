@@ -162,6 +162,23 @@ vrv_file_drop_cache(struct vrv_file *f, uint64_t pos, uint64_t n)
     f->ops->drop_cache(f, pos, n);
 }
 
+/* A page that is on its way from the disk is in the page cache already; the ends are where such pages
+ * are, and a read knows. */
+static bool
+can_read(struct vrv_file *f, uint64_t pos)
+{
+    uint8_t byte;
+
+    return f->ops->pread(f, &byte, 1, pos, VRV_READ_NOWAIT, NULL) == 1;
+}
+
+bool
+vrv_file_resident(struct vrv_file *f, uint64_t pos, uint64_t n)
+{
+    return n == 0 ||
+        (can_read(f, pos) && can_read(f, pos + n - 1) && f->ops->resident(f, pos, n));
+}
+
 int
 vrv_file_truncate(struct vrv_file *f, uint64_t size, struct vrv_err *e)
 {

@@ -74,6 +74,7 @@ struct vrv_file_ops {
     int (*sync)(struct vrv_file *f, struct vrv_err *e);
     void (*write_behind)(struct vrv_file *f, uint64_t pos, uint64_t n);
     void (*drop_cache)(struct vrv_file *f, uint64_t pos, uint64_t n);
+    bool (*resident)(struct vrv_file *f, uint64_t pos, uint64_t n);
     int (*truncate)(struct vrv_file *f, uint64_t size, struct vrv_err *e);
     int (*size)(struct vrv_file *f, uint64_t *size, struct vrv_err *e);
     int (*set_readonly)(struct vrv_file *f, bool readonly, struct vrv_err *e);
@@ -135,6 +136,9 @@ int vrv_file_sync(struct vrv_file *f, struct vrv_err *e) VRV_MUST_CHECK;
 /* Hints: start writing these bytes to the disk; forget them in the page cache. */
 void vrv_file_write_behind(struct vrv_file *f, uint64_t pos, uint64_t n);
 void vrv_file_drop_cache(struct vrv_file *f, uint64_t pos, uint64_t n);
+/* Are all of these bytes in memory, so that nobody who reads them now waits for the disk?  What can't
+ * be told counts as no. */
+bool vrv_file_resident(struct vrv_file *f, uint64_t pos, uint64_t n);
 int vrv_file_truncate(struct vrv_file *f, uint64_t size, struct vrv_err *e) VRV_MUST_CHECK;
 int vrv_file_size(struct vrv_file *f, uint64_t *size, struct vrv_err *e) VRV_MUST_CHECK;
 /* Mode 0400, or back to 0600. */

@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/base/assert.h"
@@ -14,6 +16,10 @@
 
 #ifndef RWF_DONTCACHE
 #define RWF_DONTCACHE 0x00000080 /* Linux 6.14; older C libraries don't name it */
+#endif
+
+#ifndef SYS_cachestat
+#define SYS_cachestat 451 /* Linux 6.5; older C libraries don't name it */
 #endif
 
 enum { POSIX_FILE_MAGIC = 0x66696c78 };
@@ -187,6 +193,49 @@ posix_drop_cache(struct vrv_file *file, uint64_t pos, uint64_t n)
     (void)posix_fadvise(file_of(file)->fd, (off_t)pos, (off_t)n, POSIX_FADV_DONTNEED);
 }
 
+/* As the kernel has it. */
+struct cache_range {
+    uint64_t pos, n;
+};
+struct cache_pages {
+    uint64_t cached, dirty, writeback, evicted, recently_evicted;
+};
+
+/* The same on kernels that don't have cachestat, at many times the price. */
+static bool
+is_mapped_resident(int fd, uint64_t first, uint64_t pages, uint64_t page)
+{
+    unsigned char in_memory[256];
+    bool all = true;
+
+    for (uint64_t n; all && pages > 0; first += n, pages -= n) {
+        n = pages < sizeof(in_memory) ? pages : sizeof(in_memory);
+        void *p = mmap(NULL, n * page, PROT_READ, MAP_SHARED, fd, (off_t)(first * page));
+
+        if (p == MAP_FAILED)
+            return false;
+        all = mincore(p, n * page, in_memory) == 0;
+        for (uint64_t i = 0; all && i < n; i++)
+            all = (in_memory[i] & 1) != 0;
+        (void)munmap(p, n * page);
+    }
+    return all;
+}
+
+static bool
+posix_resident(struct vrv_file *file, uint64_t pos, uint64_t n)
+{
+    int fd = file_of(file)->fd;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t first = pos / page, pages = (pos + n - 1) / page - first + 1;
+    struct cache_range range = { pos, n };
+    struct cache_pages found;
+
+    if (syscall(SYS_cachestat, fd, &range, &found, 0) == 0)
+        return found.cached >= pages;
+    return is_mapped_resident(fd, first, pages, page);
+}
+
 static int
 posix_truncate(struct vrv_file *file, uint64_t size, struct vrv_err *e)
 {
@@ -246,6 +295,7 @@ static const struct vrv_file_ops posix_file_ops = {
     .sync = posix_sync,
     .write_behind = posix_write_behind,
     .drop_cache = posix_drop_cache,
+    .resident = posix_resident,
     .truncate = posix_truncate,
     .size = posix_size,
     .set_readonly = posix_set_readonly,

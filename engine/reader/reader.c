@@ -50,12 +50,16 @@ read_memory(const struct vrv_log *log, struct vrv_read *r)
 static int
 check_resident(struct vrv_seg *s, uint64_t pos, size_t n, struct vrv_err *e)
 {
-    uint8_t byte;
-    ssize_t got = vrv_seg_pread(s, &byte, 1, pos, VRV_READ_NOWAIT, e);
+    struct vrv_file *f;
+    int rc = vrv_seg_file_get(s, &f, e);
 
-    if (got >= 0)
-        got = vrv_seg_pread(s, &byte, 1, pos + n - 1, VRV_READ_NOWAIT, e);
-    return got < 0 ? (int)got : 0;
+    if (rc < 0)
+        return rc;
+    if (!vrv_file_resident(f, pos, n))
+        rc = vrv_err_set(e, VRV_E_AGAIN, "%s: %zu bytes at %" PRIu64 " are not all in memory",
+            f->path, n, pos);
+    vrv_seg_file_put(s);
+    return rc;
 }
 
 /* 1: a slice was made, or nothing fits; 0: nothing at or behind offset is in this segment. */

@@ -118,6 +118,14 @@ serve_ended(void *user)
 }
 
 static void
+serve_block(void *ctx, struct vrv_job *job)
+{
+    struct vrv_serve *s = ctx;
+
+    vrv_pool_give(s->broker->pool, job);
+}
+
+static void
 serve_sent(struct vrv_call *call)
 {
     vrv_request_free((struct vrv_request *)(void *)call);
@@ -135,6 +143,7 @@ const struct vrv_net_ops vrv_serve_ops = {
     .frame = serve_frame,
     .ended = serve_ended,
     .close = serve_ended,
+    .block = serve_block,
     .sent = serve_sent,
     .free = serve_free,
 };

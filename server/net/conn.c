@@ -54,12 +54,25 @@ vrv__conn_release(struct vrv_conn *c)
 }
 
 void
+vrv__conn_holds_unsent(struct vrv_conn *c, size_t n)
+{
+    c->unsent += n;
+    (void)atomic_fetch_add(&c->r->env->unsent, n);
+}
+
+void
+vrv__conn_lets_unsent(struct vrv_conn *c, size_t n)
+{
+    c->unsent -= n;
+    (void)atomic_fetch_sub(&c->r->env->unsent, n);
+}
+
+void
 vrv__conn_drop(struct vrv_conn *c, struct vrv_call *call)
 {
     vrv_list_del(&call->link);
     c->call_n--;
-    c->unsent -= call->held;
-    (void)atomic_fetch_sub(&c->r->env->unsent, call->held);
+    vrv__conn_lets_unsent(c, call->held);
     VRV_COUNT(c->r, answers, 1);
     c->r->env->o.ops->sent(call);
 }
@@ -82,6 +95,7 @@ drop_answered(struct vrv_conn *c)
 static void
 abandon(struct vrv_conn *c)
 {
+    vrv__load_drop(c);
     drop_answered(c);
     if (c->user != NULL)
         c->r->env->o.ops->close(c->user);
@@ -652,8 +666,7 @@ call_done(struct vrv_call *call)
     c->request_bytes -= call->bytes;
     (void)atomic_fetch_sub(&env->requests.admitted, call->bytes);
     call->held = memory_of(&call->out) + call->kept;
-    c->unsent += call->held;
-    (void)atomic_fetch_add(&env->unsent, call->held);
+    vrv__conn_holds_unsent(c, call->held);
     if (c->state >= VRV_CONN_LINGER) {
         vrv__conn_drop(c, call);
     } else {

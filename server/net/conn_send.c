@@ -3,16 +3,16 @@
  *
  * An answer is its own bytes and slices between them (server/base/out.h).  What is in memory goes
  * out in one gathered write over the borders of answers; a range of a file is sent by the kernel
- * from its page cache.  Whether that would wait for the disk was the business of who put it there.
+ * from its page cache.  It was there when the answer was made; what has left it since, while the
+ * peer was slow, goes through memory (conn_load.c).
  */
 #include "server/net/net_int.h"
 
 #include <errno.h>
 
 #include "engine/base/assert.h"
-#include "engine/base/mem.h"
 
-enum { IOVS = 64, BOUNCE = 64 * 1024 };
+enum { IOVS = 64 };
 
 /* The next bytes of an answer that are of one kind. */
 struct piece {
@@ -24,7 +24,7 @@ struct piece {
 
 /* False: that was all. */
 static bool
-piece_at(const struct vrv_out *o, struct vrv_sent *at, struct piece *p)
+piece_at(const struct vrv_conn *c, const struct vrv_out *o, struct vrv_sent *at, struct piece *p)
 {
     for (;; at->slice++, at->in_slice = 0) {
         size_t end = at->slice < o->slice_n ? o->slice[at->slice].at : o->n;
@@ -40,8 +40,9 @@ piece_at(const struct vrv_out *o, struct vrv_sent *at, struct piece *p)
             continue;
         *p = (struct piece){ .n = s->n - at->in_slice };
         if (s->kind == VRV_SLICE_FILE) {
-            p->file = s;
             p->pos = s->pos + at->in_slice;
+            p->bytes = vrv__load_at(c, s, p->pos, &p->n);
+            p->file = p->bytes == NULL ? s : NULL;
         } else {
             p->bytes = s->bytes + at->in_slice;
         }
@@ -76,7 +77,7 @@ advance(struct vrv_conn *c, size_t n)
     struct piece p;
 
     while (c->state < VRV_CONN_LINGER && (call = first(c)) != NULL) {
-        if (piece_at(&call->out, &c->sent, &p)) {
+        if (piece_at(c, &call->out, &c->sent, &p)) {
             if (n == 0)
                 return;
             size_t k = n < p.n ? n : p.n;
@@ -86,6 +87,7 @@ advance(struct vrv_conn *c, size_t n)
         }
         bool close = call->close;
         c->sent = (struct vrv_sent){ 0 };
+        vrv__load_drop(c);
         vrv__conn_drop(c, call);
         if (close)
             vrv__conn_close(c);
@@ -106,7 +108,7 @@ gather(const struct vrv_conn *c, struct iovec *iov, size_t budget, bool *more)
 
         if (!call->answered)
             break;
-        while (piece_at(&call->out, &at, &p)) {
+        while (piece_at(c, &call->out, &at, &p)) {
             *more = p.file != NULL;
             if (*more || n == IOVS || budget == 0)
                 return n;
@@ -122,19 +124,6 @@ gather(const struct vrv_conn *c, struct iovec *iov, size_t budget, bool *more)
     return n;
 }
 
-/* Of a disk that has no descriptors. */
-static ssize_t
-send_copy(struct vrv_conn *c, struct vrv_file *f, const struct piece *p, size_t n)
-{
-    if (c->r->bounce == NULL)
-        c->r->bounce = vrv_mem_grow(NULL, BOUNCE);
-    ssize_t got = vrv_file_pread(f, c->r->bounce, n < BOUNCE ? n : BOUNCE, p->pos, 0, NULL);
-    if (got <= 0)
-        return got;
-    struct iovec iov = { .iov_base = c->r->bounce, .iov_len = (size_t)got };
-    return c->sock->send(c, &iov, 1, false);
-}
-
 static ssize_t
 send_file(struct vrv_conn *c, const struct piece *p, size_t budget)
 {
@@ -144,7 +133,9 @@ send_file(struct vrv_conn *c, const struct piece *p, size_t budget)
     if (vrv_seg_file_get(p->file->seg, &f, NULL) < 0)
         return -EIO;
     int fd = vrv_file_fd(f);
-    ssize_t sent = fd >= 0 ? c->sock->sendfile(c, fd, p->pos, n) : send_copy(c, f, p, n);
+    bool resident = fd >= 0 && vrv_file_resident(f, p->pos, n);
+    ssize_t sent = resident ? c->sock->sendfile(c, fd, p->pos, n)
+                            : vrv__load_begin(c, p->file, p->pos, n);
     vrv_seg_file_put(p->file->seg);
     return sent == 0 ? -EIO : sent; /* it ends before the range does */
 }
@@ -159,22 +150,34 @@ send_some(struct vrv_conn *c, size_t budget)
 
     if (n > 0)
         return c->sock->send(c, iov, n, more);
-    bool any = piece_at(&first(c)->out, &c->sent, &p);
+    bool any = piece_at(c, &first(c)->out, &c->sent, &p);
     VRV_ASSERT(any && p.file != NULL);
     return send_file(c, &p, budget);
+}
+
+void
+vrv__conn_send_failed(struct vrv_conn *c)
+{
+    VRV_COUNT(c->r, send_failures, 1);
+    vrv__conn_kill(c, "an answer could not be sent");
 }
 
 static void
 failed(struct vrv_conn *c, ssize_t rc)
 {
-    if (rc == -EAGAIN || rc == -EINTR) {
+    if (rc == -EAGAIN || rc == -EINTR || rc == -EINPROGRESS) {
         c->blocked = rc == -EAGAIN;
     } else if (rc == -EPIPE || rc == -ECONNRESET) {
         vrv__conn_gone(c);
     } else {
-        VRV_COUNT(c->r, send_failures, 1);
-        vrv__conn_kill(c, "an answer could not be sent");
+        vrv__conn_send_failed(c);
     }
+}
+
+static bool
+can_send(const struct vrv_conn *c)
+{
+    return c->state < VRV_CONN_LINGER && !c->blocked && !c->load.under_way && first(c) != NULL;
 }
 
 void
@@ -183,8 +186,9 @@ vrv__conn_send(struct vrv_conn *c)
     size_t budget = c->r->env->o.send_portion;
 
     vrv__conn_hold(c);
-    advance(c, 0);
-    while (c->state < VRV_CONN_LINGER && !c->blocked && budget > 0 && first(c) != NULL) {
+    if (!c->load.under_way)
+        advance(c, 0);
+    while (can_send(c) && budget > 0) {
         ssize_t n = send_some(c, budget);
 
         if (n < 0) {
@@ -197,7 +201,7 @@ vrv__conn_send(struct vrv_conn *c)
         budget -= (size_t)n < budget ? (size_t)n : budget;
         advance(c, (size_t)n);
     }
-    if (c->state < VRV_CONN_LINGER && !c->blocked && first(c) != NULL)
+    if (can_send(c))
         vrv__list_once(&c->r->to_send, &c->sending); /* others first */
     vrv__conn_settle(c);
     vrv__conn_release(c);

@@ -18,6 +18,7 @@
 #include "engine/os/clock.h"
 #include "engine/tail/slab.h"
 #include "server/base/call.h"
+#include "server/base/pool.h"
 
 struct vrv_net;
 struct vrv_conn;
@@ -67,6 +68,8 @@ struct vrv_net_ops {
     /* The connection is gone, and no frame comes any more.  Its calls must still be done, soon;
      * what they answer is dropped. */
     void (*close)(void *user);
+    /* Run the job on a thread that may wait for a disk. */
+    void (*block)(void *ctx, struct vrv_job *job);
     /* The call was answered, or dropped: free it, and what `out` holds.  Never within frame(). */
     void (*sent)(struct vrv_call *call);
     /* The last word of a connection that was opened: behind close(), and all sent(). */
@@ -85,7 +88,7 @@ struct vrv_net_opts {
     struct vrv_slab_pool *pool;  /* borrowed */
     struct vrv_clock *clock;     /* borrowed */
     const struct vrv_net_ops *ops;
-    void *ctx;                   /* of ops->limits and ops->open */
+    void *ctx;                   /* of ops->limits, ops->open and ops->block */
     /* limits */
     uint32_t frame_max;          /* bytes of a request; never more than half the pool */
     int64_t header_ms;           /* from the first byte of a request to the fourth */

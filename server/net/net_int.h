@@ -53,7 +53,6 @@ struct vrv_reactor {
     struct vrv_list starved;  /* they wait for memory */
     struct vrv_net_timer retry;
     bool draining;            /* new connections are closed, too */
-    uint8_t *bounce;          /* for files that have no descriptor */
     struct vrv_net_counters counters;
     _Atomic unsigned load;    /* connections, also those on their way here */
 };
@@ -80,6 +79,16 @@ struct vrv_sent {
     size_t own;       /* bytes of its own */
     uint32_t slice;   /* slices, */
     size_t in_slice;  /* and bytes of the next one */
+};
+
+/* Bytes of a file, read into memory on another thread. */
+struct vrv_load {
+    struct vrv_job job;
+    bool under_way;        /* all but this is the other thread's */
+    struct vrv_seg *seg;   /* a reference, or NULL */
+    uint64_t pos;
+    size_t wanted, n;      /* how many were to be read, and were */
+    struct vrv_slab *slab; /* or NULL */
 };
 
 struct vrv_conn {
@@ -113,6 +122,7 @@ struct vrv_conn {
     int64_t mute_until_ns;
     /* sending */
     struct vrv_sent sent;
+    struct vrv_load load;     /* of the file that is being sent */
     size_t unsent;            /* memory that answers hold */
     bool blocked;             /* the socket takes no more for now */
     bool answered;            /* some bytes were sent */
@@ -147,6 +157,18 @@ void vrv__conn_release(struct vrv_conn *c);
 void vrv__conn_settle(struct vrv_conn *c);
 /* conn_send.c */
 void vrv__conn_send(struct vrv_conn *c);
+/* It ends, and that is told. */
+void vrv__conn_send_failed(struct vrv_conn *c);
+/* conn_load.c: begin to read bytes of a file: -EINPROGRESS, and when they are there, the connection
+ * goes on sending; or what is wrong. */
+ssize_t vrv__load_begin(struct vrv_conn *c, const struct vrv_slice *s, uint64_t pos, size_t n);
+/* The bytes at pos of the file, *n at most; NULL: they were not read. */
+const uint8_t *vrv__load_at(const struct vrv_conn *c, const struct vrv_slice *s, uint64_t pos,
+    size_t *n);
+void vrv__load_drop(struct vrv_conn *c);
+/* Memory that unsent bytes hold, more and less of it. */
+void vrv__conn_holds_unsent(struct vrv_conn *c, size_t n);
+void vrv__conn_lets_unsent(struct vrv_conn *c, size_t n);
 /* The first call is answered and sent, or the connection is gone. */
 void vrv__conn_drop(struct vrv_conn *c, struct vrv_call *call);
 

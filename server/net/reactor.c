@@ -1,7 +1,6 @@
 #include "server/net/net_int.h"
 
 #include <limits.h>
-#include <stdlib.h>
 
 #include "engine/base/assert.h"
 
@@ -54,7 +53,6 @@ vrv__reactor_fini(struct vrv_reactor *r)
     vrv_heap_fini(&r->timers);
     vrv_rxmem_fini(&r->mem);
     vrv_cq_fini(&r->cq);
-    free(r->bounce);
     r->magic = 0;
 }
 

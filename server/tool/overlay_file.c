@@ -202,6 +202,15 @@ file_hint(struct vrv_file *f, uint64_t pos, uint64_t n)
     (void)n;
 }
 
+static bool
+file_resident(struct vrv_file *f, uint64_t pos, uint64_t n)
+{
+    (void)f;
+    (void)pos;
+    (void)n;
+    return false; /* nobody here minds waiting */
+}
+
 static int
 file_truncate(struct vrv_file *f, uint64_t size, struct vrv_err *e)
 {
@@ -248,6 +257,7 @@ static const struct vrv_file_ops file_ops = {
     .sync = file_sync,
     .write_behind = file_hint,
     .drop_cache = file_hint,
+    .resident = file_resident,
     .truncate = file_truncate,
     .size = file_size,
     .set_readonly = file_set_readonly,

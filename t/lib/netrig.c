@@ -151,6 +151,13 @@ on_close(void *user)
 }
 
 static void
+on_block(void *ctx, struct vrv_job *job)
+{
+    (void)ctx;
+    vrv_pool_give(netrig.pool, job);
+}
+
+static void
 on_sent(struct vrv_call *call)
 {
     struct request *r = VRV_LIST_OF(call, struct request, call);
@@ -167,8 +174,8 @@ on_free(void *user)
     (void)atomic_fetch_add(&netrig.freed, 1);
 }
 
-static const struct vrv_net_ops ops = { on_limits, on_open, on_frame, on_ended, on_close, on_sent,
-    on_free };
+static const struct vrv_net_ops ops = { on_limits, on_open, on_frame, on_ended, on_close,
+    on_block, on_sent, on_free };
 
 /* ---- clients ---- */
 

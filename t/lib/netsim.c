@@ -207,8 +207,20 @@ on_free(void *user)
     s->freed++;
 }
 
-static const struct vrv_net_ops sim_ops = { NULL, on_open, on_frame, on_ended, on_close, on_sent,
-    on_free };
+static void
+on_block(void *ctx, struct vrv_job *job)
+{
+    struct netsim *n = ctx;
+    struct vrv_job **end = &n->jobs;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = job;
+    job->next = NULL;
+}
+
+static const struct vrv_net_ops sim_ops = { NULL, on_open, on_frame, on_ended, on_close, on_block,
+    on_sent, on_free };
 
 /* ---- the test's ---- */
 
@@ -323,6 +335,19 @@ events(struct simconn *s)
     return any;
 }
 
+bool
+netsim_job(struct netsim *n)
+{
+    struct vrv_job *job = n->jobs;
+
+    if (job == NULL)
+        return false;
+    n->jobs = job->next;
+    job->work(job);
+    vrv_cq_post(job->done.cq, &job->done, &job->done);
+    return true;
+}
+
 void
 netsim_run(struct netsim *n)
 {
@@ -334,6 +359,7 @@ netsim_run(struct netsim *n)
         vrv__reactor_clock(&n->r);
         for (int i = 0; i < NETSIM_CONNS; i++)
             any |= n->conn[i] != NULL && events(n->conn[i]);
+        any |= !n->jobs_wait && netsim_job(n);
         any |= vrv__reactor_turn(&n->r);
         quiet = any ? 0 : quiet + 1;
     }

@@ -58,6 +58,8 @@ struct netsim {
     struct simconn *conn[NETSIM_CONNS];
     int calls;           /* of handlers, not sent yet */
     bool refuse;         /* new connections */
+    struct vrv_job *jobs; /* for a thread that may wait, oldest first; they are done at once, */
+    bool jobs_wait;      /* or when the test says so */
 };
 
 /* Default limits, where o is NULL; pool, clock and ops are the simulation's. */
@@ -75,6 +77,8 @@ void netsim_run(struct netsim *n);
 void netsim_pass(struct netsim *n, int64_t ms);
 /* Answer the i-th oldest pending call; false: there is none. */
 bool netsim_answer(struct simconn *s, int i);
+/* Do the oldest job; false: there is none. */
+bool netsim_job(struct netsim *n);
 /* The first bytes of the answers that the peer got, as a string; "!" at its end: part of one. */
 const char *netsim_got(const struct simconn *s);
 

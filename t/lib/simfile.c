@@ -196,6 +196,17 @@ sim_set_readonly(struct vrv_file *file, bool readonly, struct vrv_err *e)
     return (int)sim_leave(f->disk, 0);
 }
 
+static bool
+sim_resident(struct vrv_file *file, uint64_t pos, uint64_t n)
+{
+    struct simdisk *d = sim_file_of(file)->disk;
+
+    sim_lock_disk(d);
+    bool all = resident_part(d, n, pos) == n;
+    sim_unlock_disk(d);
+    return all;
+}
+
 static int
 sim_fd(struct vrv_file *file)
 {
@@ -244,6 +255,7 @@ static const struct vrv_file_ops file_ops = {
     .sync = sim_sync,
     .write_behind = sim_hint,
     .drop_cache = sim_hint,
+    .resident = sim_resident,
     .truncate = sim_truncate,
     .size = sim_size,
     .set_readonly = sim_set_readonly,

@@ -342,6 +342,28 @@ check_direct(const struct world *w)
     free(mem);
 }
 
+/* The page cache belongs to the kernel: a file system may have no other place for its bytes. */
+static void
+check_resident(const struct world *w)
+{
+    enum { N = 16 << 20, HOLE = 8 << 20, AT = 4 << 20 };
+    struct vrv_file *f = must_open(w->vfs, "resident", VRV_OPEN_WRITE | VRV_OPEN_CREATE);
+    char *bytes = vrv_mem_zero(N), byte;
+
+    IS(vrv_file_pwrite(f, bytes, N, 0, NULL), 0, "%s: a file", w->name);
+    OK(vrv_file_resident(f, 0, N) && vrv_file_resident(f, 7, N - 20) && vrv_file_resident(f, 9, 0),
+        "what was just written is in memory");
+    OK(!vrv_file_resident(f, N, 1), "what isn't there is not");
+    IS(vrv_file_sync(f, NULL), 0, "sync");
+    vrv_file_drop_cache(f, AT, HOLE);
+    if (vrv_file_pread(f, &byte, 1, AT + HOLE / 2, VRV_READ_NOWAIT, NULL) == VRV_E_AGAIN) {
+        OK(!vrv_file_resident(f, 0, N), "a hole in the middle is seen");
+        OK(vrv_file_resident(f, 0, AT / 2), "... but not where there is none");
+    }
+    free(bytes);
+    vrv_file_close(&f);
+}
+
 static void
 check_all(const struct world *w, struct vrv_vfs *second)
 {
@@ -355,6 +377,7 @@ check_all(const struct world *w, struct vrv_vfs *second)
     check_lock(w, second);
     check_readonly(w);
     check_direct(w);
+    check_resident(w);
 }
 
 /* ---- the real one ---- */

@@ -330,7 +330,7 @@ check_nowait(void)
     struct simdisk *d = simdisk_new(3);
     struct vrv_file *f = must_open(d, "f", CREATE);
     static char buf[4096 * 4];
-    int again = 0, part = 0, all = 0, bad = 0;
+    int again = 0, part = 0, all = 0, bad = 0, resident = 0;
 
     memset(buf, 'n', sizeof(buf));
     IS(vrv_file_pwrite(f, buf, sizeof(buf), 0, NULL), 0, "four pages");
@@ -342,7 +342,9 @@ check_nowait(void)
         part += got > 0 && got < (ssize_t)sizeof(buf);
         all += got == (ssize_t)sizeof(buf);
         bad += vrv_file_pread(f, buf, sizeof(buf), 0, 0, NULL) != (ssize_t)sizeof(buf);
+        resident += vrv_file_resident(f, 0, sizeof(buf));
     }
+    OK(resident > 20 && resident < 900, "resident %d times", resident);
     OK(again > 20 && part > 20 && all > 20, "NOWAIT: nothing %d, a part %d, all %d times", again,
         part, all);
     IS(bad, 0, "without it always all");

@@ -574,6 +574,44 @@ answer_log(struct simconn *s, size_t beyond)
     return bytes;
 }
 
+/* What is read from a file, while another thread does that. */
+static void
+test_loads(void)
+{
+    struct simconn *s = netsim_open(&n, 2);
+    size_t before = atomic_load(&n.env.unsent);
+
+    n.jobs_wait = true;
+    frames(s, "pe");
+    (void)answer_log(s, 0);
+    netsim_run(&n);
+    size_t sent = s->out_n;
+    frames(s, "e");
+    netsim_run(&n);
+    OK(n.jobs != NULL && s->out_n == sent && s->frames == 3,
+        "while a file is read nothing is sent, but received");
+    OK(atomic_load(&n.env.unsent) > before + 100 * KIB, "the memory for that counts");
+    s->window = 10;
+    (void)netsim_job(&n);
+    netsim_run(&n);
+    OK(s->out_n == sent + 10, "then it is sent");
+    s->window = MIB;
+    netsim_run(&n);
+    IS_STR(netsim_got(s), "pee", "... all, in order");
+    IS(atomic_load(&n.env.unsent), before, "and holds no memory any more");
+
+    frames(s, "p");
+    (void)answer_log(s, 0);
+    netsim_run(&n);
+    s->error = ECONNRESET;
+    netsim_run(&n);
+    OK(n.jobs != NULL && !s->gone, "a connection that breaks meanwhile waits for it");
+    (void)netsim_job(&n);
+    netsim_run(&n);
+    OK(s->gone, "... and goes then");
+    n.jobs_wait = false;
+}
+
 static void
 test_files(void)
 {
@@ -614,6 +652,7 @@ test_files(void)
     netsim_run(&n);
     OK(s->gone && count(&n.r.counters.send_failures) == 1 && s->out_n == 28 + bytes - 100,
         "a file that ends early ends the connection: no other bytes take its place");
+    test_loads();
     vrv_read_fini(&r);
     netsim_fini(&n);
     rig_fini(&rig);
