@@ -57,6 +57,7 @@ enum varve_code {
     VARVE_E_TIMESTAMP = -23,
     VARVE_E_CODEC = -24,
     VARVE_E_TIMEDOUT = -28,
+    VARVE_E_SEGMENT = -31,   /* the batch is larger than segment.bytes */
 };
 
 /* A static sentence for a code, never NULL. */

@@ -173,9 +173,9 @@ fields_check(const struct vrv_batch *b, const struct vrv_batch_rules *rules, str
     if ((b->attrs & VRV_ATTR_CODEC) > VRV_CODEC_ZSTD)
         return vrv_err_set(e, VRV_E_CODEC, "codec is %d, expected 0 to %d",
             b->attrs & VRV_ATTR_CODEC, VRV_CODEC_ZSTD);
-    if ((b->attrs & VRV_ATTR_LOG_APPEND_TIME) && !rules->log_append_time)
+    if (b->attrs & VRV_ATTR_LOG_APPEND_TIME)
         return vrv_err_set(e, VRV_E_TIMESTAMP,
-            "attributes are %#x, the LogAppendTime bit is for topics that stamp on append",
+            "attributes are %#x, clients may not set the LogAppendTime bit",
             (unsigned)(uint16_t)b->attrs);
     return 0;
 }

@@ -37,6 +37,7 @@ vrv_log_new(struct vrv_log_env *env, const struct vrv_log_id *id, struct vrv_log
     (void)atomic_fetch_add(&config->refs, 1);
     log->config = config;
     log->epoch = epoch;
+    vrv_list_init(&log->waiters);
     vrv_list_init(&log->touched_link);
     vrv_list_init(&log->flush_link);
     return log;
@@ -145,13 +146,20 @@ vrv_log_each_producer(struct vrv_log *log, vrv_producer_fn *fn, void *ctx)
     return rc;
 }
 
+int64_t
+vrv_log_stable(const struct vrv_log *log)
+{
+    return log->hw; /* nobody can begin a transaction yet: see check_part */
+}
+
 struct vrv_log_offsets
 vrv_log_offsets(struct vrv_log *log)
 {
     VRV_CHECK(log, VRV_LOG_MAGIC);
     vrv_lock(&log->lock);
     struct vrv_log_offsets o = { .start = log->start, .local_start = vrv_log_local(log),
-        .hw = log->hw, .end = log->end, .epoch = log->epoch, .segments = log->seg_n };
+        .hw = log->hw, .end = log->end, .stable = vrv_log_stable(log), .epoch = log->epoch,
+        .segments = log->seg_n };
     for (uint32_t i = 0; i < log->seg_n; i++)
         o.bytes += log->segs[i]->size;
     vrv_unlock(&log->lock);

@@ -105,7 +105,7 @@ struct vrv_log {
     uint64_t batches, records, batch_bytes; /* appended since it was opened */
     _Atomic uint64_t read_bytes; /* given to readers, as they tell it: vrv_log_note_read */
     int64_t unsynced;          /* records since the last group that was to be synced (interval) */
-    struct vrv_waiter *waiters;
+    struct vrv_list waiters;
     struct vrv_cut *cut;       /* NULL, but while it is being truncated */
     struct vrv_list touched_link, flush_link; /* guarded by env->lock */
     bool touched;              /* guarded by lock: is it in env->touched? */
@@ -135,6 +135,7 @@ int vrv_log_each_producer(struct vrv_log *log, vrv_producer_fn *fn, void *ctx);
 
 struct vrv_log_offsets {
     int64_t start, local_start, hw, end;
+    int64_t stable; /* below it no transaction is open */
     int32_t epoch;
     uint64_t bytes; /* in segments */
     uint32_t segments;
@@ -246,7 +247,8 @@ int64_t vrv_log_retention_start(struct vrv_log *log, int64_t now_ms);
 
 struct vrv_waiter {
     struct vrv_done done;    /* done.cq is the caller's to set, the rest ours until it is posted */
-    struct vrv_waiter *next;
+    struct vrv_list link;    /* of the log's waiters */
+    struct vrv_waiter *next; /* that is posted with it */
     struct vrv_log *log;
     int64_t offset;
     uint64_t min_bytes, have;

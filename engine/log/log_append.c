@@ -114,10 +114,14 @@ check_part(struct vrv_append *a, struct part *p, struct vrv_err *e)
     p->bytes = a->bytes;
     p->n = a->n;
     int rc = vrv_batch_check(b, a->bytes, a->n, &rules, a->blame, e);
+    if (rc == 0 && (b->attrs & VRV_ATTR_TRANSACTIONAL) && !a->internal)
+        rc = vrv_err_set(e, VRV_E_BATCH,
+            "attributes are %#x, and nobody could end a transaction: there are none yet",
+            (unsigned)(uint16_t)b->attrs);
     if (rc == 0)
         rc = repack(a, p, c, e);
     if (rc == 0 && c->segment_bytes < p->n)
-        rc = vrv_err_set(e, VRV_E_TOO_LARGE,
+        rc = vrv_err_set(e, VRV_E_SEGMENT,
             "the batch has %zu bytes, a segment of this topic at most %" PRIu64, p->n,
             c->segment_bytes);
     if (rc == 0 && c->log_append_time) {

@@ -6,16 +6,11 @@
 static void
 unlink_waiter(struct vrv_log *log, struct vrv_waiter *w)
 {
-    struct vrv_waiter **at = &log->waiters;
-
-    while (*at != w)
-        at = &(*at)->next;
-    *at = w->next;
+    vrv_list_del(&w->link);
     vrv_lock(&log->env->lock);
     vrv_heap_del(&log->env->waits, &w->timer);
     w->log = NULL;
     vrv_unlock(&log->env->lock);
-    w->next = NULL;
 }
 
 /* Committed bytes at and after offset, counted in memory; what lies only in segments is older
@@ -43,10 +38,13 @@ bytes_from(const struct vrv_log *log, int64_t offset)
 struct vrv_waiter *
 vrv__log_take_ready(struct vrv_log *log, uint64_t bytes)
 {
-    struct vrv_waiter *chain = NULL, *next;
+    struct vrv_waiter *chain = NULL;
+    struct vrv_list *next;
 
-    for (struct vrv_waiter *w = log->waiters; w != NULL; w = next) {
-        next = w->next;
+    for (struct vrv_list *l = log->waiters.next; l != &log->waiters; l = next) {
+        struct vrv_waiter *w = VRV_LIST_OF(l, struct vrv_waiter, link);
+
+        next = l->next;
         /* One that waits ahead of what was committed counts from its own offset. */
         w->have = w->have > 0 ? w->have + bytes : bytes_from(log, w->offset);
         if (w->have < w->min_bytes)
@@ -79,7 +77,6 @@ vrv_log_wait(struct vrv_log *log, struct vrv_waiter *w, int64_t offset, uint64_t
     w->offset = offset;
     w->min_bytes = min_bytes;
     w->timer = (struct vrv_timer){ .ns = deadline_ns };
-    w->next = NULL;
     w->log = NULL;
     vrv_lock(&log->lock);
     w->have = bytes_from(log, offset);
@@ -87,8 +84,7 @@ vrv_log_wait(struct vrv_log *log, struct vrv_waiter *w, int64_t offset, uint64_t
     w->status = log->gone ? VRV_E_NOTFOUND : 0;
     if (!now) {
         w->log = log;
-        w->next = log->waiters;
-        log->waiters = w;
+        vrv_list_push(&log->waiters, &w->link);
         if (deadline_ns != INT64_MAX) {
             vrv_lock(&env->lock);
             vrv_heap_add(&env->waits, &w->timer, deadline_ns);
@@ -159,8 +155,8 @@ vrv__log_take_all(struct vrv_log *log, int status)
 {
     struct vrv_waiter *chain = NULL;
 
-    while (log->waiters != NULL) {
-        struct vrv_waiter *w = log->waiters;
+    while (!vrv_list_empty(&log->waiters)) {
+        struct vrv_waiter *w = VRV_LIST_OF(log->waiters.next, struct vrv_waiter, link);
 
         unlink_waiter(log, w);
         w->status = status;

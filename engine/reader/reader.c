@@ -101,6 +101,7 @@ vrv__read_check(const struct vrv_log *log, struct vrv_read *r, struct vrv_err *e
     r->start = log->start;
     r->hw = log->hw;
     r->end = log->end;
+    r->stable = vrv_log_stable(log);
     if (log->gone)
         return vrv_err_set(e, VRV_E_NOTFOUND, "the partition was deleted");
     if (r->offset < log->start || r->offset > log->end)

@@ -42,7 +42,7 @@ struct vrv_read {
     uint32_t slice_n;
     size_t bytes;
     bool more;               /* not of the cold tier: what was found doesn't reach up to hw */
-    int64_t start, hw, end;
+    int64_t start, hw, end, stable; /* as in vrv_log_offsets */
 };
 
 /* The records at this offset are in the cold tier only: vrv_fetch, with this very struct. */

@@ -19,7 +19,7 @@ struct state {
     struct vrv_fetch_resp resp;
 };
 
-enum { BY_ID = 13, ZSTD = 10, SESSIONS = 7, READ_COMMITTED = 1 };
+enum { BY_ID = 13, ZSTD = 10, SESSIONS = 7 };
 enum { NEW_SESSION = 0, NO_SESSION = -1 }; /* epochs */
 
 static int64_t
@@ -128,8 +128,7 @@ check_epochs(struct vrv__fetch_part *p)
         p->diverges = true;
         p->diverging_epoch = found;
         p->diverging_end = end;
-        p->hw = vrv_log_offsets(p->log).hw;
-        p->start = vrv_log_offsets(p->log).start;
+        vrv__fetch_set_offsets(p);
     }
 }
 
@@ -148,7 +147,7 @@ prepare_part(struct vrv_request *r, struct vrv__fetch_part *p, struct vrv_fetch_
 
     p->want = w;
     p->r = r;
-    p->hw = p->start = -1;
+    p->hw = p->start = p->stable = -1;
     p->error = vrv_find_either(r->broker, vrv_request_version(r) >= BY_ID, w->name, &w->id, &t);
     if (p->error == VRV_K_NONE) {
         p->log = vrv_find_log(r->broker, &t, w->partition);
@@ -224,9 +223,10 @@ set_partition(struct vrv_request *r, struct vrv_fetch_resp_partition *out,
     VRV_WIRE_INIT(fetch_resp_partition, out);
     out->partition_index = p->want->partition;
     out->error_code = (int16_t)p->error;
-    out->high_watermark = out->last_stable_offset = p->error == VRV_K_NONE ? p->hw : -1;
+    out->high_watermark = p->error == VRV_K_NONE ? p->hw : -1;
+    out->last_stable_offset = p->error == VRV_K_NONE ? p->stable : -1;
     out->log_start_offset = p->error == VRV_K_NONE ? p->start : -1;
-    if (s->q->isolation_level != READ_COMMITTED && !p->unknown)
+    if (s->q->isolation_level != VRV_READ_COMMITTED && !p->unknown)
         out->aborted_transactions.v = NULL;
     if (p->diverges) {
         out->diverging_epoch.epoch = p->diverging_epoch;

@@ -11,7 +11,7 @@ struct vrv__fetch_part {
     struct vrv_request *r;
     struct vrv_log *log;          /* a reference, or NULL */
     enum vrv_kerror error;
-    int64_t hw, start;
+    int64_t hw, start, stable;    /* as the log has them */
     struct vrv_slice *slice;      /* in the arena */
     uint32_t slice_n, slice_cap;
     size_t bytes;
@@ -37,6 +37,8 @@ struct vrv__fetch {
 
 /* Read until there is enough or it is time, then call found(r).  r->state is the fetch. */
 void vrv__fetch_read(struct vrv_request *r);
+/* What its log has, where nothing was read. */
+void vrv__fetch_set_offsets(struct vrv__fetch_part *p);
 /* Give back what was found and not handed over. */
 void vrv__fetch_release(struct vrv__fetch *f);
 

@@ -2,8 +2,8 @@
  * Finding records for a fetch, and waiting for them.
  *
  *   round: read what is at hand, partition by partition, until the limits
+ *     something is on disk only, and fits ──► read that on a thread that may wait ──► found
  *     enough, or an error, or time is up, or more is there than fits ──► found
- *     something is on disk only          ──► read that on a thread that may wait ──► found
  *     else wait on every log for more    ──► the first that has some, or time ──► round
  *
  * The first partition that has something gives one batch at least, however small the limits are;
@@ -58,12 +58,13 @@ read_once(struct vrv_request *r, struct vrv__fetch_part *p, struct vrv_read *rd)
     return rc;
 }
 
-static void
-set_offsets(struct vrv__fetch_part *p)
+void
+vrv__fetch_set_offsets(struct vrv__fetch_part *p)
 {
     struct vrv_log_offsets o = vrv_log_offsets(p->log);
 
     p->hw = o.hw;
+    p->stable = o.stable;
     p->start = o.start;
 }
 
@@ -78,7 +79,7 @@ read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned flags)
 
     p->slow = false;
     if (rd.max_bytes == 0 && !rd.whole_first) {
-        set_offsets(p);
+        vrv__fetch_set_offsets(p);
         p->more = p->want->offset < p->hw;
         return;
     }
@@ -86,11 +87,12 @@ read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned flags)
     if (rc == VRV_E_AGAIN) {
         p->slow = true;
     } else if (rc == VRV_E_NOMEM) { /* the next fetch may find some */
-        set_offsets(p);
+        vrv__fetch_set_offsets(p);
     } else if (rc < 0) {
         p->error = vrv_kerror_of(rc);
     } else {
         p->hw = rd.hw;
+        p->stable = rd.stable;
         p->start = rd.start;
         p->more = rd.more;
         f->bytes += rd.bytes;
@@ -241,7 +243,7 @@ read_round(struct vrv_request *r)
     }
     if (r->client->gone || r->broker->clock->mono_ns(r->broker->clock) >= f->deadline_ns)
         f->over = true;
-    if (slow && f->bytes < f->min_bytes) {
+    if (slow && (f->bytes == 0 || f->bytes < f->max_bytes)) {
         vrv_stat_count(r->broker->stat, VRV_C_slow_reads, 1);
         vrv_request_block(r, read_slow, slow_done);
     } else if (f->over || error || more || !any || f->bytes >= f->min_bytes || is_full(f)) {

@@ -4,6 +4,8 @@
 
 #include "server/api/request.h"
 
+enum { VRV_READ_COMMITTED = 1 }; /* an isolation level */
+
 struct vrv_found_topic {
     struct vrv_uuid id;
     char name[VRV_TOPIC_NAME_MAX + 1];

@@ -44,6 +44,14 @@ set_end(struct vrv_list_offsets_resp_partition *p, const struct vrv_log_offsets 
     p->leader_epoch = o->epoch;
 }
 
+static int64_t
+latest(const struct vrv_list_offsets_req *q, const struct vrv_log_offsets *o)
+{
+    if (q->replica_id == REPLICA_DEBUG || q->replica_id >= 0)
+        return o->end;
+    return q->isolation_level == VRV_READ_COMMITTED ? o->stable : o->hw;
+}
+
 /* Those that need no looking into the log; false: it is not one of them. */
 static bool
 set_special(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p, struct vrv_log *log,
@@ -57,7 +65,7 @@ set_special(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p, st
     if (ts < EARLIEST_PENDING || vrv_request_version(r) < special_since[-ts])
         p->error_code = VRV_K_UNSUPPORTED_VERSION;
     else if (ts == LATEST)
-        set_end(p, &o, s->q->replica_id == REPLICA_DEBUG || s->q->replica_id >= 0 ? o.end : o.hw);
+        set_end(p, &o, latest(s->q, &o));
     else if (ts == LATEST_TIERED || ts == EARLIEST_PENDING)
         p->offset = p->timestamp = -1; /* nothing has left this disk */
     else

@@ -284,6 +284,8 @@ vrv_kerror_of(int code)
         return VRV_K_INVALID_RECORD;
     case VRV_E_TOO_LARGE:
         return VRV_K_MESSAGE_TOO_LARGE;
+    case VRV_E_SEGMENT:
+        return VRV_K_RECORD_LIST_TOO_LARGE;
     case VRV_E_TIMESTAMP:
         return VRV_K_INVALID_TIMESTAMP;
     case VRV_E_CODEC:

@@ -1,7 +1,7 @@
 /*
  * Any bytes as a record of __consumer_offsets, or as a consumer's subscription.  The first two bytes
  * are the length of the key, or 0xffff: the rest is a subscription.  What is read is written again,
- * and read again it says the same.
+ * and read again it says the same.  Reading takes no memory: what is read lies in the bytes.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "engine/base/bytes.h"
 #include "engine/base/mem.h"
 #include "server/group/group_log.h"
+#include "t/fuzz/peak.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -93,18 +94,22 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 2)
         return 0;
+    peak_start();
     uint16_t key_n = vrv_get_be16(data);
     data += 2;
     size -= 2;
     if (key_n == UINT16_MAX) {
         subscription(data, size);
+        peak_check(0);
         return 0;
     }
     if (key_n > size)
         key_n = (uint16_t)size;
     struct vrv_record r = { .key = data, .key_len = key_n, .value = data + key_n,
         .value_len = (int32_t)(size - key_n) };
-    if (vrv_grec_read(&g, &r, &e) < 0) {
+    int rc = vrv_grec_read(&g, &r, &e);
+    peak_check(0);
+    if (rc < 0) {
         VRV_ASSERT(e.code < 0 && e.msg[0] != '\0');
         return 0;
     }

@@ -2,13 +2,17 @@
  * The HTTP port under any bytes, however they are cut and however slowly answers are taken.
  *
  * The first byte says how long pieces are.  What a connection answers must be the same as when all
- * bytes come at once, and no more than the requests that were whole.
+ * bytes come at once, and no more than the requests that were whole.  It holds what one request and
+ * its answer need, however many come.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/assert.h"
 #include "server/stat/http_conn.h"
+#include "t/fuzz/peak.h"
+
+enum { ANSWER_MAX = 8 * (VRV_HTTP_PATH_MAX + 1024) };
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
@@ -26,7 +30,8 @@ answer(void *ctx, const char *path, struct vrv_http_answer *a)
     vrv_text_print(&a->body, "%s", path);
 }
 
-/* Feeds it as long as it reads; all that it says is added to *said.  How often it answered. */
+/* Feeds it as long as it reads; all that it says is added to *said, if that isn't NULL.  How often it
+ * answered. */
 static size_t
 talk(const uint8_t *p, size_t n, size_t piece, size_t taken, struct vrv_text *said)
 {
@@ -38,7 +43,8 @@ talk(const uint8_t *p, size_t n, size_t piece, size_t taken, struct vrv_text *sa
         while (vrv__http_step(c, answer, &answers)) {
             size_t k = c->out.n - c->sent < taken ? c->out.n - c->sent : taken;
 
-            vrv_text_put(said, c->out.p + c->sent, k);
+            if (said != NULL)
+                vrv_text_put(said, c->out.p + c->sent, k);
             c->sent += k;
         }
         if (c->ends || at == n)
@@ -62,6 +68,9 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
     if (n == 0)
         return 0;
+    peak_start();
+    (void)talk(p + 1, n - 1, n, SIZE_MAX, NULL);
+    peak_check(sizeof(struct vrv_http_conn) + ANSWER_MAX);
     size_t a = talk(p + 1, n - 1, p[0] + 1u, p[0] + 1u, &cut);
     size_t b = talk(p + 1, n - 1, n, SIZE_MAX, &whole);
     VRV_ASSERT(a == b && cut.n == whole.n);

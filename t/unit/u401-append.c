@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/bytes.h"
 #include "engine/base/crc32c.h"
 #include "engine/batch/build.h"
 #include "engine/reader/reader.h"
@@ -71,12 +72,27 @@ bend_crc(struct vrv_append *a)
 }
 
 static void
+renew_crc(struct vrv_append *a)
+{
+    vrv_put_be32(a->bytes + 17, vrv_crc32c(0, a->bytes + 21, a->n - 21));
+}
+
+static void
 bend_codec(struct vrv_append *a)
 {
     a->bytes[22] |= 7;
-    uint32_t crc = vrv_crc32c(0, a->bytes + 21, a->n - 21);
-    for (int i = 0; i < 4; i++)
-        a->bytes[17 + i] = (uint8_t)(crc >> (24 - 8 * i));
+    renew_crc(a);
+}
+
+/* The first of a producer. */
+static void
+bend_transactional(struct vrv_append *a)
+{
+    a->bytes[22] |= VRV_ATTR_TRANSACTIONAL;
+    vrv_put_be64(a->bytes + 43, 7);
+    vrv_put_be16(a->bytes + 51, 0);
+    vrv_put_be32(a->bytes + 53, 0);
+    renew_crc(a);
 }
 
 static void
@@ -115,10 +131,12 @@ test_refused(void)
         rig.e.msg);
     refused(append_bent(bend_codec, -1), VRV_E_CODEC, "codec is 7, expected 0 to 4",
         "an unknown codec");
+    refused(append_bent(bend_transactional, -1), VRV_E_BATCH,
+        "attributes are 0x10, and nobody could end a transaction: there are none yet", "a batch of a transaction");
     IS(append_bent(bend_length, -1), VRV_E_BATCH, "refused: fewer bytes than it says");
     IS(append(&(struct rig_batch){ .size = 4000 }), VRV_E_TOO_LARGE, "refused: too large");
     OK(strstr(rig.e.msg, "4000") != NULL, "... names the limit: %s", rig.e.msg);
-    IS(append(&(struct rig_batch){ .size = 3500 }), VRV_E_TOO_LARGE,
+    IS(append(&(struct rig_batch){ .size = 3500 }), VRV_E_SEGMENT,
         "refused: larger than a segment");
     OK(strstr(rig.e.msg, "a segment of this topic at most 3000") != NULL, "... names that: %s",
         rig.e.msg);

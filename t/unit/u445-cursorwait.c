@@ -69,7 +69,7 @@ waits(struct vrv_log *log)
         if (i > 0)
             (void)nanosleep(&moment, NULL);
         vrv_lock(&log->lock);
-        any = log->waiters != NULL;
+        any = !vrv_list_empty(&log->waiters);
         vrv_unlock(&log->lock);
     }
     return any;

@@ -107,6 +107,20 @@ test_acks(void)
     apirig_fini(&a);
 }
 
+static void
+test_segment(void)
+{
+    struct apirig_call c;
+
+    apirig_init(&a, 1);
+    apirig_up(&a);
+    rig_topic(&a.rig, "t", PARTS, "segment.bytes=900");
+    send_record(&c, 0, -1, -1, -1);
+    IS_ERR(produced(&c)->error_code, RECORD_LIST_TOO_LARGE, "a batch larger than a segment");
+    apirig_forget(&a, &c);
+    apirig_fini(&a);
+}
+
 /* On a thread of the pool. */
 static void
 test_repack(void)
@@ -265,6 +279,32 @@ test_limits(void)
     apirig_fini(&a);
 }
 
+/* A consumer that is behind in one partition is served there, too, while others always have news. */
+static void
+test_behind(void)
+{
+    const struct vrv_fetch_resp *resp;
+    struct fetching f;
+
+    begin();
+    put(0);
+    rig_flush(&a.rig);
+    OK(rig_checkpoint(&a.rig), "a record that is on the disk only");
+    again();
+    put(1);
+    simdisk_nowait(a.rig.disk, 100);
+    fetching(&f, 2);
+    f.q.min_bytes = 1;
+    resp = fetched(&f);
+    OK(got(resp, 0) > VALUE && got(resp, 1) > VALUE, "comes with what is in memory");
+    f.q.max_bytes = VALUE;
+    f.part[0].partition = 1;
+    f.part[1].partition = 0;
+    resp = fetched(&f);
+    OK(got(resp, 0) == 0 && got(resp, 1) > VALUE, "... within the request's limits");
+    apirig_fini(&a);
+}
+
 static void
 test_wake(void)
 {
@@ -412,9 +452,11 @@ int
 main(void)
 {
     test_acks();
+    test_segment();
     test_repack();
     test_sequence();
     test_limits();
+    test_behind();
     test_wake();
     test_session();
     test_delete_records();
