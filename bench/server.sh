@@ -216,7 +216,7 @@ into_page_cache() {
 
 restarted() {
     answers
-    quietly produce --partitions "$many" --bytes "$(bytes "$data")" --in-flight 20
+    quietly produce --partitions "$many" --bytes "$(bytes "$data")" --batch-bytes 1000000 --in-flight 20
     kill_server
     into_page_cache
     launch

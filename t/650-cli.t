@@ -318,6 +318,20 @@ if [ $rc = 77 ]; then
 else
     ok "bench shows on a terminal how far it is" eval 'went_well && says "\[#*\.*\] .* of 3 s, .*B/s"'
 fi
+bold=$(printf '\033\[1m')
+for no in '' 1; do
+    NO_COLOR=$no TERM=xterm "$builddir/t/onpty" "$varve" proto >"$dir/out" 2>"$dir/err"
+    rc=$?
+    if [ $rc = 77 ]; then
+        ok "a heading's colours # SKIP there is no terminal to be had" true
+    elif [ $no ]; then
+        ok "with NO_COLOR there are no colours" eval 'says "^ key " && ! says "$bold"'
+    else
+        ok "on a terminal a heading is bold" says "^$bold key "
+    fi
+done
+run proto
+ok "... nowhere else" eval 'went_well && says "^ key " && ! says "$bold"'
 run bench consume -t $b --connections 2 --json
 ok "bench consume takes all of it" eval 'went_well && json_lines && says "\"consumed_records_per_second\":[1-9]"'
 run bench latency -t $b --rate 200 --seconds 1 --warm-up 0

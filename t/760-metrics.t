@@ -221,6 +221,7 @@ is($v->{"$errors\{request=\"Produce\",error=\"UNKNOWN_TOPIC_OR_PARTITION\"}"}, 1
 is($v->{"$errors\{request=\"Produce\",error=\"CORRUPT_MESSAGE\"}"}, 1, 'another one by its own');
 is($v->{"$errors\{request=\"Fetch\",error=\"OFFSET_OUT_OF_RANGE\"}"}, 1, 'and that of a fetch');
 is($v->{"${topics}_failedproducerequests_total"}, 2, 'and as produce requests that failed,');
+cmp_ok($v->{"${topics}_bytesrejected_total"}, '>', 100, 'with their bytes,');
 is($v->{"${topics}_failedfetchrequests_total"}, 1, 'or fetches');
 is($v->{"${topics}_messagesin_total{topic=\"orders\"}"}, 15, 'nothing came in by them');
 

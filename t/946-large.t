@@ -108,6 +108,17 @@ syswrite $_, $settings for @deaf;
 ok(ask(request(18, 0, '')) > 0, '40 clients that read nothing of large answers: others are served');
 ok(wait_until(sub { $broker->said('err') =~ /it takes none of its answers/ }), '... they are closed, and why is told');
 ok(ask(request(18, 0, '')) > 0, '... it goes on');
+# Many that wait for records, and name a partition a hundred thousand times.
+my $poll = request(1, 4, pack('N N N N C N', 0xffffffff, 60_000, 1, 1 << 20, 0, 1) . $name . pack('N', 100_000)
+    . pack('N q> N', 0, 0, 1000) x 100_000);
+my @polls = map { IO::Socket::INET->new($broker->address) or die "connect: $!" } 1 .. 40;
+syswrite $_, $poll for @polls;
+ok(ask(request(18, 0, '')) > 0, '40 clients that wait with a request of 1.6 MB: others are served');
+sysread $_, my $byte, 1 for @polls[38, 39];
+pass('... those that there is no room for do not wait');
+close $_ for @polls;
+ok(wait_until(sub { ask(request(18, 0, '')) > 0 }), '... it goes on');
+
 my $peak = $broker->memory('VmHWM') / (1 << 20);
 ok(is_sanitized() || $peak < 1500, sprintf 'all that took %d MB at most', $peak);
 done_testing;

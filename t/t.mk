@@ -495,6 +495,7 @@ TSAN_TESTS = \
 	t/902-kafka-python.t \
 	t/903-franz.t \
 	t/904-java-tools.t \
+	t/905-diff.t \
 	t/910-librdkafka.t \
 	t/940-consistency.t \
 	t/945-baddays.t \

@@ -6,6 +6,8 @@
 #ifndef VRV_API_BROKER_H
 #define VRV_API_BROKER_H
 
+#include <stdatomic.h>
+
 #include "engine/engine.h"
 #include "server/api/fetch_session.h"
 #include "server/api/producer_ids.h"
@@ -41,6 +43,8 @@ struct vrv_broker {
     struct vrv_config_store *config;
     struct vrv_coord *coord;
     struct vrv_stat *stat;          /* where requests are counted, or NULL */
+    _Atomic size_t waiting_bytes;   /* memory of requests that wait for others; any thread */
+    size_t waiting_max;             /* ... of large ones; they are answered at once beyond that */
     struct vrv_fetch_sessions sessions;
     struct vrv_producer_ids ids;
 };

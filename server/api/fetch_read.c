@@ -246,7 +246,8 @@ read_round(struct vrv_request *r)
     if (slow && (f->bytes == 0 || f->bytes < f->max_bytes)) {
         vrv_stat_count(r->broker->stat, VRV_C_slow_reads, 1);
         vrv_request_block(r, read_slow, slow_done);
-    } else if (f->over || error || more || !any || f->bytes >= f->min_bytes || is_full(f)) {
+    } else if (f->over || error || more || !any || f->bytes >= f->min_bytes || is_full(f) ||
+        !vrv_request_may_wait(r)) {
         f->found(r);
     } else {
         wait_for_more(r);

@@ -82,12 +82,21 @@ hang_up(struct vrv_request *r)
 }
 
 static void
+count_rejected(const struct vrv_request *r, const struct part *part)
+{
+    if (part->resp->error_code != VRV_K_NONE && part->records->n > 0)
+        vrv_stat_count(r->broker->stat, VRV_C_produce_rejected, (uint64_t)part->records->n);
+}
+
+static void
 finish(struct vrv_request *r)
 {
     struct produce *p = r->state;
 
-    for (size_t i = 0; i < p->n; i++)
+    for (size_t i = 0; i < p->n; i++) {
+        count_rejected(r, &p->part[i]);
         vrv_log_unref(&p->part[i].log);
+    }
     if (p->acks != 0)
         vrv_request_reply(r, &p->resp);
     else if (p->failed)

@@ -18,7 +18,9 @@ static vrv_handler *const handlers[] = {
     _Static_assert(key < VRV_STAT_APIS && last < VRV_STAT_VERSIONS, "are counted: " #name);
 #include "server/wire/apis.def"
 
-/* ---- for who measures ---- */
+/* ---- waiting for others ---- */
+
+enum { SMALL = 16 << 10 };
 
 static int64_t
 now_ns(const struct vrv_request *r)
@@ -30,12 +32,23 @@ void
 vrv_request_waits(struct vrv_request *r)
 {
     r->waits_ns = now_ns(r);
+    (void)atomic_fetch_add(&r->broker->waiting_bytes, r->arena.used);
 }
 
 void
 vrv_request_goes_on(struct vrv_request *r)
 {
     r->waited_ns += now_ns(r) - r->waits_ns;
+    (void)atomic_fetch_sub(&r->broker->waiting_bytes, r->arena.used);
+}
+
+bool
+vrv_request_may_wait(const struct vrv_request *r)
+{
+    const struct vrv_broker *b = r->broker;
+
+    return r->arena.used <= SMALL ||
+        atomic_load(&b->waiting_bytes) + r->arena.used <= b->waiting_max;
 }
 
 /* Reading the clock is most of what measuring costs, so it is read once. */
@@ -190,29 +203,32 @@ job_done(struct vrv_done *d)
     r->then(r);
 }
 
+static void
+give(struct vrv_request *r, struct vrv_pool *pool, void (*work)(struct vrv_job *job))
+{
+    r->job = (struct vrv_job){ .done = { .cq = r->call.cq, .run = job_done }, .work = work };
+    vrv_pool_give(pool, &r->job);
+}
+
 void
 vrv_request_block(struct vrv_request *r, void (*work)(struct vrv_request *r),
     void (*then)(struct vrv_request *r))
 {
     r->work = work;
     r->then = then;
-    r->job = (struct vrv_job){ .done = { .cq = r->call.cq, .run = job_done }, .work = job_work };
-    vrv_pool_give(r->broker->pool, &r->job);
+    give(r, r->broker->pool, job_work);
 }
 
 void
 vrv_request_block_large(struct vrv_request *r, void (*work)(struct vrv_request *r),
     void (*then)(struct vrv_request *r))
 {
-    if (r->body_n < LARGE) {
-        vrv_request_block(r, work, then);
-        return;
-    }
     r->work = work;
     r->then = then;
-    r->job =
-        (struct vrv_job){ .done = { .cq = r->call.cq, .run = job_done }, .work = job_work_large };
-    vrv_pool_give(r->broker->large, &r->job);
+    if (r->body_n < LARGE)
+        give(r, r->broker->pool, job_work);
+    else
+        give(r, r->broker->large, job_work_large);
 }
 
 void

@@ -73,9 +73,11 @@ void vrv_request_silence(struct vrv_request *r);
  * (which request, and what of it) is in our log. */
 void vrv_request_hang_up(struct vrv_request *r, const char *why);
 /* From here on it waits for others (new records, members of a group), until: from here on it
- * doesn't.  For who measures; both in turn. */
+ * doesn't; both in turn.  It takes no memory meanwhile. */
 void vrv_request_waits(struct vrv_request *r);
 void vrv_request_goes_on(struct vrv_request *r);
+/* Is there room for its memory beside that of all others that wait?  Small ones always have some. */
+bool vrv_request_may_wait(const struct vrv_request *r);
 /* Until it is answered: cancel(r) when its connection ends or we stop, at once if that was before. */
 void vrv_request_may_cancel(struct vrv_request *r, void (*cancel)(struct vrv_request *r));
 /* Run work(r) where it may wait for a disk, and then(r) back here. */

@@ -281,8 +281,9 @@ set_broker(struct vrv_server *s, struct vrv_err *e)
         .rack = c->broker_rack, .max_partitions = c->max_partitions,
         .request_timeout_ms = c->request_timeout_ms,
         .auto_create = c->auto_create_topics_enable, .delete_topics = c->delete_topic_enable,
-        .fetch_max_bytes = c->fetch_max_bytes, .config = s->store, .coord = s->coord,
-        .stat = s->stat };
+        .fetch_max_bytes = c->fetch_max_bytes,
+        .waiting_max = (size_t)c->queued_max_response_bytes, .config = s->store,
+        .coord = s->coord, .stat = s->stat };
     vrv_fetch_sessions_init(&s->broker.sessions,
         (unsigned)c->max_incremental_fetch_session_cache_slots, random);
     vrv_producer_ids_init(&s->broker.ids);

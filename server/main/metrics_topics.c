@@ -162,6 +162,8 @@ put_counts(struct vrv_prom *p, const struct topics *ts)
     vrv_prom_one(p, VRV_M_leader_count, ts->all_partitions);
     vrv_prom_one(p, VRV_M_offline_count, stopped ? ts->all_partitions : 0);
     vrv_prom_one(p, VRV_M_under_replicated, 0);
+    vrv_prom_one(p, VRV_M_under_min_isr, 0);
+    vrv_prom_one(p, VRV_M_offline_dirs, stopped);
 }
 
 void

@@ -247,12 +247,16 @@ print_pace(struct bench *b, const struct bench_result *res)
         out_uint(&b->out, "unanswered_requests", res->unanswered);
         return;
     }
+    char text[128];
+
+    (void)snprintf(text, sizeof(text), "%" PRIu64 " requests left 1 ms or more too late: the "
+        "client, or its connection, was full\n", res->late);
     if (res->late > 0)
-        (void)fprintf(b->out.f, "%" PRIu64 " requests left 1 ms or more too late: the client, or "
-            "its connection, was full\n", res->late);
+        out_paint(&b->out, OUT_YELLOW, text);
+    (void)snprintf(text, sizeof(text), "%" PRIu64 " requests were not answered: the broker does "
+        "not keep up\n", res->unanswered);
     if (res->unanswered > 0)
-        (void)fprintf(b->out.f, "%" PRIu64 " requests were not answered: the broker does not keep "
-            "up\n", res->unanswered);
+        out_paint(&b->out, OUT_RED, text);
 }
 
 static void
@@ -345,6 +349,7 @@ cmd_bench(int argc, char **argv)
     int rc = read_args(&b, &a, &e);
     if (rc == ARGS_HELP)
         return 0;
+    out_colours(&b.out);
     if (is(&b, "latency"))
         b.o.consumers = 0;
     if (rc == 0)

@@ -223,6 +223,7 @@ cmd_log(int argc, char **argv)
         struct args a = { .cmd = cmd, .help = usage, .n = argc - 1, .v = argv + 1 };
         t.sub = sub->name;
         rc = read_args(&t, &a, &e);
+        out_colours(&t.out);
         if (rc == 0)
             rc = run(&t, sub, &e);
     } else {

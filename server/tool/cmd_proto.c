@@ -52,7 +52,7 @@ print_list(struct out *o)
         json_api(o, api);
     if (o->json)
         return;
-    (void)printf("%4s  %-28s %-9s %s\n", "key", "API", "versions", "flexible from");
+    out_paint(o, OUT_BOLD, " key  API                          versions  flexible from\n");
     for (size_t i = 0; (api = vrv_api_at(i)) != NULL; i++) {
         (void)printf("%4d  %-28s %2d to %-2d  ", api->key, api->name, api->first, api->last);
         if (api->flexible <= api->last)
@@ -260,6 +260,7 @@ cmd_proto(int argc, char **argv)
     int rc = args_parse(&a, own, none, &e);
     if (rc == ARGS_HELP)
         return 0;
+    out_colours(&p.out);
     if (rc == 0 && a.n > 0 && strcmp(a.v[0], "decode") == 0)
         rc = decode_words(&p, a.v, a.n, &e);
     else if (rc == 0)

@@ -38,9 +38,14 @@ print_json(struct out *o, const struct damage *d)
 }
 
 static void
-print_text(FILE *f, const struct damage *d)
+print_text(struct out *o, const struct damage *d)
 {
-    (void)fputs(d->kind == DAMAGE_NOTE ? "note: " : "DAMAGE: ", f);
+    FILE *f = o->f;
+
+    if (d->kind == DAMAGE_NOTE)
+        out_paint(o, OUT_YELLOW, "note: ");
+    else
+        out_paint(o, OUT_RED, "DAMAGE: ");
     out_text(f, d->path, strlen(d->path));
     if (d->pos >= 0)
         (void)fprintf(f, ", byte %" PRId64, d->pos);
@@ -60,7 +65,7 @@ print(struct out *o, const struct damage *d)
     if (o->json)
         print_json(o, d);
     else
-        print_text(o->f, d);
+        print_text(o, d);
 }
 
 void
@@ -112,7 +117,7 @@ print_summary(struct report *r)
         (void)fprintf(o->f, "%zu partitions, %" PRIu64 " segments, %" PRIu64 " batches, %s: ",
             r->view.n, r->segments, r->batches, out_size(r->bytes, size));
         if (r->n == 0)
-            (void)fputs("no damage\n", o->f);
+            out_paint(o, OUT_GREEN, "no damage\n");
         else
             (void)fprintf(o->f, "%zu damage%s\n", r->n, r->n > 1 ? "s" : "");
         return;

@@ -27,7 +27,7 @@ apirig_up(struct apirig *a)
     a->b = (struct vrv_broker){ .engine = a->rig.eng, .clock = &a->rig.clock.clock, .node_id = 1,
         .cluster_id = "rig", .endpoint = &a->endpoint, .endpoint_n = 1, .num_partitions = 1,
         .max_partitions = 1000, .request_timeout_ms = 1000, .auto_create = true,
-        .fetch_max_bytes = 1 << 20 };
+        .fetch_max_bytes = 1 << 20, .waiting_max = 1 << 20 };
     vrv_fetch_sessions_init(&a->b.sessions, SESSIONS_MAX, a->rig.o.random);
     vrv_producer_ids_init(&a->b.ids);
     int rc = vrv_pool_start(&a->b.pool, "rig", 1, &e);

@@ -305,6 +305,46 @@ test_behind(void)
     apirig_fini(&a);
 }
 
+/* A partition that is named again and again takes far more memory than its request has bytes. */
+static void
+test_crowd(void)
+{
+    enum { N = 2000 };
+    static struct vrv_fetch_req_partition part[N];
+    struct apirig_call first, second, small;
+    struct fetching f, one;
+
+    begin();
+    fetching(&f, 1);
+    fetching(&one, 1);
+    for (int i = 0; i < N; i++)
+        part[i] = f.part[0];
+    f.t.partitions.v = part;
+    f.t.partitions.n = N;
+    f.q.max_wait_ms = one.q.max_wait_ms = MINUTE_MS;
+    send_fetch(&first, &f);
+    apirig_step(&a);
+    OK(!first.answered && a.b.waiting_bytes > N * sizeof(part[0]), "a large fetch waits");
+    a.b.waiting_max = 3 * a.b.waiting_bytes / 2;
+    a.on = 1;
+    send_fetch(&second, &f);
+    apirig_step(&a);
+    OK(second.answered, "one more is answered at once: waiting requests may not take all memory");
+    apirig_forget(&a, &second);
+    send_fetch(&small, &one);
+    apirig_step(&a);
+    OK(!small.answered, "a small one waits");
+    simclock_advance_ms(&a.rig.clock, MINUTE_MS);
+    (void)vrv_engine_expire_step(a.rig.eng);
+    (void)apirig_answer(&a, &small);
+    (void)apirig_answer(&a, &first);
+    IS((int64_t)a.b.waiting_bytes, 0, "who doesn't wait any more holds nothing");
+    apirig_forget(&a, &small);
+    a.on = 0;
+    apirig_forget(&a, &first);
+    apirig_fini(&a);
+}
+
 static void
 test_wake(void)
 {
@@ -457,6 +497,7 @@ main(void)
     test_sequence();
     test_limits();
     test_behind();
+    test_crowd();
     test_wake();
     test_session();
     test_delete_records();
