@@ -162,8 +162,8 @@ vrv_file_drop_cache(struct vrv_file *f, uint64_t pos, uint64_t n)
     f->ops->drop_cache(f, pos, n);
 }
 
-/* A page that is on its way from the disk is in the page cache already; the ends are where such pages
- * are, and a read knows. */
+/* A page that is on its way from the disk is in the page cache already, but a read knows: asked at the
+ * ends, where reading ahead has begun, or has not come to. */
 static bool
 can_read(struct vrv_file *f, uint64_t pos)
 {

@@ -361,12 +361,19 @@ greedy(int i, size_t bytes)
     return s;
 }
 
+/* With little memory for answers. */
 static void
-test_stalled(void)
+begin_crowded(void)
 {
     opts.unsent_bytes_max = 20 * KIB;
     opts.stalled_ms = 5000;
     begin();
+}
+
+static void
+test_stalled(void)
+{
+    begin_crowded();
     struct simconn *small = greedy(0, 10 * KIB);
     netsim_pass(&n, 20000);
     OK(!small->gone, "who doesn't read its answer is left alone, while there is memory");
@@ -388,9 +395,7 @@ test_stalled(void)
 static void
 test_slow_but_reading(void)
 {
-    opts.unsent_bytes_max = 20 * KIB;
-    opts.stalled_ms = 5000;
-    begin();
+    begin_crowded();
     struct simconn *s = greedy(0, 60 * KIB);
     for (int i = 0; i < 20; i++) {
         s->window += KIB;
