@@ -205,6 +205,31 @@ t_unit_u444_cursordamage_SOURCES = t/unit/u444-cursordamage.c
 check_PROGRAMS += t/unit/u445-cursorwait
 t_unit_u445_cursorwait_SOURCES = t/unit/u445-cursorwait.c
 
+# ---- tiering
+check_PROGRAMS += t/unit/u460-storedir
+t_unit_u460_storedir_SOURCES = \
+	t/lib/storesuite.c \
+	t/lib/storesuite.h \
+	t/unit/u460-storedir.c \
+	$(NULL)
+t_unit_u460_storedir_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
+check_PROGRAMS += t/unit/u461-retry
+t_unit_u461_retry_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/unit/u461-retry.c \
+	$(NULL)
+t_unit_u461_retry_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
+check_PROGRAMS += t/unit/u463-manifest
+t_unit_u463_manifest_SOURCES = t/unit/u463-manifest.c
+t_unit_u463_manifest_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
+check_PROGRAMS += t/unit/u462-object
+t_unit_u462_object_SOURCES = t/unit/u462-object.c
+t_unit_u462_object_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u510-kill
 t_unit_u510_kill_SOURCES = t/unit/u510-kill.c
 
@@ -479,6 +504,7 @@ TSAN_TESTS = \
 	t/unit/u443-coldcursor \
 	t/unit/u444-cursordamage \
 	t/unit/u445-cursorwait \
+	t/unit/u460-storedir \
 	t/unit/u510-kill \
 	t/unit/u520-threads \
 	t/unit/u713-net \

@@ -13,7 +13,7 @@
 #include <string.h>
 
 static const char *const point_name[VRV_FAIL_COUNT] = { "create", "write", "sync", "sync_dir",
-    "sync_all", "rename", "unlink", "truncate", "chmod", "mkdir", "rmdir" };
+    "sync_all", "rename", "link", "unlink", "truncate", "chmod", "mkdir", "rmdir" };
 
 static const struct action {
     const char *name;

@@ -19,6 +19,7 @@ enum vrv_failpoint {
     VRV_FAIL_SYNC_DIR, /* "sync_dir" */
     VRV_FAIL_SYNC_ALL, /* "sync_all" */
     VRV_FAIL_RENAME,   /* "rename" */
+    VRV_FAIL_LINK,     /* "link" */
     VRV_FAIL_UNLINK,   /* "unlink" */
     VRV_FAIL_TRUNCATE, /* "truncate" */
     VRV_FAIL_CHMOD,    /* "chmod" */

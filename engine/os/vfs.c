@@ -43,6 +43,14 @@ vrv_vfs_rename(struct vrv_vfs *v, const char *from, const char *to, struct vrv_e
 }
 
 int
+vrv_vfs_link(struct vrv_vfs *v, const char *from, const char *to, struct vrv_err *e)
+{
+    VRV_ASSERT(is_below_root(from));
+    VRV_ASSERT(is_below_root(to));
+    return v->ops->link(v, from, to, e);
+}
+
+int
 vrv_vfs_unlink(struct vrv_vfs *v, const char *path, struct vrv_err *e)
 {
     VRV_ASSERT(is_below_root(path));

@@ -54,6 +54,7 @@ struct vrv_vfs_ops {
     int (*open)(struct vrv_vfs *v, const char *path, unsigned flags, struct vrv_file **out,
         struct vrv_err *e);
     int (*rename)(struct vrv_vfs *v, const char *from, const char *to, struct vrv_err *e);
+    int (*link)(struct vrv_vfs *v, const char *from, const char *to, struct vrv_err *e);
     int (*unlink)(struct vrv_vfs *v, const char *path, struct vrv_err *e);
     int (*mkdir)(struct vrv_vfs *v, const char *path, struct vrv_err *e);
     int (*rmdir)(struct vrv_vfs *v, const char *path, struct vrv_err *e);
@@ -99,6 +100,9 @@ void vrv_vfs_close(struct vrv_vfs **v);
 int vrv_vfs_open(struct vrv_vfs *v, const char *path, unsigned flags, struct vrv_file **out,
     struct vrv_err *e) VRV_MUST_CHECK;
 int vrv_vfs_rename(struct vrv_vfs *v, const char *from, const char *to, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* A second name for a file; EXISTS when `to` is there, whatever else happens at the same time. */
+int vrv_vfs_link(struct vrv_vfs *v, const char *from, const char *to, struct vrv_err *e)
     VRV_MUST_CHECK;
 int vrv_vfs_unlink(struct vrv_vfs *v, const char *path, struct vrv_err *e) VRV_MUST_CHECK;
 /* EXISTS when it is there; the parent must be. */

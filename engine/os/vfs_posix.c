@@ -88,6 +88,16 @@ posix_rename(struct vrv_vfs *vfs, const char *from, const char *to, struct vrv_e
 }
 
 static int
+posix_link(struct vrv_vfs *vfs, const char *from, const char *to, struct vrv_err *e)
+{
+    struct vrv__posix_vfs *v = vfs_of(vfs);
+
+    if (VRV_FAILPOINT(LINK) || linkat(v->root, from, v->root, to, 0) < 0)
+        return vrv_err_sys(e, "link %s/%s to %s", v->path, from, to);
+    return 0;
+}
+
+static int
 posix_unlink(struct vrv_vfs *vfs, const char *path, struct vrv_err *e)
 {
     struct vrv__posix_vfs *v = vfs_of(vfs);
@@ -316,6 +326,7 @@ posix_close(struct vrv_vfs *vfs)
 static const struct vrv_vfs_ops posix_ops = {
     .open = posix_open,
     .rename = posix_rename,
+    .link = posix_link,
     .unlink = posix_unlink,
     .mkdir = posix_mkdir,
     .rmdir = posix_rmdir,

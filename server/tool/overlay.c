@@ -169,6 +169,14 @@ overlay_rename(struct vrv_vfs *v, const char *from, const char *to, struct vrv_e
     return 0;
 }
 
+/* Nobody who repairs gives a file two names. */
+static int
+overlay_link(struct vrv_vfs *v, const char *from, const char *to, struct vrv_err *e)
+{
+    (void)v;
+    return vrv_err_set(e, VRV_E_INVALID, "link %s to %s: not in a trial", from, to);
+}
+
 struct listing {
     struct overlay *o;
     const char *dir;
@@ -352,6 +360,7 @@ overlay_close(struct vrv_vfs *v)
 static const struct vrv_vfs_ops overlay_ops = {
     .open = overlay_open,
     .rename = overlay_rename,
+    .link = overlay_link,
     .unlink = overlay_unlink,
     .mkdir = overlay_mkdir,
     .rmdir = overlay_rmdir,

@@ -135,6 +135,38 @@ sim_rename(struct vrv_vfs *vfs, const char *from, const char *to, struct vrv_err
 }
 
 static int
+link_locked(struct simdisk *d, const char *from, const char *to)
+{
+    const char *from_last, *to_last;
+    struct sim_inode *from_dir = sim_walk(d, from, &from_last);
+    struct sim_inode *to_dir = from_dir ? sim_walk(d, to, &to_last) : NULL;
+
+    if (to_dir == NULL)
+        return errno;
+    struct sim_inode *ino = sim_names_get(&from_dir->live, from_last);
+    if (ino == NULL)
+        return ENOENT;
+    if (ino->is_dir)
+        return EPERM;
+    if (sim_names_get(&to_dir->live, to_last) != NULL)
+        return EEXIST;
+    sim_name_add(d, to_dir, to_last, ino, ++d->seq);
+    return 0;
+}
+
+static int
+sim_link(struct vrv_vfs *vfs, const char *from, const char *to, struct vrv_err *e)
+{
+    struct simdisk *d = sim_disk_of(vfs);
+    enum sim_verdict v = sim_enter(d, OP_SPACE, "link", from, 0, 0);
+
+    if (v != GO)
+        return (int)sim_leave(d, sim_refuse(d, v, "link", from, e));
+    int sys = link_locked(d, from, to);
+    return (int)sim_leave(d, sys ? sim_refuse_sys(sys, "link", from, e) : 0);
+}
+
+static int
 remove_locked(struct simdisk *d, const char *path, bool is_dir)
 {
     const char *last;
@@ -349,6 +381,7 @@ sim_close(struct vrv_vfs *vfs)
 static const struct vrv_vfs_ops vfs_ops = {
     .open = sim_open,
     .rename = sim_rename,
+    .link = sim_link,
     .unlink = sim_unlink,
     .mkdir = sim_mkdir,
     .rmdir = sim_rmdir,

@@ -207,6 +207,27 @@ check_names(const struct world *w)
     vrv_file_close(&held);
 }
 
+static void
+check_second_names(const struct world *w)
+{
+    struct vrv_vfs *v = w->vfs;
+
+    put(v, "l", "L");
+    put(v, "m", "M");
+    IS(vrv_vfs_link(v, "l", "l2", NULL), 0, "%s: a second name", w->name);
+    is_text(v, "l2", "L");
+    IS(vrv_vfs_link(v, "l", "m", NULL), VRV_E_EXISTS, "not that of another file");
+    is_text(v, "m", "M");
+    IS(vrv_vfs_link(v, "none", "n", NULL), VRV_E_NOTFOUND, "nor one of what isn't there");
+    IS(vrv_vfs_link(v, "l", "none/l", NULL), VRV_E_NOTFOUND, "nor where there is no directory");
+    put(v, "l", "changed");
+    is_text(v, "l2", "changed");
+    IS(vrv_vfs_unlink(v, "l", NULL), 0, "the first name goes");
+    is_text(v, "l2", "changed");
+    IS(vrv_vfs_unlink(v, "l2", NULL), 0, "... and the second");
+    IS(vrv_vfs_unlink(v, "m", NULL), 0, "... and the other");
+}
+
 struct seen {
     int files, dirs, stop_after;
     char last[32];
@@ -372,6 +393,7 @@ check_all(const struct world *w, struct vrv_vfs *second)
     check_many_iovecs(w);
     check_open(w);
     check_names(w);
+    check_second_names(w);
     check_dirs(w);
     check_syncs(w);
     check_lock(w, second);

@@ -542,6 +542,34 @@ check_move(void)
     IS(bad, 0, "but at the new one when that was synced");
 }
 
+/* A second name is durable with its own directory. */
+static void
+check_link(void)
+{
+    int bad = 0, lost = 0;
+
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct simdisk *d = simdisk_new(seed);
+        struct vrv_vfs *v = simdisk_vfs(d);
+        struct vrv_file *f;
+
+        must(vrv_vfs_mkdir(v, "a", NULL));
+        must(vrv_vfs_mkdir(v, "b", NULL));
+        must(create_durable(v, "a/f", &f));
+        vrv_file_close(&f);
+        must(vrv_vfs_sync_all(v, NULL));
+        must(vrv_vfs_link(v, "a/f", "b/f", NULL));
+        if (seed % 2 == 0)
+            must(vrv_vfs_sync_dir(v, "b", NULL));
+        simdisk_crash(d, SIM_ARBITRARY, seed);
+        lost += !exists(v, "b/f");
+        bad += !exists(v, "a/f") || (seed % 2 == 0 && !exists(v, "b/f"));
+        simdisk_free(&d);
+    }
+    OK(lost > 0, "a second name may be lost");
+    IS(bad, 0, "but not when its directory was synced, and the first one never");
+}
+
 /* ---- speed ---- */
 
 /* Some 200 operations on zero-filled files, a crash, and all of it read again. */
@@ -584,6 +612,7 @@ main(void)
     check_policies();
     check_apps();
     check_move();
+    check_link();
     check_speed();
     return tap_done();
 }

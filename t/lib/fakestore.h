@@ -1,0 +1,54 @@
+/*
+ * A store in memory that misbehaves by seed, on a clock that the test moves: what stores were seen to
+ * do, and what networks do to them.
+ *
+ * It has no threads: each vrv_store_step() ends one call, or lets time pass for one that hangs.  Calls
+ * end in any order.
+ */
+#ifndef VRV_T_FAKESTORE_H
+#define VRV_T_FAKESTORE_H
+
+#include "t/lib/simclock.h"
+#include "tiering/store/store.h"
+
+#define FAKESTORE_FAULTS(F)                                                                        \
+    F(BUSY)         /* 503, with or without a time */                                              \
+    F(UNREACHABLE)  /* not sent */                                                                 \
+    F(ERROR)        /* 500, nothing done */                                                        \
+    F(ANSWER_LOST)  /* done, and nobody hears of it */                                             \
+    F(REQUEST_LOST) /* not done, and nobody can know */                                            \
+    F(LATE)         /* unknown now; done half a minute later */                                    \
+    F(HANGS)        /* no answer until the deadline */                                             \
+    F(MISSING)      /* says that what is there isn't */                                            \
+    F(DENIED)       /* for a while */                                                              \
+    F(STALE)        /* a list of what was there before */
+
+enum fakestore_fault {
+#define FAKESTORE_FAULT_ENUM(name) FAKE_##name,
+    FAKESTORE_FAULTS(FAKESTORE_FAULT_ENUM)
+#undef FAKESTORE_FAULT_ENUM
+        FAKE_FAULTS
+};
+
+struct fakestore;
+
+struct fakestore *fakestore_new(struct simclock *clock, uint64_t seed);
+/* Ends the store, too. */
+void fakestore_free(struct fakestore **f);
+struct vrv_store *fakestore_store(struct fakestore *f);
+
+/* Each call of `op` (VRV_STORE_OPS: any) suffers this fault so often of a hundred times. */
+void fakestore_fault(struct fakestore *f, enum vrv_store_op op, enum fakestore_fault fault,
+    unsigned percent);
+/* From now on it is well; what is late still comes. */
+void fakestore_heal(struct fakestore *f);
+/* What happened so far. */
+uint64_t fakestore_attempts(const struct fakestore *f, enum vrv_store_op op);
+uint64_t fakestore_struck(const struct fakestore *f, enum fakestore_fault fault);
+/* What is there: bytes, or NULL. */
+const uint8_t *fakestore_object(const struct fakestore *f, const char *key, size_t *n);
+size_t fakestore_objects(const struct fakestore *f);
+/* Uploads that were begun and neither ended nor aborted. */
+size_t fakestore_uploads(const struct fakestore *f);
+
+#endif

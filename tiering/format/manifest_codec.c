@@ -1,0 +1,482 @@
+/*
+ * The manifest as bytes: roots and pages.
+ *
+ *   root   magic 8 | u32 version | u32 crc | fixed part | pages | segments
+ *   page   magic 8 | u32 version | u32 crc | topic, partition | segments
+ *
+ * The checksum is of all but itself.
+ *
+ * Strings are u16 length and bytes; 0xffff: none.  A chunk's place follows from those before it, but for
+ * the first one's.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/bytes.h"
+#include "engine/base/crc32c.h"
+#include "engine/base/mem.h"
+#include "tiering/format/manifest.h"
+
+#define ROOT_MAGIC "VRVMANI1"
+#define PAGE_MAGIC "VRVPAGE1"
+
+enum {
+    MAGIC = 8,
+    AT_VERSION = 8,
+    AT_CRC = 12,
+    AT_BODY = 16,
+    NO_STRING = 0xffff,
+    PAGE_LEAST = 2 + 84,      /* bytes of a page's entry, without its key */
+    SEG_LEAST = 2 * 2 + 112,  /* bytes of a segment, without keys and chunks */
+    CHUNK_BYTES = 32,
+    ABORTED = 1,              /* the only flag so far, of a segment and of a page */
+};
+
+/* ---- writing ---- */
+
+struct out {
+    uint8_t *p;
+    size_t n, cap;
+};
+
+static uint8_t *
+room(struct out *o, size_t n)
+{
+    if (o->n + n > o->cap) {
+        o->cap = 2 * o->cap + n + 256;
+        o->p = vrv_mem_grow(o->p, o->cap);
+    }
+    o->n += n;
+    return o->p + o->n - n;
+}
+
+static void
+put32(struct out *o, uint32_t v)
+{
+    vrv_put_le32(room(o, 4), v);
+}
+
+static void
+put64(struct out *o, uint64_t v)
+{
+    vrv_put_le64(room(o, 8), v);
+}
+
+static void
+put_string(struct out *o, const char *s)
+{
+    size_t n = s == NULL ? 0 : strlen(s);
+
+    VRV_ASSERT(n <= VRV_MANIFEST_KEY_MAX);
+    vrv_put_le16(room(o, 2), s == NULL ? NO_STRING : (uint16_t)n);
+    if (n > 0)
+        memcpy(room(o, n), s, n);
+}
+
+static void
+put_uuid(struct out *o, const struct vrv_uuid *u)
+{
+    memcpy(room(o, sizeof(u->b)), u->b, sizeof(u->b));
+}
+
+static void
+put_seg(struct out *o, const struct vrv_cold_seg *s)
+{
+    put_string(o, s->key);
+    put_string(o, s->copy_key);
+    put64(o, (uint64_t)s->base);
+    put64(o, (uint64_t)s->next);
+    put32(o, (uint32_t)s->first_epoch);
+    put32(o, (uint32_t)s->last_epoch);
+    put32(o, s->store);
+    put32(o, s->copy_store);
+    put64(o, s->pos);
+    put64(o, s->size);
+    put64(o, s->plain);
+    put32(o, s->crc);
+    put32(o, s->encryption);
+    put64(o, (uint64_t)s->min_ts);
+    put64(o, (uint64_t)s->max_ts);
+    put64(o, (uint64_t)s->max_ts_offset);
+    put64(o, (uint64_t)s->moved_ms);
+    put32(o, s->aborted ? ABORTED : 0);
+    put32(o, s->chunk_n);
+    put64(o, s->chunk_n > 0 ? s->chunk[0].pos : 0);
+    for (uint32_t i = 0; i < s->chunk_n; i++) {
+        const struct vrv_chunk *c = &s->chunk[i];
+
+        VRV_ASSERT(i == 0 || c->pos == s->chunk[i - 1].pos + s->chunk[i - 1].stored);
+        put64(o, (uint64_t)c->base);
+        put64(o, (uint64_t)c->max_ts);
+        put32(o, c->stored);
+        put32(o, c->plain);
+        put32(o, c->crc);
+        put32(o, (uint32_t)c->codec);
+    }
+}
+
+static void
+begin(struct out *o, const char *magic)
+{
+    memcpy(room(o, MAGIC), magic, MAGIC);
+    put32(o, VRV_MANIFEST_VERSION);
+    put32(o, 0);
+}
+
+static uint32_t
+checksum(const uint8_t *p, size_t n)
+{
+    return vrv_crc32c(vrv_crc32c(0, p, AT_CRC), p + AT_BODY, n - AT_BODY);
+}
+
+static uint8_t *
+finish(struct out *o, size_t *n)
+{
+    vrv_put_le32(o->p + AT_CRC, checksum(o->p, o->n));
+    *n = o->n;
+    return o->p;
+}
+
+uint8_t *
+vrv_manifest_write(const struct vrv_manifest *m, size_t *n)
+{
+    struct out o = { 0 };
+
+    begin(&o, ROOT_MAGIC);
+    put_uuid(&o, &m->topic);
+    put_uuid(&o, &m->put_id);
+    put32(&o, (uint32_t)m->partition);
+    put32(&o, (uint32_t)m->epoch);
+    put64(&o, m->version);
+    put64(&o, (uint64_t)m->start);
+    put64(&o, (uint64_t)m->next);
+    put32(&o, m->page_n);
+    put32(&o, m->seg_n);
+    for (uint32_t i = 0; i < m->page_n; i++) {
+        const struct vrv_cold_page *p = &m->page[i];
+
+        put_string(&o, p->key);
+        put64(&o, (uint64_t)p->base);
+        put64(&o, (uint64_t)p->next);
+        put64(&o, p->size);
+        put32(&o, p->crc);
+        put32(&o, p->segments);
+        put32(&o, (uint32_t)p->first_epoch);
+        put32(&o, (uint32_t)p->last_epoch);
+        put64(&o, p->plain);
+        put64(&o, p->stored);
+        put64(&o, (uint64_t)p->min_ts);
+        put64(&o, (uint64_t)p->max_ts);
+        put64(&o, (uint64_t)p->max_ts_offset);
+        put32(&o, p->aborted ? ABORTED : 0);
+    }
+    for (uint32_t i = 0; i < m->seg_n; i++)
+        put_seg(&o, &m->seg[i]);
+    return finish(&o, n);
+}
+
+/* What a page's entry says of n segments. */
+static void
+sum_up(struct vrv_cold_page *page, const struct vrv_cold_seg *s, uint32_t n)
+{
+    *page = (struct vrv_cold_page){ .base = s[0].base, .next = s[n - 1].next, .segments = n,
+        .first_epoch = s[0].first_epoch, .last_epoch = s[n - 1].last_epoch, .min_ts = INT64_MAX,
+        .max_ts = INT64_MIN, .max_ts_offset = -1 };
+    for (uint32_t i = 0; i < n; i++) {
+        page->plain += s[i].plain;
+        page->stored += s[i].size;
+        page->aborted |= s[i].aborted;
+        if (s[i].min_ts < page->min_ts)
+            page->min_ts = s[i].min_ts;
+        if (s[i].max_ts > page->max_ts) {
+            page->max_ts = s[i].max_ts;
+            page->max_ts_offset = s[i].max_ts_offset;
+        }
+    }
+}
+
+uint8_t *
+vrv_manifest_write_page(const struct vrv_manifest *m, uint32_t from, uint32_t to,
+    struct vrv_cold_page *page, size_t *n)
+{
+    struct out o = { 0 };
+
+    VRV_ASSERT(from < to && to <= m->seg_n);
+    sum_up(page, m->seg + from, to - from);
+    begin(&o, PAGE_MAGIC);
+    put_uuid(&o, &m->topic);
+    put32(&o, (uint32_t)m->partition);
+    put32(&o, to - from);
+    for (uint32_t i = from; i < to; i++)
+        put_seg(&o, &m->seg[i]);
+    uint8_t *p = finish(&o, n);
+    page->size = *n;
+    page->crc = vrv_crc32c(0, p, *n);
+    return p;
+}
+
+/* ---- reading ---- */
+
+struct in {
+    const uint8_t *p;
+    size_t left;
+    bool bad;   /* something was longer than what is there, or isn't what this version knows */
+    bool nomem;
+};
+
+static const uint8_t *
+take(struct in *i, size_t n)
+{
+    static const uint8_t zeros[16];
+
+    if (i->left < n) {
+        i->bad = true;
+        i->left = 0;
+        return zeros;
+    }
+    i->left -= n;
+    i->p += n;
+    return i->p - n;
+}
+
+static uint32_t
+get32(struct in *i)
+{
+    return vrv_get_le32(take(i, 4));
+}
+
+static uint64_t
+get64(struct in *i)
+{
+    return vrv_get_le64(take(i, 8));
+}
+
+static char *
+get_string(struct in *i)
+{
+    size_t n = vrv_get_le16(take(i, 2));
+
+    if (n == NO_STRING || i->bad)
+        return NULL;
+    if (n > VRV_MANIFEST_KEY_MAX || n > i->left || memchr(i->p, '\0', n) != NULL) {
+        i->bad = true;
+        return NULL;
+    }
+    char *s = vrv_mem_zero(n + 1);
+    memcpy(s, take(i, n), n);
+    return s;
+}
+
+static void
+get_uuid(struct in *i, struct vrv_uuid *u)
+{
+    memcpy(u->b, take(i, sizeof(u->b)), sizeof(u->b));
+}
+
+/* As many things as said, of at least so many bytes each: room for them, or NULL. */
+static void *
+room_for(struct in *i, uint32_t n, size_t least, size_t size)
+{
+    if ((uint64_t)n * least > i->left) {
+        i->bad = true;
+        return NULL;
+    }
+    void *p = vrv_mem_try((size_t)n * size + 1);
+    if (p == NULL)
+        i->bad = i->nomem = true;
+    else
+        memset(p, 0, (size_t)n * size + 1);
+    return p;
+}
+
+static bool
+get_flag(struct in *i)
+{
+    uint32_t flags = get32(i);
+
+    i->bad |= (flags & ~(uint32_t)ABORTED) != 0;
+    return (flags & ABORTED) != 0;
+}
+
+static void
+get_chunks(struct in *i, struct vrv_cold_seg *s)
+{
+    uint32_t n = get32(i);
+    uint64_t pos = get64(i);
+
+    s->chunk = room_for(i, n, CHUNK_BYTES, sizeof(*s->chunk));
+    for (; s->chunk != NULL && s->chunk_n < n; s->chunk_n++) {
+        struct vrv_chunk *c = &s->chunk[s->chunk_n];
+
+        c->base = (int64_t)get64(i);
+        c->max_ts = (int64_t)get64(i);
+        c->stored = get32(i);
+        c->plain = get32(i);
+        c->crc = get32(i);
+        uint32_t codec = get32(i);
+        i->bad |= codec > VRV_CHUNK_ZSTD;
+        c->codec = codec == VRV_CHUNK_ZSTD ? VRV_CHUNK_ZSTD : VRV_CHUNK_PLAIN;
+        c->pos = pos;
+        if (pos + c->stored < pos)
+            i->bad = true;
+        pos += c->stored;
+    }
+}
+
+static void
+get_seg(struct in *i, struct vrv_cold_seg *s)
+{
+    s->key = get_string(i);
+    s->copy_key = get_string(i);
+    s->base = (int64_t)get64(i);
+    s->next = (int64_t)get64(i);
+    s->first_epoch = (int32_t)get32(i);
+    s->last_epoch = (int32_t)get32(i);
+    s->store = get32(i);
+    s->copy_store = get32(i);
+    s->pos = get64(i);
+    s->size = get64(i);
+    s->plain = get64(i);
+    s->crc = get32(i);
+    s->encryption = get32(i);
+    s->min_ts = (int64_t)get64(i);
+    s->max_ts = (int64_t)get64(i);
+    s->max_ts_offset = (int64_t)get64(i);
+    s->moved_ms = (int64_t)get64(i);
+    s->aborted = get_flag(i);
+    get_chunks(i, s);
+}
+
+static int
+open_bytes(struct in *i, const char *magic, const uint8_t *p, size_t n, struct vrv_err *e)
+{
+    if (n < AT_BODY || memcmp(p, magic, MAGIC) != 0)
+        return vrv_err_set(e, VRV_E_CORRUPT, "%zu bytes that are no manifest", n);
+    if (checksum(p, n) != vrv_get_le32(p + AT_CRC))
+        return vrv_err_set(e, VRV_E_CORRUPT, "a manifest that doesn't match its checksum");
+    if (vrv_get_le32(p + AT_VERSION) != VRV_MANIFEST_VERSION)
+        return vrv_err_set(e, VRV_E_VERSION, "a manifest of format %" PRIu32
+            "; this version of varve knows %d", vrv_get_le32(p + AT_VERSION), VRV_MANIFEST_VERSION);
+    *i = (struct in){ .p = p + AT_BODY, .left = n - AT_BODY };
+    return 0;
+}
+
+/* All was read, and fits. */
+static int
+finished(const struct in *i, struct vrv_err *e)
+{
+    if (i->nomem)
+        return vrv_err_set(e, VRV_E_NOMEM, "no memory for a manifest");
+    if (i->bad || i->left > 0)
+        return vrv_err_set(e, VRV_E_CORRUPT, "a manifest whose lengths or flags don't fit");
+    return 0;
+}
+
+static void
+get_root(struct in *i, struct vrv_manifest *m)
+{
+    get_uuid(i, &m->topic);
+    get_uuid(i, &m->put_id);
+    m->partition = (int32_t)get32(i);
+    m->epoch = (int32_t)get32(i);
+    m->version = get64(i);
+    m->start = (int64_t)get64(i);
+    m->next = (int64_t)get64(i);
+    m->page_cap = get32(i);
+    m->seg_cap = get32(i);
+    m->page = room_for(i, m->page_cap, PAGE_LEAST, sizeof(*m->page));
+    for (; m->page != NULL && !i->bad && m->page_n < m->page_cap; m->page_n++) {
+        struct vrv_cold_page *p = &m->page[m->page_n];
+
+        p->key = get_string(i);
+        p->base = (int64_t)get64(i);
+        p->next = (int64_t)get64(i);
+        p->size = get64(i);
+        p->crc = get32(i);
+        p->segments = get32(i);
+        p->first_epoch = (int32_t)get32(i);
+        p->last_epoch = (int32_t)get32(i);
+        p->plain = get64(i);
+        p->stored = get64(i);
+        p->min_ts = (int64_t)get64(i);
+        p->max_ts = (int64_t)get64(i);
+        p->max_ts_offset = (int64_t)get64(i);
+        p->aborted = get_flag(i);
+    }
+    m->seg = room_for(i, m->seg_cap, SEG_LEAST, sizeof(*m->seg));
+    for (; m->seg != NULL && !i->bad && m->seg_n < m->seg_cap; m->seg_n++)
+        get_seg(i, &m->seg[m->seg_n]);
+}
+
+int
+vrv_manifest_read(struct vrv_manifest *m, const uint8_t *p, size_t n, struct vrv_err *e)
+{
+    struct in i;
+    int rc = open_bytes(&i, ROOT_MAGIC, p, n, e);
+
+    *m = (struct vrv_manifest){ 0 };
+    if (rc < 0)
+        return rc;
+    get_root(&i, m);
+    rc = finished(&i, e);
+    if (rc == 0)
+        rc = vrv_manifest_check(m, e);
+    if (rc < 0)
+        vrv_manifest_fini(m);
+    return rc;
+}
+
+/* Are they what the root says of their page? */
+static int
+check_page(struct vrv_manifest *found, const struct vrv_cold_page *page, struct vrv_err *e)
+{
+    struct vrv_cold_page is;
+
+    if (found->seg_n == 0)
+        return vrv_err_set(e, VRV_E_CORRUPT, "page %s is empty", page->key);
+    sum_up(&is, found->seg, found->seg_n);
+    found->next = is.next;
+    found->start = is.base;
+    found->version = 1;
+    if (is.segments != page->segments || is.base != page->base || is.next != page->next ||
+        is.first_epoch != page->first_epoch || is.last_epoch != page->last_epoch ||
+        is.plain != page->plain || is.stored != page->stored || is.min_ts != page->min_ts ||
+        is.max_ts != page->max_ts || is.aborted != page->aborted)
+        return vrv_err_set(e, VRV_E_CORRUPT,
+            "page %s has offsets %" PRId64 " to before %" PRId64 ", expected %" PRId64
+            " to before %" PRId64, page->key, is.base, is.next, page->base, page->next);
+    return vrv_manifest_check(found, e);
+}
+
+int
+vrv_manifest_read_page(const struct vrv_manifest *m, const struct vrv_cold_page *page,
+    const uint8_t *p, size_t n, struct vrv_cold_seg **out, struct vrv_err *e)
+{
+    struct vrv_manifest found = { 0 };
+    struct in i;
+
+    *out = NULL;
+    if (n != page->size || vrv_crc32c(0, p, n) != page->crc)
+        return vrv_err_set(e, VRV_E_CORRUPT, "page %s isn't what the manifest says", page->key);
+    int rc = open_bytes(&i, PAGE_MAGIC, p, n, e);
+    if (rc < 0)
+        return rc;
+    get_uuid(&i, &found.topic);
+    found.partition = (int32_t)get32(&i);
+    found.seg_cap = get32(&i);
+    found.seg = room_for(&i, found.seg_cap, SEG_LEAST, sizeof(*found.seg));
+    for (; found.seg != NULL && !i.bad && found.seg_n < found.seg_cap; found.seg_n++)
+        get_seg(&i, &found.seg[found.seg_n]);
+    rc = finished(&i, e);
+    if (rc == 0 && (!vrv_uuid_eq(&found.topic, &m->topic) || found.partition != m->partition))
+        rc = vrv_err_set(e, VRV_E_CORRUPT, "page %s is another partition's", page->key);
+    if (rc == 0)
+        rc = check_page(&found, page, e);
+    if (rc < 0)
+        vrv_manifest_fini(&found);
+    else
+        *out = found.seg;
+    return rc;
+}

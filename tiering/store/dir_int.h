@@ -1,0 +1,52 @@
+/* Within the room: the directory store's work, done at once on the thread that calls. */
+#ifndef VRV_STORE_DIR_INT_H
+#define VRV_STORE_DIR_INT_H
+
+#include <pthread.h>
+
+#include "engine/base/rand.h"
+#include "engine/os/lock.h"
+#include "tiering/store/dir.h"
+#include "tiering/store/names.h"
+
+#define VRV__DIR_TMP "~tmp" /* no key can begin so */
+
+struct vrv__dir_queue {
+    struct vrv_store_call *head, **tail;
+};
+
+struct vrv__dir {
+    struct vrv_store store;
+    struct vrv_vfs *vfs;
+    struct vrv_clock *clock;
+    char *path;
+    struct vrv_lock lock;      /* rank store: all below */
+    pthread_cond_t wake;
+    struct vrv__dir_queue queue[VRV_STORE_CLASSES];
+    struct vrv_rand random;
+    struct vrv_names durable;  /* directories whose names are */
+    struct vrv_names broken;   /* keys and directories of which a sync failed */
+    struct vrv_names writing;  /* our own files in ~tmp */
+    pthread_t *threads;
+    unsigned thread_n, thread_wanted, thread_begun;
+    bool stop;
+};
+
+/* The status of the call, err filled. */
+int vrv__dir_do(struct vrv__dir *d, struct vrv_store_call *c);
+void vrv__dir_upload_free(struct vrv__dir *d, struct vrv_store_upload *u);
+int vrv__dir_list(struct vrv__dir *d, struct vrv_store_call *c);
+
+/* ---- dir_sync.c ---- */
+
+/* The name of `path` is durable when this returns 0, with all above it. */
+int vrv__dir_sync_above(struct vrv__dir *d, const char *path, struct vrv_err *e) VRV_MUST_CHECK;
+/* IO: it may not be relied on. */
+int vrv__dir_check(struct vrv__dir *d, const char *key, struct vrv_err *e) VRV_MUST_CHECK;
+void vrv__dir_break(struct vrv__dir *d, const char *name);
+/* A directory was removed. */
+void vrv__dir_forget(struct vrv__dir *d, const char *dir);
+/* out may be path. */
+void vrv__dir_parent(const char *path, char out[VRV_STORE_KEY_MAX + 1]);
+
+#endif

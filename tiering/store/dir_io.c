@@ -1,0 +1,403 @@
+/*
+ * What the directory store does for a call, at once.
+ *
+ *   put:  write ~tmp/x ─► sync ─► link to the key ─► sync the directories above ─► unlink ~tmp/x
+ *
+ * A power cut in between leaves the object whole, or not there, and perhaps a file in ~tmp/.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/crc32c.h"
+#include "engine/base/mem.h"
+#include "tiering/store/dir_int.h"
+
+enum { READ_AT_ONCE = 1 << 20, TMP_NAME = 48, TRIES = 8 };
+
+struct vrv_store_upload {
+    struct vrv_file *file;
+    char tmp[TMP_NAME];
+    uint32_t *part;    /* bytes of each; 0: not there */
+    uint32_t part_cap;
+};
+
+/* ---- names ---- */
+
+/* All directories that lead to `path`; vrv__dir_sync_above makes them durable. */
+static int
+make_parents(struct vrv__dir *d, const char *path, struct vrv_err *e)
+{
+    char dir[VRV_STORE_KEY_MAX + 1];
+
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        size_t n = (size_t)(slash - path);
+
+        memcpy(dir, path, n);
+        dir[n] = '\0';
+        int rc = vrv_vfs_mkdir(d->vfs, dir, e);
+        if (rc < 0 && rc != VRV_E_EXISTS)
+            return rc;
+    }
+    return 0;
+}
+
+/* What stays is swept one day. */
+static void
+discard(struct vrv__dir *d, const char *path)
+{
+    int rc = vrv_vfs_unlink(d->vfs, path, NULL);
+
+    (void)rc;
+}
+
+static int
+no_place(const char *path, struct vrv_err *e)
+{
+    return vrv_err_set(e, VRV_E_IO, "%s: its directory is removed again and again", path);
+}
+
+/* ---- writing ---- */
+
+static void
+draw_name(struct vrv__dir *d, struct vrv_store_upload *u)
+{
+    int64_t now = d->clock->wall_ms(d->clock);
+
+    vrv_lock(&d->lock);
+    vrv_names_del(&d->writing, u->tmp);
+    (void)snprintf(u->tmp, sizeof(u->tmp), VRV__DIR_TMP "/%013" PRId64 "-%016" PRIx64, now,
+        vrv_rand_next(&d->random));
+    vrv_names_add(&d->writing, u->tmp);
+    vrv_unlock(&d->lock);
+}
+
+static int
+make_tmp(struct vrv__dir *d, struct vrv_store_upload *u, struct vrv_err *e)
+{
+    for (int i = 0; i < TRIES; i++) {
+        draw_name(d, u);
+        int rc = vrv_vfs_open(d->vfs, u->tmp, VRV_OPEN_WRITE | VRV_OPEN_CREATE | VRV_OPEN_EXCL,
+            &u->file, e);
+        if (rc == VRV_E_NOTFOUND)
+            rc = make_parents(d, u->tmp, e);
+        else if (rc != VRV_E_EXISTS)
+            return rc;
+        if (rc < 0 && rc != VRV_E_EXISTS)
+            return rc;
+    }
+    return no_place(u->tmp, e);
+}
+
+static void
+drop_tmp(struct vrv__dir *d, struct vrv_store_upload *u)
+{
+    vrv_file_close(&u->file);
+    if (u->tmp[0] != '\0')
+        discard(d, u->tmp);
+    vrv_lock(&d->lock);
+    vrv_names_del(&d->writing, u->tmp);
+    vrv_unlock(&d->lock);
+    u->tmp[0] = '\0';
+}
+
+/* A directory on the way may be removed as empty just then. */
+static int
+link_to(struct vrv__dir *d, const char *tmp, const char *key, struct vrv_err *e)
+{
+    for (int i = 0; i < TRIES; i++) {
+        int rc = vrv_vfs_link(d->vfs, tmp, key, e);
+        if (rc == VRV_E_NOTFOUND)
+            rc = make_parents(d, key, e);
+        else
+            return rc == VRV_E_IO ? VRV_E_UNKNOWN : rc; /* over a network it may be there */
+        if (rc < 0)
+            return rc;
+    }
+    return no_place(key, e);
+}
+
+/* What is written so far gets its name. */
+static int
+publish(struct vrv__dir *d, struct vrv_store_upload *u, const char *key, struct vrv_err *e)
+{
+    int rc = vrv__dir_check(d, key, e);
+
+    if (rc == 0)
+        rc = vrv_file_sync(u->file, e);
+    if (rc == 0)
+        rc = vrv_file_set_readonly(u->file, true, e);
+    if (rc == 0)
+        rc = link_to(d, u->tmp, key, e);
+    if (rc == 0 && vrv__dir_sync_above(d, key, e) < 0)
+        rc = VRV_E_UNKNOWN; /* it is there, for now */
+    return rc;
+}
+
+static int
+put(struct vrv__dir *d, struct vrv_store_call *c)
+{
+    struct vrv_store_upload u = { 0 };
+    int rc = make_tmp(d, &u, &c->err);
+
+    if (rc == 0)
+        rc = vrv_file_pwritev(u.file, c->iov, c->iov_n, 0, &c->err);
+    if (rc == 0)
+        rc = publish(d, &u, c->key, &c->err);
+    drop_tmp(d, &u);
+    return rc;
+}
+
+static int
+begin(struct vrv__dir *d, struct vrv_store_call *c)
+{
+    struct vrv_store_upload *u = vrv_mem_zero(sizeof(*u));
+    int rc = make_tmp(d, u, &c->err);
+
+    if (rc < 0)
+        vrv__dir_upload_free(d, u);
+    else
+        c->upload = u;
+    return rc;
+}
+
+static int
+write_part(struct vrv__dir *d, struct vrv_store_call *c)
+{
+    struct vrv_store_upload *u = c->upload;
+    int rc = vrv_file_pwritev(u->file, c->iov, c->iov_n, (uint64_t)c->part * VRV_STORE_PART, &c->err);
+
+    if (rc < 0)
+        return rc;
+    vrv_lock(&d->lock);
+    if (c->part >= u->part_cap) {
+        uint32_t cap = c->part + 16;
+
+        u->part = vrv_mem_grow(u->part, cap * sizeof(*u->part));
+        memset(u->part + u->part_cap, 0, (cap - u->part_cap) * sizeof(*u->part));
+        u->part_cap = cap;
+    }
+    u->part[c->part] = (uint32_t)c->size;
+    vrv_unlock(&d->lock);
+    return 0;
+}
+
+/* All parts are there, each but the last one full, and are so many bytes. */
+static bool
+is_complete(const struct vrv_store_upload *u, uint64_t size)
+{
+    uint64_t at = 0;
+    bool last = false;
+
+    for (uint32_t i = 0; i < u->part_cap && u->part[i] > 0; i++) {
+        if (last)
+            return false;
+        last = u->part[i] < VRV_STORE_PART;
+        at += u->part[i];
+    }
+    return at == size;
+}
+
+static int
+end(struct vrv__dir *d, struct vrv_store_call *c)
+{
+    if (!is_complete(c->upload, c->size))
+        return vrv_err_set(&c->err, VRV_E_INVALID, "%s: its parts aren't %" PRIu64 " bytes", c->key,
+            c->size);
+    return publish(d, c->upload, c->key, &c->err);
+}
+
+void
+vrv__dir_upload_free(struct vrv__dir *d, struct vrv_store_upload *u)
+{
+    drop_tmp(d, u);
+    free(u->part);
+    free(u);
+}
+
+/* ---- reading ---- */
+
+/* A key that names a directory names no object. */
+static int
+no_directory(int rc, const struct vrv_err *e)
+{
+    return rc < 0 && e->sys == EISDIR ? VRV_E_NOTFOUND : rc;
+}
+
+static int
+get(struct vrv__dir *d, struct vrv_store_call *c)
+{
+    struct vrv_file *f;
+    int rc = vrv_vfs_open(d->vfs, c->key, 0, &f, &c->err);
+
+    if (rc < 0)
+        return rc;
+    ssize_t n = vrv_file_size(f, &c->whole, &c->err);
+    if (n == 0)
+        n = vrv_file_pread(f, c->buf, c->size, c->pos, VRV_READ_DONTCACHE, &c->err);
+    vrv_file_close(&f);
+    if (n < 0)
+        return no_directory((int)n, &c->err);
+    c->got = (size_t)n;
+    return 0;
+}
+
+static int
+checksum_of(struct vrv_file *f, uint64_t size, uint32_t *crc, struct vrv_err *e)
+{
+    uint8_t *buf = vrv_mem_zero(READ_AT_ONCE);
+    uint64_t at = 0;
+    ssize_t n = 0;
+
+    *crc = 0;
+    while (at < size && (n = vrv_file_pread(f, buf, READ_AT_ONCE, at, VRV_READ_DONTCACHE, e)) > 0) {
+        *crc = vrv_crc32c(*crc, buf, (size_t)n);
+        at += (uint64_t)n;
+    }
+    free(buf);
+    return n < 0 ? no_directory((int)n, e) : 0;
+}
+
+static int
+verify(struct vrv__dir *d, struct vrv_store_call *c)
+{
+    struct vrv_file *f;
+    uint64_t size = 0;
+    uint32_t crc = 0;
+    int rc = vrv_vfs_open(d->vfs, c->key, 0, &f, &c->err);
+
+    if (rc < 0)
+        return rc;
+    rc = vrv_file_size(f, &size, &c->err);
+    if (rc == 0 && size == c->size)
+        rc = checksum_of(f, size, &crc, &c->err);
+    if (rc == 0 && crc == c->crc && vrv_file_sync(f, &c->err) < 0) {
+        vrv__dir_break(d, c->key);
+        rc = VRV_E_IO;
+    }
+    vrv_file_close(&f);
+    if (rc == 0 && size == c->size && crc == c->crc)
+        rc = vrv__dir_sync_above(d, c->key, &c->err);
+    if (rc == 0 && (size != c->size || crc != c->crc))
+        rc = vrv_err_set(&c->err, VRV_E_CORRUPT,
+            "%s has %" PRIu64 " bytes with checksum %08" PRIx32 ", not %" PRIu64 " with %08" PRIx32,
+            c->key, size, crc, c->size, c->crc);
+    return rc;
+}
+
+/* ---- deleting ---- */
+
+/* Directories that have become empty go, too, as far as they are. */
+static void
+remove_empty(struct vrv__dir *d, const char *key)
+{
+    char dir[VRV_STORE_KEY_MAX + 1];
+
+    vrv__dir_parent(key, dir);
+    while (dir[0] != '\0' && vrv_vfs_rmdir(d->vfs, dir, NULL) == 0) {
+        vrv__dir_forget(d, dir);
+        vrv__dir_parent(dir, dir);
+    }
+}
+
+static int
+delete_one(struct vrv__dir *d, const char *key, struct vrv_err *e)
+{
+    char parent[VRV_STORE_KEY_MAX + 1];
+    int rc = no_directory(vrv_vfs_unlink(d->vfs, key, e), e);
+
+    if (rc < 0)
+        return rc == VRV_E_NOTFOUND ? 0 : rc;
+    vrv__dir_parent(key, parent);
+    rc = vrv_vfs_sync_dir(d->vfs, parent, e);
+    if (rc < 0 && rc != VRV_E_NOTFOUND)
+        return rc;
+    remove_empty(d, key);
+    return 0;
+}
+
+/* One that can't be deleted doesn't keep the others. */
+static int
+delete_all(struct vrv__dir *d, struct vrv_store_call *c)
+{
+    int first = 0;
+
+    for (unsigned i = 0; i < c->max; i++) {
+        int rc = delete_one(d, c->keys[i], first == 0 ? &c->err : NULL);
+
+        if (c->each != NULL)
+            c->each[i] = rc;
+        c->got += rc == 0;
+        if (first == 0)
+            first = rc;
+    }
+    return first;
+}
+
+struct sweep {
+    struct vrv__dir *d;
+    struct vrv_store_call *c;
+    int64_t before_ms;
+};
+
+static int
+sweep_one(void *ctx, const char *name, bool is_dir)
+{
+    const struct sweep *s = ctx;
+    char path[VRV_STORE_KEY_MAX + 1], *end;
+    int64_t began = strtoll(name, &end, 10);
+
+    if (is_dir || *end != '-' || began >= s->before_ms)
+        return 0;
+    (void)snprintf(path, sizeof(path), VRV__DIR_TMP "/%.400s", name);
+    vrv_lock(&s->d->lock);
+    bool ours = vrv_names_has(&s->d->writing, path);
+    vrv_unlock(&s->d->lock);
+    if (!ours && vrv_vfs_unlink(s->d->vfs, path, NULL) == 0)
+        s->c->got++;
+    return 0;
+}
+
+static int
+sweep(struct vrv__dir *d, struct vrv_store_call *c)
+{
+    struct sweep s = { d, c, d->clock->wall_ms(d->clock) - c->older_ms };
+    int rc = vrv_vfs_list(d->vfs, VRV__DIR_TMP, sweep_one, &s, &c->err);
+
+    return rc == VRV_E_NOTFOUND ? 0 : rc;
+}
+
+int
+vrv__dir_do(struct vrv__dir *d, struct vrv_store_call *c)
+{
+    switch (c->op) {
+    case VRV_STORE_PUT:
+        return put(d, c);
+    case VRV_STORE_BEGIN:
+        return begin(d, c);
+    case VRV_STORE_PART_N:
+        return write_part(d, c);
+    case VRV_STORE_END:
+        return end(d, c);
+    case VRV_STORE_ABORT:
+        drop_tmp(d, c->upload);
+        return 0;
+    case VRV_STORE_GET:
+        return get(d, c);
+    case VRV_STORE_VERIFY:
+        return verify(d, c);
+    case VRV_STORE_LIST:
+        return vrv__dir_list(d, c);
+    case VRV_STORE_DELETE:
+        return delete_all(d, c);
+    case VRV_STORE_SWEEP:
+        return sweep(d, c);
+    case VRV_STORE_OPS:
+        break;
+    }
+    VRV_ASSERT(false);
+    return 0;
+}

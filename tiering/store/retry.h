@@ -1,0 +1,56 @@
+/*
+ * From attempts to outcomes: a call is tried again where that is sound, until its deadline, and what is
+ * unknown is settled by looking (L8).
+ *
+ *   submit ─► attempt ─► 0, or an answer that another attempt won't change ─► posted
+ *                 │  BUSY, UNREACHABLE, TIMEDOUT, IO ─► wait ─► attempt
+ *                 └► EXISTS, UNKNOWN of a write ─► verify ─► it is what we write: posted with 0
+ *                                                        ├► something else: posted with EXISTS
+ *                                                        └► nothing there: wait ─► attempt
+ *
+ * An object is the same bytes in each attempt, and its bytes hold something random; so what is there
+ * with our size and checksum is ours, and a write that comes late changes nothing.
+ *
+ * Waits double from base_ms to most_ms, each drawn between a half of that and all; what a BUSY store
+ * asks for counts if it is longer.
+ *
+ * Threads: one, which takes `cq` and calls everything here.
+ */
+#ifndef VRV_STORE_RETRY_H
+#define VRV_STORE_RETRY_H
+
+#include "engine/os/clock.h"
+#include "tiering/store/store.h"
+
+struct vrv_retry;
+
+struct vrv_retry_opts {
+    struct vrv_store *store;   /* borrowed */
+    struct vrv_clock *clock;   /* borrowed */
+    struct vrv_cq *cq;         /* the owner's: attempts come back there */
+    uint64_t random;
+    int64_t base_ms, most_ms;  /* waits */
+    int64_t attempt_ms[VRV_STORE_CLASSES]; /* an attempt's own deadline; 0: none */
+};
+
+/* Attempts by what they were and how they ended. */
+struct vrv_retry_stats {
+    uint64_t calls[VRV_STORE_OPS], attempts[VRV_STORE_OPS], failed[VRV_STORE_OPS];
+    uint64_t settled;          /* writes of unknown outcome that turned out to be done */
+    uint64_t read_bytes, written_bytes;
+    struct vrv_err last;       /* the newest failure, and when (wall) */
+    int64_t last_ms;
+};
+
+struct vrv_retry *vrv_retry_new(const struct vrv_retry_opts *o);
+void vrv_retry_free(struct vrv_retry **r); /* nothing may be under way */
+
+/* As vrv_store_submit; posted on the call's own queue.  When the deadline passes, with what the last
+ * attempt said. */
+void vrv_retry_submit(struct vrv_retry *r, struct vrv_store_call *c);
+void vrv_retry_cancel(struct vrv_retry *r, struct vrv_store_call *c);
+/* Begin the attempts whose time has come; the next such time (monotonic ns), or INT64_MAX. */
+int64_t vrv_retry_step(struct vrv_retry *r);
+const struct vrv_retry_stats *vrv_retry_stats(const struct vrv_retry *r);
+
+#endif

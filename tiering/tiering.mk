@@ -1,0 +1,23 @@
+noinst_LTLIBRARIES += libvrvtiering.la
+libvrvtiering_la_SOURCES = \
+	tiering/format/manifest.c \
+	tiering/format/manifest.h \
+	tiering/format/manifest_codec.c \
+	tiering/format/object.c \
+	tiering/format/object.h \
+	tiering/format/object_layout.h \
+	tiering/format/object_read.c \
+	tiering/store/dir.c \
+	tiering/store/dir.h \
+	tiering/store/dir_int.h \
+	tiering/store/dir_io.c \
+	tiering/store/dir_list.c \
+	tiering/store/dir_sync.c \
+	tiering/store/names.c \
+	tiering/store/names.h \
+	tiering/store/retry.c \
+	tiering/store/retry.h \
+	tiering/store/store.c \
+	tiering/store/store.h \
+	$(NULL)
+libvrvtiering_la_LIBADD = $(DEP_LIBS)
