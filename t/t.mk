@@ -185,7 +185,7 @@ check_PROGRAMS += t/unit/u441-coldread
 t_unit_u441_coldread_SOURCES = t/unit/u441-coldread.c
 
 check_PROGRAMS += t/unit/u442-coldmodel
-t_unit_u442_coldmodel_SOURCES = t/unit/u442-coldmodel.c
+t_unit_u442_coldmodel_SOURCES = t/lib/coldmodel.c t/lib/coldmodel.h t/unit/u442-coldmodel.c
 
 check_PROGRAMS += t/unit/u443-coldcursor
 t_unit_u443_coldcursor_SOURCES = t/unit/u443-coldcursor.c
@@ -221,6 +221,28 @@ t_unit_u461_retry_SOURCES = \
 	t/unit/u461-retry.c \
 	$(NULL)
 t_unit_u461_retry_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
+check_PROGRAMS += t/unit/u464-tier
+t_unit_u464_tier_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/tierrig.c \
+	t/lib/tierrig.h \
+	t/unit/u464-tier.c \
+	$(NULL)
+t_unit_u464_tier_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
+check_PROGRAMS += t/unit/u465-tiermodel
+t_unit_u465_tiermodel_SOURCES = \
+	t/lib/coldmodel.c \
+	t/lib/coldmodel.h \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/tierrig.c \
+	t/lib/tierrig.h \
+	t/unit/u465-tiermodel.c \
+	$(NULL)
+t_unit_u465_tiermodel_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u463-manifest
 t_unit_u463_manifest_SOURCES = t/unit/u463-manifest.c

@@ -1,5 +1,9 @@
 noinst_LTLIBRARIES += libvrvtiering.la
 libvrvtiering_la_SOURCES = \
+	tiering/daemon/move.c \
+	tiering/daemon/move.h \
+	tiering/daemon/upload.c \
+	tiering/daemon/upload.h \
 	tiering/format/manifest.c \
 	tiering/format/manifest.h \
 	tiering/format/manifest_codec.c \
@@ -7,6 +11,15 @@ libvrvtiering_la_SOURCES = \
 	tiering/format/object.h \
 	tiering/format/object_layout.h \
 	tiering/format/object_read.c \
+	tiering/parts/commit.c \
+	tiering/parts/parts.c \
+	tiering/parts/parts.h \
+	tiering/parts/parts_int.h \
+	tiering/parts/root.c \
+	tiering/reader/cache.c \
+	tiering/reader/cache.h \
+	tiering/reader/cold.c \
+	tiering/reader/cold.h \
 	tiering/store/dir.c \
 	tiering/store/dir.h \
 	tiering/store/dir_int.h \

@@ -184,6 +184,18 @@ vrv_manifest_add(struct vrv_manifest *m, struct vrv_cold_seg *s, struct vrv_err 
 
 /* ---- where ---- */
 
+void
+vrv_manifest_fold(struct vrv_manifest *m, uint32_t n, const struct vrv_cold_page *page)
+{
+    VRV_ASSERT(n <= m->seg_n);
+    VRV_PUSH_ROOM(m->page, m->page_n, m->page_cap);
+    m->page[m->page_n++] = *page;
+    for (uint32_t i = 0; i < n; i++)
+        vrv_cold_seg_fini(&m->seg[i]);
+    m->seg_n -= n;
+    memmove(m->seg, m->seg + n, m->seg_n * sizeof(*m->seg));
+}
+
 uint32_t
 vrv_cold_seg_find(const struct vrv_cold_seg *s, uint32_t n, int64_t offset)
 {

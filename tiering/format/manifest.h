@@ -81,6 +81,8 @@ int vrv_manifest_check(const struct vrv_manifest *m, struct vrv_err *e) VRV_MUST
 /* Take over the segment (it must begin at `next`, else INVALID) behind all others. */
 int vrv_manifest_add(struct vrv_manifest *m, struct vrv_cold_seg *s, struct vrv_err *e)
     VRV_MUST_CHECK;
+/* The first n segments are in this page, whose key it takes over, and no longer in the root. */
+void vrv_manifest_fold(struct vrv_manifest *m, uint32_t n, const struct vrv_cold_page *page);
 /* Which of n segments holds the record at offset or the first behind it; n: none does. */
 uint32_t vrv_cold_seg_find(const struct vrv_cold_seg *s, uint32_t n, int64_t offset);
 /* Likewise of its chunks; the last one that begins at or below offset. */

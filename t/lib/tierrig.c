@@ -1,0 +1,178 @@
+#include "t/lib/tierrig.h"
+
+#include <stdlib.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+
+enum { MS = 1000000, MINUTE_MS = 60000, CHUNK = 600, CACHE = 4000 };
+
+void
+tierrig_init(struct tierrig *t, struct simclock *clock, struct vrv_store *store, uint64_t seed)
+{
+    *t = (struct tierrig){ .clock = clock, .store = store };
+    int rc = vrv_cq_init(&t->cq, 0);
+    VRV_ASSERT(rc == 0);
+    t->retry = vrv_retry_new(&(struct vrv_retry_opts){ .store = store, .clock = &clock->clock,
+        .cq = &t->cq, .random = seed, .base_ms = 100, .most_ms = 5000,
+        .attempt_ms = { 10000, 10000, 10000 } });
+    vrv_parts_init(&t->parts, &(struct vrv_parts_opts){ .retry = t->retry, .cq = &t->cq,
+        .clock = &clock->clock, .random = seed, .read_ms = MINUTE_MS, .write_ms = MINUTE_MS,
+        .root_bytes = 2000, .root_keeps = 3 });
+    vrv_cold_reader_init(&t->reader, &t->parts, &(struct vrv_cache_opts){ .retry = t->retry,
+        .cq = &t->cq, .clock = &clock->clock, .bytes = CACHE, .read_ms = MINUTE_MS });
+    t->o = (struct vrv_move_opts){ .parts = &t->parts, .chunk_bytes = CHUNK, .index_interval = CHUNK,
+        .upload = { .store = store, .retry = t->retry, .cq = &t->cq, .clock = &clock->clock,
+            .parts = 2, .call_ms = MINUTE_MS } };
+}
+
+void
+tierrig_fini(struct tierrig *t)
+{
+    VRV_ASSERT(t->move == NULL);
+    vrv_producers_free(&t->producers);
+    vrv_cold_reader_fini(&t->reader);
+    vrv_parts_fini(&t->parts);
+    vrv_retry_free(&t->retry);
+    vrv_cq_fini(&t->cq);
+}
+
+/* ---- steps ---- */
+
+bool
+tierrig_step(struct tierrig *t)
+{
+    struct vrv_done *d = vrv_cq_take(&t->cq, 0);
+
+    if (d != NULL) {
+        d->run(d);
+        return true;
+    }
+    (void)vrv_retry_step(t->retry);
+    return vrv_store_step(t->store);
+}
+
+bool
+tierrig_wait(struct tierrig *t)
+{
+    int64_t at = vrv_retry_step(t->retry), now = t->clock->clock.mono_ns(&t->clock->clock);
+
+    if (at == INT64_MAX)
+        return false;
+    simclock_advance_ms(t->clock, at > now ? (at - now) / MS + 1 : 1);
+    return true;
+}
+
+void
+tierrig_run(struct tierrig *t)
+{
+    do {
+        while (tierrig_step(t))
+            ;
+    } while (tierrig_wait(t));
+}
+
+/* ---- moving ---- */
+
+static struct vrv_seg *
+next_sealed(struct vrv_log *log, int64_t end)
+{
+    struct vrv_seg *found = NULL;
+
+    vrv_lock(&log->lock);
+    for (uint32_t i = 0; i < log->seg_n && found == NULL; i++)
+        if (log->segs[i]->state == VRV_SEG_SEALED && log->segs[i]->next > end)
+            found = vrv_seg_ref(log->segs[i]);
+    vrv_unlock(&log->lock);
+    return found;
+}
+
+static void
+was_read(struct vrv_part_wait *w, int status, const struct vrv_err *e)
+{
+    (void)w;
+    (void)status;
+    (void)e;
+}
+
+/* The manifest that counts, NULL: there is none; or why it can't be read. */
+static int
+now(struct tierrig *t, struct vrv_log *log, struct vrv_snap **s)
+{
+    struct vrv_part_wait w = { .run = was_read };
+    int rc = vrv_parts_now(&t->parts, &log->id, s, &t->e);
+
+    if (rc == VRV_E_AGAIN) {
+        vrv_parts_read(&t->parts, &log->id, &w);
+        tierrig_run(t);
+        rc = vrv_parts_now(&t->parts, &log->id, s, &t->e);
+    }
+    return rc == VRV_E_NOTFOUND ? 0 : rc;
+}
+
+static void
+moved(struct vrv_move *m, int status, const struct vrv_err *e)
+{
+    struct tierrig *t = VRV_LIST_OF(m->o, struct tierrig, o);
+
+    t->status = status;
+    t->e = *e;
+    vrv_producers_free(&t->producers);
+    t->producers = m->producers;
+    vrv_snap_unref(t->from);
+    vrv_seg_unref(m->seg);
+    vrv_log_unref(&t->log);
+    free(m);
+    t->move = NULL;
+    t->from = NULL;
+}
+
+bool
+tierrig_move(struct tierrig *t, struct vrv_log *log)
+{
+    struct vrv_snap *from;
+    struct vrv_seg *s = NULL;
+
+    VRV_ASSERT(t->move == NULL);
+    t->status = now(t, log, &from);
+    if (t->status == 0)
+        s = next_sealed(log, from != NULL ? from->m.next : 0);
+    if (s == NULL) {
+        vrv_snap_unref(from);
+        return false;
+    }
+    t->from = from;
+    t->log = vrv_log_ref(log);
+    t->move = VRV_NEW(struct vrv_move);
+    t->move->o = &t->o;
+    t->move->seg = s;
+    t->move->epoch = log->epoch;
+    t->move->start = vrv_log_offsets(log).start;
+    t->move->from = from != NULL ? &from->m : NULL;
+    t->move->producers = t->producers;
+    t->producers = NULL;
+    t->move->run = moved;
+    vrv_move_begin(t->move);
+    return true;
+}
+
+int
+tierrig_offload(struct tierrig *t, struct vrv_log *log)
+{
+    t->status = 0;
+    while (t->status == 0 && tierrig_move(t, log))
+        while (t->move != NULL)
+            tierrig_run(t);
+    return t->status;
+}
+
+int64_t
+tierrig_end(struct tierrig *t, struct vrv_log *log)
+{
+    struct vrv_snap *s;
+    int rc = now(t, log, &s);
+    int64_t end = rc == 0 && s != NULL ? s->m.next : 0;
+
+    vrv_snap_unref(s);
+    return end;
+}

@@ -1,0 +1,218 @@
+/*
+ * Segments go to a store, by a store that misbehaves, and are read from there as they were: what is in the
+ * manifest is what was sealed, once; what it names is there.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/engine_int.h"
+#include "engine/reader/fetch.h"
+#include "t/lib/fakestore.h"
+#include "t/lib/onelog.h"
+#include "t/lib/tap.h"
+#include "t/lib/tierrig.h"
+
+enum { MINUTE_MS = 60000, LARGE = 1 << 20 };
+
+static struct tierrig tier;
+static struct fakestore *fake;
+static struct vrv_cq cq; /* of fetches */
+
+/* ---- the world ---- */
+
+/* The engine starts, and the tier with it. */
+static void
+up(uint64_t seed)
+{
+    tierrig_init(&tier, &rig.clock, fakestore_store(fake), seed);
+    rig.o.cold = &tier.reader.cold;
+    rig_up(&rig);
+    vrv_parts_attach(&tier.parts, rig.eng->catalog);
+}
+
+static void
+begin_tier(uint64_t seed)
+{
+    rig_init(&rig, seed);
+    (void)vrv_cq_init(&cq, 0);
+    fake = fakestore_new(&rig.clock, seed);
+    up(seed);
+    rig_topic(&rig, "t", 1, "segment.bytes=1000 retention.ms=-1");
+}
+
+static void
+end(void)
+{
+    rig_fini(&rig);
+    tierrig_fini(&tier);
+    fakestore_free(&fake);
+    vrv_cq_fini(&cq);
+}
+
+/* What is still in memory is read there: after this nothing is. */
+static void
+restart(uint64_t seed)
+{
+    IS(rig_close(&rig), 0, "an orderly stop %s", rig.e.msg);
+    tierrig_fini(&tier);
+    up(seed);
+}
+
+/* Two batches of two records each per segment, values of 200 bytes; the last one is not sealed. */
+static void
+put(int segments)
+{
+    char value[201];
+
+    for (int i = 0; i < segments * 2; i++) {
+        (void)snprintf(value, sizeof(value), "%0200" PRId64, offsets().end);
+        if (rig_put_batch(&rig, the_log(), &(struct rig_batch){ .value = value, .records = 2,
+                .ts = 1000 + offsets().end }) < 0)
+            OK(false, "an append: %s", rig.e.msg);
+    }
+    vrv_log_roll(the_log());
+    bool ok = rig_checkpoint(&rig);
+    if (!ok || !rig_checkpoint(&rig))
+        OK(false, "checkpoints");
+}
+
+static void
+drop(int64_t offset)
+{
+    struct rig_call c = { .t.done.cq = &rig.cq };
+
+    IS(vrv_log_drop_local(the_log(), offset, &c.t, &rig.e), 0, "local records below %" PRId64 " go",
+        offset);
+    rig_commit(&rig);
+    IS(c.t.status, 0, "... for good");
+    rig_pass(&rig, 1000);
+}
+
+/* ---- reading ---- */
+
+/* Reads at an offset, wherever it is; the status, r has what was found. */
+static int
+read_at(struct vrv_read *r)
+{
+    struct vrv_fetch f = { .done.cq = &cq, .read = r };
+    int rc = vrv_read(the_log(), r, &rig.e);
+
+    if (rc != VRV_READ_COLD)
+        return rc;
+    vrv_fetch(the_log(), &f, INT64_MAX);
+    tierrig_run(&tier);
+    struct vrv_done *d = vrv_cq_take(&cq, 0);
+    if (d != &f.done)
+        return -1000;
+    rig.e = f.err;
+    return f.status;
+}
+
+/* Batches from an offset on, to the end: each two records, each with its number. */
+static int64_t
+read_all(int64_t from, size_t max_bytes)
+{
+    char want[201];
+
+    while (from < offsets().end) {
+        struct vrv_read r = { .offset = from, .max_bytes = max_bytes, .whole_first = true };
+        int rc = read_at(&r);
+
+        if (rc < 0 || r.slice_n == 0)
+            return rc < 0 ? rc : -2000;
+        for (uint32_t i = 0; i < r.slice_n; i++) {
+            struct vrv_batch b;
+
+            VRV_ASSERT(r.slice[i].kind != VRV_SLICE_FILE || vrv_slice_load_over(&r.slice[i],
+                vrv_engine_env(rig.eng)->pool, NULL) == 0);
+            for (size_t at = 0; at < r.slice[i].n; at += b.size) {
+                const uint8_t *p = r.slice[i].bytes + at;
+
+                (void)snprintf(want, sizeof(want), "%0200" PRId64, from);
+                if (vrv_batch_read(&b, p, r.slice[i].n - at, NULL) < 0 || b.base_offset != from ||
+                    vrv_batch_check_crc(p, &b, NULL) < 0 || memmem(p, b.size, want, 200) == NULL)
+                    return -3000;
+                from = vrv_batch_last_offset(&b) + 1;
+            }
+        }
+        vrv_read_fini(&r);
+    }
+    return from;
+}
+
+/* ---- tests ---- */
+
+static void
+test_there_and_back(void)
+{
+    begin_tier(1);
+    put(8);
+    int64_t all = offsets().end;
+    IS(tierrig_offload(&tier, the_log()), 0, "sealed segments are moved %s", tier.e.msg);
+    IS(tierrig_end(&tier, the_log()), all, "all of them");
+    IS((int64_t)fakestore_objects(fake), 17, "to one object each, a root each, and a page");
+    drop(20);
+    restart(2);
+    put(1);
+    IS(read_all(0, LARGE), all + 4, "they are read back, over the seam");
+    IS(read_all(0, 1), all + 4, "... batch by batch");
+    IS(tierrig_offload(&tier, the_log()), 0, "after a restart it goes on");
+    IS(tierrig_end(&tier, the_log()), all + 4, "... where it was");
+    IS((int64_t)fakestore_objects(fake), 19, "nothing is written twice");
+    struct vrv_read r = { .offset = 4, .max_bytes = LARGE, .whole_first = true };
+    IS(read_at(&r), 0, "a read of what is cold");
+    drop(all + 4);
+    IS(rig_close(&rig), 0, "an engine can stop while its bytes are in use");
+    vrv_read_fini(&r);
+    rig_up(&rig);
+    vrv_parts_attach(&tier.parts, rig.eng->catalog);
+    end();
+}
+
+/* Whatever the store does, for a while. */
+static void
+test_storms(void)
+{
+    int bad = 0, late = 0;
+
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct vrv_rand rnd = { seed };
+
+        begin_tier(seed);
+        put(6);
+        for (int i = 0; i < FAKE_FAULTS; i++)
+            if (vrv_rand_below(&rnd, 3) == 0)
+                fakestore_fault(fake, VRV_STORE_OPS, (enum fakestore_fault)i,
+                    (unsigned)vrv_rand_below(&rnd, 40));
+        for (int i = 0; i < 5; i++)
+            (void)tierrig_offload(&tier, the_log());
+        late += tierrig_end(&tier, the_log()) < 24;
+        fakestore_heal(fake);
+        for (int i = 0; i < 3 && tierrig_end(&tier, the_log()) < 24; i++)
+            (void)tierrig_offload(&tier, the_log());
+        if (tierrig_end(&tier, the_log()) != 24) {
+            OK(false, "seed %" PRIu64 ": all is moved when the store is well again: %d %s", seed,
+                tier.status, tier.e.msg);
+            bad++;
+        }
+        drop(24);
+        if (IS(rig_close(&rig), 0, "stop"), tierrig_fini(&tier), up(seed), read_all(0, LARGE) != 24) {
+            OK(false, "seed %" PRIu64 ": and read", seed);
+            bad++;
+        }
+        end();
+    }
+    IS(bad, 0, "100 storms (%d of them held it up): all is moved, and read, in the end", late);
+}
+
+int
+main(void)
+{
+    test_there_and_back();
+    test_storms();
+    return tap_done();
+}

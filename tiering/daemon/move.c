@@ -1,0 +1,248 @@
+#include "tiering/daemon/move.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/bytes.h"
+#include "engine/base/mem.h"
+
+enum { PIECE = 1 << 20, ENTRY = 24, EPOCH = 16 };
+
+/* ---- its end ---- */
+
+static void
+finish(struct vrv_move *m, int status, const struct vrv_err *e)
+{
+    vrv_object_fini(&m->w);
+    vrv_epochs_fini(&m->epochs);
+    free(m->piece);
+    free(m->index);
+    free(m->producer_bytes);
+    free(m->epoch_bytes);
+    m->run(m, status, e);
+}
+
+static void
+committed(struct vrv_commit *c, int status, const struct vrv_err *e)
+{
+    finish(VRV_LIST_OF(c, struct vrv_move, commit), status, e);
+}
+
+/* ---- into the manifest ---- */
+
+static struct vrv_cold_seg
+entry_of(const struct vrv_move *m)
+{
+    const struct vrv_object_info *i = &m->w.info;
+    struct vrv_clock *clock = m->o->upload.clock;
+    struct vrv_cold_seg s = { .base = i->base, .next = i->next, .key = vrv_mem_strdup(m->key),
+        .first_epoch = m->epochs.v[0].epoch, .last_epoch = vrv_epochs_newest(&m->epochs),
+        .size = m->w.at, .crc = m->w.crc, .plain = i->plain, .min_ts = i->min_ts,
+        .max_ts = i->max_ts, .max_ts_offset = i->max_ts_offset,
+        .moved_ms = clock->wall_ms(clock), .chunk_n = i->chunk_n };
+
+    s.chunk = vrv_mem_zero(s.chunk_n * sizeof(*s.chunk));
+    memcpy(s.chunk, m->w.chunk, s.chunk_n * sizeof(*s.chunk));
+    return s;
+}
+
+static void
+uploaded(struct vrv_upload *u, int status, const struct vrv_err *e)
+{
+    struct vrv_move *m = VRV_LIST_OF(u, struct vrv_move, upload);
+    struct vrv_manifest *next = &m->commit.next;
+    struct vrv_err why;
+
+    if (status < 0) {
+        finish(m, status, e);
+        return;
+    }
+    if (m->from != NULL)
+        vrv_manifest_copy(next, m->from);
+    else
+        *next = (struct vrv_manifest){ .topic = m->seg->log.topic,
+            .partition = m->seg->log.partition, .next = m->seg->base };
+    next->epoch = m->epoch;
+    next->start = m->start;
+    struct vrv_cold_seg s = entry_of(m);
+    status = vrv_manifest_add(next, &s, &why);
+    if (status < 0) {
+        vrv_cold_seg_fini(&s);
+        vrv_manifest_fini(next);
+        finish(m, status, &why);
+        return;
+    }
+    m->commit.run = committed;
+    vrv_parts_commit(m->o->parts, &m->commit);
+}
+
+/* ---- what goes with the batches ---- */
+
+static void
+add_entry(struct vrv_move *m, const struct vrv_batch *b)
+{
+    if (m->index_n == m->index_cap) {
+        m->index_cap = m->index_cap == 0 ? 64 : 2 * m->index_cap;
+        m->index = vrv_mem_grow(m->index, (size_t)m->index_cap * ENTRY);
+    }
+    uint8_t *p = m->index + (size_t)m->index_n++ * ENTRY;
+    vrv_put_le64(p, (uint64_t)b->base_offset);
+    vrv_put_le64(p + 8, m->pos);
+    vrv_put_le64(p + 16, (uint64_t)m->max_ts);
+    m->indexed = m->pos;
+}
+
+static void
+note_batch(struct vrv_move *m, const struct vrv_batch *b)
+{
+    if (m->index_n == 0 || m->pos - m->indexed >= m->o->index_interval)
+        add_entry(m, b);
+    m->pos += b->size;
+    if (b->max_ts > m->max_ts)
+        m->max_ts = b->max_ts;
+    vrv_epochs_add(&m->epochs, b->leader_epoch, b->base_offset);
+    if (b->producer_id >= 0)
+        vrv_producers_update(&m->producers, b);
+}
+
+static struct vrv_object_extras
+extras(struct vrv_move *m)
+{
+    struct vrv_object_extras x = { .index = m->index, .index_n = m->index_n,
+        .epoch_n = m->epochs.n };
+    size_t n;
+
+    vrv_producers_encode(m->producers, &m->producer_bytes, &n);
+    x.producers = m->producer_bytes;
+    x.producer_bytes = (uint32_t)n;
+    m->epoch_bytes = vrv_mem_zero((size_t)x.epoch_n * EPOCH);
+    x.epochs = m->epoch_bytes;
+    for (uint32_t i = 0; i < x.epoch_n; i++) {
+        vrv_put_le32(m->epoch_bytes + (size_t)i * EPOCH, (uint32_t)m->epochs.v[i].epoch);
+        vrv_put_le64(m->epoch_bytes + (size_t)i * EPOCH + 8, (uint64_t)m->epochs.v[i].start);
+    }
+    return x;
+}
+
+/* ---- out of the segment ---- */
+
+static int
+sink(void *ctx, const void *p, size_t n, struct vrv_err *e)
+{
+    struct vrv_move *m = ctx;
+
+    (void)e;
+    vrv_upload_put(&m->upload, p, n);
+    return 0;
+}
+
+/* A piece more, behind what is there; none is at the end. */
+static int
+read_piece(struct vrv_move *m, struct vrv_err *e)
+{
+    uint64_t left = m->seg->size - m->at;
+    size_t want = left < PIECE ? (size_t)left : PIECE;
+
+    if (m->n + want > m->cap) {
+        m->cap = m->n + want;
+        m->piece = vrv_mem_grow(m->piece, m->cap);
+    }
+    ssize_t got = vrv_seg_pread(m->seg, m->piece + m->n, want, m->at, VRV_READ_DONTCACHE, e);
+    if (got < 0)
+        return (int)got;
+    m->n += (size_t)got;
+    m->at += (size_t)got;
+    return (size_t)got == want && m->n > 0
+        ? 0
+        : vrv_err_set(e, VRV_E_CORRUPT, "segment %" PRId64 " ends at byte %" PRIu64 " of %" PRIu64,
+              m->seg->base, m->at, m->seg->size);
+}
+
+static int
+write_piece(struct vrv_move *m, struct vrv_err *e)
+{
+    struct vrv_batch b;
+    size_t used = 0;
+    int rc = vrv_object_add(&m->w, m->piece, m->n, &used, e);
+
+    if (rc < 0)
+        return rc;
+    for (size_t at = 0; at < used; at += b.size) {
+        rc = vrv_batch_read(&b, m->piece + at, used - at, e);
+        VRV_ASSERT(rc == 0); /* the writer has checked it */
+        note_batch(m, &b);
+    }
+    memmove(m->piece, m->piece + used, m->n - used);
+    m->n -= used;
+    return 0;
+}
+
+static int
+write_end(struct vrv_move *m, struct vrv_err *e)
+{
+    struct vrv_object_extras x = extras(m);
+
+    m->all_in = true;
+    return vrv_object_end(&m->w, &x, e);
+}
+
+static void step(struct vrv_done *d);
+
+static void
+post(struct vrv_move *m)
+{
+    m->posted = true;
+    m->next = (struct vrv_done){ .cq = m->o->upload.cq, .run = step };
+    vrv_cq_post(m->next.cq, &m->next, &m->next);
+}
+
+static void
+step(struct vrv_done *d)
+{
+    struct vrv_move *m = VRV_LIST_OF(d, struct vrv_move, next);
+    struct vrv_err e = { 0 };
+    int rc = vrv_upload_status(&m->upload);
+
+    m->posted = false;
+    if (rc == 0 && m->at < m->seg->size) {
+        rc = read_piece(m, &e);
+        if (rc == 0)
+            rc = write_piece(m, &e);
+    } else if (rc == 0) {
+        rc = write_end(m, &e);
+    }
+    if (rc < 0 || m->all_in)
+        vrv_upload_end(&m->upload, rc, &e);
+    else if (!vrv_upload_is_full(&m->upload))
+        post(m);
+}
+
+static void
+room(struct vrv_upload *u)
+{
+    struct vrv_move *m = VRV_LIST_OF(u, struct vrv_move, upload);
+
+    if (!m->posted)
+        post(m);
+}
+
+void
+vrv_move_begin(struct vrv_move *m)
+{
+    const struct vrv_seg *s = m->seg;
+    struct vrv_object_info info = { .topic = s->log.topic, .partition = s->log.partition,
+        .epoch = m->epoch, .base = s->base, .next = s->next, .plain = s->size, .plain_crc = s->crc,
+        .min_ts = s->min_ts, .max_ts = s->max_ts, .max_ts_offset = s->max_ts_offset };
+
+    vrv_parts_segment_key(m->o->parts, &s->log, s->base, m->epoch, m->key);
+    m->max_ts = INT64_MIN;
+    m->upload.o = &m->o->upload;
+    m->upload.key = m->key;
+    m->upload.room = room;
+    m->upload.run = uploaded;
+    vrv_upload_begin(&m->upload);
+    vrv_object_begin(&m->w, &info, m->o->chunk_bytes, m->o->zstd_level, sink, m);
+    post(m);
+}

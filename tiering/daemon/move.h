@@ -1,0 +1,58 @@
+/*
+ * One sealed segment's way into the store, and into its partition's manifest.
+ *
+ *   segment ─a piece at a time─► object writer ─► upload ─► commit
+ *
+ * What the object has besides its chunks is made of the batches on their way: index, epochs, and the
+ * producers' state, which goes on from the segment before.  So it is that of the segment's end, whenever
+ * the segment is moved.
+ *
+ * Whatever fails before the commit leaves an object or an upload that nothing names; the sweep removes it.
+ *
+ * Threads: the tier's.
+ */
+#ifndef VRV_DAEMON_MOVE_H
+#define VRV_DAEMON_MOVE_H
+
+#include "engine/log/epochs.h"
+#include "engine/log/producers.h"
+#include "tiering/daemon/upload.h"
+#include "tiering/parts/parts.h"
+
+struct vrv_move_opts {
+    struct vrv_parts *parts;         /* borrowed */
+    struct vrv_upload_opts upload;
+    uint32_t chunk_bytes;
+    int zstd_level;                  /* 0: chunks as they are */
+    uint32_t index_interval;         /* bytes between entries */
+};
+
+struct vrv_move {
+    /* the caller's, until run is called, once, never from within */
+    const struct vrv_move_opts *o;
+    struct vrv_seg *seg;             /* sealed */
+    int32_t epoch;                   /* the owner's */
+    int64_t start;                   /* the log's */
+    const struct vrv_manifest *from; /* what counts, which the segment continues; NULL: it is the first */
+    struct vrv_producers *producers; /* as of the segment's first offset; then of its end */
+    void (*run)(struct vrv_move *m, int status, const struct vrv_err *e);
+    /* ours */
+    char key[VRV_STORE_KEY_MAX + 1];
+    struct vrv_object_writer w;
+    struct vrv_upload upload;
+    struct vrv_done next;            /* posted to itself: others get their turn in between */
+    bool posted, all_in;
+    uint64_t at;                     /* so much of the segment was read, */
+    uint8_t *piece;                  /* and this of it is not written yet */
+    size_t n, cap;
+    uint64_t pos, indexed;           /* of the next batch, of the newest entry */
+    int64_t max_ts;
+    uint8_t *index, *producer_bytes, *epoch_bytes;
+    uint32_t index_n, index_cap;
+    struct vrv_epochs epochs;
+    struct vrv_commit commit;
+};
+
+void vrv_move_begin(struct vrv_move *m);
+
+#endif

@@ -1,0 +1,237 @@
+#include "tiering/parts/parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "tiering/parts/parts_int.h"
+
+/* ---- snapshots ---- */
+
+struct vrv_snap *
+vrv_snap_ref(struct vrv_snap *s)
+{
+    (void)atomic_fetch_add(&s->refs, 1);
+    return s;
+}
+
+void
+vrv_snap_unref(struct vrv_snap *s)
+{
+    if (s == NULL || atomic_fetch_sub(&s->refs, 1) > 1)
+        return;
+    vrv_manifest_fini(&s->m);
+    free(s);
+}
+
+/* ---- the map ---- */
+
+static int
+compare(const void *key, const struct vrv_omap_node *n)
+{
+    const struct vrv_log_id *a = key, *b = &VRV_OMAP_OF(n, struct vrv_part, node)->id;
+    int order = memcmp(&a->topic, &b->topic, sizeof(a->topic));
+
+    return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
+}
+
+void
+vrv_parts_init(struct vrv_parts *ps, const struct vrv_parts_opts *o)
+{
+    *ps = (struct vrv_parts){ .o = *o, .random = { o->random } };
+    vrv_lock_init(&ps->lock, VRV_LOCK_parts);
+    vrv_omap_init(&ps->map, compare);
+}
+
+void
+vrv_parts_attach(struct vrv_parts *ps, struct vrv_catalog *catalog)
+{
+    ps->catalog = catalog;
+}
+
+void
+vrv_parts_fini(struct vrv_parts *ps)
+{
+    struct vrv_omap_node *n;
+
+    while ((n = vrv_omap_pop(&ps->map)) != NULL) {
+        struct vrv_part *p = VRV_OMAP_OF(n, struct vrv_part, node);
+
+        VRV_ASSERT(vrv_list_empty(&p->waiting));
+        vrv_snap_unref(p->now);
+        free(p);
+    }
+    vrv_lock_fini(&ps->lock);
+}
+
+struct vrv_part *
+vrv__part_get(struct vrv_parts *ps, const struct vrv_log_id *id)
+{
+    vrv_lock(&ps->lock);
+    struct vrv_omap_node *n = vrv_omap_find(&ps->map, id);
+    struct vrv_part *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
+
+    if (p == NULL) {
+        p = VRV_NEW(struct vrv_part);
+        p->parts = ps;
+        p->id = *id;
+        vrv_list_init(&p->waiting);
+        vrv_omap_insert(&ps->map, &p->id, &p->node);
+    }
+    vrv_unlock(&ps->lock);
+    return p;
+}
+
+void
+vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manifest *m)
+{
+    struct vrv_snap *s = VRV_NEW(struct vrv_snap), *old;
+
+    atomic_init(&s->refs, 1);
+    s->m = *m;
+    *m = (struct vrv_manifest){ 0 };
+    p->head = *head;
+    vrv_lock(&p->parts->lock);
+    old = p->now;
+    p->now = s;
+    vrv_unlock(&p->parts->lock);
+    vrv_snap_unref(old);
+}
+
+/* ---- names ---- */
+
+static void
+dir_of(const struct vrv_log_id *id, char what, char *out, size_t n)
+{
+    char topic[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(&id->topic, topic);
+    (void)snprintf(out, n, "%c/%s/%" PRId32, what, topic, id->partition);
+}
+
+void
+vrv__part_root_key(const struct vrv_log_id *id, uint64_t version, char *out)
+{
+    char dir[64];
+
+    dir_of(id, 'm', dir, sizeof(dir));
+    (void)snprintf(out, VRV_STORE_KEY_MAX + 1, "%s/%020" PRIu64, dir, version);
+}
+
+void
+vrv__part_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out)
+{
+    char dir[64];
+
+    dir_of(id, 'm', dir, sizeof(dir));
+    (void)snprintf(out, VRV_STORE_KEY_MAX + 1, "%s/%020" PRId64 "-%016" PRIx64, dir, base,
+        vrv_rand_next(&ps->random));
+}
+
+void
+vrv_parts_segment_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, int32_t epoch,
+    char *out)
+{
+    char dir[64];
+
+    dir_of(id, 'd', dir, sizeof(dir));
+    (void)snprintf(out, VRV_STORE_KEY_MAX + 1, "%s/%020" PRId64 "-%" PRId32 "-%016" PRIx64, dir, base,
+        epoch, vrv_rand_next(&ps->random));
+}
+
+/* ---- the head ---- */
+
+static void
+entity_of(const struct vrv_log_id *id, char *out)
+{
+    char topic[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(&id->topic, topic);
+    (void)snprintf(out, VRV_ENTITY_MAX + 1, "tier/%s/%" PRId32, topic, id->partition);
+}
+
+static int
+number(const struct vrv_config_kv *v, const char *key, uint64_t most, uint64_t *out)
+{
+    char *end;
+
+    if (strcmp(v->key, key) != 0)
+        return -1;
+    *out = strtoull(v->value, &end, 10);
+    return *end != '\0' || end == v->value || *out > most ? -1 : 0;
+}
+
+int
+vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
+    struct vrv_err *e)
+{
+    struct vrv_entity_configs c;
+    char entity[VRV_ENTITY_MAX + 1];
+    uint64_t crc = 0;
+    int rc = 0;
+
+    *h = (struct vrv_head){ 0 };
+    if (ps->catalog == NULL)
+        return vrv_err_set(e, VRV_E_STOPPED, "the engine is closed");
+    entity_of(id, entity);
+    vrv_catalog_configs(ps->catalog, entity, &c);
+    h->mod = c.mod;
+    if (c.n == 0)
+        rc = vrv_err_set(e, VRV_E_NOTFOUND, "nothing of the partition is in the cold tier");
+    else if (c.n != 3 || number(&c.v[0], "crc", UINT32_MAX, &crc) < 0 ||
+        number(&c.v[1], "size", VRV_MANIFEST_ROOT_MAX, &h->size) < 0 ||
+        number(&c.v[2], "version", INT64_MAX, &h->version) < 0)
+        rc = vrv_err_set(e, VRV_E_CORRUPT, "the metadata of %s make no sense", entity);
+    h->crc = (uint32_t)crc;
+    free(c.v);
+    return rc;
+}
+
+int
+vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
+    struct vrv_err *e)
+{
+    char entity[VRV_ENTITY_MAX + 1], crc[16], size[24], version[24];
+    struct vrv_config_kv v[] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
+        { (char[]){ "version" }, version } };
+
+    if (ps->catalog == NULL)
+        return vrv_err_set(e, VRV_E_STOPPED, "the engine is closed");
+    entity_of(id, entity);
+    (void)snprintf(crc, sizeof(crc), "%" PRIu32, h->crc);
+    (void)snprintf(size, sizeof(size), "%" PRIu64, h->size);
+    (void)snprintf(version, sizeof(version), "%" PRIu64, h->version);
+    int rc = vrv_catalog_set_configs(ps->catalog, entity, h->mod, v, 3, e);
+    if (rc == 0) {
+        struct vrv_entity_configs c;
+
+        vrv_catalog_configs(ps->catalog, entity, &c);
+        h->mod = c.mod;
+        free(c.v);
+    }
+    return rc;
+}
+
+/* ---- asking ---- */
+
+int
+vrv_parts_now(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_snap **out,
+    struct vrv_err *e)
+{
+    struct vrv_head h;
+
+    *out = NULL;
+    vrv_lock(&ps->lock);
+    struct vrv_omap_node *n = vrv_omap_find(&ps->map, id);
+    struct vrv_part *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
+    if (p != NULL && p->now != NULL)
+        *out = vrv_snap_ref(p->now);
+    vrv_unlock(&ps->lock);
+    if (*out != NULL)
+        return 0;
+    int rc = vrv__head_read(ps, id, &h, e);
+    return rc < 0 ? rc : vrv_err_set(e, VRV_E_AGAIN, "the manifest must be read first");
+}

@@ -1,0 +1,102 @@
+/*
+ * What is cold of each partition: its manifest in memory, read when it is first asked for, replaced when a
+ * new one counts.
+ *
+ *   head in the catalog ──► root in the store ──► snapshot in memory ──► readers
+ *
+ *   commit: a manifest n+1 ──► its root, if absent ──► the head, if it still says n ──► the snapshot
+ *
+ * A root counts when the head names it (L6).  One without a head is of a commit that a crash cut short;
+ * who wants to write the same version finds it, and it counts from then on: all that it names was there
+ * before it was written.
+ *
+ * Keys in the store, where <topic> is the id's 32 hex digits:
+ *
+ *   m/<topic>/<partition>/<version, 20 digits>          a root
+ *   m/<topic>/<partition>/<base, 20 digits>-<random>    a page
+ *   d/<topic>/<partition>/<base, 20 digits>-<epoch>-<random>   a segment
+ *
+ * Threads: the tier's, but vrv_parts_now: any.
+ */
+#ifndef VRV_PARTS_PARTS_H
+#define VRV_PARTS_PARTS_H
+
+#include <stdatomic.h>
+
+#include "engine/base/omap.h"
+#include "engine/base/rand.h"
+#include "engine/meta/catalog.h"
+#include "engine/seg/seg.h"
+#include "tiering/format/manifest.h"
+#include "tiering/store/retry.h"
+
+/* A manifest that counts, or did; never changed. */
+struct vrv_snap {
+    _Atomic uint32_t refs;
+    struct vrv_manifest m;
+};
+struct vrv_snap *vrv_snap_ref(struct vrv_snap *s);
+void vrv_snap_unref(struct vrv_snap *s); /* NULL is fine */
+
+struct vrv_parts_opts {
+    struct vrv_retry *retry;     /* borrowed, as all */
+    struct vrv_cq *cq;           /* the tier's: what is asked of stores comes back there */
+    struct vrv_clock *clock;
+    uint64_t random;
+    int64_t read_ms, write_ms;   /* how long reading and writing a root may take */
+    size_t root_bytes;           /* a larger root gives its segments to a page, but for so many, */
+    uint32_t root_keeps;         /* since most readers want the newest */
+};
+
+struct vrv_parts {
+    struct vrv_parts_opts o;
+    struct vrv_catalog *catalog; /* borrowed; NULL before the engine is open */
+    struct vrv_lock lock;        /* rank parts */
+    struct vrv_omap map;         /* guarded by lock */
+    struct vrv_rand random;
+};
+
+void vrv_parts_init(struct vrv_parts *ps, const struct vrv_parts_opts *o);
+/* Nothing may be under way. */
+void vrv_parts_fini(struct vrv_parts *ps);
+
+/* Where heads are, from now on; NULL: there is no engine any more. */
+void vrv_parts_attach(struct vrv_parts *ps, struct vrv_catalog *catalog);
+
+/* The manifest that counts: a reference.  NOTFOUND: nothing of the partition is cold.  AGAIN: it must be
+ * read first (vrv_parts_read). */
+int vrv_parts_now(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_snap **out,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Told when the manifest is in memory, or why it can't be read (NOTFOUND, CORRUPT, VERSION, ...). */
+struct vrv_part_wait {
+    void (*run)(struct vrv_part_wait *w, int status, const struct vrv_err *e);
+    struct vrv_list link;
+};
+/* May tell at once. */
+void vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_part_wait *w);
+
+/* Make a manifest count. */
+struct vrv_commit {
+    /* the caller's */
+    struct vrv_manifest next;  /* a copy of what counts, changed, but for its version; or the first one */
+    void (*run)(struct vrv_commit *c, int status, const struct vrv_err *e);
+    /* ours */
+    struct vrv_parts *parts;
+    struct vrv_store_call call;
+    struct iovec iov;
+    struct vrv_cold_page page;
+    uint8_t *bytes;
+    size_t n;
+    char key[VRV_STORE_KEY_MAX + 1];
+};
+/* c->run is called once, never from within: 0; CONFLICT when another one counts than c->next was made of,
+ * be it that it was found only now; FENCED when a newer owner wrote it; or what failed: nothing has changed, as
+ * far as anybody can tell.  One at a time of a partition.  c->next is used up. */
+void vrv_parts_commit(struct vrv_parts *ps, struct vrv_commit *c);
+
+/* A new name for a segment; out has VRV_STORE_KEY_MAX + 1 bytes. */
+void vrv_parts_segment_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base,
+    int32_t epoch, char *out);
+
+#endif

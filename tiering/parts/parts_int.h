@@ -1,0 +1,52 @@
+/* Within the room: a partition, and the head of its manifest. */
+#ifndef VRV_PARTS_PARTS_INT_H
+#define VRV_PARTS_PARTS_INT_H
+
+#include "engine/base/list.h"
+#include "tiering/parts/parts.h"
+
+/* What the catalog keeps: which root counts, and what it is. */
+struct vrv_head {
+    uint64_t mod;     /* the catalog's revision of it; 0: there is none */
+    uint64_t version;
+    uint64_t size;
+    uint32_t crc;
+};
+
+struct vrv_part {
+    struct vrv_omap_node node;
+    struct vrv_parts *parts;
+    struct vrv_log_id id;
+    struct vrv_snap *now;    /* NULL: not read.  Guarded by the lock, the rest is the tier's thread's */
+    struct vrv_head head;    /* of that */
+    struct vrv_list waiting; /* who waits for its root */
+    struct vrv_read_root *reading; /* NULL: nobody does */
+};
+
+/* There is one now. */
+struct vrv_part *vrv__part_get(struct vrv_parts *ps, const struct vrv_log_id *id);
+/* This is what counts; takes m over. */
+void vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manifest *m);
+
+void vrv__part_root_key(const struct vrv_log_id *id, uint64_t version, char *out);
+void vrv__part_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out);
+
+/* NOTFOUND, CORRUPT. */
+int vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* In the place of the one with h->mod (CONFLICT: that is no longer there); then h->mod is its own. */
+int vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Read the root that h describes; with size 0 whatever is there of its version, and h says the rest.
+ * run is called once, never from within; *m is the callee's with 0. */
+struct vrv_read_root {
+    struct vrv_part *part;
+    struct vrv_head head;
+    void (*run)(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *e);
+    struct vrv_store_call call;
+    char key[VRV_STORE_KEY_MAX + 1];
+};
+void vrv__root_read(struct vrv_read_root *r);
+
+#endif

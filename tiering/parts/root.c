@@ -1,0 +1,117 @@
+/* Reading a manifest's root, and who waits for that. */
+#include <stdlib.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/crc32c.h"
+#include "engine/base/mem.h"
+#include "tiering/parts/parts_int.h"
+
+static const int64_t MS = 1000000;
+
+/* Is it of this partition and version, and what its head says? */
+static int
+check(struct vrv_read_root *r, struct vrv_manifest *m, struct vrv_err *e)
+{
+    const struct vrv_store_call *c = &r->call;
+    const struct vrv_log_id *id = &r->part->id;
+    uint32_t crc = vrv_crc32c(0, c->buf, c->got);
+
+    if (r->head.size != 0 && (c->got != r->head.size || crc != r->head.crc))
+        return vrv_err_set(e, VRV_E_CORRUPT, "%s isn't what was written", r->key);
+    r->head.size = c->got;
+    r->head.crc = crc;
+    int rc = vrv_manifest_read(m, c->buf, c->got, e);
+    if (rc < 0)
+        return vrv_err_prefix(e, rc, "%s", r->key);
+    if (vrv_uuid_eq(&m->topic, &id->topic) && m->partition == id->partition &&
+        m->version == r->head.version)
+        return 0;
+    vrv_manifest_fini(m);
+    return vrv_err_set(e, VRV_E_CORRUPT, "%s is another partition's manifest", r->key);
+}
+
+static void
+came(struct vrv_done *d)
+{
+    struct vrv_read_root *r = VRV_LIST_OF(d, struct vrv_read_root, call.done);
+    struct vrv_manifest m = { .version = 0 };
+    struct vrv_err e = r->call.err;
+    int rc = r->call.status;
+
+    if (rc == 0)
+        rc = check(r, &m, &e);
+    free(r->call.buf);
+    r->run(r, rc, &m, &e);
+}
+
+void
+vrv__root_read(struct vrv_read_root *r)
+{
+    struct vrv_parts *ps = r->part->parts;
+    struct vrv_clock *clock = ps->o.clock;
+    size_t n = r->head.size != 0 ? r->head.size : VRV_MANIFEST_ROOT_MAX;
+
+    vrv__part_root_key(&r->part->id, r->head.version, r->key);
+    r->call = (struct vrv_store_call){ .done = { .cq = ps->o.cq, .run = came },
+        .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = r->key, .size = n,
+        .buf = vrv_mem_zero(n), .deadline_ns = clock->mono_ns(clock) + ps->o.read_ms * MS };
+    vrv_retry_submit(ps->o.retry, &r->call);
+}
+
+/* ---- who waits ---- */
+
+static void
+tell_all(struct vrv_part *p, int status, const struct vrv_err *e)
+{
+    struct vrv_list now;
+
+    vrv_list_init(&now);
+    while (!vrv_list_empty(&p->waiting)) {
+        struct vrv_list *l = p->waiting.next;
+
+        vrv_list_del(l);
+        vrv_list_push(&now, l);
+    }
+    while (!vrv_list_empty(&now)) {
+        struct vrv_part_wait *w = VRV_LIST_OF(now.next, struct vrv_part_wait, link);
+
+        vrv_list_del(&w->link);
+        w->run(w, status, e);
+    }
+}
+
+static void
+was_read(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *e)
+{
+    struct vrv_part *p = r->part;
+
+    p->reading = NULL;
+    if (status == 0)
+        vrv__part_set(p, &r->head, m);
+    tell_all(p, status, e);
+    free(r);
+}
+
+void
+vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_part_wait *w)
+{
+    struct vrv_part *p = vrv__part_get(ps, id);
+    struct vrv_err e = { 0 };
+    struct vrv_head h;
+    int rc = 0;
+
+    if (p->now == NULL && p->reading == NULL)
+        rc = vrv__head_read(ps, id, &h, &e);
+    if (p->now != NULL || rc < 0) {
+        w->run(w, rc, &e);
+        return;
+    }
+    vrv_list_push(&p->waiting, &w->link);
+    if (p->reading != NULL)
+        return;
+    p->reading = VRV_NEW(struct vrv_read_root);
+    p->reading->part = p;
+    p->reading->head = h;
+    p->reading->run = was_read;
+    vrv__root_read(p->reading);
+}

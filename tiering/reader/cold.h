@@ -1,0 +1,35 @@
+/*
+ * The cold tier as the engine reads it (engine/contract/cold.h): manifests say where, the store has the
+ * bytes.
+ *
+ *   fetch ─► the manifest ─► the page, where it lies in one ─► segment and chunk ─► the chunk ─► answer
+ *            is read once    ... is read once                                     ... and kept for a while
+ *
+ * Threads: what the engine calls, any; the rest is the tier's.
+ */
+#ifndef VRV_READER_COLD_H
+#define VRV_READER_COLD_H
+
+#include "engine/contract/cold.h"
+#include "tiering/parts/parts.h"
+#include "tiering/reader/cache.h"
+
+struct vrv_cold_reader {
+    struct vrv_cold cold;    /* first: what the engine gets */
+    struct vrv_parts *parts; /* borrowed */
+    struct vrv_cache cache;
+    struct vrv_cq *cq;
+    struct vrv_lock lock;    /* rank cold; guards what follows */
+    struct vrv_list fetches; /* that aren't answered */
+    struct vrv_list news;    /* of them: those that are new, or were cancelled */
+    struct vrv_list asks;    /* who is to be told when a manifest is there */
+    struct vrv_done wake;
+    bool woken;
+};
+
+void vrv_cold_reader_init(struct vrv_cold_reader *r, struct vrv_parts *parts,
+    const struct vrv_cache_opts *o);
+/* All that was asked is answered, and all bytes were given back. */
+void vrv_cold_reader_fini(struct vrv_cold_reader *r);
+
+#endif
