@@ -124,6 +124,7 @@ libvrvengine_la_SOURCES = \
 	engine/log/log_ring.h \
 	engine/log/log_start.c \
 	engine/log/log_state.c \
+	engine/log/log_tier.c \
 	engine/log/log_wait.c \
 	engine/log/producers.c \
 	engine/log/producers.h \

@@ -232,6 +232,14 @@ t_unit_u464_tier_SOURCES = \
 	$(NULL)
 t_unit_u464_tier_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u467-tierd
+t_unit_u467_tierd_SOURCES = t/lib/fakestore.c t/lib/fakestore.h t/unit/u467-tierd.c
+t_unit_u467_tierd_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
+check_PROGRAMS += t/unit/u466-policy
+t_unit_u466_policy_SOURCES = t/unit/u466-policy.c
+t_unit_u466_policy_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u465-tiermodel
 t_unit_u465_tiermodel_SOURCES = \
 	t/lib/coldmodel.c \

@@ -2,6 +2,10 @@ noinst_LTLIBRARIES += libvrvtiering.la
 libvrvtiering_la_SOURCES = \
 	tiering/daemon/move.c \
 	tiering/daemon/move.h \
+	tiering/daemon/policy.c \
+	tiering/daemon/policy.h \
+	tiering/daemon/sweep.c \
+	tiering/daemon/sweep.h \
 	tiering/daemon/upload.c \
 	tiering/daemon/upload.h \
 	tiering/format/manifest.c \
@@ -20,6 +24,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/reader/cache.h \
 	tiering/reader/cold.c \
 	tiering/reader/cold.h \
+	tiering/reader/extras.c \
+	tiering/reader/extras.h \
 	tiering/store/dir.c \
 	tiering/store/dir.h \
 	tiering/store/dir_int.h \
@@ -32,5 +38,7 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/retry.h \
 	tiering/store/store.c \
 	tiering/store/store.h \
+	tiering/tier.c \
+	tiering/tier.h \
 	$(NULL)
 libvrvtiering_la_LIBADD = $(DEP_LIBS)

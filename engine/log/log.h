@@ -52,6 +52,9 @@ struct vrv_log_config {
     bool repacks;             /* batches of another codec than this one are packed again */
     enum vrv_codec codec;
     int32_t gzip_level, lz4_level, zstd_level;
+    bool tiered;              /* what becomes of its segments is the cold tier's to say, by these: */
+    bool copy_disabled;       /* none go there any more */
+    int64_t local_ms, local_bytes; /* -2: as retention; -1: no limit */
 };
 
 struct vrv_log_config *vrv_log_config_new(const struct vrv_log_config *c);
@@ -242,6 +245,22 @@ void vrv_log_evict_first(struct vrv_log *log, const struct vrv_entry *en);
 struct vrv_seg *vrv_log_take_dead(struct vrv_log *log);
 /* Where retention by time and size would put the start. */
 int64_t vrv_log_retention_start(struct vrv_log *log, int64_t now_ms);
+
+/* ---- for who moves segments away (log_tier.c) ---- */
+
+/* A segment on this disk. */
+struct vrv_log_seg {
+    int64_t base, next;
+    uint64_t size;
+    int64_t max_ts, last_ms; /* of its records, as far as it is known; of its last append */
+    bool sealed;
+};
+/* All of them, oldest first (malloc'd; NULL: none). */
+struct vrv_log_seg *vrv_log_segs(struct vrv_log *log, uint32_t *n);
+/* The sealed segment that begins at `base`: a reference; NULL: there is none. */
+struct vrv_seg *vrv_log_sealed(struct vrv_log *log, int64_t base);
+/* The settings in force: a reference. */
+struct vrv_log_config *vrv_log_config_ref(struct vrv_log *log);
 
 /* ---- waiting for records (log_wait.c) ---- */
 

@@ -184,9 +184,10 @@ vrv_log_retention_start(struct vrv_log *log, int64_t now_ms)
     const struct vrv_log_config *c = log->config;
     uint64_t total = 0;
     int64_t start = log->start;
-    for (uint32_t i = 0; i < log->seg_n; i++)
+    uint32_t n = c->tiered ? 0 : log->seg_n; /* what is cold counts, too: that is for the tier to say */
+    for (uint32_t i = 0; i < n; i++)
         total += log->segs[i]->size;
-    for (uint32_t i = 0; i < log->seg_n; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const struct vrv_seg *s = log->segs[i];
 
         if (s->state != VRV_SEG_SEALED)

@@ -571,3 +571,13 @@ fakestore_uploads(const struct fakestore *f)
         n += !u->ended && !u->aborted;
     return n;
 }
+
+size_t
+fakestore_count(const struct fakestore *f, const char *prefix)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->now.n; i++)
+        n += strncmp(f->now.v[i].key, prefix, strlen(prefix)) == 0;
+    return n;
+}

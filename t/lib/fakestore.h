@@ -48,6 +48,8 @@ uint64_t fakestore_struck(const struct fakestore *f, enum fakestore_fault fault)
 /* What is there: bytes, or NULL. */
 const uint8_t *fakestore_object(const struct fakestore *f, const char *key, size_t *n);
 size_t fakestore_objects(const struct fakestore *f);
+/* ... whose name begins so. */
+size_t fakestore_count(const struct fakestore *f, const char *prefix);
 /* Uploads that were begun and neither ended nor aborted. */
 size_t fakestore_uploads(const struct fakestore *f);
 

@@ -18,7 +18,7 @@ tierrig_init(struct tierrig *t, struct simclock *clock, struct vrv_store *store,
         .attempt_ms = { 10000, 10000, 10000 } });
     vrv_parts_init(&t->parts, &(struct vrv_parts_opts){ .retry = t->retry, .cq = &t->cq,
         .clock = &clock->clock, .random = seed, .read_ms = MINUTE_MS, .write_ms = MINUTE_MS,
-        .root_bytes = 2000, .root_keeps = 3 });
+        .adopt_ms = INT64_MAX, .root_bytes = 2000, .root_keeps = 3 });
     vrv_cold_reader_init(&t->reader, &t->parts, &(struct vrv_cache_opts){ .retry = t->retry,
         .cq = &t->cq, .clock = &clock->clock, .bytes = CACHE, .read_ms = MINUTE_MS });
     t->o = (struct vrv_move_opts){ .parts = &t->parts, .chunk_bytes = CHUNK, .index_interval = CHUNK,
@@ -77,14 +77,14 @@ tierrig_run(struct tierrig *t)
 static struct vrv_seg *
 next_sealed(struct vrv_log *log, int64_t end)
 {
-    struct vrv_seg *found = NULL;
+    uint32_t n, i = 0;
+    struct vrv_log_seg *v = vrv_log_segs(log, &n);
 
-    vrv_lock(&log->lock);
-    for (uint32_t i = 0; i < log->seg_n && found == NULL; i++)
-        if (log->segs[i]->state == VRV_SEG_SEALED && log->segs[i]->next > end)
-            found = vrv_seg_ref(log->segs[i]);
-    vrv_unlock(&log->lock);
-    return found;
+    while (i < n && v[i].next <= end)
+        i++;
+    struct vrv_seg *s = i < n ? vrv_log_sealed(log, v[i].base) : NULL;
+    free(v);
+    return s;
 }
 
 static void
@@ -119,6 +119,9 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
     t->e = *e;
     vrv_producers_free(&t->producers);
     t->producers = m->producers;
+    t->knows_producers = status == 0;
+    if (status < 0)
+        vrv_producers_free(&t->producers);
     vrv_snap_unref(t->from);
     vrv_seg_unref(m->seg);
     vrv_log_unref(&t->log);
@@ -149,6 +152,7 @@ tierrig_move(struct tierrig *t, struct vrv_log *log)
     t->move->epoch = log->epoch;
     t->move->start = vrv_log_offsets(log).start;
     t->move->from = from != NULL ? &from->m : NULL;
+    t->move->knows_producers = t->knows_producers;
     t->move->producers = t->producers;
     t->producers = NULL;
     t->move->run = moved;

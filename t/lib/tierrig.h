@@ -22,7 +22,8 @@ struct tierrig {
     struct vrv_move *move;     /* under way, or NULL */
     struct vrv_log *log;       /* ... of this */
     struct vrv_snap *from;
-    struct vrv_producers *producers;
+    struct vrv_producers *producers; /* where the cold tier ends: */
+    bool knows_producers;            /* else they are read */
     int status;                /* of the last one */
     struct vrv_err e;
 };

@@ -18,7 +18,7 @@ seg(int i)
 {
     struct vrv_cold_seg s = { .base = i * STRIDE, .next = (i + 1) * STRIDE, .first_epoch = i / 2,
         .last_epoch = (i + 1) / 2, .size = 1000, .crc = 77, .plain = 600, .min_ts = 5000 + i,
-        .max_ts = 5010 + i, .max_ts_offset = i * STRIDE + 50, .moved_ms = 1700000000000,
+        .max_ts = 5010 + i, .max_ts_offset = i * STRIDE + 50, .appended_ms = 1600000000000, .moved_ms = 1700000000000,
         .chunk_n = CHUNKS, .aborted = i == 2 };
 
     s.key = vrv_mem_strdup("d/0123/0/00000000000000000000-7-abcdef.seg");

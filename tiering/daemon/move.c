@@ -41,7 +41,7 @@ entry_of(const struct vrv_move *m)
         .first_epoch = m->epochs.v[0].epoch, .last_epoch = vrv_epochs_newest(&m->epochs),
         .size = m->w.at, .crc = m->w.crc, .plain = i->plain, .min_ts = i->min_ts,
         .max_ts = i->max_ts, .max_ts_offset = i->max_ts_offset,
-        .moved_ms = clock->wall_ms(clock), .chunk_n = i->chunk_n };
+        .appended_ms = m->seg->last_ms, .moved_ms = clock->wall_ms(clock), .chunk_n = i->chunk_n };
 
     s.chunk = vrv_mem_zero(s.chunk_n * sizeof(*s.chunk));
     memcpy(s.chunk, m->w.chunk, s.chunk_n * sizeof(*s.chunk));
@@ -65,7 +65,9 @@ uploaded(struct vrv_upload *u, int status, const struct vrv_err *e)
         *next = (struct vrv_manifest){ .topic = m->seg->log.topic,
             .partition = m->seg->log.partition, .next = m->seg->base };
     next->epoch = m->epoch;
-    next->start = m->start;
+    (void)vrv_manifest_trim(next, m->start);
+    if (next->page_n + next->seg_n == 0) /* what was between is deleted, and was never cold */
+        next->next = m->seg->base;
     struct vrv_cold_seg s = entry_of(m);
     status = vrv_manifest_add(next, &s, &why);
     if (status < 0) {
@@ -74,6 +76,7 @@ uploaded(struct vrv_upload *u, int status, const struct vrv_err *e)
         finish(m, status, &why);
         return;
     }
+    m->phase = VRV_MOVE_COMMITS;
     m->commit.run = committed;
     vrv_parts_commit(m->o->parts, &m->commit);
 }
@@ -228,15 +231,16 @@ room(struct vrv_upload *u)
         post(m);
 }
 
-void
-vrv_move_begin(struct vrv_move *m)
+static void
+begin(struct vrv_move *m)
 {
     const struct vrv_seg *s = m->seg;
     struct vrv_object_info info = { .topic = s->log.topic, .partition = s->log.partition,
         .epoch = m->epoch, .base = s->base, .next = s->next, .plain = s->size, .plain_crc = s->crc,
         .min_ts = s->min_ts, .max_ts = s->max_ts, .max_ts_offset = s->max_ts_offset };
 
-    vrv_parts_segment_key(m->o->parts, &s->log, s->base, m->epoch, m->key);
+    m->phase = VRV_MOVE_WRITES;
+    vrv_parts_segment_key(m->o->parts, &s->log, s->base, m->key);
     m->max_ts = INT64_MIN;
     m->upload.o = &m->o->upload;
     m->upload.key = m->key;
@@ -245,4 +249,45 @@ vrv_move_begin(struct vrv_move *m)
     vrv_upload_begin(&m->upload);
     vrv_object_begin(&m->w, &info, m->o->chunk_bytes, m->o->zstd_level, sink, m);
     post(m);
+}
+
+static void
+producers_came(struct vrv_extras *r, int status, const struct vrv_object_extras *x,
+    const struct vrv_err *e)
+{
+    struct vrv_move *m = VRV_LIST_OF(r, struct vrv_move, extras);
+    struct vrv_err why = *e;
+
+    if (status == 0)
+        status = vrv_producers_decode(&m->producers, x->producers, x->producer_bytes, &why);
+    if (status < 0)
+        finish(m, status, &why);
+    else
+        begin(m);
+}
+
+void
+vrv_move_begin(struct vrv_move *m)
+{
+    const struct vrv_upload_opts *o = &m->o->upload;
+    uint32_t n = m->from != NULL ? m->from->seg_n : 0;
+
+    if (m->knows_producers || n == 0) {
+        begin(m);
+        return;
+    }
+    m->extras = (struct vrv_extras){ .retry = o->retry, .cq = o->cq, .clock = o->clock,
+        .read_ms = o->call_ms, .run = producers_came };
+    vrv_extras_read(&m->extras, &m->from->seg[n - 1]);
+}
+
+void
+vrv_move_cancel(struct vrv_move *m)
+{
+    if (m->phase == VRV_MOVE_PREPARES)
+        vrv_retry_cancel(m->o->upload.retry, &m->extras.call);
+    else if (m->phase == VRV_MOVE_WRITES)
+        vrv_upload_cancel(&m->upload);
+    else
+        vrv_parts_cancel(m->o->parts, &m->commit);
 }

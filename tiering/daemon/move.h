@@ -18,6 +18,7 @@
 #include "engine/log/producers.h"
 #include "tiering/daemon/upload.h"
 #include "tiering/parts/parts.h"
+#include "tiering/reader/extras.h"
 
 struct vrv_move_opts {
     struct vrv_parts *parts;         /* borrowed */
@@ -34,13 +35,16 @@ struct vrv_move {
     int32_t epoch;                   /* the owner's */
     int64_t start;                   /* the log's */
     const struct vrv_manifest *from; /* what counts, which the segment continues; NULL: it is the first */
+    bool knows_producers;            /* else they are read from the last segment of `from` */
     struct vrv_producers *producers; /* as of the segment's first offset; then of its end */
+    void *owner;
     void (*run)(struct vrv_move *m, int status, const struct vrv_err *e);
     /* ours */
     char key[VRV_STORE_KEY_MAX + 1];
     struct vrv_object_writer w;
     struct vrv_upload upload;
     struct vrv_done next;            /* posted to itself: others get their turn in between */
+    enum { VRV_MOVE_PREPARES, VRV_MOVE_WRITES, VRV_MOVE_COMMITS } phase;
     bool posted, all_in;
     uint64_t at;                     /* so much of the segment was read, */
     uint8_t *piece;                  /* and this of it is not written yet */
@@ -50,9 +54,12 @@ struct vrv_move {
     uint8_t *index, *producer_bytes, *epoch_bytes;
     uint32_t index_n, index_cap;
     struct vrv_epochs epochs;
+    struct vrv_extras extras;        /* of the segment before */
     struct vrv_commit commit;
 };
 
 void vrv_move_begin(struct vrv_move *m);
+/* End it soon: with CANCELLED, or what becomes known in time. */
+void vrv_move_cancel(struct vrv_move *m);
 
 #endif

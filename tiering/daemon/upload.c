@@ -185,12 +185,12 @@ written(struct vrv_done *d)
 {
     struct vrv_upload *u = VRV_LIST_OF(d, struct vrv_upload, call.done);
 
-    if (u->call.status < 0) {
+    if (u->call.status < 0)
         fail(u, &u->call);
+    if (u->status < 0)
         finished(u);
-    } else {
+    else
         call(u, VRV_STORE_VERIFY, verified);
-    }
 }
 
 /* All parts in one call. */
@@ -244,7 +244,7 @@ static void
 end(struct vrv_upload *u)
 {
     u->ended = true;
-    if (u->status < 0 && u->upload != NULL)
+    if (u->status < 0 && u->upload != NULL && u->status != VRV_E_CANCELLED)
         call(u, VRV_STORE_ABORT, aborted);
     else if (u->status < 0)
         end_later(u);
@@ -288,4 +288,15 @@ vrv_upload_end(struct vrv_upload *u, int status, const struct vrv_err *e)
     u->ends = true;
     close_part(u);
     go_on(u);
+}
+
+void
+vrv_upload_cancel(struct vrv_upload *u)
+{
+    if (u->status == 0)
+        u->status = vrv_err_set(&u->err, VRV_E_CANCELLED, "it is to stop");
+    for (struct vrv_list *l = u->sent.next; l != &u->sent; l = l->next)
+        vrv_retry_cancel(u->o->retry, &VRV_LIST_OF(l, struct vrv_upload_part, link)->call);
+    if (u->calling)
+        vrv_retry_cancel(u->o->retry, &u->call);
 }

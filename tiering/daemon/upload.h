@@ -56,5 +56,7 @@ bool vrv_upload_is_full(const struct vrv_upload *u);
 int vrv_upload_status(const struct vrv_upload *u);
 /* That was all; or, with a status, it isn't to be.  run is called, never from within. */
 void vrv_upload_end(struct vrv_upload *u, int status, const struct vrv_err *e);
+/* Wait for no store any more: it fails with CANCELLED, once it is ended, unless it is done. */
+void vrv_upload_cancel(struct vrv_upload *u);
 
 #endif

@@ -196,6 +196,26 @@ vrv_manifest_fold(struct vrv_manifest *m, uint32_t n, const struct vrv_cold_page
     memmove(m->seg, m->seg + n, m->seg_n * sizeof(*m->seg));
 }
 
+bool
+vrv_manifest_trim(struct vrv_manifest *m, int64_t start)
+{
+    uint32_t pages = 0, segs = 0;
+
+    while (pages < m->page_n && m->page[pages].next <= start)
+        free(m->page[pages++].key);
+    while (pages == m->page_n && segs < m->seg_n && m->seg[segs].next <= start)
+        vrv_cold_seg_fini(&m->seg[segs++]);
+    m->page_n -= pages;
+    m->seg_n -= segs;
+    if (pages > 0)
+        memmove(m->page, m->page + pages, m->page_n * sizeof(*m->page));
+    if (segs > 0)
+        memmove(m->seg, m->seg + segs, m->seg_n * sizeof(*m->seg));
+    if (start > m->start)
+        m->start = start;
+    return pages + segs > 0;
+}
+
 uint32_t
 vrv_cold_seg_find(const struct vrv_cold_seg *s, uint32_t n, int64_t offset)
 {

@@ -34,7 +34,8 @@ struct vrv_cold_seg {
     uint32_t crc;                 /* checksum */
     uint64_t plain;               /* bytes of record batches */
     int64_t min_ts, max_ts, max_ts_offset;
-    int64_t moved_ms;             /* when it was written away (wall clock; for show and for grace) */
+    int64_t appended_ms;          /* when its last batch was appended (wall clock): no record is younger, */
+    int64_t moved_ms;             /* and when it was written away, for show */
     uint32_t encryption;          /* which key; 0: none.  Others are refused in this version */
     uint32_t copy_store;          /* a second copy, reserved: copy_key NULL says that there is none */
     char *copy_key;
@@ -53,6 +54,7 @@ struct vrv_cold_page {
     int32_t first_epoch, last_epoch;
     uint64_t plain, stored;       /* bytes of record batches, and of what holds them */
     int64_t min_ts, max_ts, max_ts_offset;
+    int64_t newest_ms;            /* as vrv_cold_seg_newest */
     bool aborted;
 };
 
@@ -70,6 +72,13 @@ struct vrv_manifest {
 
 void vrv_cold_seg_fini(struct vrv_cold_seg *s);
 void vrv_manifest_fini(struct vrv_manifest *m);
+/* How new its newest record is: a producer's clock may be ahead, the time of append bounds it (L13); and
+ * records may have no time. */
+static inline int64_t
+vrv_cold_seg_newest(const struct vrv_cold_seg *s)
+{
+    return s->max_ts >= 0 && s->max_ts < s->appended_ms ? s->max_ts : s->appended_ms;
+}
 /* A deep copy: a commit changes one, and it replaces the other when it is durable. */
 void vrv_manifest_copy(struct vrv_manifest *to, const struct vrv_manifest *from);
 
@@ -83,6 +92,9 @@ int vrv_manifest_add(struct vrv_manifest *m, struct vrv_cold_seg *s, struct vrv_
     VRV_MUST_CHECK;
 /* The first n segments are in this page, whose key it takes over, and no longer in the root. */
 void vrv_manifest_fold(struct vrv_manifest *m, uint32_t n, const struct vrv_cold_page *page);
+/* The log starts at `start` now: pages and segments wholly below are no longer named.  False: nothing has
+ * changed by that. */
+bool vrv_manifest_trim(struct vrv_manifest *m, int64_t start);
 /* Which of n segments holds the record at offset or the first behind it; n: none does. */
 uint32_t vrv_cold_seg_find(const struct vrv_cold_seg *s, uint32_t n, int64_t offset);
 /* Likewise of its chunks; the last one that begins at or below offset. */

@@ -28,8 +28,8 @@ enum {
     AT_CRC = 12,
     AT_BODY = 16,
     NO_STRING = 0xffff,
-    PAGE_LEAST = 2 + 84,      /* bytes of a page's entry, without its key */
-    SEG_LEAST = 2 * 2 + 112,  /* bytes of a segment, without keys and chunks */
+    PAGE_LEAST = 2 + 92,      /* bytes of a page's entry, without its key */
+    SEG_LEAST = 2 * 2 + 120,  /* bytes of a segment, without keys and chunks */
     CHUNK_BYTES = 32,
     ABORTED = 1,              /* the only flag so far, of a segment and of a page */
 };
@@ -100,6 +100,7 @@ put_seg(struct out *o, const struct vrv_cold_seg *s)
     put64(o, (uint64_t)s->min_ts);
     put64(o, (uint64_t)s->max_ts);
     put64(o, (uint64_t)s->max_ts_offset);
+    put64(o, (uint64_t)s->appended_ms);
     put64(o, (uint64_t)s->moved_ms);
     put32(o, s->aborted ? ABORTED : 0);
     put32(o, s->chunk_n);
@@ -170,6 +171,7 @@ vrv_manifest_write(const struct vrv_manifest *m, size_t *n)
         put64(&o, (uint64_t)p->min_ts);
         put64(&o, (uint64_t)p->max_ts);
         put64(&o, (uint64_t)p->max_ts_offset);
+        put64(&o, (uint64_t)p->newest_ms);
         put32(&o, p->aborted ? ABORTED : 0);
     }
     for (uint32_t i = 0; i < m->seg_n; i++)
@@ -183,11 +185,13 @@ sum_up(struct vrv_cold_page *page, const struct vrv_cold_seg *s, uint32_t n)
 {
     *page = (struct vrv_cold_page){ .base = s[0].base, .next = s[n - 1].next, .segments = n,
         .first_epoch = s[0].first_epoch, .last_epoch = s[n - 1].last_epoch, .min_ts = INT64_MAX,
-        .max_ts = INT64_MIN, .max_ts_offset = -1 };
+        .max_ts = INT64_MIN, .max_ts_offset = -1, .newest_ms = INT64_MIN };
     for (uint32_t i = 0; i < n; i++) {
         page->plain += s[i].plain;
         page->stored += s[i].size;
         page->aborted |= s[i].aborted;
+        if (vrv_cold_seg_newest(&s[i]) > page->newest_ms)
+            page->newest_ms = vrv_cold_seg_newest(&s[i]);
         if (s[i].min_ts < page->min_ts)
             page->min_ts = s[i].min_ts;
         if (s[i].max_ts > page->max_ts) {
@@ -344,6 +348,7 @@ get_seg(struct in *i, struct vrv_cold_seg *s)
     s->min_ts = (int64_t)get64(i);
     s->max_ts = (int64_t)get64(i);
     s->max_ts_offset = (int64_t)get64(i);
+    s->appended_ms = (int64_t)get64(i);
     s->moved_ms = (int64_t)get64(i);
     s->aborted = get_flag(i);
     get_chunks(i, s);
@@ -403,6 +408,7 @@ get_root(struct in *i, struct vrv_manifest *m)
         p->min_ts = (int64_t)get64(i);
         p->max_ts = (int64_t)get64(i);
         p->max_ts_offset = (int64_t)get64(i);
+        p->newest_ms = (int64_t)get64(i);
         p->aborted = get_flag(i);
     }
     m->seg = room_for(i, m->seg_cap, SEG_LEAST, sizeof(*m->seg));
@@ -443,7 +449,7 @@ check_page(struct vrv_manifest *found, const struct vrv_cold_page *page, struct 
     if (is.segments != page->segments || is.base != page->base || is.next != page->next ||
         is.first_epoch != page->first_epoch || is.last_epoch != page->last_epoch ||
         is.plain != page->plain || is.stored != page->stored || is.min_ts != page->min_ts ||
-        is.max_ts != page->max_ts || is.aborted != page->aborted)
+        is.max_ts != page->max_ts || is.newest_ms != page->newest_ms || is.aborted != page->aborted)
         return vrv_err_set(e, VRV_E_CORRUPT,
             "page %s has offsets %" PRId64 " to before %" PRId64 ", expected %" PRId64
             " to before %" PRId64, page->key, is.base, is.next, page->base, page->next);

@@ -55,10 +55,26 @@ put(struct vrv_commit *c, void (*run)(struct vrv_done *d), bool if_absent)
 
 /* ---- the root of somebody else ---- */
 
-struct found {
+struct vrv_root_found {
     struct vrv_read_root read; /* first */
     struct vrv_commit *c;
 };
+
+/* Everything that it names and the one that counts doesn't. */
+static bool
+is_fresh(const struct vrv_part *p, const struct vrv_manifest *m)
+{
+    const struct vrv_parts *ps = p->parts;
+    int64_t from = p->now != NULL ? p->now->m.next : 0;
+    int64_t now_ms = ps->o.clock->wall_ms(ps->o.clock);
+    struct vrv_part_key k;
+
+    for (uint32_t i = 0; i < m->seg_n; i++)
+        if (m->seg[i].base >= from && (!vrv_parts_read_key(&p->id, 'd', m->seg[i].key, &k) ||
+                now_ms - k.made_ms >= ps->o.adopt_ms))
+            return false;
+    return true;
+}
 
 static int
 adopt(struct vrv_commit *c, struct vrv_head *h, struct vrv_manifest *m, struct vrv_err *e)
@@ -68,6 +84,10 @@ adopt(struct vrv_commit *c, struct vrv_head *h, struct vrv_manifest *m, struct v
     if (m->epoch > c->next.epoch)
         return vrv_err_set(e, VRV_E_FENCED, "%s was written by an owner of epoch %" PRId32
             ", this one has %" PRId32, c->key, m->epoch, c->next.epoch);
+    if (!is_fresh(p, m)) {
+        p->passed = m->version;
+        return vrv_err_set(e, VRV_E_CONFLICT, "%s is too old to count", c->key);
+    }
     h->mod = p->head.mod;
     int rc = vrv__head_write(c->parts, &p->id, h, e);
     if (rc < 0)
@@ -79,13 +99,14 @@ adopt(struct vrv_commit *c, struct vrv_head *h, struct vrv_manifest *m, struct v
 static void
 found(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *why)
 {
-    struct found *f = (struct found *)(void *)r;
+    struct vrv_root_found *f = (struct vrv_root_found *)(void *)r;
     struct vrv_commit *c = f->c;
     struct vrv_err e = *why;
 
     if (status == 0)
         status = adopt(c, &r->head, m, &e);
     vrv_manifest_fini(m);
+    c->found = NULL;
     free(f);
     finish(c, status, &e);
 }
@@ -93,8 +114,9 @@ found(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct 
 static void
 read_other(struct vrv_commit *c)
 {
-    struct found *f = VRV_NEW(struct found);
+    struct vrv_root_found *f = VRV_NEW(struct vrv_root_found);
 
+    c->found = f;
     f->c = c;
     f->read.part = part_of(c);
     f->read.head.version = c->next.version;
@@ -171,16 +193,16 @@ refused(struct vrv_done *d)
 
 /* Does it continue what counts?  Nothing may be written otherwise: it would be a hole (L7). */
 static int
-check(const struct vrv_commit *c, struct vrv_err *e)
+check(const struct vrv_commit *c, uint64_t from, struct vrv_err *e)
 {
     const struct vrv_manifest *m = &c->next;
     const struct vrv_part *p = part_of(c);
     uint64_t counts = p->head.version;
 
-    if (m->version == counts + 1 && (counts == 0 || p->now != NULL))
+    if (from == counts && (counts == 0 || p->now != NULL))
         return vrv_manifest_check(m, e);
     return vrv_err_set(e, VRV_E_CONFLICT, "version %" PRIu64 " of the manifest counts, not %" PRIu64,
-        counts, m->version - 1);
+        counts, from);
 }
 
 void
@@ -189,9 +211,11 @@ vrv_parts_commit(struct vrv_parts *ps, struct vrv_commit *c)
     struct vrv_manifest *m = &c->next;
 
     c->parts = ps;
-    m->version++;
+    const struct vrv_part *p = part_of(c);
+    uint64_t from = m->version;
+    m->version = (from > p->passed ? from : p->passed) + 1;
     c->call = (struct vrv_store_call){ .done = { .cq = ps->o.cq, .run = refused } };
-    c->call.status = check(c, &c->call.err);
+    c->call.status = check(c, from, &c->call.err);
     if (c->call.status < 0) {
         vrv_cq_post(ps->o.cq, &c->call.done, &c->call.done);
         return;
@@ -203,4 +227,10 @@ vrv_parts_commit(struct vrv_parts *ps, struct vrv_commit *c)
         put_page(c);
     else
         put_root(c);
+}
+
+void
+vrv_parts_cancel(struct vrv_parts *ps, struct vrv_commit *c)
+{
+    vrv_retry_cancel(ps->o.retry, c->found != NULL ? &c->found->read.call : &c->call);
 }

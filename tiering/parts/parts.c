@@ -49,7 +49,7 @@ vrv_parts_init(struct vrv_parts *ps, const struct vrv_parts_opts *o)
 void
 vrv_parts_attach(struct vrv_parts *ps, struct vrv_catalog *catalog)
 {
-    ps->catalog = catalog;
+    atomic_store(&ps->catalog, catalog);
 }
 
 void
@@ -103,43 +103,73 @@ vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manife
 
 /* ---- names ---- */
 
-static void
-dir_of(const struct vrv_log_id *id, char what, char *out, size_t n)
+void
+vrv_parts_prefix(const struct vrv_log_id *id, char what, char *out)
 {
     char topic[VRV_UUID_TEXT + 1];
 
     vrv_uuid_text(&id->topic, topic);
-    (void)snprintf(out, n, "%c/%s/%" PRId32, what, topic, id->partition);
+    (void)snprintf(out, VRV_STORE_KEY_MAX + 1, "%c/%s/%" PRId32 "/", what, topic, id->partition);
 }
 
 void
 vrv__part_root_key(const struct vrv_log_id *id, uint64_t version, char *out)
 {
-    char dir[64];
+    vrv_parts_prefix(id, 'm', out);
+    size_t n = strlen(out);
+    (void)snprintf(out + n, VRV_STORE_KEY_MAX + 1 - n, "%020" PRIu64, version);
+}
 
-    dir_of(id, 'm', dir, sizeof(dir));
-    (void)snprintf(out, VRV_STORE_KEY_MAX + 1, "%s/%020" PRIu64, dir, version);
+static void
+new_key(struct vrv_parts *ps, const struct vrv_log_id *id, char what, int64_t base, char *out)
+{
+    vrv_parts_prefix(id, what, out);
+    size_t n = strlen(out);
+    (void)snprintf(out + n, VRV_STORE_KEY_MAX + 1 - n, "%020" PRId64 "-%013" PRId64 "-%016" PRIx64,
+        base, ps->o.clock->wall_ms(ps->o.clock), vrv_rand_next(&ps->random));
 }
 
 void
 vrv__part_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out)
 {
-    char dir[64];
-
-    dir_of(id, 'm', dir, sizeof(dir));
-    (void)snprintf(out, VRV_STORE_KEY_MAX + 1, "%s/%020" PRId64 "-%016" PRIx64, dir, base,
-        vrv_rand_next(&ps->random));
+    new_key(ps, id, 'm', base, out);
 }
 
 void
-vrv_parts_segment_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, int32_t epoch,
-    char *out)
+vrv_parts_segment_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out)
 {
-    char dir[64];
+    new_key(ps, id, 'd', base, out);
+}
 
-    dir_of(id, 'd', dir, sizeof(dir));
-    (void)snprintf(out, VRV_STORE_KEY_MAX + 1, "%s/%020" PRId64 "-%" PRId32 "-%016" PRIx64, dir, base,
-        epoch, vrv_rand_next(&ps->random));
+/* So many digits, and what stands behind them. */
+static const char *
+digits(const char *p, int n, uint64_t *out)
+{
+    *out = 0;
+    for (; n > 0; n--, p++) {
+        if (*p < '0' || *p > '9')
+            return NULL;
+        *out = *out * 10 + (uint64_t)(*p - '0');
+    }
+    return p;
+}
+
+bool
+vrv_parts_read_key(const struct vrv_log_id *id, char what, const char *key,
+    struct vrv_part_key *out)
+{
+    char prefix[VRV_STORE_KEY_MAX + 1];
+    uint64_t ms = 0;
+
+    vrv_parts_prefix(id, what, prefix);
+    if (strncmp(key, prefix, strlen(prefix)) != 0)
+        return false;
+    const char *p = digits(key + strlen(prefix), 20, &out->number);
+    out->root = p != NULL && *p == '\0';
+    if (p != NULL && *p == '-')
+        p = digits(p + 1, 13, &ms);
+    out->made_ms = (int64_t)ms;
+    return p != NULL && (out->root ? what == 'm' : *p == '-' && strlen(p) == 17);
 }
 
 /* ---- the head ---- */
@@ -174,10 +204,11 @@ vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_hea
     int rc = 0;
 
     *h = (struct vrv_head){ 0 };
-    if (ps->catalog == NULL)
+    struct vrv_catalog *catalog = atomic_load(&ps->catalog);
+    if (catalog == NULL)
         return vrv_err_set(e, VRV_E_STOPPED, "the engine is closed");
     entity_of(id, entity);
-    vrv_catalog_configs(ps->catalog, entity, &c);
+    vrv_catalog_configs(catalog, entity, &c);
     h->mod = c.mod;
     if (c.n == 0)
         rc = vrv_err_set(e, VRV_E_NOTFOUND, "nothing of the partition is in the cold tier");
@@ -198,17 +229,18 @@ vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_he
     struct vrv_config_kv v[] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
         { (char[]){ "version" }, version } };
 
-    if (ps->catalog == NULL)
+    struct vrv_catalog *catalog = atomic_load(&ps->catalog);
+    if (catalog == NULL)
         return vrv_err_set(e, VRV_E_STOPPED, "the engine is closed");
     entity_of(id, entity);
     (void)snprintf(crc, sizeof(crc), "%" PRIu32, h->crc);
     (void)snprintf(size, sizeof(size), "%" PRIu64, h->size);
     (void)snprintf(version, sizeof(version), "%" PRIu64, h->version);
-    int rc = vrv_catalog_set_configs(ps->catalog, entity, h->mod, v, 3, e);
+    int rc = vrv_catalog_set_configs(catalog, entity, h->mod, v, 3, e);
     if (rc == 0) {
         struct vrv_entity_configs c;
 
-        vrv_catalog_configs(ps->catalog, entity, &c);
+        vrv_catalog_configs(catalog, entity, &c);
         h->mod = c.mod;
         free(c.v);
     }

@@ -6,15 +6,19 @@
  *
  *   commit: a manifest n+1 ──► its root, if absent ──► the head, if it still says n ──► the snapshot
  *
- * A root counts when the head names it (L6).  One without a head is of a commit that a crash cut short;
- * who wants to write the same version finds it, and it counts from then on: all that it names was there
- * before it was written.
+ * A root counts when the head names it (L6).  One without a head is of a commit that a crash cut short, or
+ * of a write that came late; who wants to write the same version finds it, and it counts from then on:
+ * all that it names was there before it was written.  Unless that was so long ago that a sweep may have
+ * taken it for nobody's: then that version is passed over, for ever.
  *
  * Keys in the store, where <topic> is the id's 32 hex digits:
  *
  *   m/<topic>/<partition>/<version, 20 digits>          a root
- *   m/<topic>/<partition>/<base, 20 digits>-<random>    a page
- *   d/<topic>/<partition>/<base, 20 digits>-<epoch>-<random>   a segment
+ *   m/<topic>/<partition>/<base, 20 digits>-<ms, 13 digits>-<random>    a page
+ *   d/<topic>/<partition>/<base, 20 digits>-<ms, 13 digits>-<random>    a segment
+ *
+ * where ms is when the name was made, by the writer's clock: what nothing names can be told from what
+ * nothing names yet.
  *
  * Threads: the tier's, but vrv_parts_now: any.
  */
@@ -44,13 +48,15 @@ struct vrv_parts_opts {
     struct vrv_clock *clock;
     uint64_t random;
     int64_t read_ms, write_ms;   /* how long reading and writing a root may take */
+    int64_t adopt_ms;            /* so young must be what a root without a head names: half of what the
+                                  * sweep calls an orphan */
     size_t root_bytes;           /* a larger root gives its segments to a page, but for so many, */
     uint32_t root_keeps;         /* since most readers want the newest */
 };
 
 struct vrv_parts {
     struct vrv_parts_opts o;
-    struct vrv_catalog *catalog; /* borrowed; NULL before the engine is open */
+    _Atomic(struct vrv_catalog *) catalog; /* borrowed; NULL before the engine is open */
     struct vrv_lock lock;        /* rank parts */
     struct vrv_omap map;         /* guarded by lock */
     struct vrv_rand random;
@@ -76,14 +82,19 @@ struct vrv_part_wait {
 /* May tell at once. */
 void vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_part_wait *w);
 
+/* What is being read so ends soon, with CANCELLED. */
+void vrv_parts_cancel_reads(struct vrv_parts *ps);
+
 /* Make a manifest count. */
 struct vrv_commit {
     /* the caller's */
     struct vrv_manifest next;  /* a copy of what counts, changed, but for its version; or the first one */
     void (*run)(struct vrv_commit *c, int status, const struct vrv_err *e);
+    void *owner;
     /* ours */
     struct vrv_parts *parts;
     struct vrv_store_call call;
+    struct vrv_root_found *found; /* somebody else's root, that is being read; or NULL */
     struct iovec iov;
     struct vrv_cold_page page;
     uint8_t *bytes;
@@ -94,9 +105,21 @@ struct vrv_commit {
  * be it that it was found only now; FENCED when a newer owner wrote it; or what failed: nothing has changed, as
  * far as anybody can tell.  One at a time of a partition.  c->next is used up. */
 void vrv_parts_commit(struct vrv_parts *ps, struct vrv_commit *c);
+/* End it soon: with CANCELLED or UNKNOWN, or what becomes known in time. */
+void vrv_parts_cancel(struct vrv_parts *ps, struct vrv_commit *c);
 
 /* A new name for a segment; out has VRV_STORE_KEY_MAX + 1 bytes. */
 void vrv_parts_segment_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base,
-    int32_t epoch, char *out);
+    char *out);
+/* What a name says; `what` is 'd' or 'm'.  False: it is none of these. */
+struct vrv_part_key {
+    bool root;
+    uint64_t number;  /* version, or base */
+    int64_t made_ms;  /* not of a root */
+};
+bool vrv_parts_read_key(const struct vrv_log_id *id, char what, const char *key,
+    struct vrv_part_key *out);
+/* With what all names of a kind begin. */
+void vrv_parts_prefix(const struct vrv_log_id *id, char what, char *out);
 
 #endif

@@ -19,6 +19,7 @@ struct vrv_part {
     struct vrv_log_id id;
     struct vrv_snap *now;    /* NULL: not read.  Guarded by the lock, the rest is the tier's thread's */
     struct vrv_head head;    /* of that */
+    uint64_t passed;         /* versions up to this one are not to be written, though none counts */
     struct vrv_list waiting; /* who waits for its root */
     struct vrv_read_root *reading; /* NULL: nobody does */
 };

@@ -115,3 +115,15 @@ vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_par
     p->reading->run = was_read;
     vrv__root_read(p->reading);
 }
+
+void
+vrv_parts_cancel_reads(struct vrv_parts *ps)
+{
+    for (struct vrv_omap_node *n = vrv_omap_first(&ps->map); n != NULL;) {
+        struct vrv_part *p = VRV_OMAP_OF(n, struct vrv_part, node);
+
+        if (p->reading != NULL)
+            vrv_retry_cancel(ps->o.retry, &p->reading->call);
+        n = vrv_omap_after(&ps->map, &p->id);
+    }
+}

@@ -225,3 +225,14 @@ vrv_cache_page(struct vrv_cache *c, const struct vrv_manifest *m, const struct v
     }
     return p;
 }
+
+void
+vrv_cache_cancel(struct vrv_cache *c)
+{
+    for (struct vrv_list *l = c->recent.next; l != &c->recent; l = l->next) {
+        struct vrv_piece *p = VRV_LIST_OF(l, struct vrv_piece, recent);
+
+        if (!p->there)
+            vrv_retry_cancel(c->o.retry, &p->call);
+    }
+}

@@ -77,6 +77,8 @@ struct vrv_piece *vrv_cache_chunk(struct vrv_cache *c, const struct vrv_cold_seg
     const struct vrv_chunk *chunk);
 struct vrv_piece *vrv_cache_page(struct vrv_cache *c, const struct vrv_manifest *m,
     const struct vrv_cold_page *page);
+/* What is being read ends soon, with CANCELLED. */
+void vrv_cache_cancel(struct vrv_cache *c);
 void vrv_piece_unref(struct vrv_piece *p); /* NULL is fine */
 
 #endif

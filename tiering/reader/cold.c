@@ -520,3 +520,12 @@ vrv_cold_reader_fini(struct vrv_cold_reader *r)
     vrv_cache_fini(&r->cache);
     vrv_lock_fini(&r->lock);
 }
+
+bool
+vrv_cold_reader_is_idle(struct vrv_cold_reader *r)
+{
+    vrv_lock(&r->lock);
+    bool idle = vrv_list_empty(&r->fetches) && vrv_list_empty(&r->asks) && !r->woken;
+    vrv_unlock(&r->lock);
+    return idle && r->cache.reading == 0;
+}

@@ -29,6 +29,8 @@ struct vrv_cold_reader {
 
 void vrv_cold_reader_init(struct vrv_cold_reader *r, struct vrv_parts *parts,
     const struct vrv_cache_opts *o);
+/* Is nothing being read, or asked for? */
+bool vrv_cold_reader_is_idle(struct vrv_cold_reader *r);
 /* All that was asked is answered, and all bytes were given back. */
 void vrv_cold_reader_fini(struct vrv_cold_reader *r);
 

@@ -1,0 +1,47 @@
+/* What a log shows to who moves its segments away. */
+#include <stdlib.h>
+
+#include "engine/base/mem.h"
+#include "engine/log/log_int.h"
+
+struct vrv_log_seg *
+vrv_log_segs(struct vrv_log *log, uint32_t *n)
+{
+    struct vrv_log_seg *v = NULL;
+
+    vrv_lock(&log->lock);
+    *n = log->seg_n;
+    if (*n > 0)
+        v = vrv_mem_zero(*n * sizeof(*v));
+    for (uint32_t i = 0; i < *n; i++) {
+        const struct vrv_seg *s = log->segs[i];
+
+        v[i] = (struct vrv_log_seg){ s->base, s->next, s->size,
+            s->flushed == s->size ? s->max_ts : -1, s->last_ms, s->state == VRV_SEG_SEALED };
+    }
+    vrv_unlock(&log->lock);
+    return v;
+}
+
+struct vrv_seg *
+vrv_log_sealed(struct vrv_log *log, int64_t base)
+{
+    struct vrv_seg *found = NULL;
+
+    vrv_lock(&log->lock);
+    for (uint32_t i = 0; i < log->seg_n && found == NULL; i++)
+        if (log->segs[i]->base == base && log->segs[i]->state == VRV_SEG_SEALED)
+            found = vrv_seg_ref(log->segs[i]);
+    vrv_unlock(&log->lock);
+    return found;
+}
+
+struct vrv_log_config *
+vrv_log_config_ref(struct vrv_log *log)
+{
+    vrv_lock(&log->lock);
+    struct vrv_log_config *c = log->config;
+    (void)atomic_fetch_add(&c->refs, 1);
+    vrv_unlock(&log->lock);
+    return c;
+}

@@ -1,0 +1,192 @@
+/*
+ * What a topic's settings make of its segments: which leave both tiers, which this disk, which go next.
+ *
+ * A log of segments of 100 offsets and 1,000 bytes, one per minute; the newest is open.
+ */
+#include "tiering/daemon/policy.h"
+
+#include <string.h>
+
+#include "engine/base/rand.h"
+#include "t/lib/tap.h"
+
+enum { SEGS = 10, EACH = 100, BYTES = 1000, MINUTE = 60000, NOW = 1700000000 };
+
+static struct vrv_tier_local local[SEGS];
+static struct vrv_cold_seg cold_seg[SEGS];
+static struct vrv_manifest cold;
+static struct vrv_tier_rules rules;
+static struct vrv_tier_view view;
+
+/* The first `moved` segments are cold, the first `dropped` of them only there. */
+static void
+begin(uint32_t moved, uint32_t dropped)
+{
+    const int64_t none = INT64_MAX;
+
+    for (int i = 0; i < SEGS; i++) {
+        int64_t newest = NOW - (int64_t)(SEGS - 1 - i) * MINUTE;
+
+        local[i] = (struct vrv_tier_local){ i * EACH, (i + 1) * EACH, BYTES, newest, i < SEGS - 1 };
+        cold_seg[i] = (struct vrv_cold_seg){ .base = i * EACH, .next = (i + 1) * EACH, .plain = BYTES,
+            .max_ts = newest, .appended_ms = newest };
+    }
+    cold = (struct vrv_manifest){ .next = moved * EACH, .seg = cold_seg, .seg_n = moved };
+    view = (struct vrv_tier_view){ .cold = moved > 0 ? &cold : NULL, .local = local + dropped,
+        .local_n = SEGS - dropped, .now_ms = NOW };
+    rules = (struct vrv_tier_rules){ true, true, none, none, none, none, 0, none };
+}
+
+static struct vrv_tier_plan
+plan(void)
+{
+    struct vrv_tier_plan p;
+
+    vrv_tier_plan(&rules, &view, &p);
+    return p;
+}
+
+static void
+test_move(void)
+{
+    begin(0, 0);
+    IS(plan().move, 0, "the oldest sealed segment goes first");
+    begin(4, 0);
+    IS(plan().move, 4, "then the next one");
+    begin(4, 3);
+    IS(plan().move, 1, "wherever this disk begins");
+    begin(9, 0);
+    IS(plan().move, SEGS, "the open one never");
+    begin(0, 0);
+    rules.copies = false;
+    IS(plan().move, SEGS, "nor any when copying is switched off");
+    begin(0, 0);
+    rules.retention_ms = 6 * MINUTE;
+    IS(plan().move, 3, "what retention is about to delete stays here");
+    begin(4, 0);
+    rules.lag_ms = 6 * MINUTE;
+    IS(plan().move, SEGS, "who is to wait waits");
+    IS(plan().move_ms, NOW + MINUTE, "... until then");
+    rules.lag_ms = 5 * MINUTE;
+    IS(plan().move, 4, "... and no longer");
+    rules.lag_ms = INT64_MAX;
+    rules.lag_bytes = 5001;
+    IS(plan().move, SEGS, "or for bytes behind it");
+    rules.lag_bytes = 5000;
+    IS(plan().move, 4, "... and no longer");
+    begin(4, 0);
+    rules.lag_ms = MINUTE;
+    local[4].newest_ms = NOW + 1000 * MINUTE;
+    IS(plan().move, 4, "a time in the future holds nothing up");
+}
+
+static void
+test_local(void)
+{
+    begin(5, 0);
+    IS(plan().drop, 0, "without limits all stays here");
+    rules.local_ms = 0;
+    IS(plan().drop, 500, "what is cold may leave, at once");
+    rules.local_ms = 7 * MINUTE;
+    IS(plan().drop, 200, "or when it is old");
+    rules.local_ms = INT64_MAX;
+    rules.local_bytes = 7000;
+    IS(plan().drop, 300, "or when the rest is enough");
+    rules.local_bytes = 0;
+    IS(plan().drop, 500, "never what isn't cold");
+    begin(0, 0);
+    rules.local_ms = rules.local_bytes = 0;
+    IS(plan().drop, 0, "without a manifest nothing leaves");
+}
+
+static void
+test_retention(void)
+{
+    begin(5, 3);
+    IS(plan().start, 0, "without limits nothing is deleted");
+    rules.retention_ms = 5 * MINUTE;
+    IS(plan().start, 400, "by age, in both tiers");
+    rules.retention_ms = 2 * MINUTE;
+    IS(plan().start, 700, "... also what never was cold");
+    OK(plan().drop == 700 && plan().move == 4, "which then leaves this disk, too");
+    rules.retention_ms = 0;
+    IS(plan().start, 900, "... but not what is open");
+    begin(5, 3);
+    rules.retention_bytes = 7500;
+    IS(plan().start, 200, "by size, of both tiers together");
+    view.start = 250;
+    IS(plan().start, 250, "of what is left: deleted records don't count");
+    rules.retention_bytes = 6500;
+    IS(plan().start, 300, "... or only to the end of their segment");
+    rules.deletes = false;
+    IS(plan().start, 250, "with another cleanup.policy nothing");
+    begin(5, 3);
+    cold_seg[1].max_ts = NOW + 1000 * MINUTE;
+    rules.retention_ms = 5 * MINUTE;
+    IS(plan().start, 400, "a time ahead of ours counts as when it came");
+    cold_seg[1].max_ts = -1;
+    IS(plan().start, 400, "and so does none");
+}
+
+/* The first three segments in a page. */
+static void
+test_pages(void)
+{
+    struct vrv_cold_page page = { .base = 0, .next = 300, .plain = 3 * BYTES, .segments = 3,
+        .newest_ms = NOW - 7 * MINUTE };
+
+    begin(5, 5);
+    cold.page = &page;
+    cold.page_n = 1;
+    cold.seg = cold_seg + 3;
+    cold.seg_n = 2;
+    rules.retention_ms = 6 * MINUTE;
+    IS(plan().start, 300, "a page goes as a whole");
+    rules.retention_ms = 7 * MINUTE;
+    IS(plan().start, 0, "... or not");
+    view.oldest = cold_seg;
+    view.oldest_n = 3;
+    IS(plan().start, 200, "... but where its segments are known");
+    rules.retention_ms = 5 * MINUTE;
+    IS(plan().start, 400, "... and those behind it");
+}
+
+/* Whatever the settings: what holds always. */
+static void
+test_always(void)
+{
+    struct vrv_rand r = { 1 };
+    int bad = 0;
+
+    for (int i = 0; i < 100000; i++) {
+        uint32_t moved = (uint32_t)vrv_rand_below(&r, SEGS);
+
+        begin(moved, (uint32_t)vrv_rand_below(&r, moved + 1));
+        int64_t *limit[] = { &rules.retention_ms, &rules.retention_bytes, &rules.local_ms,
+            &rules.local_bytes, &rules.lag_ms, &rules.lag_bytes };
+        for (int k = 0; k < 6; k++)
+            if (vrv_rand_below(&r, 2) == 0)
+                *limit[k] = (int64_t)vrv_rand_below(&r, k % 2 ? 12000 : 12 * MINUTE);
+        rules.copies = vrv_rand_below(&r, 4) > 0;
+        rules.deletes = vrv_rand_below(&r, 4) > 0;
+        view.start = (int64_t)vrv_rand_below(&r, SEGS * EACH);
+        struct vrv_tier_plan p = plan();
+        int64_t safe = p.start > moved * EACH ? p.start : moved * EACH;
+        bad += p.start < view.start || p.start > SEGS * EACH || p.drop > safe || p.drop < p.start;
+        bad += p.move < view.local_n && (!view.local[p.move].sealed || !rules.copies ||
+            view.local[p.move].base != (p.move > 0 ? view.local[p.move - 1].next : view.local[0].base) ||
+            view.local[p.move].next <= moved * EACH || view.local[p.move].next <= p.start);
+    }
+    IS(bad, 0, "nothing is dropped that isn't cold or deleted, and moved that is");
+}
+
+int
+main(void)
+{
+    test_move();
+    test_local();
+    test_retention();
+    test_pages();
+    test_always();
+    return tap_done();
+}

@@ -1,0 +1,286 @@
+/*
+ * The cold tier as it runs beside an engine: topics that ask for it drain into the store, keep here what
+ * they are to keep, lose what is too old in both; whatever the store does, and however often all of it
+ * starts anew.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/rand.h"
+#include "engine/engine_int.h"
+#include "engine/reader/fetch.h"
+#include "t/lib/fakestore.h"
+#include "t/lib/rig.h"
+#include "t/lib/tap.h"
+#include "tiering/tier.h"
+
+enum { MINUTE_MS = 60000, LARGE = 1 << 20 };
+
+static struct rig rig;
+static struct fakestore *fake;
+static struct vrv_tier *tier;
+static struct vrv_cq cq; /* of fetches */
+
+/* ---- the world ---- */
+
+static void
+up(uint64_t seed)
+{
+    struct vrv_tier_opts o;
+
+    vrv_tier_opts_default(&o);
+    o.store = fakestore_store(fake);
+    o.clock = &rig.clock.clock;
+    o.random = seed;
+    o.cache_bytes = 4000;
+    o.chunk_bytes = 600;
+    o.root_bytes = 3000;
+    o.root_keeps = 2;
+    o.grace_ms = 5000;
+    o.orphan_ms = 20000;
+    o.sweep_ms = 10000;
+    tier = vrv_tier_new(&o);
+    rig.o.cold = vrv_tier_cold(tier);
+    rig_up(&rig);
+    vrv_tier_attach(tier, rig.eng);
+}
+
+static void
+begin(uint64_t seed)
+{
+    rig_init(&rig, seed);
+    (void)vrv_cq_init(&cq, 0);
+    fake = fakestore_new(&rig.clock, seed);
+    up(seed);
+}
+
+static int64_t
+now_ms(void)
+{
+    return rig.clock.clock.mono_ns(&rig.clock.clock) / 1000000;
+}
+
+/* The tier and the engine do what there is to do, for so long. */
+static void
+pass(int64_t ms)
+{
+    int64_t next;
+
+    for (int64_t end = now_ms() + ms; now_ms() < end;) {
+        while (vrv_tier_step(tier, &next))
+            ;
+        rig_commit(&rig);
+        rig_pass(&rig, 250);
+    }
+}
+
+static void
+down(void)
+{
+    vrv_tier_detach(tier);
+    IS(rig_close(&rig), 0, "an orderly stop %s", rig.e.msg);
+    vrv_tier_free(&tier);
+}
+
+static void
+end(void)
+{
+    down();
+    rig_fini(&rig);
+    fakestore_free(&fake);
+    vrv_cq_fini(&cq);
+}
+
+static struct vrv_log_offsets
+offsets(const char *topic, int32_t partition)
+{
+    return vrv_log_offsets(rig_log(&rig, topic, partition));
+}
+
+/* So many batches of two records of 200 bytes, a minute apart; each with its offset. */
+static void
+put(const char *topic, int32_t partition, int batches)
+{
+    char value[201];
+
+    for (int i = 0; i < batches; i++) {
+        (void)snprintf(value, sizeof(value), "%0200" PRId64, offsets(topic, partition).end);
+        if (rig_put_batch(&rig, rig_log(&rig, topic, partition), &(struct rig_batch){
+                .value = value, .records = 2 }) < 0)
+            OK(false, "an append: %s", rig.e.msg);
+        simclock_advance_ms(&rig.clock, MINUTE_MS);
+    }
+    for (int i = 0; i < 3; i++)
+        if (!rig_checkpoint(&rig))
+            OK(false, "a checkpoint");
+}
+
+static int64_t
+read_all(const char *topic, int32_t partition)
+{
+    struct vrv_log *log = rig_log(&rig, topic, partition);
+    int64_t from = offsets(topic, partition).start, next_ns;
+    char want[201];
+
+    while (from < vrv_log_offsets(log).end) {
+        struct vrv_read r = { .offset = from, .max_bytes = LARGE, .whole_first = true };
+        struct vrv_fetch f = { .done.cq = &cq, .read = &r };
+        int rc = vrv_read(log, &r, &rig.e);
+
+        if (rc == VRV_READ_COLD) {
+            vrv_fetch(log, &f, INT64_MAX);
+            while (vrv_tier_step(tier, &next_ns))
+                ;
+            if (vrv_cq_take(&cq, 0) != &f.done)
+                return -1000;
+            rc = f.status;
+            if (rc < 0)
+                tap_note("%s, offset %" PRId64 ": %s", topic, from, f.err.msg);
+        }
+        if (rc < 0 || r.slice_n == 0)
+            return rc < 0 ? rc : -2000;
+        for (uint32_t i = 0; i < r.slice_n; i++) {
+            struct vrv_batch b;
+
+            VRV_ASSERT(vrv_slice_load_over(&r.slice[i], vrv_engine_env(rig.eng)->pool, NULL) == 0);
+            for (size_t at = 0; at < r.slice[i].n; at += b.size) {
+                const uint8_t *p = r.slice[i].bytes + at;
+
+                if (vrv_batch_read(&b, p, r.slice[i].n - at, NULL) < 0)
+                    return -3000;
+                (void)snprintf(want, sizeof(want), "%0200" PRId64, b.base_offset);
+                if (vrv_batch_last_offset(&b) < from || b.base_offset > from ||
+                    memmem(p, b.size, want, 200) == NULL)
+                    return -4000;
+                from = vrv_batch_last_offset(&b) + 1;
+            }
+        }
+        vrv_read_fini(&r);
+    }
+    return from;
+}
+
+/* ---- tests ---- */
+
+#define SMALL "segment.bytes=1000 remote.storage.enable=true "
+
+static void
+test_drains(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 3, SMALL "local.retention.ms=0 retention.ms=-1 segment.ms=1000");
+    rig_topic(&rig, "plain", 1, "segment.bytes=1000 retention.ms=-1");
+    for (int32_t i = 0; i < 3; i++)
+        put("t", i, 10);
+    put("plain", 0, 10);
+    pass(30000);
+    IS(rig_checkpoint(&rig) && rig_checkpoint(&rig), 1, "the last segments are sealed by their age");
+    pass(30000);
+    for (int32_t i = 0; i < 3; i++)
+        IS(offsets("t", i).local_start, 20, "an idle partition drains completely");
+    IS(offsets("plain", 0).local_start, 0, "a topic that doesn't ask for it stays");
+    IS(offsets("t", 0).start, 0, "nothing is deleted");
+    IS(read_all("t", 1), 20, "all can be read");
+    down();
+    up(2);
+    put("t", 1, 4);
+    pass(30000);
+    IS(read_all("t", 1), 28, "also when it has started anew, and goes on");
+    end();
+}
+
+static void
+test_keeps(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.bytes=2000 retention.ms=1200000");
+    put("t", 0, 12);
+    pass(20000);
+    struct vrv_log_offsets o = offsets("t", 0);
+    OK(o.local_start > 8 && o.local_start < 20, "so much stays here as is to stay (from %d on)",
+        (int)o.local_start);
+    IS(o.start, 0, "what isn't too old is there");
+    put("t", 0, 12);
+    pass(20000);
+    o = offsets("t", 0);
+    OK(o.start > 4 && o.start < 12, "what is too old goes, also where it is cold (up to %d)",
+        (int)o.start);
+    IS(read_all("t", 0), 48, "the rest can be read");
+    int64_t segs = (o.end - o.start) / 4;
+    int64_t there = (int64_t)fakestore_count(fake, "d/");
+    OK(there >= segs - 2 && there <= segs + 1, "the store has what can be read, and no more: %d",
+        (int)there);
+    OK(fakestore_count(fake, "m/") <= 6, "and its manifest");
+    end();
+}
+
+static uint64_t
+number(const char *name, uint64_t otherwise)
+{
+    const char *s = getenv(name);
+
+    return s != NULL ? strtoull(s, NULL, 10) : otherwise;
+}
+
+/* A store that does what it wants, and starts at bad moments. */
+static void
+test_storms(void)
+{
+    uint64_t first = number("VARVE_SEED", 1), n = number("VARVE_RUNS", 40);
+    int bad = 0, held = 0;
+
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        struct vrv_rand rnd = { seed };
+
+        begin(seed);
+        rig_topic(&rig, "t", 2, SMALL "local.retention.ms=0 retention.ms=-1");
+        for (int i = 0; i < 6; i++) {
+            for (int f = 0; f < FAKE_FAULTS; f++)
+                if (vrv_rand_below(&rnd, 3) == 0)
+                    fakestore_fault(fake, VRV_STORE_OPS, (enum fakestore_fault)f,
+                        (unsigned)vrv_rand_below(&rnd, 50));
+            put("t", (int32_t)vrv_rand_below(&rnd, 2), 6);
+            pass((int64_t)vrv_rand_below(&rnd, 20000));
+            if (vrv_rand_below(&rnd, 2) == 0) {
+                down();
+                up(seed + (uint64_t)i);
+            }
+        }
+        size_t objects = 0;
+        held += offsets("t", 0).local_start + offsets("t", 1).local_start < 60;
+        fakestore_heal(fake);
+        pass(MINUTE_MS);
+        pass(MINUTE_MS); /* what is orphaned is old now */
+        for (int32_t i = 0; i < 2; i++) {
+            struct vrv_log_offsets o = offsets("t", i);
+            int64_t end_ = read_all("t", i);
+
+            objects += (size_t)(o.end - o.start) / 4;
+            if (o.end - o.local_start > 4 || end_ != o.end) {
+                OK(false, "seed %d, partition %d: local from %d of %d, read to %d", (int)seed, (int)i,
+                    (int)o.local_start, (int)o.end, (int)end_);
+                bad++;
+            }
+        }
+        if (fakestore_count(fake, "d/") > objects) {
+            OK(false, "seed %d: %d objects, expected %d at most", (int)seed,
+                (int)fakestore_count(fake, "d/"), (int)objects);
+            bad++;
+        }
+        end();
+    }
+    IS(bad, 0, "%d storms (%d of them held it up): all is back within a minute, and can be read", (int)n,
+        held);
+}
+
+int
+main(void)
+{
+    test_drains();
+    test_keeps();
+    test_storms();
+    return tap_done();
+}

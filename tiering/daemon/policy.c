@@ -1,0 +1,156 @@
+#include "tiering/daemon/policy.h"
+
+/* ---- both tiers as one row of segments, oldest first ---- */
+
+struct item {
+    int64_t next;
+    uint64_t bytes;
+    int64_t newest_ms;
+    bool may_go;     /* from the front, that is: it is sealed */
+};
+
+static int64_t
+cold_end(const struct vrv_tier_view *v)
+{
+    return v->cold != NULL ? v->cold->next : INT64_MIN;
+}
+
+/* The first local segment that the store hasn't. */
+static uint32_t
+first_local_only(const struct vrv_tier_view *v)
+{
+    uint32_t i = 0;
+
+    while (i < v->local_n && v->local[i].next <= cold_end(v))
+        i++;
+    return i;
+}
+
+static struct item
+of_seg(const struct vrv_cold_seg *s)
+{
+    return (struct item){ s->next, s->plain, vrv_cold_seg_newest(s), true };
+}
+
+/* The i-th of the store: the oldest segments, pages as a whole, segments of the root. */
+static struct item
+cold_at(const struct vrv_tier_view *v, uint32_t i)
+{
+    const struct vrv_manifest *m = v->cold;
+
+    if (i < v->oldest_n)
+        return of_seg(&v->oldest[i]);
+    i = i - v->oldest_n + (v->oldest_n > 0 ? 1 : 0);
+    if (i >= m->page_n)
+        return of_seg(&m->seg[i - m->page_n]);
+    const struct vrv_cold_page *p = &m->page[i];
+    return (struct item){ p->next, p->plain, p->newest_ms, true };
+}
+
+/* The i-th of all. */
+static bool
+item_at(const struct vrv_tier_view *v, uint32_t i, struct item *out)
+{
+    uint32_t cold = v->cold == NULL ? 0
+        : v->oldest_n + v->cold->page_n - (v->oldest_n > 0 ? 1 : 0) + v->cold->seg_n;
+
+    if (i < cold) {
+        *out = cold_at(v, i);
+        return true;
+    }
+    i = i - cold + first_local_only(v);
+    if (i >= v->local_n)
+        return false;
+    const struct vrv_tier_local *l = &v->local[i];
+    *out = (struct item){ l->next, l->bytes, l->newest_ms, l->sealed };
+    return true;
+}
+
+static bool
+is_older(int64_t newest_ms, int64_t limit_ms, int64_t now_ms)
+{
+    return limit_ms != INT64_MAX && now_ms - newest_ms > limit_ms;
+}
+
+/* From the front, as long as they are too old, or what is behind them is enough. */
+static int64_t
+new_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
+{
+    int64_t start = v->start;
+    uint64_t total = 0;
+    struct item it;
+
+    if (!r->deletes)
+        return start;
+    for (uint32_t i = 0; item_at(v, i, &it); i++)
+        total += it.next > v->start ? it.bytes : 0;
+    for (uint32_t i = 0; item_at(v, i, &it) && it.may_go; i++) {
+        if (it.next <= v->start)
+            continue;
+        if (!is_older(it.newest_ms, r->retention_ms, v->now_ms) &&
+            total - it.bytes < (uint64_t)r->retention_bytes)
+            break;
+        total -= it.bytes;
+        start = it.next;
+    }
+    return start;
+}
+
+/* ---- this disk ---- */
+
+static int64_t
+new_local_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, int64_t start)
+{
+    int64_t drop = start;
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < v->local_n; i++)
+        total += v->local[i].bytes;
+    for (uint32_t i = 0; i < v->local_n && v->local[i].sealed; i++) {
+        const struct vrv_tier_local *l = &v->local[i];
+
+        if (l->next > start && (l->next > cold_end(v) ||
+                (!is_older(l->newest_ms, r->local_ms, v->now_ms) &&
+                    total - l->bytes < (uint64_t)r->local_bytes)))
+            break;
+        total -= l->bytes;
+        if (l->next > drop)
+            drop = l->next;
+    }
+    return drop;
+}
+
+/* ---- the store ---- */
+
+static void
+next_move(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, struct vrv_tier_plan *out)
+{
+    uint64_t behind = 0;
+    uint32_t i = first_local_only(v);
+
+    out->move = v->local_n;
+    out->move_ms = INT64_MAX;
+    while (i < v->local_n && v->local[i].next <= out->start)
+        i++; /* what is too old isn't worth the way */
+    if (!r->copies || i == v->local_n || !v->local[i].sealed)
+        return;
+    for (uint32_t k = i + 1; k < v->local_n; k++)
+        behind += v->local[k].bytes;
+    int64_t newest = v->local[i].newest_ms;
+    bool in_future = newest > v->now_ms;
+    if (r->lag_ms != INT64_MAX)
+        out->move_ms = in_future ? v->now_ms : newest + r->lag_ms;
+    if (behind >= (uint64_t)r->lag_bytes)
+        out->move_ms = v->now_ms;
+    if (out->move_ms <= v->now_ms)
+        out->move = i;
+}
+
+void
+vrv_tier_plan(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
+    struct vrv_tier_plan *out)
+{
+    out->start = new_start(r, v);
+    out->drop = new_local_start(r, v, out->start);
+    next_move(r, v, out);
+}

@@ -1,0 +1,53 @@
+/*
+ * What is to become of a partition's segments: which are too old for both tiers, which may leave this
+ * disk, which goes to the store next.
+ *
+ *   start ──────────────── cold ──────────────► manifest's next ── local only ──► end
+ *           local start ── in both ───────────►
+ *
+ * Decided from what there is, and done by somebody else; so that it can be asked before a setting is made.
+ * Nothing is dropped here that isn't in the manifest, and without one nothing at all (lesson 25).
+ */
+#ifndef VRV_DAEMON_POLICY_H
+#define VRV_DAEMON_POLICY_H
+
+#include "tiering/format/manifest.h"
+
+/* A topic's settings, as Kafka's are called; INT64_MAX: no limit. */
+struct vrv_tier_rules {
+    bool deletes;                          /* cleanup.policy */
+    bool copies;                           /* not remote.log.copy.disable */
+    int64_t retention_ms, retention_bytes; /* of both tiers together */
+    int64_t local_ms, local_bytes;         /* of this disk */
+    int64_t lag_ms, lag_bytes;             /* a segment may go when it is so old, or so much is behind it */
+};
+
+/* A segment on this disk. */
+struct vrv_tier_local {
+    int64_t base, next;
+    uint64_t bytes;
+    int64_t newest_ms;                     /* as vrv_cold_seg_newest */
+    bool sealed;
+};
+
+struct vrv_tier_view {
+    const struct vrv_manifest *cold;       /* NULL: nothing is cold */
+    const struct vrv_cold_seg *oldest;     /* the segments of its first page, if they are known: without */
+    uint32_t oldest_n;                     /* them that page only goes as a whole */
+    const struct vrv_tier_local *local;    /* in order */
+    uint32_t local_n;
+    int64_t start;                         /* the log's */
+    int64_t now_ms;
+};
+
+struct vrv_tier_plan {
+    int64_t start;   /* what is below is too old, or too much */
+    int64_t drop;    /* what is below may leave this disk: the store has it, or it is too old */
+    uint32_t move;   /* the local segment that goes next; local_n: none may */
+    int64_t move_ms; /* ... or when the first one may (wall clock); INT64_MAX: nobody knows */
+};
+
+void vrv_tier_plan(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
+    struct vrv_tier_plan *out);
+
+#endif

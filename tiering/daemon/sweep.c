@@ -1,0 +1,226 @@
+#include "tiering/daemon/sweep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+
+enum { NAMES = 1000, WAIT = 1 };
+
+static const int64_t MS = 1000000;
+
+static void go_on(struct vrv_sweep *s);
+
+static void
+finish(struct vrv_sweep *s, int status, const struct vrv_err *e)
+{
+    vrv_store_names_free(&s->list);
+    vrv_piece_unref(s->page);
+    vrv_snap_unref(s->snap);
+    s->run(s, status, e);
+}
+
+static struct vrv_store_call
+call_of(const struct vrv_sweep *s, enum vrv_store_op op, void (*run)(struct vrv_done *d))
+{
+    return (struct vrv_store_call){ .done = { .cq = s->cq, .run = run }, .op = op,
+        .lane = VRV_STORE_HOUSEKEEPING,
+        .deadline_ns = s->clock->mono_ns(s->clock) + s->call_ms * MS };
+}
+
+/* ---- is it named? ---- */
+
+static void
+page_came(struct vrv_piece_wait *w)
+{
+    struct vrv_sweep *s = VRV_LIST_OF(w, struct vrv_sweep, wait);
+
+    s->page = s->awaited;
+    s->awaited = NULL;
+    go_on(s);
+}
+
+static bool
+is_among(const struct vrv_cold_seg *v, uint32_t n, const char *key)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(v[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+/* 1, 0; WAIT + 1: not known yet; negative: it can't be. */
+static int
+is_in_page(struct vrv_sweep *s, const struct vrv_cold_page *page, const char *key)
+{
+    if (s->page == NULL || strcmp(s->page->key, page->key) != 0) {
+        vrv_piece_unref(s->page);
+        s->page = NULL;
+        struct vrv_piece *p = vrv_cache_page(s->cache, &s->snap->m, page);
+
+        if (!p->there) {
+            s->awaited = p;
+            s->wait.run = page_came;
+            vrv_list_push(&p->waiting, &s->wait.link);
+            return WAIT + 1;
+        }
+        s->page = p;
+    }
+    return s->page->status < 0 ? s->page->status
+                               : is_among(s->page->seg, s->page->seg_n, key);
+}
+
+static int
+is_named(struct vrv_sweep *s, const char *key, const struct vrv_part_key *k)
+{
+    const struct vrv_manifest *m = &s->snap->m;
+    int64_t base = (int64_t)k->number;
+
+    if (s->what == 'm') {
+        for (uint32_t i = 0; i < m->page_n; i++)
+            if (strcmp(m->page[i].key, key) == 0)
+                return 1;
+        return k->root && k->number + 1 >= m->version;
+    }
+    for (uint32_t i = 0; i < m->page_n; i++)
+        if (base >= m->page[i].base && base < m->page[i].next)
+            return is_in_page(s, &m->page[i], key);
+    return is_among(m->seg, m->seg_n, key);
+}
+
+/* 1: it is to go, 0: it stays; WAIT + 1, negative: as above. */
+static int
+judge(struct vrv_sweep *s, const char *key)
+{
+    struct vrv_part_key k;
+
+    if (!vrv_parts_read_key(&s->id, s->what, key, &k))
+        return 0; /* not ours */
+    int named = is_named(s, key, &k);
+    if (named != 0)
+        return named == 1 ? 0 : named;
+    if (k.root)
+        return 1;
+    int64_t age = s->clock->wall_ms(s->clock) - k.made_ms;
+    return (int64_t)k.number < vrv_manifest_base(&s->snap->m) || age >= s->orphan_ms;
+}
+
+/* ---- one list after the other ---- */
+
+static void list(struct vrv_sweep *s);
+
+static void
+deleted(struct vrv_done *d)
+{
+    struct vrv_sweep *s = VRV_LIST_OF(d, struct vrv_sweep, del.done);
+
+    s->deleted += s->del.got;
+    s->key_n = 0;
+    if (s->del.status < 0)
+        finish(s, s->del.status, &s->del.err);
+    else
+        go_on(s);
+}
+
+static void
+delete(struct vrv_sweep *s)
+{
+    s->del = call_of(s, VRV_STORE_DELETE, deleted);
+    s->del.keys = s->keys;
+    s->del.max = s->key_n;
+    vrv_retry_submit(s->retry, &s->del);
+}
+
+/* Behind the last name of a list. */
+static void
+end_list(struct vrv_sweep *s)
+{
+    struct vrv_err none = { 0 };
+
+    if (s->more && s->list.got > 0) {
+        memcpy(s->after, s->list.names[s->list.got - 1].key,
+            strlen(s->list.names[s->list.got - 1].key) + 1);
+    } else if (s->what == 'd') {
+        s->what = 'm';
+        s->after[0] = '\0';
+    } else {
+        finish(s, 0, &none);
+        return;
+    }
+    list(s);
+}
+
+static void
+go_on(struct vrv_sweep *s)
+{
+    while (s->at < s->list.got) {
+        int rc = judge(s, s->list.names[s->at].key);
+
+        if (rc == WAIT + 1)
+            return;
+        if (rc < 0) {
+            struct vrv_err e = s->page->err;
+
+            finish(s, rc, &e);
+            return;
+        }
+        if (rc == 1)
+            s->keys[s->key_n++] = s->list.names[s->at].key;
+        s->at++;
+    }
+    if (s->key_n > 0)
+        delete(s);
+    else
+        end_list(s);
+}
+
+static void
+listed(struct vrv_done *d)
+{
+    struct vrv_sweep *s = VRV_LIST_OF(d, struct vrv_sweep, list.done);
+    struct vrv_err e = s->list.err;
+    int rc = s->list.status;
+
+    vrv_snap_unref(s->snap);
+    s->snap = NULL;
+    if (rc == 0) /* what counts now, not when it was listed */
+        rc = vrv_parts_now(s->parts, &s->id, &s->snap, &e);
+    s->more = s->list.more;
+    s->at = 0;
+    if (rc < 0)
+        finish(s, rc, &e);
+    else
+        go_on(s);
+}
+
+static void
+list(struct vrv_sweep *s)
+{
+    vrv_store_names_free(&s->list);
+    vrv_parts_prefix(&s->id, s->what, s->prefix);
+    s->list = call_of(s, VRV_STORE_LIST, listed);
+    s->list.key = s->prefix;
+    s->list.after = s->after[0] != '\0' ? s->after : NULL;
+    s->list.max = NAMES;
+    vrv_retry_submit(s->retry, &s->list);
+}
+
+void
+vrv_sweep_begin(struct vrv_sweep *s)
+{
+    s->what = 'd';
+    vrv_list_init(&s->wait.link);
+    list(s);
+}
+
+void
+vrv_sweep_cancel(struct vrv_sweep *s)
+{
+    if (s->awaited != NULL)
+        vrv_retry_cancel(s->retry, &s->awaited->call);
+    else if (s->key_n > 0)
+        vrv_retry_cancel(s->retry, &s->del);
+    else
+        vrv_retry_cancel(s->retry, &s->list);
+}

@@ -1,0 +1,597 @@
+#include "tiering/tier.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/os/thread.h"
+#include "tiering/daemon/move.h"
+#include "tiering/daemon/policy.h"
+#include "tiering/daemon/sweep.h"
+#include "tiering/reader/cold.h"
+
+static const int64_t MS = 1000000;
+
+/* A partition whose segments are ours to move. */
+struct tended {
+    struct vrv_omap_node node;
+    struct vrv_log_id id;
+    struct vrv_tier *t;
+    struct vrv_part_wait wait;
+    bool waits;                  /* for its manifest */
+    struct vrv_move *move;       /* under way, or NULL: */
+    struct vrv_log *log;
+    struct vrv_snap *from;
+    struct vrv_producers *producers; /* as of `known`, where the manifest ends */
+    int64_t known;
+    struct vrv_commit *trim;     /* a commit without what is deleted, under way; or NULL */
+    int64_t again_ns;            /* nothing that failed before that */
+    int64_t sweep_ns;            /* when to look through the store */
+};
+
+struct vrv_tier {
+    struct vrv_tier_opts o;
+    struct vrv_cq cq;
+    struct vrv_retry *retry;
+    struct vrv_parts parts;
+    struct vrv_cold_reader reader;
+    struct vrv_move_opts move;
+    struct vrv_engine *eng;      /* NULL: none, or about to close */
+    struct vrv_omap tended;
+    unsigned moves, reads;       /* under way; trims count as moves */
+    struct vrv_sweep *sweep;     /* under way: one of all */
+    int64_t look_ns;             /* the next look */
+    struct vrv_lock lock;        /* rank tier; guards stats */
+    struct vrv_tier_stats stats;
+    pthread_t thread;
+    bool started;
+    _Atomic bool stop;
+    struct leave *leaving;       /* who waits until the engine may close; the thread's */
+};
+
+static int64_t
+now_ns(const struct vrv_tier *t)
+{
+    return t->o.clock->mono_ns(t->o.clock);
+}
+
+/* ---- life ---- */
+
+void
+vrv_tier_opts_default(struct vrv_tier_opts *o)
+{
+    *o = (struct vrv_tier_opts){ .clock = vrv_clock_real(), .cache_bytes = 64 << 20, .moves = 2,
+        .parts = 3, .look_ms = 1000, .call_ms = 300000, .attempt_ms = 60000, .again_ms = 5000,
+        .grace_ms = 60000, .orphan_ms = 86400000, .sweep_ms = 3600000,
+        .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = 256 << 10, .root_keeps = 16 };
+}
+
+static int
+compare(const void *key, const struct vrv_omap_node *n)
+{
+    const struct vrv_log_id *a = key, *b = &VRV_OMAP_OF(n, struct tended, node)->id;
+    int order = memcmp(&a->topic, &b->topic, sizeof(a->topic));
+
+    return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
+}
+
+struct vrv_tier *
+vrv_tier_new(const struct vrv_tier_opts *o)
+{
+    struct vrv_tier *t = VRV_NEW(struct vrv_tier);
+
+    t->o = *o;
+    int rc = vrv_cq_init(&t->cq, 0);
+    VRV_ASSERT(rc == 0);
+    t->retry = vrv_retry_new(&(struct vrv_retry_opts){ .store = o->store, .clock = o->clock,
+        .cq = &t->cq, .random = o->random, .base_ms = 100, .most_ms = 10000,
+        .attempt_ms = { o->attempt_ms, o->attempt_ms, o->attempt_ms } });
+    vrv_parts_init(&t->parts, &(struct vrv_parts_opts){ .retry = t->retry, .cq = &t->cq,
+        .clock = o->clock, .random = o->random, .read_ms = o->call_ms, .write_ms = o->call_ms,
+        .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes, .root_keeps = o->root_keeps });
+    vrv_cold_reader_init(&t->reader, &t->parts, &(struct vrv_cache_opts){ .retry = t->retry,
+        .cq = &t->cq, .clock = o->clock, .bytes = o->cache_bytes, .read_ms = o->call_ms });
+    t->move = (struct vrv_move_opts){ .parts = &t->parts, .chunk_bytes = o->chunk_bytes,
+        .zstd_level = o->zstd_level, .index_interval = 4096,
+        .upload = { .store = o->store, .retry = t->retry, .cq = &t->cq, .clock = o->clock,
+            .parts = o->parts, .call_ms = o->call_ms } };
+    vrv_omap_init(&t->tended, compare);
+    vrv_lock_init(&t->lock, VRV_LOCK_tier);
+    return t;
+}
+
+struct vrv_cold *
+vrv_tier_cold(struct vrv_tier *t)
+{
+    return &t->reader.cold;
+}
+
+void
+vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng)
+{
+    t->eng = eng;
+    t->look_ns = 0;
+    vrv_parts_attach(&t->parts, vrv_engine_catalog(eng));
+}
+
+/* ---- what is told ---- */
+
+static void
+failed(struct tended *d, const struct vrv_err *e)
+{
+    struct vrv_tier *t = d->t;
+
+    d->again_ns = now_ns(t) + t->o.again_ms * MS;
+    vrv_lock(&t->lock);
+    t->stats.failed++;
+    t->stats.last = *e;
+    t->stats.last_ms = t->o.clock->wall_ms(t->o.clock);
+    vrv_unlock(&t->lock);
+}
+
+void
+vrv_tier_stats(struct vrv_tier *t, struct vrv_tier_stats *s)
+{
+    vrv_lock(&t->lock);
+    *s = t->stats;
+    vrv_unlock(&t->lock);
+}
+
+/* ---- moving ---- */
+
+static void
+moved(struct vrv_move *m, int status, const struct vrv_err *e)
+{
+    struct tended *d = m->owner;
+    struct vrv_tier *t = d->t;
+
+    vrv_producers_free(&d->producers);
+    d->producers = m->producers;
+    d->known = status == 0 ? m->seg->next : -1;
+    if (status == 0) {
+        vrv_lock(&t->lock);
+        t->stats.moved++;
+        t->stats.moved_bytes += m->seg->size;
+        vrv_unlock(&t->lock);
+        t->look_ns = 0; /* there may be more */
+    } else {
+        failed(d, e);
+    }
+    vrv_seg_unref(m->seg);
+    vrv_snap_unref(d->from);
+    vrv_log_unref(&d->log);
+    d->from = NULL;
+    d->move = NULL;
+    free(m);
+    t->moves--;
+}
+
+/* Takes over the reference to the manifest. */
+static void
+move(struct tended *d, struct vrv_log *log, struct vrv_snap *from, int64_t base)
+{
+    struct vrv_tier *t = d->t;
+    struct vrv_seg *s = vrv_log_sealed(log, base);
+    int64_t end = from != NULL ? from->m.next : -1;
+
+    if (s == NULL) { /* deleted meanwhile */
+        vrv_snap_unref(from);
+        return;
+    }
+    d->from = from;
+    d->log = vrv_log_ref(log);
+    d->move = VRV_NEW(struct vrv_move);
+    *d->move = (struct vrv_move){ .o = &t->move, .owner = d, .seg = s,
+        .epoch = vrv_log_offsets(log).epoch, .start = vrv_log_offsets(log).start,
+        .from = from != NULL ? &from->m : NULL, .run = moved };
+    if (d->known == end) {
+        d->move->producers = d->producers;
+        d->move->knows_producers = true;
+        d->producers = NULL;
+    }
+    t->moves++;
+    vrv_move_begin(d->move);
+}
+
+/* ---- deleting ---- */
+
+static void
+trimmed(struct vrv_commit *c, int status, const struct vrv_err *e)
+{
+    struct tended *d = c->owner;
+
+    if (status == 0)
+        d->sweep_ns = now_ns(d->t) + d->t->o.grace_ms * MS;
+    else
+        failed(d, e);
+    d->trim = NULL;
+    d->t->moves--;
+    free(c);
+}
+
+/* The manifest without what the log no longer has. */
+static void
+trim(struct tended *d, const struct vrv_manifest *m, int64_t start)
+{
+    struct vrv_tier *t = d->t;
+
+    d->trim = VRV_NEW(struct vrv_commit);
+    d->trim->owner = d;
+    d->trim->run = trimmed;
+    vrv_manifest_copy(&d->trim->next, m);
+    (void)vrv_manifest_trim(&d->trim->next, start);
+    t->moves++;
+    vrv_parts_commit(&t->parts, d->trim);
+}
+
+static bool
+has_deleted(const struct vrv_manifest *m, int64_t start)
+{
+    return (m->page_n > 0 ? m->page[0].next : m->seg_n > 0 ? m->seg[0].next : INT64_MAX) <= start;
+}
+
+static void
+swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
+{
+    struct tended *d = s->owner;
+    struct vrv_tier *t = d->t;
+
+    d->sweep_ns = now_ns(t) + t->o.sweep_ms * MS;
+    vrv_lock(&t->lock);
+    t->stats.swept += s->deleted;
+    vrv_unlock(&t->lock);
+    if (status < 0)
+        failed(d, e);
+    t->sweep = NULL;
+    free(s);
+}
+
+static void
+sweep(struct tended *d)
+{
+    struct vrv_tier *t = d->t;
+    struct vrv_sweep *s = t->sweep = VRV_NEW(struct vrv_sweep);
+
+    s->parts = &t->parts;
+    s->cache = &t->reader.cache;
+    s->retry = t->retry;
+    s->cq = &t->cq;
+    s->clock = t->o.clock;
+    s->id = d->id;
+    s->orphan_ms = t->o.orphan_ms;
+    s->call_ms = t->o.call_ms;
+    s->run = swept;
+    s->owner = d;
+    vrv_sweep_begin(s);
+}
+
+/* ---- a look at a partition ---- */
+
+static int64_t
+limit(int64_t v)
+{
+    return v < 0 ? INT64_MAX : v;
+}
+
+static struct vrv_tier_rules
+rules_of(const struct vrv_log_config *c)
+{
+    return (struct vrv_tier_rules){ .deletes = c->deletes, .copies = !c->copy_disabled,
+        .retention_ms = limit(c->retention_ms), .retention_bytes = limit(c->retention_bytes),
+        .local_ms = limit(c->local_ms == -2 ? c->retention_ms : c->local_ms),
+        .local_bytes = limit(c->local_bytes == -2 ? c->retention_bytes : c->local_bytes),
+        .lag_bytes = INT64_MAX };
+}
+
+static struct vrv_tier_local *
+local_of(struct vrv_log *log, uint32_t *n)
+{
+    struct vrv_log_seg *s = vrv_log_segs(log, n);
+    struct vrv_tier_local *v = *n > 0 ? vrv_mem_zero(*n * sizeof(*v)) : NULL;
+
+    for (uint32_t i = 0; i < *n; i++)
+        v[i] = (struct vrv_tier_local){ s[i].base, s[i].next, s[i].size,
+            s[i].max_ts >= 0 && s[i].max_ts < s[i].last_ms ? s[i].max_ts : s[i].last_ms,
+            s[i].sealed };
+    free(s);
+    return v;
+}
+
+/* What is refused now, for want of room in the WAL say, is done at the next look. */
+static void
+let_go(struct vrv_log *log, const struct vrv_tier_plan *p)
+{
+    struct vrv_log_offsets o = vrv_log_offsets(log);
+    struct vrv_err e;
+    int rc = 0;
+
+    if (p->start > o.start)
+        rc = vrv_log_set_start(log, p->start, NULL, &e);
+    if (rc == 0 && p->drop > o.local_start)
+        rc = vrv_log_drop_local(log, p->drop, NULL, &e);
+}
+
+/* Takes over the reference to the manifest, which is NULL where nothing is cold. */
+static void
+decide(struct tended *d, struct vrv_log *log, const struct vrv_log_config *c, struct vrv_snap *s)
+{
+    struct vrv_tier *t = d->t;
+    struct vrv_tier_rules r = rules_of(c);
+    struct vrv_tier_view v = { .cold = s != NULL ? &s->m : NULL,
+        .start = vrv_log_offsets(log).start, .now_ms = t->o.clock->wall_ms(t->o.clock) };
+    struct vrv_tier_local *local = local_of(log, &v.local_n);
+    struct vrv_tier_plan p;
+
+    v.local = local;
+    vrv_tier_plan(&r, &v, &p);
+    let_go(log, &p);
+    bool swept_ = t->sweep != NULL && t->sweep->owner == d;
+    bool free_ = d->move == NULL && d->trim == NULL && !swept_ && now_ns(t) >= d->again_ns;
+    if (free_ && s != NULL && t->sweep == NULL && now_ns(t) >= d->sweep_ns)
+        sweep(d); /* alone: what counts doesn't change meanwhile */
+    else if (free_ && s != NULL && has_deleted(&s->m, v.start))
+        trim(d, &s->m, v.start);
+    else if (free_ && p.move < v.local_n && t->moves < t->o.moves)
+        move(d, log, s != NULL ? vrv_snap_ref(s) : NULL, local[p.move].base);
+    vrv_snap_unref(s);
+    free(local);
+}
+
+static void
+manifest_came(struct vrv_part_wait *w, int status, const struct vrv_err *e)
+{
+    struct tended *d = VRV_LIST_OF(w, struct tended, wait);
+
+    d->waits = false;
+    d->t->reads--;
+    d->t->look_ns = 0;
+    if (status < 0 && status != VRV_E_NOTFOUND)
+        failed(d, e);
+}
+
+static struct tended *
+tended_of(struct vrv_tier *t, const struct vrv_log_id *id)
+{
+    struct vrv_omap_node *n = vrv_omap_find(&t->tended, id);
+    struct tended *d = n != NULL ? VRV_OMAP_OF(n, struct tended, node) : VRV_NEW(struct tended);
+
+    if (n == NULL) {
+        d->id = *id;
+        d->t = t;
+        d->known = -1;
+        d->sweep_ns = now_ns(t) + t->o.sweep_ms * MS;
+        vrv_list_init(&d->wait.link);
+        vrv_omap_insert(&t->tended, &d->id, &d->node);
+    }
+    return d;
+}
+
+static void
+look_at(struct vrv_tier *t, struct vrv_log *log, const struct vrv_log_config *c)
+{
+    struct tended *d = tended_of(t, &log->id);
+    struct vrv_err e = { 0 };
+    struct vrv_snap *s;
+    int rc = vrv_parts_now(&t->parts, &log->id, &s, &e);
+
+    if (rc == VRV_E_AGAIN && !d->waits && now_ns(t) >= d->again_ns) {
+        d->waits = true;
+        d->wait.run = manifest_came;
+        t->reads++;
+        vrv_parts_read(&t->parts, &log->id, &d->wait);
+    } else if (rc == 0 || rc == VRV_E_NOTFOUND) {
+        decide(d, log, c, s);
+    } else if (rc != VRV_E_AGAIN) {
+        failed(d, &e);
+    }
+}
+
+static int
+look_at_topic(void *ctx, const struct vrv_topic_info *info)
+{
+    struct vrv_tier *t = ctx;
+
+    for (int32_t i = 0; i < info->partitions; i++) {
+        struct vrv_log_id id = { info->id, i };
+        struct vrv_log *log = vrv_engine_log_ref(t->eng, &id);
+
+        if (log == NULL)
+            continue;
+        struct vrv_log_config *c = vrv_log_config_ref(log);
+        if (c->tiered)
+            look_at(t, log, c);
+        vrv_log_config_unref(c);
+        vrv_log_unref(&log);
+    }
+    return 0;
+}
+
+static void
+look(struct vrv_tier *t)
+{
+    t->look_ns = now_ns(t) + t->o.look_ms * MS;
+    (void)vrv_catalog_each(vrv_engine_catalog(t->eng), look_at_topic, t);
+}
+
+/* ---- steps ---- */
+
+static bool
+step(struct vrv_tier *t)
+{
+    struct vrv_done *d = vrv_cq_take(&t->cq, 0);
+
+    if (d != NULL) {
+        d->run(d);
+        return true;
+    }
+    if (t->eng != NULL && now_ns(t) >= t->look_ns) {
+        look(t);
+        return true;
+    }
+    return vrv_store_step(t->o.store);
+}
+
+bool
+vrv_tier_step(struct vrv_tier *t, int64_t *next_ns)
+{
+    if (step(t))
+        return true;
+    *next_ns = vrv_retry_step(t->retry);
+    if (t->eng != NULL && t->look_ns < *next_ns)
+        *next_ns = t->look_ns;
+    return false;
+}
+
+/* As far as it goes, until something is posted or the time has come. */
+static void
+wait_step(struct vrv_tier *t)
+{
+    int64_t next_ns;
+
+    if (vrv_tier_step(t, &next_ns))
+        return;
+    int64_t now = now_ns(t);
+    int64_t ms = next_ns == INT64_MAX ? -1 : next_ns <= now ? 0 : (next_ns - now) / MS + 1;
+    struct vrv_done *d = vrv_cq_take(&t->cq, ms);
+    if (d != NULL)
+        d->run(d);
+}
+
+/* ---- its thread, and the engine's end ---- */
+
+struct leave {
+    struct vrv_done done;
+    struct vrv_tier *t;
+    struct vrv_cq back;
+};
+
+static void
+give_up(struct vrv_tier *t)
+{
+    struct vrv_omap_node *n = vrv_omap_first(&t->tended);
+
+    t->eng = NULL;
+    if (t->sweep != NULL)
+        vrv_sweep_cancel(t->sweep);
+    while (n != NULL) {
+        struct tended *d = VRV_OMAP_OF(n, struct tended, node);
+
+        if (d->move != NULL)
+            vrv_move_cancel(d->move);
+        if (d->trim != NULL)
+            vrv_parts_cancel(&t->parts, d->trim);
+        n = vrv_omap_after(&t->tended, &d->id);
+    }
+}
+
+static void
+leave(struct vrv_done *d)
+{
+    struct leave *l = VRV_LIST_OF(d, struct leave, done);
+
+    l->t->leaving = l;
+    give_up(l->t);
+}
+
+static void *
+tier_main(void *ctx)
+{
+    struct vrv_tier *t = ctx;
+
+    while (!atomic_load(&t->stop)) {
+        wait_step(t);
+        if (t->leaving != NULL && t->moves == 0 && t->sweep == NULL) {
+            struct leave *l = t->leaving;
+
+            t->leaving = NULL;
+            vrv_parts_attach(&t->parts, NULL);
+            vrv_cq_post(&l->back, &l->done, &l->done);
+        }
+    }
+    return NULL;
+}
+
+int
+vrv_tier_start(struct vrv_tier *t, struct vrv_err *e)
+{
+    int rc = vrv_thread_start(&t->thread, "varve-tier", tier_main, t, e);
+
+    t->started = rc == 0;
+    return rc;
+}
+
+void
+vrv_tier_detach(struct vrv_tier *t)
+{
+    struct leave l = { .done = { .cq = &t->cq, .run = leave }, .t = t };
+
+    if (!t->started) {
+        give_up(t);
+        while (t->moves > 0 || t->sweep != NULL)
+            wait_step(t);
+        vrv_parts_attach(&t->parts, NULL);
+        return;
+    }
+    int rc = vrv_cq_init(&l.back, 0);
+    VRV_ASSERT(rc == 0);
+    vrv_cq_post(&t->cq, &l.done, &l.done);
+    (void)vrv_cq_take(&l.back, -1);
+    vrv_cq_fini(&l.back);
+}
+
+static void
+nothing(struct vrv_done *d)
+{
+    (void)d;
+}
+
+static void
+stop_thread(struct vrv_tier *t)
+{
+    struct vrv_done wake = { .cq = &t->cq, .run = nothing };
+
+    if (!t->started)
+        return;
+    atomic_store(&t->stop, true);
+    vrv_cq_post(&t->cq, &wake, &wake);
+    (void)pthread_join(t->thread, NULL);
+    struct vrv_done *d;
+    while ((d = vrv_cq_take(&t->cq, 0)) != NULL) /* it may still be there */
+        d->run(d);
+}
+
+static void
+forget(struct tended *d)
+{
+    VRV_ASSERT(d->move == NULL && d->trim == NULL && !d->waits);
+    vrv_producers_free(&d->producers);
+    free(d);
+}
+
+void
+vrv_tier_free(struct vrv_tier **tp)
+{
+    struct vrv_tier *t = *tp;
+    struct vrv_omap_node *n;
+
+    if (t == NULL)
+        return;
+    VRV_ASSERT(t->eng == NULL && t->moves == 0);
+    stop_thread(t);
+    vrv_parts_cancel_reads(&t->parts);
+    vrv_cache_cancel(&t->reader.cache);
+    while (t->reads > 0 || !vrv_cold_reader_is_idle(&t->reader))
+        wait_step(t);
+    while ((n = vrv_omap_pop(&t->tended)) != NULL)
+        forget(VRV_OMAP_OF(n, struct tended, node));
+    vrv_cold_reader_fini(&t->reader);
+    vrv_parts_fini(&t->parts);
+    vrv_retry_free(&t->retry);
+    vrv_cq_fini(&t->cq);
+    vrv_lock_fini(&t->lock);
+    free(t);
+    *tp = NULL;
+}

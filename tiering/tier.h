@@ -1,0 +1,67 @@
+/*
+ * The cold tier of one engine: sealed segments of the topics that ask for it go to a store, are read from
+ * there, leave this disk and, when they are too old for both, the store.
+ *
+ *   look at each partition ─► plan (daemon/policy.h) ─► start, local start: at once
+ *                                                   └► move a segment (daemon/move.h), so many at a time
+ *
+ * Life: made before the engine that it serves opens, told of it then, stopped before that closes, and
+ * freed behind it.
+ *
+ * Threads: its own, but for what says otherwise; a test calls the step instead.
+ */
+#ifndef VRV_TIERING_TIER_H
+#define VRV_TIERING_TIER_H
+
+#include "engine/engine.h"
+#include "tiering/store/store.h"
+
+struct vrv_tier;
+
+struct vrv_tier_opts {
+    struct vrv_store *store;  /* borrowed, as the next one */
+    struct vrv_clock *clock;
+    uint64_t random;
+    size_t cache_bytes;       /* of what was read of the store */
+    unsigned moves;           /* segments on their way at the same time */
+    unsigned parts;           /* of each of them in memory, of 16 MiB */
+    int64_t look_ms;          /* how often each partition is looked at */
+    int64_t call_ms;          /* how long the store may take for one thing, all attempts together */
+    int64_t attempt_ms;       /* ... and for one attempt */
+    int64_t grace_ms;         /* what is deleted stays in the store for so long: who reads it may finish */
+    int64_t orphan_ms;        /* what nothing has named for so long is nobody's */
+    int64_t sweep_ms;         /* how often a partition's part of the store is looked through for that */
+    int64_t again_ms;         /* when a partition with which something failed is looked at again */
+    uint32_t chunk_bytes;
+    int zstd_level;           /* 0: chunks are stored as they are */
+    size_t root_bytes;        /* of a manifest, before its older segments go to a page */
+    uint32_t root_keeps;
+};
+void vrv_tier_opts_default(struct vrv_tier_opts *o);
+
+struct vrv_tier *vrv_tier_new(const struct vrv_tier_opts *o);
+/* For the engine's options. */
+struct vrv_cold *vrv_tier_cold(struct vrv_tier *t);
+/* Of this engine; it is open. */
+void vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng);
+/* The engine is about to close: what is under way is finished or given up; the tier goes on reading
+ * until nobody waits for it any more.  When it returns, it refers to nothing of the engine's. */
+void vrv_tier_detach(struct vrv_tier *t);
+void vrv_tier_free(struct vrv_tier **t);
+
+int vrv_tier_start(struct vrv_tier *t, struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Do one thing; false: nothing can be done before *next_ns (INT64_MAX: before something is posted). */
+bool vrv_tier_step(struct vrv_tier *t, int64_t *next_ns);
+
+struct vrv_tier_stats {
+    uint64_t moved, moved_bytes;  /* segments, and their bytes */
+    uint64_t swept;               /* objects deleted */
+    uint64_t failed;              /* moves and looks that failed */
+    uint64_t hits, misses;        /* of the cache */
+    struct vrv_err last;          /* the newest failure, and when (wall clock) */
+    int64_t last_ms;
+};
+void vrv_tier_stats(struct vrv_tier *t, struct vrv_tier_stats *s); /* any thread */
+
+#endif
