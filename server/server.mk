@@ -189,6 +189,8 @@ server_main_varved_SOURCES = \
 	server/main/admin.h \
 	server/main/assemble.c \
 	server/main/assemble.h \
+	server/main/cold.c \
+	server/main/cold.h \
 	server/main/descriptors.c \
 	server/main/descriptors.h \
 	server/main/listener_text.h \
@@ -201,7 +203,7 @@ server_main_varved_SOURCES = \
 	server/main/serve.h \
 	server/main/varved.c \
 	$(NULL)
-server_main_varved_LDADD = libvrvserver.la libvrvengine.la
+server_main_varved_LDADD = libvrvserver.la libvrvtiering.la libvrvengine.la
 
 unitdir = $(prefix)/lib/systemd/system
 nodist_unit_DATA = server/main/varved.service

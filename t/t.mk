@@ -510,6 +510,7 @@ dist_check_SCRIPTS += \
 	t/939-checker.t \
 	t/940-consistency.t \
 	t/945-baddays.t \
+	t/770-tier.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -555,6 +556,7 @@ TSAN_TESTS = \
 	t/910-librdkafka.t \
 	t/940-consistency.t \
 	t/945-baddays.t \
+	t/770-tier.t \
 	t/946-large.t \
 	$(NULL)
 

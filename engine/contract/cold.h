@@ -91,17 +91,9 @@ struct vrv_cold_ops {
     /* The oldest offset that it can serve. */
     int (*earliest)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t *offset,
         struct vrv_err *e);
-    /* As vrv_epochs_end_of (log/epochs.h), of its own records only.  A log knows its epochs itself,
-     * from its start on; this is for who makes a log from what is cold. */
-    int (*epoch_end)(struct vrv_cold *c, const struct vrv_cold_ask *a, int32_t epoch,
-        int32_t *found, int64_t *end, struct vrv_err *e);
     /* Aborted transactions that overlap [from, to): calls add for each. */
     int (*aborted)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t from, int64_t to,
         void (*add)(void *ctx, int64_t producer, int64_t first), void *ctx, struct vrv_err *e);
-    /* The producers' state as of `offset` (log/producers.h reads it); malloc'd.  Also for who makes
-     * a log. */
-    int (*producers)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t offset,
-        uint8_t **bytes, size_t *n, struct vrv_err *e);
 };
 
 struct vrv_cold {

@@ -275,12 +275,14 @@ number_of(const struct vrv_config_kv *v, size_t n, const char *key)
 }
 
 int
-vrv_config_topic_check(const struct vrv_config_kv *v, size_t n, struct vrv_err *e)
+vrv_config_topic_check(const struct vrv_config_store *s, const struct vrv_config_kv *v, size_t n,
+    struct vrv_err *e)
 {
     int64_t least = number_of(v, n, "min.compaction.lag.ms");
     int64_t most = number_of(v, n, "max.compaction.lag.ms");
 
-    if (number_of(v, n, "remote.storage.enable") != 0)
+    if (number_of(v, n, "remote.storage.enable") != 0 &&
+        !s->config->remote_log_storage_system_enable)
         return vrv_err_set(e, VRV_E_INVALID, "Tiered Storage functionality is disabled in the "
                                              "broker. Topic cannot be configured with remote log "
                                              "storage.");
@@ -333,7 +335,7 @@ replace_rest(struct topic_edit *x, size_t named)
 
 /* What the topic would have goes together. */
 static int
-check_outcome(const struct topic_edit *x, struct vrv_err *e)
+check_outcome(const struct vrv_config_store *s, const struct topic_edit *x, struct vrv_err *e)
 {
     struct vrv_config_kv *after = vrv_mem_zero((x->n + x->t->config_n + 1) * sizeof(*after));
     size_t n = 0;
@@ -342,7 +344,7 @@ check_outcome(const struct topic_edit *x, struct vrv_err *e)
         after[n++] = x->changes[i];
     for (size_t i = 0; i < x->t->config_n; i++)
         after[n++] = x->t->configs[i]; /* of two with a name the first one counts */
-    int rc = vrv_config_topic_check(after, n, e);
+    int rc = vrv_config_topic_check(s, after, n, e);
     free(after);
     return rc;
 }
@@ -358,7 +360,7 @@ alter_topic(struct vrv_config_store *s, const struct vrv_topic_info *t,
     if (rc == 0 && (flags & VRV_ALTER_REPLACE) != 0)
         replace_rest(&x, x.n);
     if (rc == 0)
-        rc = check_outcome(&x, e);
+        rc = check_outcome(s, &x, e);
     if (rc == 0 && (flags & VRV_ALTER_VALIDATE) == 0)
         rc = vrv_engine_alter_topic(s->engine, t->name, x.changes, x.n, e);
     for (size_t i = 0; i < x.n; i++)

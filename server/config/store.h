@@ -71,7 +71,7 @@ int vrv_config_alter(struct vrv_config_store *s, const char *broker,
 int vrv_config_alter_topic(struct vrv_config_store *s, const char *topic,
     const struct vrv_config_change *v, size_t n, unsigned flags, struct vrv_err *e) VRV_MUST_CHECK;
 /* Do all settings of a topic go together (each alone is the engine's to check)? */
-int vrv_config_topic_check(const struct vrv_config_kv *v, size_t n, struct vrv_err *e)
-    VRV_MUST_CHECK;
+int vrv_config_topic_check(const struct vrv_config_store *s, const struct vrv_config_kv *v, size_t n,
+    struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

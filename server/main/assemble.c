@@ -98,7 +98,7 @@ load(struct vrv_server *s, struct vrv_err *e)
     set_options(&o, s->config);
     int rc = make_data_dir(dir, e);
     if (rc == 0)
-        rc = vrv__load(&s->varve, dir, &o, NULL, &s->found, (struct varve_error *)(void *)e);
+        rc = vrv__load(&s->varve, dir, &o, vrv_server_cold(&s->cold), &s->found, (struct varve_error *)(void *)e);
     if (rc == 0)
         return 0;
     const char *what = advice(rc, e->sys);
@@ -305,7 +305,11 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
     if (rc == 0)
         rc = vrv_admin_start(&s->admin, config, e);
     if (rc == 0)
+        rc = vrv_server_cold_open(&s->cold, config, e);
+    if (rc == 0)
         rc = start_engine(s, in, e);
+    if (rc == 0)
+        rc = vrv_server_cold_start(&s->cold, s->varve->engine, e);
     if (rc == 0)
         rc = vrv_pool_start(&s->pool, "varve-pool", (unsigned)config->num_io_threads, e);
     if (rc == 0)
@@ -343,7 +347,10 @@ vrv_server_stop(struct vrv_server *s, struct vrv_err *e)
         vrv_serve_fini(&s->serve);
     }
     vrv_config_store_close(&s->store);
+    if (s->varve != NULL)
+        vrv_server_cold_stop(&s->cold);
     int rc = s->varve != NULL ? varve_close(&s->varve, (struct varve_error *)(void *)e) : 0;
+    vrv_server_cold_close(&s->cold);
     vrv_coord_free(&s->coord);
     vrv_stat_free(&s->stat);
     vrv_admin_stop(&s->admin);

@@ -14,6 +14,7 @@
 #include "server/base/idle.h"
 #include "server/config/store.h"
 #include "server/group/coord.h"
+#include "server/main/cold.h"
 #include "server/main/serve.h"
 #include "server/net/net.h"
 
@@ -25,6 +26,7 @@ struct vrv_server {
     struct varve *varve;
     struct varve_found found;        /* by recovery, */
     int64_t recovery_ns;             /* which took so long */
+    struct vrv_server_cold cold;
     struct vrv_config_store *store;
     struct vrv_pool *pool, *large;
     struct vrv_coord *coord;

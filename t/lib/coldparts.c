@@ -42,7 +42,6 @@ coldparts_add(struct coldparts *ps, const struct vrv_uuid *topic, int32_t partit
     memcpy(b.bytes, bytes, n);
     VRV_PUSH_ROOM(p->v, p->n, p->cap);
     p->v[p->n++] = b;
-    vrv_epochs_add(&p->epochs, b.head.leader_epoch, b.head.base_offset);
 }
 
 void
@@ -65,7 +64,6 @@ coldparts_fini(struct coldparts *ps)
             free(p->v[k].bytes);
         free(p->v);
         free(p->aborted);
-        vrv_epochs_fini(&p->epochs);
     }
     ps->n = 0;
 }
@@ -92,16 +90,4 @@ coldpart_batch(const struct coldpart *p, enum vrv_cold_want want, int64_t offset
             found = i;
     }
     return found;
-}
-
-void
-coldpart_producers(const struct coldpart *p, int64_t offset, uint8_t **bytes, size_t *n)
-{
-    struct vrv_producers *state = NULL;
-
-    for (size_t i = 0; i < p->n; i++)
-        if (p->v[i].head.producer_id >= 0 && vrv_batch_last_offset(&p->v[i].head) < offset)
-            vrv_producers_update(&state, &p->v[i].head);
-    vrv_producers_encode(state, bytes, n);
-    vrv_producers_free(&state);
 }

@@ -9,7 +9,6 @@
 
 #include "engine/batch/batch.h"
 #include "engine/contract/cold.h"
-#include "engine/log/epochs.h"
 
 struct coldbatch {
     struct vrv_batch head;
@@ -27,7 +26,6 @@ struct coldpart {
     size_t n, cap;
     struct coldaborted *aborted;
     size_t aborted_n, aborted_cap;
-    struct vrv_epochs epochs;
     bool loaded;         /* the tier has what answers questions in memory */
 };
 
@@ -53,7 +51,5 @@ int64_t coldpart_end(const struct coldpart *p);
 /* Which batch a fetch is for; p->n: none. */
 size_t coldpart_batch(const struct coldpart *p, enum vrv_cold_want want, int64_t offset,
     int64_t ts);
-/* As vrv_cold_ops has it. */
-void coldpart_producers(const struct coldpart *p, int64_t offset, uint8_t **bytes, size_t *n);
 
 #endif

@@ -447,20 +447,6 @@ earliest(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t *offset, s
 }
 
 static int
-epoch_end(struct vrv_cold *cold, const struct vrv_cold_ask *a, int32_t epoch, int32_t *found,
-    int64_t *end, struct vrv_err *e)
-{
-    int rc;
-    const struct coldpart *p = ask(of(cold), a, &rc, e);
-
-    if (p == NULL)
-        return rc;
-    vrv_epochs_end_of(&p->epochs, epoch, coldpart_end(p), found, end);
-    leave(of(cold));
-    return 0;
-}
-
-static int
 aborted(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t from, int64_t to,
     void (*add)(void *ctx, int64_t producer, int64_t first), void *ctx, struct vrv_err *e)
 {
@@ -476,27 +462,12 @@ aborted(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t from, int64
     return 0;
 }
 
-static int
-producers(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t offset, uint8_t **bytes,
-    size_t *n, struct vrv_err *e)
-{
-    int rc;
-    const struct coldpart *p = ask(of(cold), a, &rc, e);
-
-    if (p == NULL)
-        return rc;
-    coldpart_producers(p, offset, bytes, n);
-    leave(of(cold));
-    return 0;
-}
-
 /* ---- what it holds ---- */
 
 struct vrv_cold *
 fakecold_new(const struct fakecold_opts *o)
 {
-    static const struct vrv_cold_ops ops = { fetch, cancel, earliest, epoch_end, aborted,
-        producers };
+    static const struct vrv_cold_ops ops = { fetch, cancel, earliest, aborted };
     struct fakecold *c = VRV_NEW(struct fakecold);
     int rc = pthread_mutex_init(&c->mutex, NULL);
 

@@ -347,28 +347,6 @@ test_wants(void)
 }
 
 static void
-test_epochs(void)
-{
-    struct vrv_cold_ask a;
-    int32_t found = 0;
-    int64_t end = 0;
-    int rc, ready;
-
-    begin(6);
-    a = about(&ready);
-    load_all(&a);
-    rc = cold->ops->epoch_end(cold, &a, 2, &found, &end, NULL);
-    OK(rc == 0 && found == 2 && end == base_of(BATCHES / 2), "an epoch ends where the next begins");
-    rc = cold->ops->epoch_end(cold, &a, 3, &found, &end, NULL);
-    OK(rc == 0 && found == 2 && end == base_of(BATCHES / 2), "one without records: the one before");
-    rc = cold->ops->epoch_end(cold, &a, 4, &found, &end, NULL);
-    OK(rc == 0 && found == 4 && end == end_of_all(), "the newest ends with the cold part");
-    rc = cold->ops->epoch_end(cold, &a, 5, &found, &end, NULL);
-    OK(rc == 0 && found == -1, "a newer one is not known here");
-    fakecold_free(&cold);
-}
-
-static void
 add_aborted(void *ctx, int64_t producer, int64_t first)
 {
     int64_t *sum = ctx;
@@ -395,36 +373,6 @@ test_aborted(void)
     sum[0] = 0;
     (void)cold->ops->aborted(cold, &a, 131, 140, add_aborted, sum, NULL);
     IS(sum[0], 0, "behind all: none");
-    fakecold_free(&cold);
-}
-
-static void
-test_producers(void)
-{
-    struct vrv_producers *state = NULL;
-    struct vrv_batch next = { .producer_id = 7, .base_seq = 10 * PER_BATCH, .count = 1 };
-    struct vrv_cold_ask a;
-    int64_t first, last, ts;
-    uint8_t *bytes = NULL;
-    size_t n = 0;
-    int ready;
-
-    begin(8);
-    a = about(&ready);
-    load_all(&a);
-    IS(cold->ops->producers(cold, &a, base_of(10), &bytes, &n, NULL), 0,
-        "the producers' state as of an offset");
-    IS(vrv_producers_decode(&state, bytes, n, NULL), 0, "a log can read it");
-    IS(vrv_producers_check(state, &next, &first, &last, &ts, NULL), VRV_PRODUCER_NEW,
-        "the batch at that offset would be next");
-    next.base_seq = 9 * PER_BATCH;
-    next.count = PER_BATCH;
-    next.last_delta = PER_BATCH - 1;
-    IS(vrv_producers_check(state, &next, &first, &last, &ts, NULL), VRV_PRODUCER_DUPLICATE,
-        "the one before is a repetition");
-    IS(first, base_of(9), "... of what is at its offset");
-    vrv_producers_free(&state);
-    free(bytes);
     fakecold_free(&cold);
 }
 
@@ -501,9 +449,7 @@ main(void)
     test_refs();
     test_again();
     test_wants();
-    test_epochs();
     test_aborted();
-    test_producers();
     test_threads();
     return tap_done();
 }

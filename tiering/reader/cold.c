@@ -494,12 +494,29 @@ earliest(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t *offset, stru
 
     if (rc == 0)
         *offset = vrv_manifest_base(&s->m);
-    if (rc == 0)
-        vrv_snap_unref(s);
+    vrv_snap_unref(s);
     return rc;
 }
 
-static const struct vrv_cold_ops ops = { .fetch = fetch, .cancel = cancel, .earliest = earliest };
+/* No segment says that it has any: nothing is appended of transactions yet. */
+static int
+aborted(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t from, int64_t to,
+    void (*add)(void *ctx, int64_t producer, int64_t first), void *ctx, struct vrv_err *e)
+{
+    struct vrv_snap *s;
+    int rc = ask(c, a, &s, e);
+
+    (void)add;
+    (void)ctx;
+    for (uint32_t i = 0; rc == 0 && i < s->m.seg_n; i++)
+        if (s->m.seg[i].aborted && s->m.seg[i].base < to && s->m.seg[i].next > from)
+            rc = vrv_err_set(e, VRV_E_VERSION, "segment %" PRId64
+                " has aborted transactions, which this version can't read", s->m.seg[i].base);
+    vrv_snap_unref(s);
+    return rc;
+}
+
+static const struct vrv_cold_ops ops = { fetch, cancel, earliest, aborted };
 
 void
 vrv_cold_reader_init(struct vrv_cold_reader *r, struct vrv_parts *parts,
