@@ -340,13 +340,14 @@ check_PROGRAMS += t/unit/u742-allocations
 t_unit_u742_allocations_SOURCES = \
 	server/main/admin.c \
 	server/main/assemble.c \
+	server/main/cold.c \
 	server/main/descriptors.c \
 	server/main/metrics.c \
 	server/main/metrics_topics.c \
 	server/main/serve.c \
 	t/unit/u742-allocations.c \
 	$(NULL)
-t_unit_u742_allocations_LDADD = $(SERVER_LIBS)
+t_unit_u742_allocations_LDADD = libtap.a libvrvserver.la libvrvtiering.la libvrvengine.la
 t_unit_u742_allocations_LDFLAGS = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 
 check_PROGRAMS += t/unit/u750-tool

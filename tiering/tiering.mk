@@ -32,6 +32,7 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/dir_io.c \
 	tiering/store/dir_list.c \
 	tiering/store/dir_sync.c \
+	tiering/store/http.h \
 	tiering/store/names.c \
 	tiering/store/names.h \
 	tiering/store/retry.c \
@@ -41,4 +42,4 @@ libvrvtiering_la_SOURCES = \
 	tiering/tier.c \
 	tiering/tier.h \
 	$(NULL)
-libvrvtiering_la_LIBADD = $(DEP_LIBS)
+libvrvtiering_la_LIBADD = $(DEP_LIBS) $(STORE_LIBS)
