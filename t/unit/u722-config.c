@@ -152,12 +152,10 @@ test_wrong(void)
     warned("group.coordinator.threads=4",
         "varve.conf:1: group.coordinator.threads has no effect: There are no such choices for "
         "classic groups.\n");
-    warned("remote.log.storage.system.enable=false",
-        "varve.conf:1: remote.log.storage.system.enable has no effect: varve has no cold tier "
-        "yet\n");
-    refused("remote.log.storage.system.enable=true",
-        "varve.conf:1: remote.log.storage.system.enable: varve has no cold tier yet; take it "
-        "out\n");
+    warned("sasl.enabled.mechanisms=GSSAPI",
+        "varve.conf:1: sasl.enabled.mechanisms has no effect: varve has no authentication yet\n");
+    refused("sasl.enabled.mechanisms=PLAIN",
+        "varve.conf:1: sasl.enabled.mechanisms: varve has no authentication yet; take it out\n");
     static const char *const args[] = { "num.partitions", "=1", "x=1", "num.io.threads=0",
         "num.io.threads=1", "num.io.threads=2", NULL };
     struct vrv_config *c = start(NULL, args);
