@@ -240,6 +240,10 @@ check_PROGRAMS += t/unit/u466-policy
 t_unit_u466_policy_SOURCES = t/unit/u466-policy.c
 t_unit_u466_policy_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u480-pace
+t_unit_u480_pace_SOURCES = t/unit/u480-pace.c
+t_unit_u480_pace_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u465-tiermodel
 t_unit_u465_tiermodel_SOURCES = \
 	t/lib/coldmodel.c \

@@ -8,12 +8,14 @@
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/os/thread.h"
+#include "engine/wal/journal.h"
 #include "tiering/daemon/move.h"
 #include "tiering/daemon/policy.h"
 #include "tiering/daemon/sweep.h"
 #include "tiering/reader/cold.h"
 
 static const int64_t MS = 1000000;
+static const int64_t LESSON_NS = 1000000000;
 
 /* A partition whose segments are ours to move. */
 struct tended {
@@ -39,6 +41,9 @@ struct vrv_tier {
     struct vrv_parts parts;
     struct vrv_cold_reader reader;
     struct vrv_move_opts move;
+    struct vrv_pace pace;
+    struct vrv_source source;
+    int64_t learn_ns;            /* when the pace is told of commits next */
     struct vrv_engine *eng;      /* NULL: none, or about to close */
     struct vrv_omap tended;
     unsigned moves, reads;       /* under way; trims count as moves */
@@ -65,7 +70,7 @@ vrv_tier_opts_default(struct vrv_tier_opts *o)
 {
     *o = (struct vrv_tier_opts){ .clock = vrv_clock_real(), .cache_bytes = 64 << 20, .moves = 2,
         .parts = 3, .look_ms = 1000, .call_ms = 300000, .attempt_ms = 60000, .again_ms = 5000,
-        .grace_ms = 60000, .orphan_ms = 86400000, .sweep_ms = 3600000,
+        .grace_ms = 60000, .orphan_ms = 86400000, .sweep_ms = 3600000, .copy_bytes_s = INT64_MAX,
         .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = 256 << 10, .root_keeps = 16 };
 }
 
@@ -94,8 +99,10 @@ vrv_tier_new(const struct vrv_tier_opts *o)
         .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes, .root_keeps = o->root_keeps });
     vrv_cold_reader_init(&t->reader, &t->parts, &(struct vrv_cache_opts){ .retry = t->retry,
         .cq = &t->cq, .clock = o->clock, .bytes = o->cache_bytes, .read_ms = o->call_ms });
-    t->move = (struct vrv_move_opts){ .parts = &t->parts, .chunk_bytes = o->chunk_bytes,
-        .zstd_level = o->zstd_level, .index_interval = 4096,
+    vrv_pace_init(&t->pace, o->clock, o->copy_bytes_s);
+    vrv_source_init(&t->source);
+    t->move = (struct vrv_move_opts){ .parts = &t->parts, .pace = &t->pace, .source = &t->source,
+        .chunk_bytes = o->chunk_bytes, .zstd_level = o->zstd_level, .index_interval = 4096,
         .upload = { .store = o->store, .retry = t->retry, .cq = &t->cq, .clock = o->clock,
             .parts = o->parts, .call_ms = o->call_ms } };
     vrv_omap_init(&t->tended, compare);
@@ -418,11 +425,21 @@ look(struct vrv_tier *t)
 
 /* ---- steps ---- */
 
+static void
+learn(struct vrv_tier *t)
+{
+    struct vrv_hist_view v = { .sum_ns = 0 };
+
+    vrv_hist_read(vrv_journal_syncs(vrv_engine_env(t->eng)->journal), &v);
+    vrv_pace_learn(&t->pace, &v);
+    t->learn_ns = now_ns(t) + LESSON_NS;
+}
+
 static bool
 step(struct vrv_tier *t)
 {
+    (void)vrv_pace_step(&t->pace);
     struct vrv_done *d = vrv_cq_take(&t->cq, 0);
-
     if (d != NULL) {
         d->run(d);
         return true;
@@ -431,7 +448,17 @@ step(struct vrv_tier *t)
         look(t);
         return true;
     }
+    if (t->eng != NULL && now_ns(t) >= t->learn_ns) {
+        learn(t);
+        return true;
+    }
     return vrv_store_step(t->o.store);
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 bool
@@ -439,9 +466,9 @@ vrv_tier_step(struct vrv_tier *t, int64_t *next_ns)
 {
     if (step(t))
         return true;
-    *next_ns = vrv_retry_step(t->retry);
-    if (t->eng != NULL && t->look_ns < *next_ns)
-        *next_ns = t->look_ns;
+    *next_ns = earlier(vrv_retry_step(t->retry), vrv_pace_step(&t->pace));
+    if (t->eng != NULL)
+        *next_ns = earlier(*next_ns, earlier(t->look_ns, t->learn_ns));
     return false;
 }
 
@@ -517,8 +544,10 @@ tier_main(void *ctx)
 int
 vrv_tier_start(struct vrv_tier *t, struct vrv_err *e)
 {
-    int rc = vrv_thread_start(&t->thread, "varve-tier", tier_main, t, e);
+    int rc = vrv_source_start(&t->source, e);
 
+    if (rc == 0)
+        rc = vrv_thread_start(&t->thread, "varve-tier", tier_main, t, e);
     t->started = rc == 0;
     return rc;
 }
@@ -590,6 +619,7 @@ vrv_tier_free(struct vrv_tier **tp)
     vrv_cold_reader_fini(&t->reader);
     vrv_parts_fini(&t->parts);
     vrv_retry_free(&t->retry);
+    vrv_source_fini(&t->source);
     vrv_cq_fini(&t->cq);
     vrv_lock_fini(&t->lock);
     free(t);

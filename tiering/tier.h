@@ -24,6 +24,7 @@ struct vrv_tier_opts {
     uint64_t random;
     size_t cache_bytes;       /* of what was read of the store */
     unsigned moves;           /* segments on their way at the same time */
+    uint64_t copy_bytes_s;    /* what leaves in a second, at most */
     unsigned parts;           /* of each of them in memory, of 16 MiB */
     int64_t look_ms;          /* how often each partition is looked at */
     int64_t call_ms;          /* how long the store may take for one thing, all attempts together */

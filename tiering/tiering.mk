@@ -2,8 +2,12 @@ noinst_LTLIBRARIES += libvrvtiering.la
 libvrvtiering_la_SOURCES = \
 	tiering/daemon/move.c \
 	tiering/daemon/move.h \
+	tiering/daemon/pace.c \
+	tiering/daemon/pace.h \
 	tiering/daemon/policy.c \
 	tiering/daemon/policy.h \
+	tiering/daemon/source.c \
+	tiering/daemon/source.h \
 	tiering/daemon/sweep.c \
 	tiering/daemon/sweep.h \
 	tiering/daemon/upload.c \

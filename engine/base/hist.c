@@ -61,3 +61,20 @@ vrv_hist_read(const struct vrv_hist *h, struct vrv_hist_view *v)
         v->n[i] += atomic_load_explicit(&h->n[i], memory_order_relaxed);
     v->sum_ns += atomic_load_explicit(&h->sum_ns, memory_order_relaxed);
 }
+
+uint64_t
+vrv_hist_quantile(const struct vrv_hist_view *v, double q)
+{
+    double n = 0, below = 0;
+    unsigned i = 0;
+
+    for (unsigned k = 0; k < VRV_HIST_BUCKETS; k++)
+        n += (double)v->n[k];
+    while (i < VRV_HIST_BOUNDS && below + (double)v->n[i] < n * q)
+        below += (double)v->n[i++];
+    if (n == 0 || i == VRV_HIST_BOUNDS)
+        return n == 0 ? 0 : bounds[VRV_HIST_BOUNDS - 1];
+    double low = i > 0 ? (double)bounds[i - 1] : 0;
+    double part = v->n[i] > 0 ? (n * q - below) / (double)v->n[i] : 0;
+    return (uint64_t)(low + ((double)bounds[i] - low) * part);
+}

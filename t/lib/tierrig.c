@@ -21,7 +21,10 @@ tierrig_init(struct tierrig *t, struct simclock *clock, struct vrv_store *store,
         .adopt_ms = INT64_MAX, .root_bytes = 2000, .root_keeps = 3 });
     vrv_cold_reader_init(&t->reader, &t->parts, &(struct vrv_cache_opts){ .retry = t->retry,
         .cq = &t->cq, .clock = &clock->clock, .bytes = CACHE, .read_ms = MINUTE_MS });
-    t->o = (struct vrv_move_opts){ .parts = &t->parts, .chunk_bytes = CHUNK, .index_interval = CHUNK,
+    vrv_pace_init(&t->pace, &clock->clock, INT64_MAX);
+    vrv_source_init(&t->source);
+    t->o = (struct vrv_move_opts){ .parts = &t->parts, .pace = &t->pace, .source = &t->source,
+        .chunk_bytes = CHUNK, .index_interval = CHUNK,
         .upload = { .store = store, .retry = t->retry, .cq = &t->cq, .clock = &clock->clock,
             .parts = 2, .call_ms = MINUTE_MS } };
 }
@@ -34,6 +37,7 @@ tierrig_fini(struct tierrig *t)
     vrv_cold_reader_fini(&t->reader);
     vrv_parts_fini(&t->parts);
     vrv_retry_free(&t->retry);
+    vrv_source_fini(&t->source);
     vrv_cq_fini(&t->cq);
 }
 
@@ -42,8 +46,8 @@ tierrig_fini(struct tierrig *t)
 bool
 tierrig_step(struct tierrig *t)
 {
+    (void)vrv_pace_step(&t->pace);
     struct vrv_done *d = vrv_cq_take(&t->cq, 0);
-
     if (d != NULL) {
         d->run(d);
         return true;
@@ -55,8 +59,11 @@ tierrig_step(struct tierrig *t)
 bool
 tierrig_wait(struct tierrig *t)
 {
-    int64_t at = vrv_retry_step(t->retry), now = t->clock->clock.mono_ns(&t->clock->clock);
+    int64_t at = vrv_retry_step(t->retry), turn = vrv_pace_step(&t->pace);
+    int64_t now = t->clock->clock.mono_ns(&t->clock->clock);
 
+    if (turn < at)
+        at = turn;
     if (at == INT64_MAX)
         return false;
     simclock_advance_ms(t->clock, at > now ? (at - now) / MS + 1 : 1);

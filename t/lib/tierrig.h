@@ -19,6 +19,8 @@ struct tierrig {
     struct vrv_parts parts;
     struct vrv_cold_reader reader;
     struct vrv_move_opts o;    /* of moves: small */
+    struct vrv_pace pace;
+    struct vrv_source source;
     struct vrv_move *move;     /* under way, or NULL */
     struct vrv_log *log;       /* ... of this */
     struct vrv_snap *from;

@@ -48,6 +48,24 @@ test_bounds(void)
 }
 
 static void
+test_quantiles(void)
+{
+    struct vrv_hist h = { .sum_ns = 0 };
+    struct vrv_hist_view v = { .sum_ns = 0 };
+
+    IS(vrv_hist_quantile(&v, 0.99), 0, "of nothing there is none");
+    for (int64_t us = 1; us <= 1000; us++)
+        vrv_hist_add(&h, us * 1000);
+    vrv_hist_read(&h, &v);
+    IS(vrv_hist_quantile(&v, 0.5), 500000, "a half is below the median, between two bounds, too");
+    IS(vrv_hist_quantile(&v, 0.99), 990000, "99 of 100 are below the p99");
+    IS(vrv_hist_quantile(&v, 1), 1000000, "all are below the largest");
+    vrv_hist_add(&h, INT64_C(200000000000));
+    vrv_hist_read(&h, &v);
+    IS(vrv_hist_quantile(&v, 1), INT64_C(100000000000), "what is beyond the last bound counts as that");
+}
+
+static void
 test_sum(void)
 {
     struct vrv_hist a = { .sum_ns = 0 }, b = { .sum_ns = 0 };
@@ -102,6 +120,7 @@ int
 main(void)
 {
     test_bounds();
+    test_quantiles();
     test_sum();
     test_threads();
     return tap_done();

@@ -141,28 +141,6 @@ sink(void *ctx, const void *p, size_t n, struct vrv_err *e)
     return 0;
 }
 
-/* A piece more, behind what is there; none is at the end. */
-static int
-read_piece(struct vrv_move *m, struct vrv_err *e)
-{
-    uint64_t left = m->seg->size - m->at;
-    size_t want = left < PIECE ? (size_t)left : PIECE;
-
-    if (m->n + want > m->cap) {
-        m->cap = m->n + want;
-        m->piece = vrv_mem_grow(m->piece, m->cap);
-    }
-    ssize_t got = vrv_seg_pread(m->seg, m->piece + m->n, want, m->at, VRV_READ_DONTCACHE, e);
-    if (got < 0)
-        return (int)got;
-    m->n += (size_t)got;
-    m->at += (size_t)got;
-    return (size_t)got == want && m->n > 0
-        ? 0
-        : vrv_err_set(e, VRV_E_CORRUPT, "segment %" PRId64 " ends at byte %" PRIu64 " of %" PRIu64,
-              m->seg->base, m->at, m->seg->size);
-}
-
 static int
 write_piece(struct vrv_move *m, struct vrv_err *e)
 {
@@ -191,35 +169,74 @@ write_end(struct vrv_move *m, struct vrv_err *e)
     return vrv_object_end(&m->w, &x, e);
 }
 
-static void step(struct vrv_done *d);
+static void go_on(struct vrv_move *m, int rc, const struct vrv_err *e);
 
 static void
-post(struct vrv_move *m)
+piece_came(struct vrv_done *d)
 {
-    m->posted = true;
-    m->next = (struct vrv_done){ .cq = m->o->upload.cq, .run = step };
-    vrv_cq_post(m->next.cq, &m->next, &m->next);
+    struct vrv_move *m = VRV_LIST_OF(d, struct vrv_move, read.done);
+    struct vrv_err e = m->read.err;
+    int rc = m->read.got < 0 ? (int)m->read.got : 0;
+
+    if (rc == 0 && (size_t)m->read.got != m->read.n)
+        rc = vrv_err_set(&e, VRV_E_CORRUPT, "segment %" PRId64 " ends at byte %" PRIu64 " of %" PRIu64,
+            m->seg->base, m->at + (uint64_t)m->read.got, m->seg->size);
+    if (rc == 0) {
+        m->n += m->read.n;
+        m->at += m->read.n;
+        rc = write_piece(m, &e);
+    }
+    go_on(m, rc, &e);
+}
+
+static size_t
+piece_size(const struct vrv_move *m)
+{
+    uint64_t left = m->seg->size - m->at;
+
+    return left < PIECE ? (size_t)left : PIECE;
+}
+
+/* A piece more, behind what is there; at the end, what goes with them. */
+static void
+my_turn(struct vrv_done *d)
+{
+    struct vrv_move *m = VRV_LIST_OF(d, struct vrv_move, next);
+    size_t want = piece_size(m);
+    struct vrv_err e = { 0 };
+
+    if (vrv_upload_status(&m->upload) < 0 || want == 0) {
+        go_on(m, vrv_upload_status(&m->upload) < 0 ? 0 : write_end(m, &e), &e);
+        return;
+    }
+    if (m->n + want > m->cap) {
+        m->cap = m->n + want;
+        m->piece = vrv_mem_grow(m->piece, m->cap);
+    }
+    m->read = (struct vrv_source_read){ .done = { .cq = m->o->upload.cq, .run = piece_came },
+        .seg = m->seg, .buf = m->piece + m->n, .n = want, .pos = m->at };
+    vrv_source_submit(m->o->source, &m->read);
 }
 
 static void
-step(struct vrv_done *d)
+ask(struct vrv_move *m)
 {
-    struct vrv_move *m = VRV_LIST_OF(d, struct vrv_move, next);
-    struct vrv_err e = { 0 };
-    int rc = vrv_upload_status(&m->upload);
+    m->busy = true;
+    m->next = (struct vrv_done){ .cq = m->o->upload.cq, .run = my_turn };
+    m->turn = (struct vrv_pace_wait){ .done = &m->next, .bytes = piece_size(m) };
+    vrv_pace_ask(m->o->pace, &m->turn);
+}
 
-    m->posted = false;
-    if (rc == 0 && m->at < m->seg->size) {
-        rc = read_piece(m, &e);
-        if (rc == 0)
-            rc = write_piece(m, &e);
-    } else if (rc == 0) {
-        rc = write_end(m, &e);
-    }
+static void
+go_on(struct vrv_move *m, int rc, const struct vrv_err *e)
+{
+    m->busy = false;
+    if (rc == 0)
+        rc = vrv_upload_status(&m->upload);
     if (rc < 0 || m->all_in)
-        vrv_upload_end(&m->upload, rc, &e);
+        vrv_upload_end(&m->upload, rc, e);
     else if (!vrv_upload_is_full(&m->upload))
-        post(m);
+        ask(m);
 }
 
 static void
@@ -227,8 +244,8 @@ room(struct vrv_upload *u)
 {
     struct vrv_move *m = VRV_LIST_OF(u, struct vrv_move, upload);
 
-    if (!m->posted)
-        post(m);
+    if (!m->busy)
+        ask(m);
 }
 
 static void
@@ -240,6 +257,7 @@ begin(struct vrv_move *m)
         .min_ts = s->min_ts, .max_ts = s->max_ts, .max_ts_offset = s->max_ts_offset };
 
     m->phase = VRV_MOVE_WRITES;
+    vrv_list_init(&m->turn.link);
     vrv_parts_segment_key(m->o->parts, &s->log, s->base, m->key);
     m->max_ts = INT64_MIN;
     m->upload.o = &m->o->upload;
@@ -248,7 +266,7 @@ begin(struct vrv_move *m)
     m->upload.run = uploaded;
     vrv_upload_begin(&m->upload);
     vrv_object_begin(&m->w, &info, m->o->chunk_bytes, m->o->zstd_level, sink, m);
-    post(m);
+    ask(m);
 }
 
 static void
@@ -281,13 +299,20 @@ vrv_move_begin(struct vrv_move *m)
     vrv_extras_read(&m->extras, &m->from->seg[n - 1]);
 }
 
+static void
+cancel_writing(struct vrv_move *m)
+{
+    vrv_upload_cancel(&m->upload);
+    vrv_pace_cancel(&m->turn);
+}
+
 void
 vrv_move_cancel(struct vrv_move *m)
 {
     if (m->phase == VRV_MOVE_PREPARES)
         vrv_retry_cancel(m->o->upload.retry, &m->extras.call);
     else if (m->phase == VRV_MOVE_WRITES)
-        vrv_upload_cancel(&m->upload);
+        cancel_writing(m);
     else
         vrv_parts_cancel(m->o->parts, &m->commit);
 }

@@ -1,7 +1,7 @@
 /*
  * One sealed segment's way into the store, and into its partition's manifest.
  *
- *   segment ─a piece at a time─► object writer ─► upload ─► commit
+ *   segment ─a piece at a time, as fast as it may─► object writer ─► upload ─► commit
  *
  * What the object has besides its chunks is made of the batches on their way: index, epochs, and the
  * producers' state, which goes on from the segment before.  So it is that of the segment's end, whenever
@@ -16,12 +16,16 @@
 
 #include "engine/log/epochs.h"
 #include "engine/log/producers.h"
+#include "tiering/daemon/pace.h"
+#include "tiering/daemon/source.h"
 #include "tiering/daemon/upload.h"
 #include "tiering/parts/parts.h"
 #include "tiering/reader/extras.h"
 
 struct vrv_move_opts {
-    struct vrv_parts *parts;         /* borrowed */
+    struct vrv_parts *parts;         /* borrowed, as the next two */
+    struct vrv_pace *pace;
+    struct vrv_source *source;
     struct vrv_upload_opts upload;
     uint32_t chunk_bytes;
     int zstd_level;                  /* 0: chunks as they are */
@@ -43,9 +47,11 @@ struct vrv_move {
     char key[VRV_STORE_KEY_MAX + 1];
     struct vrv_object_writer w;
     struct vrv_upload upload;
-    struct vrv_done next;            /* posted to itself: others get their turn in between */
+    struct vrv_done next;            /* it is its turn: others have theirs in between */
+    struct vrv_pace_wait turn;
+    struct vrv_source_read read;
     enum { VRV_MOVE_PREPARES, VRV_MOVE_WRITES, VRV_MOVE_COMMITS } phase;
-    bool posted, all_in;
+    bool busy, all_in;               /* waits for its turn, or for a piece */
     uint64_t at;                     /* so much of the segment was read, */
     uint8_t *piece;                  /* and this of it is not written yet */
     size_t n, cap;

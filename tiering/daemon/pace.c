@@ -1,0 +1,165 @@
+#include "tiering/daemon/pace.h"
+
+static const int64_t SEC = 1000000000;
+static const int64_t STALE_NS = 30000000000; /* what is usual changes */
+
+enum {
+    LEAST = 2 << 20,      /* bytes a second: slower would never end */
+    START = 64 << 20,
+    ENOUGH = 30,          /* commits that tell something */
+    LESSONS = 5,          /* ... or so many without them */
+};
+static const uint64_t MOST = UINT64_C(4) << 30;
+
+static int64_t
+now_ns(const struct vrv_pace *p)
+{
+    return p->clock->mono_ns(p->clock);
+}
+
+
+static uint64_t
+rate_of(const struct vrv_pace *p)
+{
+    uint64_t rate = p->hurry ? MOST : p->rate;
+
+    return rate < p->cap ? rate : p->cap;
+}
+
+static int64_t
+most_room(const struct vrv_pace *p)
+{
+    return (int64_t)(rate_of(p) / 4) + 1; /* of a quarter of a second */
+}
+
+void
+vrv_pace_init(struct vrv_pace *p, struct vrv_clock *clock, uint64_t cap)
+{
+    *p = (struct vrv_pace){ .clock = clock, .cap = cap, .rate = START };
+    p->filled_ns = p->usual_at_ns = now_ns(p);
+    p->room = most_room(p);
+    vrv_list_init(&p->waiting);
+}
+
+/* ---- turns ---- */
+
+/* What the rate has made free since. */
+static void
+fill(struct vrv_pace *p)
+{
+    int64_t now = now_ns(p), rate = (int64_t)rate_of(p);
+    int64_t ns = now - p->filled_ns < SEC ? now - p->filled_ns : SEC;
+
+    p->room += (int64_t)((double)rate * (double)ns / (double)SEC);
+    if (p->room > most_room(p))
+        p->room = most_room(p);
+    p->filled_ns = now;
+}
+
+void
+vrv_pace_ask(struct vrv_pace *p, struct vrv_pace_wait *w)
+{
+    vrv_list_push(&p->waiting, &w->link);
+}
+
+void
+vrv_pace_cancel(struct vrv_pace_wait *w)
+{
+    if (vrv_list_empty(&w->link))
+        return;
+    vrv_list_del(&w->link);
+    vrv_cq_post(w->done->cq, w->done, w->done);
+}
+
+int64_t
+vrv_pace_step(struct vrv_pace *p)
+{
+    if (vrv_list_empty(&p->waiting) || (p->calm && !p->hurry))
+        return INT64_MAX; /* a lesson ends that */
+    fill(p);
+    while (p->room > 0 && !vrv_list_empty(&p->waiting)) {
+        struct vrv_pace_wait *w = VRV_LIST_OF(p->waiting.next, struct vrv_pace_wait, link);
+
+        p->room -= (int64_t)w->bytes;
+        p->left += w->bytes;
+        vrv_pace_cancel(w);
+    }
+    if (vrv_list_empty(&p->waiting))
+        return INT64_MAX;
+    return p->filled_ns + (int64_t)((double)(1 - p->room) * (double)SEC / (double)rate_of(p)) + 1;
+}
+
+/* ---- lessons ---- */
+
+static uint64_t
+count_of(const struct vrv_hist_view *v)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < VRV_HIST_BUCKETS; i++)
+        n += v->n[i];
+    return n;
+}
+
+/* What came since is added to what is to be judged next. */
+static void
+add_new(struct vrv_hist_view *to, const struct vrv_hist_view *now, const struct vrv_hist_view *seen)
+{
+    for (unsigned i = 0; i < VRV_HIST_BUCKETS; i++)
+        to->n[i] += now->n[i] - seen->n[i];
+}
+
+static void
+learn_usual(struct vrv_pace *p)
+{
+    uint64_t p99 = vrv_hist_quantile(&p->quiet, 0.99);
+
+    if (count_of(&p->quiet) >= ENOUGH) {
+        p->usual_ns = p->usual_ns == 0 ? p99 : (3 * p->usual_ns + p99) / 4;
+        p->usual_at_ns = now_ns(p);
+        p->calm = false;
+    } else if (++p->quiet_n < LESSONS) {
+        return;
+    } else {
+        p->calm = false; /* nobody is there who could be hurt */
+    }
+    p->quiet = (struct vrv_hist_view){ .sum_ns = 0 };
+    p->quiet_n = 0;
+}
+
+static void
+adapt(struct vrv_pace *p, uint64_t left)
+{
+    bool enough = count_of(&p->busy) >= ENOUGH;
+
+    if (!enough && ++p->busy_n < LESSONS)
+        return;
+    if (!enough) {
+        p->rate += p->rate / 2;
+    } else if (p->usual_ns != 0) {
+        if (vrv_hist_quantile(&p->busy, 0.99) * 10 > p->usual_ns * 13) {
+            p->rate = left < p->rate ? left : p->rate; /* what it was allowed meant nothing */
+            p->rate -= p->rate / 4;
+        } else {
+            p->rate += p->rate / 8;
+        }
+    }
+    p->rate = p->rate < LEAST ? LEAST : p->rate > MOST ? MOST : p->rate;
+    p->calm = enough && (p->usual_ns == 0 || now_ns(p) - p->usual_at_ns > STALE_NS);
+    p->busy = (struct vrv_hist_view){ .sum_ns = 0 };
+    p->busy_n = 0;
+}
+
+void
+vrv_pace_learn(struct vrv_pace *p, const struct vrv_hist_view *commits)
+{
+    uint64_t left = p->left;
+
+    p->left = 0;
+    add_new(left > 0 ? &p->busy : &p->quiet, commits, &p->seen);
+    p->seen = *commits;
+    if (left > 0)
+        adapt(p, left);
+    else
+        learn_usual(p);
+}
