@@ -73,6 +73,7 @@ libvrvengine_la_SOURCES = \
 	engine/meta/catalog_codec.c \
 	engine/meta/catalog_codec.h \
 	engine/meta/catalog_configs.c \
+	engine/meta/catalog_dump.c \
 	engine/meta/catalog_image.c \
 	engine/meta/catalog_image.h \
 	engine/meta/catalog_impl.h \

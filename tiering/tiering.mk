@@ -12,6 +12,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/daemon/sweep.h \
 	tiering/daemon/upload.c \
 	tiering/daemon/upload.h \
+	tiering/format/codec.c \
+	tiering/format/codec.h \
 	tiering/format/manifest.c \
 	tiering/format/manifest.h \
 	tiering/format/manifest_codec.c \

@@ -123,4 +123,22 @@ int vrv_catalog_each(struct vrv_catalog *c, vrv_topic_fn *fn, void *ctx);
 typedef int vrv_gone_fn(void *ctx, const struct vrv_uuid *id);
 int vrv_catalog_each_gone(struct vrv_catalog *c, vrv_gone_fn *fn, void *ctx);
 
+/* Everything as it is stored, in order of key, all of one moment; to be freed with the next one. */
+struct vrv_catalog_kv {
+    char *key;
+    const void *value;
+    size_t n;
+};
+struct vrv_catalog_kvs {
+    struct vrv_catalog_kv *v;
+    size_t n;
+};
+int vrv_catalog_dump(struct vrv_catalog *c, struct vrv_catalog_kvs *out, struct vrv_err *e)
+    VRV_MUST_CHECK;
+void vrv_catalog_dump_fini(struct vrv_catalog_kvs *d);
+/* The same into the store of an empty one, which must be opened again to see it.  CONFLICT: it isn't
+ * empty; some may be there when it fails. */
+int vrv_catalog_load(struct vrv_catalog *c, const struct vrv_catalog_kv *v, size_t n,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
 #endif

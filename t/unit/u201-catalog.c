@@ -492,6 +492,48 @@ test_configs_model(void)
     (void)configs_are("model", "n=49 ");
 }
 
+/* ---- dump and load */
+
+static bool
+same(const struct vrv_catalog_kvs *a, const struct vrv_catalog_kvs *b)
+{
+    bool is = a->n == b->n;
+
+    for (size_t i = 0; i < a->n && is; i++)
+        is = strcmp(a->v[i].key, b->v[i].key) == 0 && a->v[i].n == b->v[i].n &&
+            memcmp(a->v[i].value, b->v[i].value, a->v[i].n) == 0;
+    return is;
+}
+
+/* Behind all else: what is there by then goes into an empty one. */
+static void
+test_dump(uint64_t seed)
+{
+    struct vrv_catalog_kvs a, b;
+    struct vrv_err e = { 0 };
+
+    for (int i = 0; i < 200; i++) { /* more than a transaction takes */
+        char name[20];
+
+        (void)snprintf(name, sizeof(name), "dumped-%d", i);
+        if (vrv_catalog_set_configs(cat, name, 0, NULL, 0, &e) < 0)
+            OK(false, "%s: %s", kind, e.msg);
+    }
+    IS(vrv_catalog_dump(cat, &a, &e), 0, "%s: a dump %s", kind, e.msg);
+    OK(a.n > 200, "%s: has all keys (%d)", kind, (int)a.n);
+    IS(vrv_catalog_load(cat, a.v, a.n, &e), VRV_E_CONFLICT, "%s: not into what isn't empty: %s", kind,
+        e.msg);
+    end();
+    begin(seed);
+    e.msg[0] = '\0';
+    IS(vrv_catalog_load(cat, a.v, a.n, &e), 0, "%s: into an empty one it can be loaded %s", kind, e.msg);
+    reopen();
+    IS(vrv_catalog_dump(cat, &b, &e), 0, "%s: and dumped again", kind);
+    OK(same(&a, &b), "%s: it is the same", kind);
+    vrv_catalog_dump_fini(&a);
+    vrv_catalog_dump_fini(&b);
+}
+
 int
 main(void)
 {
@@ -508,6 +550,7 @@ main(void)
         test_model(seed);
         test_configs();
         test_configs_model();
+        test_dump(seed);
         end();
     }
     return tap_done();

@@ -14,19 +14,15 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
-#include "engine/base/bytes.h"
 #include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
+#include "tiering/format/codec.h"
 #include "tiering/format/manifest.h"
 
 #define ROOT_MAGIC "VRVMANI1"
 #define PAGE_MAGIC "VRVPAGE1"
 
 enum {
-    MAGIC = 8,
-    AT_VERSION = 8,
-    AT_CRC = 12,
-    AT_BODY = 16,
     NO_STRING = 0xffff,
     PAGE_LEAST = 2 + 92,      /* bytes of a page's entry, without its key */
     SEG_LEAST = 2 * 2 + 120,  /* bytes of a segment, without keys and chunks */
@@ -36,147 +32,97 @@ enum {
 
 /* ---- writing ---- */
 
-struct out {
-    uint8_t *p;
-    size_t n, cap;
-};
-
-static uint8_t *
-room(struct out *o, size_t n)
-{
-    if (o->n + n > o->cap) {
-        o->cap = 2 * o->cap + n + 256;
-        o->p = vrv_mem_grow(o->p, o->cap);
-    }
-    o->n += n;
-    return o->p + o->n - n;
-}
-
 static void
-put32(struct out *o, uint32_t v)
-{
-    vrv_put_le32(room(o, 4), v);
-}
-
-static void
-put64(struct out *o, uint64_t v)
-{
-    vrv_put_le64(room(o, 8), v);
-}
-
-static void
-put_string(struct out *o, const char *s)
+put_string(struct vrv_out *o, const char *s)
 {
     size_t n = s == NULL ? 0 : strlen(s);
 
     VRV_ASSERT(n <= VRV_MANIFEST_KEY_MAX);
-    vrv_put_le16(room(o, 2), s == NULL ? NO_STRING : (uint16_t)n);
+    vrv_put_le16(vrv_out_room(o, 2), s == NULL ? NO_STRING : (uint16_t)n);
     if (n > 0)
-        memcpy(room(o, n), s, n);
+        memcpy(vrv_out_room(o, n), s, n);
 }
 
 static void
-put_uuid(struct out *o, const struct vrv_uuid *u)
+put_uuid(struct vrv_out *o, const struct vrv_uuid *u)
 {
-    memcpy(room(o, sizeof(u->b)), u->b, sizeof(u->b));
+    memcpy(vrv_out_room(o, sizeof(u->b)), u->b, sizeof(u->b));
 }
 
 static void
-put_seg(struct out *o, const struct vrv_cold_seg *s)
+put_seg(struct vrv_out *o, const struct vrv_cold_seg *s)
 {
     put_string(o, s->key);
     put_string(o, s->copy_key);
-    put64(o, (uint64_t)s->base);
-    put64(o, (uint64_t)s->next);
-    put32(o, (uint32_t)s->first_epoch);
-    put32(o, (uint32_t)s->last_epoch);
-    put32(o, s->store);
-    put32(o, s->copy_store);
-    put64(o, s->pos);
-    put64(o, s->size);
-    put64(o, s->plain);
-    put32(o, s->crc);
-    put32(o, s->encryption);
-    put64(o, (uint64_t)s->min_ts);
-    put64(o, (uint64_t)s->max_ts);
-    put64(o, (uint64_t)s->max_ts_offset);
-    put64(o, (uint64_t)s->appended_ms);
-    put64(o, (uint64_t)s->moved_ms);
-    put32(o, s->aborted ? ABORTED : 0);
-    put32(o, s->chunk_n);
-    put64(o, s->chunk_n > 0 ? s->chunk[0].pos : 0);
+    vrv_out64(o, (uint64_t)s->base);
+    vrv_out64(o, (uint64_t)s->next);
+    vrv_out32(o, (uint32_t)s->first_epoch);
+    vrv_out32(o, (uint32_t)s->last_epoch);
+    vrv_out32(o, s->store);
+    vrv_out32(o, s->copy_store);
+    vrv_out64(o, s->pos);
+    vrv_out64(o, s->size);
+    vrv_out64(o, s->plain);
+    vrv_out32(o, s->crc);
+    vrv_out32(o, s->encryption);
+    vrv_out64(o, (uint64_t)s->min_ts);
+    vrv_out64(o, (uint64_t)s->max_ts);
+    vrv_out64(o, (uint64_t)s->max_ts_offset);
+    vrv_out64(o, (uint64_t)s->appended_ms);
+    vrv_out64(o, (uint64_t)s->moved_ms);
+    vrv_out32(o, s->aborted ? ABORTED : 0);
+    vrv_out32(o, s->chunk_n);
+    vrv_out64(o, s->chunk_n > 0 ? s->chunk[0].pos : 0);
     for (uint32_t i = 0; i < s->chunk_n; i++) {
         const struct vrv_chunk *c = &s->chunk[i];
 
         VRV_ASSERT(i == 0 || c->pos == s->chunk[i - 1].pos + s->chunk[i - 1].stored);
-        put64(o, (uint64_t)c->base);
-        put64(o, (uint64_t)c->max_ts);
-        put32(o, c->stored);
-        put32(o, c->plain);
-        put32(o, c->crc);
-        put32(o, (uint32_t)c->codec);
+        vrv_out64(o, (uint64_t)c->base);
+        vrv_out64(o, (uint64_t)c->max_ts);
+        vrv_out32(o, c->stored);
+        vrv_out32(o, c->plain);
+        vrv_out32(o, c->crc);
+        vrv_out32(o, (uint32_t)c->codec);
     }
-}
-
-static void
-begin(struct out *o, const char *magic)
-{
-    memcpy(room(o, MAGIC), magic, MAGIC);
-    put32(o, VRV_MANIFEST_VERSION);
-    put32(o, 0);
-}
-
-static uint32_t
-checksum(const uint8_t *p, size_t n)
-{
-    return vrv_crc32c(vrv_crc32c(0, p, AT_CRC), p + AT_BODY, n - AT_BODY);
-}
-
-static uint8_t *
-finish(struct out *o, size_t *n)
-{
-    vrv_put_le32(o->p + AT_CRC, checksum(o->p, o->n));
-    *n = o->n;
-    return o->p;
 }
 
 uint8_t *
 vrv_manifest_write(const struct vrv_manifest *m, size_t *n)
 {
-    struct out o = { 0 };
+    struct vrv_out o = { 0 };
 
-    begin(&o, ROOT_MAGIC);
+    vrv_out_begin(&o, VRV_MANIFEST_VERSION, ROOT_MAGIC);
     put_uuid(&o, &m->topic);
     put_uuid(&o, &m->put_id);
-    put32(&o, (uint32_t)m->partition);
-    put32(&o, (uint32_t)m->epoch);
-    put64(&o, m->version);
-    put64(&o, (uint64_t)m->start);
-    put64(&o, (uint64_t)m->next);
-    put32(&o, m->page_n);
-    put32(&o, m->seg_n);
+    vrv_out32(&o, (uint32_t)m->partition);
+    vrv_out32(&o, (uint32_t)m->epoch);
+    vrv_out64(&o, m->version);
+    vrv_out64(&o, (uint64_t)m->start);
+    vrv_out64(&o, (uint64_t)m->next);
+    vrv_out32(&o, m->page_n);
+    vrv_out32(&o, m->seg_n);
     for (uint32_t i = 0; i < m->page_n; i++) {
         const struct vrv_cold_page *p = &m->page[i];
 
         put_string(&o, p->key);
-        put64(&o, (uint64_t)p->base);
-        put64(&o, (uint64_t)p->next);
-        put64(&o, p->size);
-        put32(&o, p->crc);
-        put32(&o, p->segments);
-        put32(&o, (uint32_t)p->first_epoch);
-        put32(&o, (uint32_t)p->last_epoch);
-        put64(&o, p->plain);
-        put64(&o, p->stored);
-        put64(&o, (uint64_t)p->min_ts);
-        put64(&o, (uint64_t)p->max_ts);
-        put64(&o, (uint64_t)p->max_ts_offset);
-        put64(&o, (uint64_t)p->newest_ms);
-        put32(&o, p->aborted ? ABORTED : 0);
+        vrv_out64(&o, (uint64_t)p->base);
+        vrv_out64(&o, (uint64_t)p->next);
+        vrv_out64(&o, p->size);
+        vrv_out32(&o, p->crc);
+        vrv_out32(&o, p->segments);
+        vrv_out32(&o, (uint32_t)p->first_epoch);
+        vrv_out32(&o, (uint32_t)p->last_epoch);
+        vrv_out64(&o, p->plain);
+        vrv_out64(&o, p->stored);
+        vrv_out64(&o, (uint64_t)p->min_ts);
+        vrv_out64(&o, (uint64_t)p->max_ts);
+        vrv_out64(&o, (uint64_t)p->max_ts_offset);
+        vrv_out64(&o, (uint64_t)p->newest_ms);
+        vrv_out32(&o, p->aborted ? ABORTED : 0);
     }
     for (uint32_t i = 0; i < m->seg_n; i++)
         put_seg(&o, &m->seg[i]);
-    return finish(&o, n);
+    return vrv_out_finish(&o, n);
 }
 
 /* What a page's entry says of n segments. */
@@ -205,17 +151,17 @@ uint8_t *
 vrv_manifest_write_page(const struct vrv_manifest *m, uint32_t from, uint32_t to,
     struct vrv_cold_page *page, size_t *n)
 {
-    struct out o = { 0 };
+    struct vrv_out o = { 0 };
 
     VRV_ASSERT(from < to && to <= m->seg_n);
     sum_up(page, m->seg + from, to - from);
-    begin(&o, PAGE_MAGIC);
+    vrv_out_begin(&o, VRV_MANIFEST_VERSION, PAGE_MAGIC);
     put_uuid(&o, &m->topic);
-    put32(&o, (uint32_t)m->partition);
-    put32(&o, to - from);
+    vrv_out32(&o, (uint32_t)m->partition);
+    vrv_out32(&o, to - from);
     for (uint32_t i = from; i < to; i++)
         put_seg(&o, &m->seg[i]);
-    uint8_t *p = finish(&o, n);
+    uint8_t *p = vrv_out_finish(&o, n);
     page->size = *n;
     page->crc = vrv_crc32c(0, p, *n);
     return p;
@@ -223,44 +169,10 @@ vrv_manifest_write_page(const struct vrv_manifest *m, uint32_t from, uint32_t to
 
 /* ---- reading ---- */
 
-struct in {
-    const uint8_t *p;
-    size_t left;
-    bool bad;   /* something was longer than what is there, or isn't what this version knows */
-    bool nomem;
-};
-
-static const uint8_t *
-take(struct in *i, size_t n)
-{
-    static const uint8_t zeros[16];
-
-    if (i->left < n) {
-        i->bad = true;
-        i->left = 0;
-        return zeros;
-    }
-    i->left -= n;
-    i->p += n;
-    return i->p - n;
-}
-
-static uint32_t
-get32(struct in *i)
-{
-    return vrv_get_le32(take(i, 4));
-}
-
-static uint64_t
-get64(struct in *i)
-{
-    return vrv_get_le64(take(i, 8));
-}
-
 static char *
-get_string(struct in *i)
+get_string(struct vrv_in *i)
 {
-    size_t n = vrv_get_le16(take(i, 2));
+    size_t n = vrv_get_le16(vrv_in_take(i, 2));
 
     if (n == NO_STRING || i->bad)
         return NULL;
@@ -269,19 +181,19 @@ get_string(struct in *i)
         return NULL;
     }
     char *s = vrv_mem_zero(n + 1);
-    memcpy(s, take(i, n), n);
+    memcpy(s, vrv_in_take(i, n), n);
     return s;
 }
 
 static void
-get_uuid(struct in *i, struct vrv_uuid *u)
+get_uuid(struct vrv_in *i, struct vrv_uuid *u)
 {
-    memcpy(u->b, take(i, sizeof(u->b)), sizeof(u->b));
+    memcpy(u->b, vrv_in_take(i, sizeof(u->b)), sizeof(u->b));
 }
 
 /* As many things as said, of at least so many bytes each: room for them, or NULL. */
 static void *
-room_for(struct in *i, uint32_t n, size_t least, size_t size)
+room_for(struct vrv_in *i, uint32_t n, size_t least, size_t size)
 {
     if ((uint64_t)n * least > i->left) {
         i->bad = true;
@@ -296,30 +208,30 @@ room_for(struct in *i, uint32_t n, size_t least, size_t size)
 }
 
 static bool
-get_flag(struct in *i)
+get_flag(struct vrv_in *i)
 {
-    uint32_t flags = get32(i);
+    uint32_t flags = vrv_in32(i);
 
     i->bad |= (flags & ~(uint32_t)ABORTED) != 0;
     return (flags & ABORTED) != 0;
 }
 
 static void
-get_chunks(struct in *i, struct vrv_cold_seg *s)
+get_chunks(struct vrv_in *i, struct vrv_cold_seg *s)
 {
-    uint32_t n = get32(i);
-    uint64_t pos = get64(i);
+    uint32_t n = vrv_in32(i);
+    uint64_t pos = vrv_in64(i);
 
     s->chunk = room_for(i, n, CHUNK_BYTES, sizeof(*s->chunk));
     for (; s->chunk != NULL && s->chunk_n < n; s->chunk_n++) {
         struct vrv_chunk *c = &s->chunk[s->chunk_n];
 
-        c->base = (int64_t)get64(i);
-        c->max_ts = (int64_t)get64(i);
-        c->stored = get32(i);
-        c->plain = get32(i);
-        c->crc = get32(i);
-        uint32_t codec = get32(i);
+        c->base = (int64_t)vrv_in64(i);
+        c->max_ts = (int64_t)vrv_in64(i);
+        c->stored = vrv_in32(i);
+        c->plain = vrv_in32(i);
+        c->crc = vrv_in32(i);
+        uint32_t codec = vrv_in32(i);
         i->bad |= codec > VRV_CHUNK_ZSTD;
         c->codec = codec == VRV_CHUNK_ZSTD ? VRV_CHUNK_ZSTD : VRV_CHUNK_PLAIN;
         c->pos = pos;
@@ -330,47 +242,33 @@ get_chunks(struct in *i, struct vrv_cold_seg *s)
 }
 
 static void
-get_seg(struct in *i, struct vrv_cold_seg *s)
+get_seg(struct vrv_in *i, struct vrv_cold_seg *s)
 {
     s->key = get_string(i);
     s->copy_key = get_string(i);
-    s->base = (int64_t)get64(i);
-    s->next = (int64_t)get64(i);
-    s->first_epoch = (int32_t)get32(i);
-    s->last_epoch = (int32_t)get32(i);
-    s->store = get32(i);
-    s->copy_store = get32(i);
-    s->pos = get64(i);
-    s->size = get64(i);
-    s->plain = get64(i);
-    s->crc = get32(i);
-    s->encryption = get32(i);
-    s->min_ts = (int64_t)get64(i);
-    s->max_ts = (int64_t)get64(i);
-    s->max_ts_offset = (int64_t)get64(i);
-    s->appended_ms = (int64_t)get64(i);
-    s->moved_ms = (int64_t)get64(i);
+    s->base = (int64_t)vrv_in64(i);
+    s->next = (int64_t)vrv_in64(i);
+    s->first_epoch = (int32_t)vrv_in32(i);
+    s->last_epoch = (int32_t)vrv_in32(i);
+    s->store = vrv_in32(i);
+    s->copy_store = vrv_in32(i);
+    s->pos = vrv_in64(i);
+    s->size = vrv_in64(i);
+    s->plain = vrv_in64(i);
+    s->crc = vrv_in32(i);
+    s->encryption = vrv_in32(i);
+    s->min_ts = (int64_t)vrv_in64(i);
+    s->max_ts = (int64_t)vrv_in64(i);
+    s->max_ts_offset = (int64_t)vrv_in64(i);
+    s->appended_ms = (int64_t)vrv_in64(i);
+    s->moved_ms = (int64_t)vrv_in64(i);
     s->aborted = get_flag(i);
     get_chunks(i, s);
 }
 
-static int
-open_bytes(struct in *i, const char *magic, const uint8_t *p, size_t n, struct vrv_err *e)
-{
-    if (n < AT_BODY || memcmp(p, magic, MAGIC) != 0)
-        return vrv_err_set(e, VRV_E_CORRUPT, "%zu bytes that are no manifest", n);
-    if (checksum(p, n) != vrv_get_le32(p + AT_CRC))
-        return vrv_err_set(e, VRV_E_CORRUPT, "a manifest that doesn't match its checksum");
-    if (vrv_get_le32(p + AT_VERSION) != VRV_MANIFEST_VERSION)
-        return vrv_err_set(e, VRV_E_VERSION, "a manifest of format %" PRIu32
-            "; this version of varve knows %d", vrv_get_le32(p + AT_VERSION), VRV_MANIFEST_VERSION);
-    *i = (struct in){ .p = p + AT_BODY, .left = n - AT_BODY };
-    return 0;
-}
-
 /* All was read, and fits. */
 static int
-finished(const struct in *i, struct vrv_err *e)
+finished(const struct vrv_in *i, struct vrv_err *e)
 {
     if (i->nomem)
         return vrv_err_set(e, VRV_E_NOMEM, "no memory for a manifest");
@@ -380,35 +278,35 @@ finished(const struct in *i, struct vrv_err *e)
 }
 
 static void
-get_root(struct in *i, struct vrv_manifest *m)
+get_root(struct vrv_in *i, struct vrv_manifest *m)
 {
     get_uuid(i, &m->topic);
     get_uuid(i, &m->put_id);
-    m->partition = (int32_t)get32(i);
-    m->epoch = (int32_t)get32(i);
-    m->version = get64(i);
-    m->start = (int64_t)get64(i);
-    m->next = (int64_t)get64(i);
-    m->page_cap = get32(i);
-    m->seg_cap = get32(i);
+    m->partition = (int32_t)vrv_in32(i);
+    m->epoch = (int32_t)vrv_in32(i);
+    m->version = vrv_in64(i);
+    m->start = (int64_t)vrv_in64(i);
+    m->next = (int64_t)vrv_in64(i);
+    m->page_cap = vrv_in32(i);
+    m->seg_cap = vrv_in32(i);
     m->page = room_for(i, m->page_cap, PAGE_LEAST, sizeof(*m->page));
     for (; m->page != NULL && !i->bad && m->page_n < m->page_cap; m->page_n++) {
         struct vrv_cold_page *p = &m->page[m->page_n];
 
         p->key = get_string(i);
-        p->base = (int64_t)get64(i);
-        p->next = (int64_t)get64(i);
-        p->size = get64(i);
-        p->crc = get32(i);
-        p->segments = get32(i);
-        p->first_epoch = (int32_t)get32(i);
-        p->last_epoch = (int32_t)get32(i);
-        p->plain = get64(i);
-        p->stored = get64(i);
-        p->min_ts = (int64_t)get64(i);
-        p->max_ts = (int64_t)get64(i);
-        p->max_ts_offset = (int64_t)get64(i);
-        p->newest_ms = (int64_t)get64(i);
+        p->base = (int64_t)vrv_in64(i);
+        p->next = (int64_t)vrv_in64(i);
+        p->size = vrv_in64(i);
+        p->crc = vrv_in32(i);
+        p->segments = vrv_in32(i);
+        p->first_epoch = (int32_t)vrv_in32(i);
+        p->last_epoch = (int32_t)vrv_in32(i);
+        p->plain = vrv_in64(i);
+        p->stored = vrv_in64(i);
+        p->min_ts = (int64_t)vrv_in64(i);
+        p->max_ts = (int64_t)vrv_in64(i);
+        p->max_ts_offset = (int64_t)vrv_in64(i);
+        p->newest_ms = (int64_t)vrv_in64(i);
         p->aborted = get_flag(i);
     }
     m->seg = room_for(i, m->seg_cap, SEG_LEAST, sizeof(*m->seg));
@@ -419,8 +317,8 @@ get_root(struct in *i, struct vrv_manifest *m)
 int
 vrv_manifest_read(struct vrv_manifest *m, const uint8_t *p, size_t n, struct vrv_err *e)
 {
-    struct in i;
-    int rc = open_bytes(&i, ROOT_MAGIC, p, n, e);
+    struct vrv_in i;
+    int rc = vrv_in_begin(&i, "manifest", ROOT_MAGIC, VRV_MANIFEST_VERSION, p, n, e);
 
     *m = (struct vrv_manifest){ 0 };
     if (rc < 0)
@@ -461,17 +359,17 @@ vrv_manifest_read_page(const struct vrv_manifest *m, const struct vrv_cold_page 
     const uint8_t *p, size_t n, struct vrv_cold_seg **out, struct vrv_err *e)
 {
     struct vrv_manifest found = { 0 };
-    struct in i;
+    struct vrv_in i;
 
     *out = NULL;
     if (n != page->size || vrv_crc32c(0, p, n) != page->crc)
         return vrv_err_set(e, VRV_E_CORRUPT, "page %s isn't what the manifest says", page->key);
-    int rc = open_bytes(&i, PAGE_MAGIC, p, n, e);
+    int rc = vrv_in_begin(&i, "manifest", PAGE_MAGIC, VRV_MANIFEST_VERSION, p, n, e);
     if (rc < 0)
         return rc;
     get_uuid(&i, &found.topic);
-    found.partition = (int32_t)get32(&i);
-    found.seg_cap = get32(&i);
+    found.partition = (int32_t)vrv_in32(&i);
+    found.seg_cap = vrv_in32(&i);
     found.seg = room_for(&i, found.seg_cap, SEG_LEAST, sizeof(*found.seg));
     for (; found.seg != NULL && !i.bad && found.seg_n < found.seg_cap; found.seg_n++)
         get_seg(&i, &found.seg[found.seg_n]);
