@@ -17,6 +17,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/format/manifest.c \
 	tiering/format/manifest.h \
 	tiering/format/manifest_codec.c \
+	tiering/format/marker.c \
+	tiering/format/marker.h \
 	tiering/format/object.c \
 	tiering/format/object.h \
 	tiering/format/object_layout.h \

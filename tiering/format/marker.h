@@ -1,0 +1,38 @@
+/*
+ * A marker: what a server knew when it wrote it, besides what is in the cold tier's manifests.  A bucket
+ * with one is enough to make the server anew.
+ *
+ * It holds the catalog as it is stored (topics, settings, heads of manifests), and records that go back
+ * into a log of the server's: the offsets that groups have committed.
+ */
+#ifndef VRV_FORMAT_MARKER_H
+#define VRV_FORMAT_MARKER_H
+
+#include <stdbool.h>
+
+#include "engine/meta/catalog.h"
+
+enum { VRV_MARKER_VERSION = 1, VRV_MARKER_CLUSTER_MAX = 64 };
+
+struct vrv_marker_record {
+    const uint8_t *key, *value;
+    uint32_t key_n, value_n;
+};
+
+struct vrv_marker {
+    char cluster[VRV_MARKER_CLUSTER_MAX + 1]; /* whose: its id */
+    uint64_t owner;          /* ... and as which owner of the store (daemon/claim.h) */
+    int64_t ms;              /* when, wall clock */
+    bool last;               /* the server stopped behind it */
+    struct vrv_catalog_kvs catalog;
+    struct vrv_marker_record *record;
+    uint32_t record_n;
+};
+
+/* Its bytes, to be freed. */
+uint8_t *vrv_marker_write(const struct vrv_marker *m, size_t *n);
+/* What it points to lies in p, but for the two arrays: vrv_marker_fini().  Errors: CORRUPT, VERSION, NOMEM. */
+int vrv_marker_read(struct vrv_marker *m, const uint8_t *p, size_t n, struct vrv_err *e) VRV_MUST_CHECK;
+void vrv_marker_fini(struct vrv_marker *m);
+
+#endif
