@@ -248,6 +248,16 @@ check_PROGRAMS += t/unit/u482-marker
 t_unit_u482_marker_SOURCES = t/unit/u482-marker.c
 t_unit_u482_marker_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u483-owner
+t_unit_u483_owner_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/storesuite.c \
+	t/lib/storesuite.h \
+	t/unit/u483-owner.c \
+	$(NULL)
+t_unit_u483_owner_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u465-tiermodel
 t_unit_u465_tiermodel_SOURCES = \
 	t/lib/coldmodel.c \

@@ -1,7 +1,11 @@
 noinst_LTLIBRARIES += libvrvtiering.la
 libvrvtiering_la_SOURCES = \
+	tiering/daemon/marks.c \
 	tiering/daemon/move.c \
 	tiering/daemon/move.h \
+	tiering/daemon/owner.c \
+	tiering/daemon/owner.h \
+	tiering/daemon/owner_int.h \
 	tiering/daemon/pace.c \
 	tiering/daemon/pace.h \
 	tiering/daemon/policy.c \

@@ -1,0 +1,288 @@
+/* A store has one owner, who knows itself again and is told when another one took over; and leaves there what
+ * is needed to be made anew. */
+#include "tiering/daemon/owner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/meta/metalog.h"
+#include "t/lib/fakestore.h"
+#include "t/lib/simclock.h"
+#include "t/lib/simdisk.h"
+#include "t/lib/storesuite.h"
+#include "t/lib/tap.h"
+
+enum { MINUTE_MS = 60000, IDLE_MS = 600000 };
+
+static struct simclock clock_;
+static struct fakestore *fake;
+static struct storesuite suite;
+
+/* A server, as far as this knows it. */
+struct server {
+    struct simdisk *disk;
+    struct vrv_metastore *meta;
+    struct vrv_catalog *catalog;
+    struct vrv_cq cq;
+    struct vrv_retry *retry;
+    struct vrv_owner owner;
+};
+
+static void
+records(void *ctx, struct vrv_marker_record **v, uint32_t *n)
+{
+    (void)ctx;
+    *v = VRV_NEW(struct vrv_marker_record);
+    **v = (struct vrv_marker_record){ (const uint8_t *)"group", (const uint8_t *)"7", 5, 1 };
+    *n = 1;
+}
+
+static void
+up(struct server *s, const char *cluster, uint64_t seed)
+{
+    int rc = vrv_cq_init(&s->cq, 0);
+
+    VRV_ASSERT(rc == 0);
+    if (s->disk == NULL) {
+        s->disk = simdisk_new(seed);
+        rc = vrv_metalog_open(&s->meta, simdisk_vfs(s->disk), "meta", NULL, NULL);
+        VRV_ASSERT(rc == 0);
+        rc = vrv_catalog_open(&s->catalog, s->meta, NULL);
+        VRV_ASSERT(rc == 0);
+    }
+    s->retry = vrv_retry_new(&(struct vrv_retry_opts){ .store = fakestore_store(fake),
+        .clock = &clock_.clock, .cq = &s->cq, .random = seed, .base_ms = 100, .most_ms = 1000,
+        .attempt_ms = { 1000, 1000, 1000 } });
+    vrv_owner_init(&s->owner, &(struct vrv_owner_opts){ .retry = s->retry, .cq = &s->cq,
+        .clock = &clock_.clock, .random = seed, .cluster = cluster, .call_ms = 10000,
+        .every_ms = MINUTE_MS, .idle_ms = IDLE_MS, .keeps = 3, .records = records });
+    vrv_owner_attach(&s->owner, s->catalog);
+}
+
+static void
+pass(struct server *s, int64_t ms)
+{
+    for (int64_t at = 0; at < ms; at += 50) {
+        struct vrv_done *d;
+        bool more = true;
+
+        while (more) {
+            (void)vrv_owner_step(&s->owner);
+            (void)vrv_retry_step(s->retry);
+            more = vrv_store_step(fakestore_store(fake));
+            while ((d = vrv_cq_take(&s->cq, 0)) != NULL) {
+                d->run(d);
+                more = true;
+            }
+        }
+        simclock_advance_ms(&clock_, 50);
+    }
+}
+
+/* As a crash would, but for what is under way. */
+static void
+down(struct server *s)
+{
+    for (int i = 0; vrv_owner_is_busy(&s->owner) && i < 100; i++)
+        pass(s, 1000);
+    vrv_owner_fini(&s->owner);
+    vrv_retry_free(&s->retry);
+    vrv_cq_fini(&s->cq);
+}
+
+static void
+gone(struct server *s)
+{
+    down(s);
+    vrv_catalog_close(&s->catalog);
+    vrv_meta_close(&s->meta);
+    simdisk_free(&s->disk);
+}
+
+static void
+begin(uint64_t seed)
+{
+    simclock_init(&clock_, 1700000000000);
+    fake = fakestore_new(&clock_, seed);
+    suite = (struct storesuite){ .store = fakestore_store(fake), .prefix = "x/" };
+    (void)vrv_cq_init(&suite.cq, 0);
+}
+
+static void
+end(void)
+{
+    vrv_cq_fini(&suite.cq);
+    fakestore_free(&fake);
+}
+
+/* The newest marker; to be freed with its bytes. */
+static bool
+newest(struct vrv_marker *m, uint8_t **bytes)
+{
+    struct vrv_store_call list = storesuite_call(&suite, VRV_STORE_LIST, "marker/");
+    struct vrv_err e;
+
+    list.max = 100;
+    if (storesuite_do(&suite, &list) < 0 || list.got == 0)
+        return false;
+    struct vrv_store_call get = storesuite_call(&suite, VRV_STORE_GET, list.names[list.got - 1].key);
+    get.size = list.names[list.got - 1].size;
+    get.buf = *bytes = vrv_mem_zero(get.size);
+    bool ok = storesuite_do(&suite, &get) == 0 && vrv_marker_read(m, *bytes, get.got, &e) == 0;
+    vrv_store_names_free(&list);
+    return ok;
+}
+
+/* ---- tests ---- */
+
+static void
+test_claims(void)
+{
+    struct server a = { .disk = NULL }, b = { .disk = NULL };
+
+    begin(1);
+    up(&a, "A", 1);
+    pass(&a, 1000);
+    IS(a.owner.state, VRV_OWNER_OWNS, "an empty store is who comes first's");
+    IS(fakestore_count(fake, "owner/"), 1, "who says so there");
+    up(&b, "B", 2);
+    pass(&b, 1000);
+    IS(b.owner.state, VRV_OWNER_FOREIGN, "the next one is refused: %s", b.owner.err.msg);
+    OK(strstr(b.owner.err.msg, "cluster A") != NULL, "... by name");
+    down(&a);
+    up(&a, "A", 3);
+    pass(&a, 1000);
+    IS(a.owner.state, VRV_OWNER_OWNS, "the owner knows itself again");
+    IS(fakestore_count(fake, "owner/"), 1, "and says nothing twice");
+    gone(&a);
+    gone(&b);
+    end();
+}
+
+static void
+test_race(void)
+{
+    int owners = 0, bad = 0;
+
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct server a = { .disk = NULL }, b = { .disk = NULL };
+
+        begin(seed);
+        for (int f = 0; f < FAKE_FAULTS; f++)
+            fakestore_fault(fake, VRV_STORE_OPS, (enum fakestore_fault)f,
+                (unsigned)seed % 20);
+        up(&a, "A", seed);
+        up(&b, "B", seed + 1000);
+        for (int i = 0; i < 100; i++) {
+            pass(&a, 50 * (int64_t)(1 + seed % 3));
+            pass(&b, 50 * (int64_t)(1 + seed / 3 % 3));
+            if (i == 20 && seed % 2 == 0) { /* it crashes, at whatever point it is */
+                down(&a);
+                up(&a, "A", seed + 2000);
+            }
+        }
+        fakestore_heal(fake);
+        pass(&a, 30000);
+        pass(&b, 30000);
+        int n = (a.owner.state == VRV_OWNER_OWNS) + (b.owner.state == VRV_OWNER_OWNS);
+        owners += n;
+        bad += n > 1;
+        gone(&a);
+        gone(&b);
+        end();
+    }
+    IS(bad, 0, "of two that claim it at the same time, never both get it");
+    IS(owners, 200, "but one does, whatever the store did meanwhile");
+}
+
+static void
+test_taken_over(void)
+{
+    struct server a = { .disk = NULL };
+    struct vrv_owner_file f = { .cluster = "A", .ms = 5 };
+    char key[VRV_STORE_KEY_MAX + 1];
+    size_t n;
+
+    begin(1);
+    up(&a, "A", 1);
+    pass(&a, 1000);
+    uint8_t *bytes = vrv_owner_write(&f, &n);
+    vrv_owner_key(2, key);
+    IS(storesuite_put(&suite, key, bytes, n), 0, "somebody is made anew from the store");
+    free(bytes);
+    pass(&a, 2 * MINUTE_MS);
+    IS(a.owner.state, VRV_OWNER_FOREIGN, "the one before is told: %s", a.owner.err.msg);
+    gone(&a);
+    end();
+}
+
+static void
+test_marks(void)
+{
+    struct server a = { .disk = NULL };
+    struct vrv_marker m;
+    uint8_t *bytes = NULL;
+
+    begin(1);
+    up(&a, "A", 1);
+    pass(&a, 1000);
+    OK(newest(&m, &bytes), "there is a marker at once");
+    OK(strcmp(m.cluster, "A") == 0 && m.owner == 1 && !m.last, "it says whose it is");
+    OK(m.catalog.n > 0 && m.record_n == 1 && m.record[0].key_n == 5, "and has catalog and records");
+    vrv_marker_fini(&m);
+    free(bytes);
+    pass(&a, 3 * MINUTE_MS);
+    IS(fakestore_count(fake, "marker/"), 1, "no other one while nothing changes");
+    IS(vrv_catalog_set_configs(a.catalog, "broker/1", 0, NULL, 0, NULL), 0, "something changes");
+    pass(&a, MINUTE_MS + 1000);
+    IS(fakestore_count(fake, "marker/"), 2, "then there is, a minute later");
+    pass(&a, IDLE_MS + 2 * MINUTE_MS);
+    IS(fakestore_count(fake, "marker/"), 3, "now and then one all the same");
+    pass(&a, 5 * IDLE_MS);
+    IS(fakestore_count(fake, "marker/"), 3, "old ones go");
+    vrv_owner_end(&a.owner);
+    pass(&a, 1000);
+    OK(!vrv_owner_is_busy(&a.owner), "it ends");
+    OK(newest(&m, &bytes) && m.last, "with a marker that says so");
+    vrv_marker_fini(&m);
+    free(bytes);
+    gone(&a);
+    end();
+}
+
+static void
+test_ends(void)
+{
+    int late = 0;
+
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct server a = { .disk = NULL };
+
+        begin(seed);
+        up(&a, "A", seed);
+        pass(&a, (int64_t)(seed % 7) * 50);
+        fakestore_fault(fake, VRV_STORE_OPS, FAKE_HANGS, 100);
+        pass(&a, (int64_t)(seed % 5) * 40000);
+        vrv_owner_end(&a.owner);
+        pass(&a, 12000);
+        late += vrv_owner_is_busy(&a.owner);
+        fakestore_heal(fake);
+        gone(&a);
+        end();
+    }
+    IS(late, 0, "a store that hangs doesn't hold up who ends");
+}
+
+int
+main(void)
+{
+    test_claims();
+    test_race();
+    test_taken_over();
+    test_marks();
+    test_ends();
+    return tap_done();
+}

@@ -1,0 +1,117 @@
+/* Markers: what the owner of a store leaves there for the day when its disk is gone. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/crc32c.h"
+#include "engine/base/mem.h"
+#include "tiering/daemon/owner_int.h"
+
+/* ---- old ones go ---- */
+
+static void
+old_gone(struct vrv_done *d)
+{
+    struct vrv_owner *o = VRV_LIST_OF(d, struct vrv_owner, call.done);
+
+    free(o->old);
+    o->old = NULL;
+    vrv_store_names_free(&o->list);
+    if (o->call.status < 0)
+        vrv__owner_failed(o, &o->call.err);
+    else
+        vrv__owner_done(o, o->o.every_ms);
+}
+
+static void
+listed(struct vrv_done *d)
+{
+    struct vrv_owner *o = VRV_LIST_OF(d, struct vrv_owner, list.done);
+    size_t n = o->list.got > o->o.keeps ? o->list.got - o->o.keeps : 0;
+
+    if (o->list.status < 0 || n == 0) {
+        vrv_store_names_free(&o->list);
+        if (o->list.status < 0)
+            vrv__owner_failed(o, &o->list.err);
+        else
+            vrv__owner_done(o, o->o.every_ms);
+        return;
+    }
+    o->old = vrv_mem_zero(n * sizeof(*o->old));
+    for (size_t i = 0; i < n; i++) /* names are in order of time */
+        o->old[i] = o->list.names[i].key;
+    o->call = (struct vrv_store_call){ .keys = o->old, .max = (unsigned)n };
+    vrv__owner_call(o, &o->call, VRV_STORE_DELETE, NULL, old_gone);
+}
+
+static void
+written(struct vrv_done *d)
+{
+    struct vrv_owner *o = VRV_LIST_OF(d, struct vrv_owner, call.done);
+
+    free(o->bytes);
+    o->bytes = NULL;
+    if (o->call.status < 0) {
+        o->crc = 0;
+        vrv__owner_failed(o, &o->call.err);
+        return;
+    }
+    o->marked_ms = o->o.clock->wall_ms(o->o.clock);
+    o->err = (struct vrv_err){ 0 };
+    if (o->end != VRV_OWNER_GOES_ON) {
+        vrv__owner_done(o, 0);
+        return;
+    }
+    o->list = (struct vrv_store_call){ .max = 1000 };
+    vrv__owner_call(o, &o->list, VRV_STORE_LIST, "marker/", listed);
+}
+
+/* ---- a new one ---- */
+
+/* Has anything changed but the time? */
+static bool
+is_news(struct vrv_owner *o, const struct vrv_marker *m)
+{
+    uint32_t crc = 1;
+
+    for (size_t i = 0; i < m->catalog.n; i++) {
+        crc = vrv_crc32c(crc, m->catalog.v[i].key, strlen(m->catalog.v[i].key));
+        crc = vrv_crc32c(crc, m->catalog.v[i].value, m->catalog.v[i].n);
+    }
+    for (uint32_t i = 0; i < m->record_n; i++) {
+        crc = vrv_crc32c(crc, m->record[i].key, m->record[i].key_n);
+        crc = vrv_crc32c(crc, m->record[i].value, m->record[i].value_n);
+    }
+    bool news = crc != o->crc || m->last || m->ms - o->marked_ms >= o->o.idle_ms;
+    o->crc = crc;
+    return news;
+}
+
+void
+vrv__owner_mark(struct vrv_owner *o)
+{
+    struct vrv_marker m = { .owner = o->number, .ms = o->o.clock->wall_ms(o->o.clock),
+        .last = o->end == VRV_OWNER_WRITES_LAST };
+    struct vrv_err e;
+
+    if (vrv_catalog_dump(o->catalog, &m.catalog, &e) < 0) {
+        vrv__owner_failed(o, &e);
+        return;
+    }
+    if (o->o.records != NULL)
+        o->o.records(o->o.ctx, &m.record, &m.record_n);
+    (void)snprintf(m.cluster, sizeof(m.cluster), "%s", o->o.cluster);
+    if (is_news(o, &m)) {
+        size_t n;
+        uint8_t *bytes = vrv_marker_write(&m, &n);
+
+        (void)snprintf(o->key, sizeof(o->key), "marker/%013" PRId64 "-%016" PRIx64, m.ms,
+            vrv_rand_next(&o->random));
+        vrv__owner_put(o, o->key, bytes, n, false, written);
+    } else {
+        vrv__owner_done(o, o->o.every_ms);
+    }
+    vrv_catalog_dump_fini(&m.catalog);
+    free(m.record);
+}

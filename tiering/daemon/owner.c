@@ -1,0 +1,410 @@
+#include "tiering/daemon/owner_int.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/crc32c.h"
+#include "tiering/format/codec.h"
+
+#define MAGIC "VRVOWNR1"
+#define ENTITY "store" /* of the catalog: owner, id */
+
+enum { FILE_VERSION = 1, FILE_MAX = 256, AGAIN_MS = 5000, LAST_MS = 5000 };
+
+static const int64_t MS = 1000000;
+
+/* ---- its file ---- */
+
+void
+vrv_owner_key(uint64_t number, char *out)
+{
+    (void)snprintf(out, VRV_STORE_KEY_MAX + 1, "owner/%020" PRIu64, number);
+}
+
+bool
+vrv_owner_number(const char *key, uint64_t *number)
+{
+    char again[VRV_STORE_KEY_MAX + 1];
+
+    if (strncmp(key, "owner/", 6) != 0)
+        return false;
+    *number = strtoull(key + 6, NULL, 10);
+    vrv_owner_key(*number, again);
+    return strcmp(again, key) == 0;
+}
+
+uint8_t *
+vrv_owner_write(const struct vrv_owner_file *f, size_t *n)
+{
+    struct vrv_out o = { 0 };
+    size_t cluster_n = strlen(f->cluster);
+
+    vrv_out_begin(&o, FILE_VERSION, MAGIC);
+    memcpy(vrv_out_room(&o, sizeof(f->id.b)), f->id.b, sizeof(f->id.b));
+    vrv_out64(&o, (uint64_t)f->ms);
+    vrv_out32(&o, (uint32_t)cluster_n);
+    if (cluster_n > 0)
+        memcpy(vrv_out_room(&o, cluster_n), f->cluster, cluster_n);
+    return vrv_out_finish(&o, n);
+}
+
+int
+vrv_owner_read(struct vrv_owner_file *f, const uint8_t *p, size_t n, struct vrv_err *e)
+{
+    struct vrv_in i;
+
+    *f = (struct vrv_owner_file){ .ms = 0 };
+    int rc = vrv_in_begin(&i, "owner's file", MAGIC, FILE_VERSION, p, n, e);
+    if (rc < 0)
+        return rc;
+    memcpy(f->id.b, vrv_in_take(&i, sizeof(f->id.b)), sizeof(f->id.b));
+    f->ms = (int64_t)vrv_in64(&i);
+    uint32_t cluster_n = vrv_in32(&i);
+    if (i.bad || cluster_n != i.left || cluster_n > VRV_MARKER_CLUSTER_MAX)
+        return vrv_err_set(e, VRV_E_CORRUPT, "an owner's file whose lengths don't fit");
+    memcpy(f->cluster, i.p, cluster_n);
+    return 0;
+}
+
+/* ---- calls ---- */
+
+static int64_t
+now_ns(const struct vrv_owner *o)
+{
+    return o->o.clock->mono_ns(o->o.clock);
+}
+
+static int64_t
+wall_ms(const struct vrv_owner *o)
+{
+    return o->o.clock->wall_ms(o->o.clock);
+}
+
+void
+vrv__owner_call(struct vrv_owner *o, struct vrv_store_call *c, enum vrv_store_op op, const char *key,
+    void (*run)(struct vrv_done *d))
+{
+    int64_t ms = o->end == VRV_OWNER_GOES_ON || o->o.call_ms < LAST_MS ? o->o.call_ms : LAST_MS;
+
+    c->done = (struct vrv_done){ .cq = o->o.cq, .run = run };
+    c->op = op;
+    c->lane = VRV_STORE_HOUSEKEEPING;
+    c->key = key;
+    c->deadline_ns = now_ns(o) + ms * MS;
+    o->busy = c;
+    vrv_retry_submit(o->o.retry, c);
+}
+
+void
+vrv__owner_put(struct vrv_owner *o, const char *key, uint8_t *bytes, size_t n, bool if_absent,
+    void (*run)(struct vrv_done *d))
+{
+    o->bytes = bytes;
+    o->iov = (struct iovec){ bytes, n };
+    o->call = (struct vrv_store_call){ .iov = &o->iov, .iov_n = 1, .size = n,
+        .crc = vrv_crc32c(0, bytes, n), .if_absent = if_absent };
+    vrv__owner_call(o, &o->call, VRV_STORE_PUT, key, run);
+}
+
+static void
+write_last(struct vrv_owner *o)
+{
+    o->end = o->state == VRV_OWNER_OWNS ? VRV_OWNER_WRITES_LAST : VRV_OWNER_ENDED;
+    if (o->end == VRV_OWNER_WRITES_LAST)
+        vrv__owner_mark(o);
+}
+
+void
+vrv__owner_done(struct vrv_owner *o, int64_t again_ms)
+{
+    o->busy = NULL;
+    o->due_ns = now_ns(o) + again_ms * MS;
+    if (o->end == VRV_OWNER_ENDS)
+        write_last(o);
+    else if (o->end == VRV_OWNER_WRITES_LAST)
+        o->end = VRV_OWNER_ENDED;
+}
+
+void
+vrv__owner_failed(struct vrv_owner *o, const struct vrv_err *e)
+{
+    o->err = *e;
+    vrv__owner_done(o, AGAIN_MS);
+}
+
+static void
+get(struct vrv_owner *o, uint64_t number, void (*run)(struct vrv_done *d))
+{
+    vrv_owner_key(number, o->key);
+    o->bytes = vrv_mem_zero(FILE_MAX);
+    o->call = (struct vrv_store_call){ .buf = o->bytes, .size = FILE_MAX };
+    vrv__owner_call(o, &o->call, VRV_STORE_GET, o->key, run);
+}
+
+/* What was got: 0, NOTFOUND, or what is wrong. */
+static int
+got(struct vrv_owner *o, struct vrv_owner_file *f, struct vrv_err *e)
+{
+    int rc = o->call.status;
+
+    *e = o->call.err;
+    if (rc == 0)
+        rc = vrv_owner_read(f, o->bytes, o->call.got, e);
+    free(o->bytes);
+    o->bytes = NULL;
+    return rc < 0 && rc != VRV_E_NOTFOUND ? vrv_err_prefix(e, rc, "%s", o->key) : rc;
+}
+
+/* ---- whose it is ---- */
+
+static struct vrv_owner *
+owner_of(struct vrv_done *d)
+{
+    return VRV_LIST_OF(d, struct vrv_owner, call.done);
+}
+
+static void
+is_foreign(struct vrv_owner *o, const struct vrv_owner_file *f, const char *why)
+{
+    (void)vrv_err_set(&o->err, VRV_E_FOREIGN, "the store belongs to %s (cluster %s): %s",
+        strcmp(f->cluster, o->o.cluster) == 0 ? "another server of this cluster" : "another cluster",
+        f->cluster, why);
+    o->state = VRV_OWNER_FOREIGN;
+    vrv__owner_done(o, AGAIN_MS);
+}
+
+static void
+next_came(struct vrv_done *d)
+{
+    struct vrv_owner *o = owner_of(d);
+    struct vrv_owner_file f;
+    struct vrv_err e;
+    int rc = got(o, &f, &e);
+
+    if (rc == 0) {
+        is_foreign(o, &f, "it was made anew from this store, and has taken it over; stop one of them");
+    } else if (rc == VRV_E_NOTFOUND) {
+        o->state = VRV_OWNER_OWNS;
+        vrv__owner_mark(o);
+    } else {
+        vrv__owner_failed(o, &e);
+    }
+}
+
+static void
+is_own(struct vrv_owner *o)
+{
+    get(o, o->number + 1, next_came);
+}
+
+static void
+judge(struct vrv_owner *o, const struct vrv_owner_file *f)
+{
+    if (vrv_uuid_eq(&f->id, &o->id))
+        is_own(o);
+    else
+        is_foreign(o, f, "choose another prefix, or the data directory that belongs to it");
+}
+
+/* Somebody's, or ours: of an earlier try. */
+static void
+existing_came(struct vrv_done *d)
+{
+    struct vrv_owner *o = owner_of(d);
+    struct vrv_owner_file f;
+    struct vrv_err e;
+
+    if (got(o, &f, &e) < 0)
+        vrv__owner_failed(o, &e);
+    else
+        judge(o, &f);
+}
+
+static void
+was_put(struct vrv_done *d)
+{
+    struct vrv_owner *o = owner_of(d);
+
+    free(o->bytes);
+    o->bytes = NULL;
+    if (o->call.status == 0)
+        is_own(o);
+    else if (o->call.status == VRV_E_EXISTS)
+        get(o, o->number, existing_came);
+    else
+        vrv__owner_failed(o, &o->call.err);
+}
+
+static void
+put_own(struct vrv_owner *o)
+{
+    struct vrv_owner_file f = { .id = o->id, .ms = wall_ms(o) };
+    size_t n;
+
+    (void)snprintf(f.cluster, sizeof(f.cluster), "%s", o->o.cluster);
+    uint8_t *bytes = vrv_owner_write(&f, &n);
+    vrv_owner_key(o->number, o->key);
+    vrv__owner_put(o, o->key, bytes, n, true, was_put);
+}
+
+static void
+own_came(struct vrv_done *d)
+{
+    struct vrv_owner *o = owner_of(d);
+    struct vrv_owner_file f;
+    struct vrv_err e;
+    int rc = got(o, &f, &e);
+
+    if (rc == VRV_E_NOTFOUND)
+        put_own(o); /* a crash came between */
+    else if (rc < 0)
+        vrv__owner_failed(o, &e);
+    else
+        judge(o, &f);
+}
+
+/* ---- a store that this server doesn't know ---- */
+
+static void
+foreign_came(struct vrv_done *d)
+{
+    struct vrv_owner *o = owner_of(d);
+    struct vrv_owner_file f;
+    struct vrv_err e;
+    int rc = got(o, &f, &e);
+
+    if (rc < 0)
+        vrv__owner_failed(o, &e);
+    else
+        is_foreign(o, &f,
+            "`varve restore` makes that server anew in an empty data directory; or choose another prefix");
+}
+
+static int
+keep_claim(struct vrv_owner *o, uint64_t mod, struct vrv_err *e)
+{
+    char number[24], id[VRV_UUID_TEXT + 1], key_id[] = "id", key_owner[] = "owner";
+    struct vrv_config_kv kv[] = { { key_id, id }, { key_owner, number } };
+
+    (void)snprintf(number, sizeof(number), "%" PRIu64, o->number);
+    vrv_uuid_text(&o->id, id);
+    return vrv_catalog_set_configs(o->catalog, ENTITY, mod, kv, 2, e);
+}
+
+static void
+claim(struct vrv_owner *o)
+{
+    struct vrv_err e;
+
+    for (size_t i = 0; i < sizeof(o->id.b); i++)
+        o->id.b[i] = (uint8_t)vrv_rand_below(&o->random, 256);
+    o->number = 1;
+    if (keep_claim(o, 0, &e) < 0) {
+        o->number = 0;
+        vrv__owner_failed(o, &e);
+        return;
+    }
+    put_own(o);
+}
+
+static void
+owners_came(struct vrv_done *d)
+{
+    struct vrv_owner *o = VRV_LIST_OF(d, struct vrv_owner, list.done);
+    uint64_t newest = 0, number;
+
+    for (size_t i = 0; o->list.status == 0 && i < o->list.got; i++)
+        if (vrv_owner_number(o->list.names[i].key, &number) && number > newest)
+            newest = number;
+    vrv_store_names_free(&o->list);
+    if (o->list.status < 0)
+        vrv__owner_failed(o, &o->list.err);
+    else if (newest > 0)
+        get(o, newest, foreign_came);
+    else
+        claim(o);
+}
+
+static void
+ask_whose(struct vrv_owner *o)
+{
+    o->list = (struct vrv_store_call){ .max = 1000 };
+    vrv__owner_call(o, &o->list, VRV_STORE_LIST, "owner/", owners_came);
+}
+
+/* What the catalog knows of it. */
+static bool
+knows(struct vrv_owner *o)
+{
+    struct vrv_entity_configs c;
+    bool has_id = false;
+
+    vrv_catalog_configs(o->catalog, ENTITY, &c);
+    for (size_t i = 0; i < c.n; i++) {
+        if (strcmp(c.v[i].key, "owner") == 0)
+            o->number = strtoull(c.v[i].value, NULL, 10);
+        if (strcmp(c.v[i].key, "id") == 0)
+            has_id = vrv_uuid_parse(&o->id, c.v[i].value);
+    }
+    free(c.v);
+    return has_id && o->number > 0;
+}
+
+/* ---- life ---- */
+
+void
+vrv_owner_init(struct vrv_owner *o, const struct vrv_owner_opts *opts)
+{
+    *o = (struct vrv_owner){ .o = *opts, .random = { opts->random } };
+}
+
+void
+vrv_owner_fini(struct vrv_owner *o)
+{
+    VRV_ASSERT(o->busy == NULL);
+}
+
+void
+vrv_owner_attach(struct vrv_owner *o, struct vrv_catalog *catalog)
+{
+    o->catalog = catalog;
+    o->due_ns = 0;
+    o->number = 0;
+    o->state = VRV_OWNER_ASKS;
+    o->end = VRV_OWNER_GOES_ON;
+}
+
+int64_t
+vrv_owner_step(struct vrv_owner *o)
+{
+    if (o->busy != NULL || o->catalog == NULL || o->state == VRV_OWNER_FOREIGN || o->end == VRV_OWNER_ENDED)
+        return INT64_MAX;
+    if (now_ns(o) < o->due_ns)
+        return o->due_ns;
+    if (o->number == 0 && !knows(o))
+        ask_whose(o);
+    else if (o->state == VRV_OWNER_ASKS)
+        get(o, o->number, own_came);
+    else
+        is_own(o);
+    return INT64_MAX;
+}
+
+void
+vrv_owner_end(struct vrv_owner *o)
+{
+    o->end = VRV_OWNER_ENDS;
+    if (o->busy != NULL)
+        vrv_retry_cancel(o->o.retry, o->busy);
+    else
+        write_last(o);
+}
+
+bool
+vrv_owner_is_busy(const struct vrv_owner *o)
+{
+    return o->busy != NULL;
+}

@@ -1,0 +1,87 @@
+/*
+ * Whose a store is, and what its owner leaves there for the day when its disk is gone.
+ *
+ *   owner/<n, 20 digits>                   the n-th owner: written once, if absent; the newest one owns it
+ *   marker/<ms, 13 digits>-<random>        what the owner knew (format/marker.h)
+ *
+ *   claim ─► owned ─every so often─► am I still? ─► marker ─► old markers go
+ *     └► somebody else's: nothing is written there
+ *
+ * Who owns it is kept in the catalog before the store is asked, so that a crash in between finds itself
+ * again.  A server that was made anew from the bucket is its next owner; the one before finds that out here,
+ * and, whatever it writes until then, at the manifests (parts/parts.h).
+ *
+ * Threads: the tier's.
+ */
+#ifndef VRV_DAEMON_OWNER_H
+#define VRV_DAEMON_OWNER_H
+
+#include "engine/base/list.h"
+#include "engine/base/rand.h"
+#include "tiering/format/marker.h"
+#include "tiering/store/retry.h"
+
+/* The offsets of groups, and what else is in no manifest: fills *v and *n, which are freed with one
+ * free(); the bytes lie behind the array. */
+typedef void vrv_marker_records_fn(void *ctx, struct vrv_marker_record **v, uint32_t *n);
+
+struct vrv_owner_opts {
+    struct vrv_retry *retry;     /* borrowed, as the next ones */
+    struct vrv_cq *cq;
+    struct vrv_clock *clock;
+    uint64_t random;
+    const char *cluster;
+    int64_t call_ms;
+    int64_t every_ms;            /* a marker, when something has changed */
+    int64_t idle_ms;             /* ... and when nothing has */
+    unsigned keeps;              /* markers */
+    vrv_marker_records_fn *records; /* NULL: there are none */
+    void *ctx;
+};
+
+enum vrv_owner_state { VRV_OWNER_ASKS, VRV_OWNER_OWNS, VRV_OWNER_FOREIGN };
+
+struct vrv_owner {
+    struct vrv_owner_opts o;
+    enum vrv_owner_state state;  /* nothing is written before it owns it */
+    struct vrv_err err;          /* why it doesn't, or what failed last; code 0: all is well */
+    uint64_t number;             /* as which it owns it */
+    int64_t marked_ms;           /* when the newest marker was written (wall clock); 0: none was */
+    /* ours */
+    struct vrv_catalog *catalog; /* NULL: there is no engine */
+    struct vrv_rand random;
+    struct vrv_uuid id;
+    struct vrv_store_call call, list;
+    struct vrv_store_call *busy; /* which of them is under way; NULL: none */
+    int64_t due_ns;              /* when to go on */
+    uint32_t crc;                /* of what the newest marker knew, but for its time */
+    enum { VRV_OWNER_GOES_ON, VRV_OWNER_ENDS, VRV_OWNER_WRITES_LAST, VRV_OWNER_ENDED } end;
+    struct iovec iov;
+    uint8_t *bytes;
+    char key[VRV_STORE_KEY_MAX + 1];
+    const char **old;            /* markers that go: of the list */
+};
+
+void vrv_owner_init(struct vrv_owner *o, const struct vrv_owner_opts *opts);
+/* Nothing may be under way. */
+void vrv_owner_fini(struct vrv_owner *o);
+/* The engine is open. */
+void vrv_owner_attach(struct vrv_owner *o, struct vrv_catalog *catalog);
+/* Begin what is due; when to call again (monotonic ns), or INT64_MAX: when what is under way is done. */
+int64_t vrv_owner_step(struct vrv_owner *o);
+/* The engine is about to close: a last marker, unless the store doesn't take it within a moment. */
+void vrv_owner_end(struct vrv_owner *o);
+bool vrv_owner_is_busy(const struct vrv_owner *o);
+
+/* What an owner's file says, and what it is called; out has VRV_STORE_KEY_MAX + 1 bytes. */
+struct vrv_owner_file {
+    char cluster[VRV_MARKER_CLUSTER_MAX + 1];
+    struct vrv_uuid id;
+    int64_t ms;              /* when it was written */
+};
+uint8_t *vrv_owner_write(const struct vrv_owner_file *f, size_t *n); /* to be freed */
+int vrv_owner_read(struct vrv_owner_file *f, const uint8_t *p, size_t n, struct vrv_err *e) VRV_MUST_CHECK;
+void vrv_owner_key(uint64_t number, char *out);
+bool vrv_owner_number(const char *key, uint64_t *number);
+
+#endif
