@@ -113,6 +113,9 @@ root_entry(void *ctx, const char *name, bool is_dir)
     for (size_t i = 0; i < 4 && is_dir; i++)
         if (strcmp(name, dirs[i]) == 0)
             return 0;
+    if (strcmp(name, VRV_RESTORING) == 0)
+        return vrv_err_set(e, VRV_E_FOREIGN,
+            "a restore into this directory was not finished: empty it, and restore again");
     return vrv_err_set(e, VRV_E_FOREIGN, "\"%.60s\" does not belong in a varve data directory",
         name);
 }

@@ -145,6 +145,8 @@ libvrvengine_la_SOURCES = \
 	engine/engine.h \
 	engine/engine_int.h \
 	engine/recover.c \
+	engine/restore.c \
+	engine/restore.h \
 	engine/room.c \
 	engine/stats.c \
 	engine/topics.c \

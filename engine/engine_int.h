@@ -90,6 +90,9 @@ enum { ENGINE_MAGIC = 0x454e4756 };
 
 /* keys in the store of checkpoints */
 enum { KEY_MAX = 128 };
+/* A file: a restore has begun, and not ended. */
+#define VRV_RESTORING "RESTORING"
+
 void vrv__key_state(char out[KEY_MAX], const struct vrv_log_id *id);
 void vrv__key_open(char out[KEY_MAX], const struct vrv_log_id *id);
 void vrv__key_gone(char out[KEY_MAX], const struct vrv_log_id *id);

@@ -248,6 +248,10 @@ check_PROGRAMS += t/unit/u482-marker
 t_unit_u482_marker_SOURCES = t/unit/u482-marker.c
 t_unit_u482_marker_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u484-restore
+t_unit_u484_restore_SOURCES = t/unit/u484-restore.c
+t_unit_u484_restore_LDADD = libtap.a libvrvengine.la
+
 check_PROGRAMS += t/unit/u483-owner
 t_unit_u483_owner_SOURCES = \
 	t/lib/fakestore.c \

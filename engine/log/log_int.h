@@ -40,6 +40,9 @@ struct vrv_waiter *vrv__log_take_all(struct vrv_log *log, int status);
 int vrv__log_check_cut(const struct vrv_log *log, struct vrv_err *e) VRV_MUST_CHECK;
 /* The log's state as bytes (malloc'd). */
 void vrv__log_state(const struct vrv_log *log, uint8_t **out, size_t *n);
+/* That of a log which has nothing on this disk. */
+void vrv__log_past_state(int64_t start, int64_t end, const struct vrv_epochs *epochs,
+    const struct vrv_producers *producers, uint64_t seq, uint8_t **out, size_t *n);
 /* No lock is held. */
 void vrv__waiters_post(struct vrv_waiter *chain);
 

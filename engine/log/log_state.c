@@ -118,6 +118,17 @@ vrv__log_state(const struct vrv_log *log, uint8_t **out, size_t *n)
 }
 
 void
+vrv__log_past_state(int64_t start, int64_t end, const struct vrv_epochs *epochs,
+    const struct vrv_producers *producers, uint64_t seq, uint8_t **out, size_t *n)
+{
+    const struct vrv_log log = { .start_next = start, .end = end, .local_next = end,
+        .epochs = *epochs, .epoch = vrv_epochs_newest(epochs), .seq_end = seq,
+        .producers = (struct vrv_producers *)(uintptr_t)producers };
+
+    vrv__log_state(&log, out, n);
+}
+
+void
 vrv_log_capture(struct vrv_log *log, uint8_t **out, size_t *n, uint64_t *seq)
 {
     vrv_lock(&log->lock);
