@@ -38,6 +38,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/reader/cold.h \
 	tiering/reader/extras.c \
 	tiering/reader/extras.h \
+	tiering/restore/find.c \
+	tiering/restore/find.h \
 	tiering/store/dir.c \
 	tiering/store/dir.h \
 	tiering/store/dir_int.h \
@@ -51,6 +53,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/retry.h \
 	tiering/store/store.c \
 	tiering/store/store.h \
+	tiering/store/sync.c \
+	tiering/store/sync.h \
 	tiering/tier.c \
 	tiering/tier.h \
 	$(NULL)
