@@ -111,6 +111,7 @@ libvrvserver_la_SOURCES = \
 	server/group/coord.c \
 	server/group/coord.h \
 	server/group/coord_calls.c \
+	server/group/coord_dump.c \
 	server/group/coord_int.h \
 	server/group/coord_load.c \
 	server/group/coord_stats.c \

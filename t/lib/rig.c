@@ -188,17 +188,24 @@ build(struct rig *r, struct vrv_batch_builder *bb, const struct rig_batch *b)
     free(zeros);
 }
 
+static void
+part_of(struct rig *r, struct vrv_append *a, struct vrv_log *log, const uint8_t *p, size_t n)
+{
+    *a = (struct vrv_append){ .log = log, .leader_epoch = -1, .n = n };
+    a->bytes = vrv_fill_take(&r->fill, vrv_engine_env(r->eng)->pool, n, true, &a->slab);
+    memcpy(a->bytes, p, n);
+}
+
 void
 rig_part(struct rig *r, struct vrv_append *a, struct vrv_log *log, const struct rig_batch *b)
 {
     struct vrv_batch_builder bb;
     const uint8_t *p;
+    size_t n;
 
     build(r, &bb, b);
-    *a = (struct vrv_append){ .log = log, .leader_epoch = -1 };
-    must(r, vrv_batch_builder_finish(&bb, b->codec, &p, &a->n, &r->e), "making a batch");
-    a->bytes = vrv_fill_take(&r->fill, vrv_engine_env(r->eng)->pool, a->n, true, &a->slab);
-    memcpy(a->bytes, p, a->n);
+    must(r, vrv_batch_builder_finish(&bb, b->codec, &p, &n, &r->e), "making a batch");
+    part_of(r, a, log, p, n);
     vrv_batch_builder_fini(&bb);
 }
 
@@ -216,19 +223,37 @@ call_init(struct rig *r, struct rig_call *c)
     c->t.done.cq = &r->cq;
 }
 
+static int
+append(struct rig *r, struct vrv_append *a, struct rig_call *c)
+{
+    call_init(r, c);
+    r->e = (struct vrv_err){ 0 };
+    int rc = vrv_engine_may_append(r->eng, &r->e);
+    if (rc == 0)
+        rc = vrv_log_append(a, 1, &c->t, NULL, &r->e);
+    rig_part_fini(a);
+    return rc;
+}
+
 int
 rig_append(struct rig *r, struct vrv_log *log, const struct rig_batch *b, struct rig_call *c)
 {
     struct vrv_append a;
 
     rig_part(r, &a, log, b);
-    call_init(r, c);
-    r->e = (struct vrv_err){ 0 };
-    int rc = vrv_engine_may_append(r->eng, &r->e);
-    if (rc == 0)
-        rc = vrv_log_append(&a, 1, &c->t, NULL, &r->e);
-    rig_part_fini(&a);
-    return rc;
+    return append(r, &a, c);
+}
+
+/* What was appended with rc is committed: its offset, or what failed. */
+static int64_t
+commit(struct rig *r, int rc, struct rig_call *c)
+{
+    if (rc < 0)
+        return rc;
+    rig_commit(r);
+    if (c->posted != 1) /* the ticket must not stay behind on our stack */
+        tap_bail("an append was answered %d times", c->posted);
+    return c->t.status < 0 ? c->t.status : c->t.base_offset;
 }
 
 int64_t
@@ -237,12 +262,18 @@ rig_put_batch(struct rig *r, struct vrv_log *log, const struct rig_batch *b)
     struct rig_call c;
     int rc = rig_append(r, log, b, &c);
 
-    if (rc < 0)
-        return rc;
-    rig_commit(r);
-    if (c.posted != 1) /* the ticket must not stay behind on our stack */
-        tap_bail("an append was answered %d times", c.posted);
-    return c.t.status < 0 ? c.t.status : c.t.base_offset;
+    return commit(r, rc, &c);
+}
+
+int64_t
+rig_put_bytes(struct rig *r, struct vrv_log *log, const uint8_t *batch, size_t n)
+{
+    struct vrv_append a;
+    struct rig_call c;
+
+    part_of(r, &a, log, batch, n);
+    int rc = append(r, &a, &c);
+    return commit(r, rc, &c);
 }
 
 int64_t

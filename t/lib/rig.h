@@ -81,6 +81,8 @@ int rig_append(struct rig *r, struct vrv_log *log, const struct rig_batch *b, st
 int64_t rig_put(struct rig *r, struct vrv_log *log, const char *value);
 /* The same for a batch. */
 int64_t rig_put_batch(struct rig *r, struct vrv_log *log, const struct rig_batch *b);
+/* ... that somebody else has made. */
+int64_t rig_put_bytes(struct rig *r, struct vrv_log *log, const uint8_t *batch, size_t n);
 /* Move the start and commit that: 0 or what failed. */
 int rig_set_start(struct rig *r, struct vrv_log *log, int64_t offset);
 

@@ -801,6 +801,60 @@ stats(void)
     grouprig_fini(&g);
 }
 
+/* ---- all of them, elsewhere ---- */
+
+struct copy {
+    struct grouprig to;
+    int batches;
+};
+
+static int
+put_batch(void *ctx, int32_t partition, const uint8_t *batch, size_t n)
+{
+    struct copy *c = ctx;
+
+    c->batches++;
+    return rig_put_bytes(&c->to.rig, rig_log(&c->to.rig, VRV_OFFSETS_TOPIC, partition), batch, n) < 0
+        ? -1
+        : 0;
+}
+
+static void
+dump(void)
+{
+    static struct copy c;
+    struct vrv_err e = { 0 };
+    int wrong = 0;
+
+    begin();
+    grouprig_init(&c.to, 2);
+    grouprig_up(&c.to);
+    for (int i = 0; i < 20; i++) {
+        char group[16];
+
+        (void)snprintf(group, sizeof(group), "group-%d", i);
+        for (int k = 0; k < 3; k++) {
+            (void)grouprig_commit(&g, group, "t", 0, k);
+            (void)grouprig_commit(&g, group, "t", 1, i + k);
+        }
+    }
+    (void)grouprig_delete_offset(&g, "group-7", "t", 0);
+    IS(vrv_coord_dump(g.c, put_batch, &c, &e), 0, "all offsets go elsewhere %s", e.msg);
+    OK(c.batches > 1, "in batches (%d)", c.batches);
+    grouprig_crash(&c.to, 0);
+    grouprig_up(&c.to);
+    for (int i = 0; i < 20; i++) {
+        char group[16];
+
+        (void)snprintf(group, sizeof(group), "group-%d", i);
+        wrong += grouprig_fetch(&c.to, group, "t", 0) != (i == 7 ? -1 : 2);
+        wrong += grouprig_fetch(&c.to, group, "t", 1) != i + 2;
+    }
+    IS(wrong, 0, "where they are what they were");
+    grouprig_fini(&c.to);
+    grouprig_fini(&g);
+}
+
 int
 main(void)
 {
@@ -822,5 +876,6 @@ main(void)
     failed_write();
     disk_full();
     threads();
+    dump();
     return tap_done();
 }
