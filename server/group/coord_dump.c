@@ -12,7 +12,6 @@ struct dump {
     int32_t partition;
     struct vrv_batch_builder b;
     const struct vrv_group *g;
-    int64_t now_ms;
     struct vrv_err *e;
 };
 
@@ -35,7 +34,7 @@ add(void *ctx, struct vrv_span topic, const struct vrv_offset *v)
 
     if (!v->shown || vrv__offset_is_stale(d->coord, topic, v))
         return 0;
-    vrv_grec_put_commit(&d->b, d->now_ms, d->g->id, topic, v->partition, &v->commit);
+    vrv_grec_put_commit(&d->b, v->commit.commit_ms, d->g->id, topic, v->partition, &v->commit);
     return d->b.n >= BATCH_BYTES ? tell(d) : 0;
 }
 
@@ -60,8 +59,7 @@ dump_shard(struct dump *d, struct vrv_shard *s)
 int
 vrv_coord_dump(struct vrv_coord *c, vrv_coord_batch_fn *fn, void *ctx, struct vrv_err *e)
 {
-    struct dump d = { .coord = c, .fn = fn, .ctx = ctx, .now_ms = c->o.clock->wall_ms(c->o.clock),
-        .e = e };
+    struct dump d = { .coord = c, .fn = fn, .ctx = ctx, .e = e };
     int rc = 0;
 
     vrv_batch_builder_init(&d.b);

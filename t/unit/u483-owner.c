@@ -31,13 +31,15 @@ struct server {
     struct vrv_owner owner;
 };
 
-static void
-records(void *ctx, struct vrv_marker_record **v, uint32_t *n)
+static int
+records(void *ctx, struct vrv_marker *m, struct vrv_err *e)
 {
     (void)ctx;
-    *v = VRV_NEW(struct vrv_marker_record);
-    **v = (struct vrv_marker_record){ (const uint8_t *)"group", (const uint8_t *)"7", 5, 1 };
-    *n = 1;
+    (void)e;
+    m->record = VRV_NEW(struct vrv_marker_record);
+    *m->record = (struct vrv_marker_record){ (const uint8_t *)"group", (const uint8_t *)"7", 5, 1 };
+    m->record_n = 1;
+    return 0;
 }
 
 static void

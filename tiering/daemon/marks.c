@@ -88,6 +88,17 @@ is_news(struct vrv_owner *o, const struct vrv_marker *m)
     return news;
 }
 
+static void
+write_marker(struct vrv_owner *o, const struct vrv_marker *m)
+{
+    size_t n;
+    uint8_t *bytes = vrv_marker_write(m, &n);
+
+    (void)snprintf(o->key, sizeof(o->key), "marker/%013" PRId64 "-%016" PRIx64, m->ms,
+        vrv_rand_next(&o->random));
+    vrv__owner_put(o, o->key, bytes, n, false, written);
+}
+
 void
 vrv__owner_mark(struct vrv_owner *o)
 {
@@ -95,23 +106,16 @@ vrv__owner_mark(struct vrv_owner *o)
         .last = o->end == VRV_OWNER_WRITES_LAST };
     struct vrv_err e;
 
-    if (vrv_catalog_dump(o->catalog, &m.catalog, &e) < 0) {
-        vrv__owner_failed(o, &e);
-        return;
-    }
-    if (o->o.records != NULL)
-        o->o.records(o->o.ctx, &m.record, &m.record_n);
     (void)snprintf(m.cluster, sizeof(m.cluster), "%s", o->o.cluster);
-    if (is_news(o, &m)) {
-        size_t n;
-        uint8_t *bytes = vrv_marker_write(&m, &n);
-
-        (void)snprintf(o->key, sizeof(o->key), "marker/%013" PRId64 "-%016" PRIx64, m.ms,
-            vrv_rand_next(&o->random));
-        vrv__owner_put(o, o->key, bytes, n, false, written);
-    } else {
+    int rc = vrv_catalog_dump(o->catalog, &m.catalog, &e);
+    if (rc == 0 && o->o.records != NULL)
+        rc = o->o.records(o->o.ctx, &m, &e);
+    if (rc < 0)
+        vrv__owner_failed(o, &e);
+    else if (is_news(o, &m))
+        write_marker(o, &m);
+    else
         vrv__owner_done(o, o->o.every_ms);
-    }
     vrv_catalog_dump_fini(&m.catalog);
     free(m.record);
 }

@@ -21,9 +21,9 @@
 #include "tiering/format/marker.h"
 #include "tiering/store/retry.h"
 
-/* The offsets of groups, and what else is in no manifest: fills *v and *n, which are freed with one
- * free(); the bytes lie behind the array. */
-typedef void vrv_marker_records_fn(void *ctx, struct vrv_marker_record **v, uint32_t *n);
+/* The offsets of groups, and what else is in no manifest, into m->record; what they point to is there until
+ * this is called again.  A failure: no marker now. */
+typedef int vrv_marker_records_fn(void *ctx, struct vrv_marker *m, struct vrv_err *e);
 
 struct vrv_owner_opts {
     struct vrv_retry *retry;     /* borrowed, as the next ones */
