@@ -40,6 +40,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/reader/extras.h \
 	tiering/restore/find.c \
 	tiering/restore/find.h \
+	tiering/restore/restore.c \
+	tiering/restore/restore.h \
 	tiering/store/dir.c \
 	tiering/store/dir.h \
 	tiering/store/dir_int.h \
