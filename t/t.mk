@@ -236,6 +236,14 @@ check_PROGRAMS += t/unit/u467-tierd
 t_unit_u467_tierd_SOURCES = t/lib/fakestore.c t/lib/fakestore.h t/unit/u467-tierd.c
 t_unit_u467_tierd_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u468-http
+t_unit_u468_http_SOURCES = \
+	t/lib/httpd.c \
+	t/lib/httpd.h \
+	t/unit/u468-http.c \
+	$(NULL)
+t_unit_u468_http_LDADD = libtap.a libvrvtiering.la libvrvengine.la -lssl -lcrypto
+
 check_PROGRAMS += t/unit/u466-policy
 t_unit_u466_policy_SOURCES = t/unit/u466-policy.c
 t_unit_u466_policy_LDADD = libtap.a libvrvtiering.la libvrvengine.la

@@ -48,7 +48,12 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/dir_io.c \
 	tiering/store/dir_list.c \
 	tiering/store/dir_sync.c \
+	tiering/store/http.c \
 	tiering/store/http.h \
+	tiering/store/http_end.c \
+	tiering/store/http_int.h \
+	tiering/store/http_text.c \
+	tiering/store/http_xfer.c \
 	tiering/store/names.c \
 	tiering/store/names.h \
 	tiering/store/retry.c \

@@ -4,11 +4,12 @@
  *
  *   submit ─► queue of its class ─► connection ─► answer ─► posted
  *
- * A request is one attempt and follows no redirection; what an answer means, its caller knows.
+ * A request is one attempt and follows no redirection; what an answer means, its caller knows.  Only GET
+ * and HEAD may be sent twice: when a connection that was kept turns out to be closed.
  *
  * Threads: any may submit and cancel; answers are posted on the request's queue.  All else is done by a
- * thread of its own, `varve-http`, or by who calls vrv_http_step().  Time is the clock's, not libcurl's: so
- * a test moves it.
+ * thread of its own, `varve-http`, or by who calls vrv_http_step(), who must ignore or block SIGPIPE.  Time
+ * is the clock's, not libcurl's: so a test moves it.
  */
 #ifndef VRV_STORE_HTTP_H
 #define VRV_STORE_HTTP_H
@@ -23,11 +24,12 @@ struct vrv_http_opts {
     bool thread;                /* else vrv_http_step() does it all */
     unsigned at_once[VRV_STORE_CLASSES]; /* requests under way */
     int64_t connect_ms;         /* to connect, TLS included */
-    int64_t stall_ms;           /* no byte went or came: the connection is given up */
+    int64_t stall_ms;           /* no byte went or came (of headers: no line): it is given up */
     size_t text_max;            /* of an answer that isn't for a buffer */
-    const char *ca_file;        /* NULL: the system's */
+    /* All text is copied. */
+    const char *ca_file;        /* whom to trust, and nobody else; NULL: as the system does */
     const char *cert_file, *key_file; /* a client's certificate; NULL: none */
-    const char *proxy;          /* NULL: as the environment says */
+    const char *proxy;          /* NULL: as the environment says; "": none */
     bool negotiate;             /* SPNEGO, with the credentials that the process has */
 };
 
@@ -40,7 +42,7 @@ struct vrv_http_req {
     const char *url;
     const char *const *headers;     /* "name: value" */
     unsigned header_n;
-    bool has_body;                  /* with a Content-Length, also of 0 */
+    bool has_body;                  /* with a Content-Length, also of 0; not of HEAD */
     const struct iovec *iov;        /* what is sent */
     int iov_n;
     uint64_t size;                  /* of it */
@@ -48,20 +50,24 @@ struct vrv_http_req {
     size_t cap;
     /*
      * The result:
-     *   0            an answer, whole
-     *   UNREACHABLE  nothing of the request was sent
-     *   UNKNOWN      it was sent, at least in part, and there is no whole answer
+     *   0            an answer, whole: as long as it says itself.  One that doesn't say how long it is
+     *                ends with its connection, so compare
+     *   UNREACHABLE  nothing of the request was sent: also when there was no connection within connect_ms
+     *   UNKNOWN      it was sent, at least in part, and there is no whole answer; who only reads may take
+     *                it for IO
      *   TIMEDOUT     the deadline passed, or nothing moved; `sent` says whether it may have arrived
      *   DENIED       TLS: their certificate isn't good, or ours isn't to them
-     *   CORRUPT      the answer is larger than what it was asked for
+     *   CORRUPT      the answer is larger than cap, or text_max; or its headers are than 64 KiB
+     *   INVALID      the URL is none
      *   CANCELLED    `sent` as above
      */
     int status;
-    struct vrv_err err;
-    bool sent;
-    int code;                       /* HTTP's status */
+    struct vrv_err err;             /* "127.0.0.1:9000: connection refused; ..." */
+    bool sent;                      /* if not 0: something of the request may have left */
+    int code;                       /* HTTP's status; 0: there is no whole answer */
     size_t got;                     /* bytes of the body, in buf or in the text */
-    char *text;                     /* with a zero behind; vrv_http_free() */
+    char *text;                     /* with a zero behind, or NULL; vrv_http_free().  Of an answer that
+                                     * isn't 2xx the first text_max bytes */
     char *answer;                   /* the headers' lines, ended by zeros: see vrv_http_header() */
     size_t answer_n;
     /* ours */
@@ -76,22 +82,23 @@ int vrv_http_open(struct vrv_http **out, const struct vrv_http_opts *o, struct v
 void vrv_http_close(struct vrv_http **h);
 
 void vrv_http_submit(struct vrv_http *h, struct vrv_http_req *r);
+/* Post it soon, unless it is done; r must not have been taken from its queue yet. */
 void vrv_http_cancel(struct vrv_http *h, struct vrv_http_req *r);
 /* Do what can be done now, waiting for at most wait_ms of real time for the network; the next time that
- * something is due (monotonic ns of the clock), or INT64_MAX. */
+ * something is due (monotonic ns of the clock), or INT64_MAX.  Not with a thread. */
 int64_t vrv_http_step(struct vrv_http *h, int wait_ms);
 
-/* An answer's header, by its name in lower case; NULL: it has none. */
+/* An answer's header, by its name in any case; NULL: it has none. */
 const char *vrv_http_header(const struct vrv_http_req *r, const char *name);
-/* What was kept of an answer. */
+/* What was kept of an answer; to be called for each that was posted. */
 void vrv_http_free(struct vrv_http_req *r);
 
-/* s, with all but letters, digits, "-._~" and what `keep` has as %XX. */
+/* s, with all but letters, digits, "-._~" and what `keep` has as %XX; n is more than three times as much. */
 void vrv_http_escape(char *out, size_t n, const char *s, const char *keep);
 
-/* How requests ended, for all to see; any thread. */
+/* As of the last round; any thread. */
 struct vrv_http_stats {
-    uint64_t requests, connections;        /* begun; opened */
+    uint64_t requests, connections;        /* begun; opened by those that ended */
     uint64_t sent_bytes, received_bytes;
     unsigned waiting[VRV_STORE_CLASSES], under_way[VRV_STORE_CLASSES];
 };

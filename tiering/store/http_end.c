@@ -1,0 +1,166 @@
+/* How a request ended: a status, and a sentence that says where, what, and what to do. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tiering/store/http_int.h"
+
+enum { MS = 1000000 };
+
+void
+vrv__http_where(const char *url, char *out, size_t n)
+{
+    const char *p = strstr(url, "://");
+
+    p = p == NULL ? url : p + 3;
+    size_t len = strcspn(p, "/?#");
+    const char *at = memchr(p, '@', len);
+    if (at != NULL) { /* a password may stand before it */
+        len -= (size_t)(at + 1 - p);
+        p = at + 1;
+    }
+    (void)snprintf(out, n, "%.*s", (int)(len < n ? len : n - 1), p);
+}
+
+/* One sentence of ours; where libcurl knows more, it says it. */
+static int
+say(struct vrv__xfer *x, int status, const char *what, const char *advice)
+{
+    char where[128];
+
+    vrv__http_where(x->r->url, where, sizeof(where));
+    return vrv_err_set(&x->r->err, status, "%s: %s%s%s", where, what, advice[0] != '\0' ? "; " : "",
+        advice);
+}
+
+static const char *
+in_its_words(const struct vrv__xfer *x, CURLcode rc)
+{
+    return x->text[0] != '\0' ? x->text : curl_easy_strerror(rc);
+}
+
+/* OpenSSL says it so, wherever it comes: with TLS 1.3, our certificate is refused after the handshake. */
+static bool
+is_refused_certificate(const struct vrv__xfer *x)
+{
+    return strstr(x->text, "alert") != NULL &&
+           (strstr(x->text, "certificate") != NULL || strstr(x->text, "unknown ca") != NULL);
+}
+
+static int
+say_no_connection(struct vrv__xfer *x)
+{
+    long sys = 0;
+
+    (void)curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &sys);
+    if (sys == ECONNREFUSED)
+        return say(x, VRV_E_UNREACHABLE, "connection refused", "is the store running there?");
+    return say(x, VRV_E_UNREACHABLE, sys != 0 ? strerror((int)sys) : x->text,
+        "check its address, the network, and the proxy if there is one");
+}
+
+/* Of TLS; 0: it is something else. */
+static int
+say_tls(struct vrv__xfer *x, CURLcode rc)
+{
+    switch ((int)rc) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+        return say(x, VRV_E_DENIED, in_its_words(x, rc), "check the CA file, and the name in the URL");
+    case CURLE_SSL_CACERT_BADFILE:
+        return say(x, VRV_E_DENIED, in_its_words(x, rc), "the CA file must be there, and in PEM");
+    case CURLE_SSL_CERTPROBLEM:
+        return say(x, VRV_E_DENIED, in_its_words(x, rc), "check the files of the client's certificate");
+    case CURLE_SSL_CLIENTCERT:
+        return say(x, VRV_E_DENIED, "it wants a client's certificate", "configure one that it trusts");
+    default:
+        if (is_refused_certificate(x))
+            return say(x, VRV_E_DENIED, x->text, "it doesn't take the client's certificate, or wants one");
+        return 0;
+    }
+}
+
+static int
+say_sent(struct vrv__xfer *x, CURLcode rc)
+{
+    if (x->dropped || rc == CURLE_GOT_NOTHING)
+        return say(x, VRV_E_UNKNOWN, "the connection was closed before an answer", "");
+    if (rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_WEIRD_SERVER_REPLY)
+        return say(x, VRV_E_UNKNOWN, "what answers isn't HTTP/1.1", "check the port");
+    if (rc == CURLE_PARTIAL_FILE)
+        return say(x, VRV_E_UNKNOWN, "the connection was closed in the middle of an answer", "");
+    return say(x, VRV_E_UNKNOWN, in_its_words(x, rc), "");
+}
+
+static int
+say_not_sent(struct vrv__xfer *x, CURLcode rc)
+{
+    switch ((int)rc) {
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return say(x, VRV_E_INVALID, in_its_words(x, rc), "it must be http://host or https://host");
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return say(x, VRV_E_UNREACHABLE, "no such host, or no name server that answers",
+            "check its name");
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return say(x, VRV_E_UNREACHABLE, "no such proxy, or no name server that answers",
+            "check the proxy's name");
+    case CURLE_COULDNT_CONNECT:
+        return say_no_connection(x);
+    case CURLE_SSL_CONNECT_ERROR:
+        return say(x, VRV_E_UNREACHABLE, in_its_words(x, rc), "does it speak TLS on this port?");
+    default:
+        return say(x, VRV_E_UNREACHABLE, in_its_words(x, rc), "");
+    }
+}
+
+void
+vrv__xfer_end(struct vrv__xfer *x, CURLcode rc)
+{
+    struct vrv_http_req *r = x->r;
+    long code = 0;
+
+    if (x->refused) {
+        r->status = VRV_E_CORRUPT;
+        return;
+    }
+    if (rc == CURLE_OK && !x->headed)
+        rc = CURLE_PARTIAL_FILE;
+    if (rc != CURLE_OK) {
+        r->status = say_tls(x, rc);
+        if (r->status == 0)
+            r->status = r->sent ? say_sent(x, rc) : say_not_sent(x, rc);
+        return;
+    }
+    (void)curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &code);
+    r->code = (int)code;
+}
+
+int
+vrv__xfer_is_over(struct vrv__xfer *x, int64_t now, int64_t *due)
+{
+    struct vrv_http_req *r = x->r;
+    int64_t most_ms = r->sent ? x->opts->stall_ms : x->opts->connect_ms;
+    int64_t end = (r->sent ? x->moved_ns : x->begun_ns) + most_ms * MS;
+    char what[64];
+
+    if (x->cancelled)
+        return r->status = say(x, VRV_E_CANCELLED, "cancelled", "");
+    if (now >= r->deadline_ns)
+        return r->status = say(x, VRV_E_TIMEDOUT,
+            r->sent ? "no whole answer within the time given" : "no connection within the time given", "");
+    if (now < end) {
+        int64_t next = end < r->deadline_ns ? end : r->deadline_ns;
+
+        *due = next < *due ? next : *due;
+        return 0;
+    }
+    (void)snprintf(what, sizeof(what), r->sent ? "not a byte for %" PRId64 " ms" : "no connection within %" PRId64 " ms",
+        most_ms);
+    if (r->sent)
+        return r->status = say(x, VRV_E_TIMEDOUT, what, "");
+    return r->status = say(x, VRV_E_UNREACHABLE, what,
+        "check its address, the network, and the proxy if there is one");
+}
+
