@@ -236,13 +236,16 @@ check_PROGRAMS += t/unit/u467-tierd
 t_unit_u467_tierd_SOURCES = t/lib/fakestore.c t/lib/fakestore.h t/unit/u467-tierd.c
 t_unit_u467_tierd_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
-check_PROGRAMS += t/unit/u468-http
-t_unit_u468_http_SOURCES = \
-	t/lib/httpd.c \
-	t/lib/httpd.h \
-	t/unit/u468-http.c \
-	$(NULL)
-t_unit_u468_http_LDADD = libtap.a libvrvtiering.la libvrvengine.la -lssl -lcrypto
+HTTPRIG = t/lib/httpd.c t/lib/httpd.h t/lib/httprig.c t/lib/httprig.h
+HTTPRIG_LIBS = libtap.a libvrvtiering.la libvrvengine.la -lssl -lcrypto
+
+check_PROGRAMS += t/unit/u468-http t/unit/u457-httptime t/unit/u458-httptls
+t_unit_u468_http_SOURCES = $(HTTPRIG) t/unit/u468-http.c
+t_unit_u468_http_LDADD = $(HTTPRIG_LIBS)
+t_unit_u457_httptime_SOURCES = $(HTTPRIG) t/unit/u457-httptime.c
+t_unit_u457_httptime_LDADD = $(HTTPRIG_LIBS)
+t_unit_u458_httptls_SOURCES = $(HTTPRIG) t/lib/testcert.c t/lib/testcert.h t/unit/u458-httptls.c
+t_unit_u458_httptls_LDADD = $(HTTPRIG_LIBS)
 
 check_PROGRAMS += t/unit/u466-policy
 t_unit_u466_policy_SOURCES = t/unit/u466-policy.c
@@ -566,6 +569,7 @@ TSAN_TESTS = \
 	t/unit/u443-coldcursor \
 	t/unit/u444-cursordamage \
 	t/unit/u445-cursorwait \
+	t/unit/u458-httptls \
 	t/unit/u460-storedir \
 	t/unit/u510-kill \
 	t/unit/u520-threads \

@@ -71,7 +71,8 @@ say_tls(struct vrv__xfer *x, CURLcode rc)
     case CURLE_SSL_CACERT_BADFILE:
         return say(x, VRV_E_DENIED, in_its_words(x, rc), "the CA file must be there, and in PEM");
     case CURLE_SSL_CERTPROBLEM:
-        return say(x, VRV_E_DENIED, in_its_words(x, rc), "check the files of the client's certificate");
+        return say(x, VRV_E_DENIED, "our client's certificate can't be used",
+            "check its file and that of its key, which must be in PEM");
     case CURLE_SSL_CLIENTCERT:
         return say(x, VRV_E_DENIED, "it wants a client's certificate", "configure one that it trusts");
     default:
