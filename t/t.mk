@@ -239,6 +239,24 @@ t_unit_u467_tierd_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 HTTPRIG = t/lib/httpd.c t/lib/httpd.h t/lib/httprig.c t/lib/httprig.h
 HTTPRIG_LIBS = libtap.a libvrvtiering.la libvrvengine.la -lssl -lcrypto
 
+FAKES3 = \
+	t/lib/fakes3.c \
+	t/lib/fakes3.h \
+	t/lib/fakes3_admin.c \
+	t/lib/fakes3_calls.c \
+	t/lib/fakes3_check.c \
+	t/lib/fakes3_faults.c \
+	t/lib/fakes3_int.h \
+	t/lib/fakes3_lists.c \
+	t/lib/fakes3_objects.c \
+	t/lib/fakes3_xml.c \
+	$(NULL)
+check_PROGRAMS += t/unit/u459-fakes3 t/s3d
+t_unit_u459_fakes3_SOURCES = $(HTTPRIG) $(FAKES3) t/unit/u459-fakes3.c
+t_unit_u459_fakes3_LDADD = $(HTTPRIG_LIBS)
+t_s3d_SOURCES = t/lib/httpd.c t/lib/httpd.h $(FAKES3) t/lib/s3d.c
+t_s3d_LDADD = $(HTTPRIG_LIBS)
+
 check_PROGRAMS += t/unit/u468-http t/unit/u457-httptime t/unit/u458-httptls
 t_unit_u468_http_SOURCES = $(HTTPRIG) t/unit/u468-http.c
 t_unit_u468_http_LDADD = $(HTTPRIG_LIBS)

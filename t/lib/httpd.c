@@ -410,13 +410,13 @@ send_some(struct httpd *h, struct conn *c)
 
 /* ---- steps ---- */
 
-/* Who hung up while we were silent is noticed only where it is read from. */
+/* Who hung up while nothing is read from it: noticed, since an answer may never be sent. */
 static void
 notice_end(struct conn *c)
 {
-    char byte;
+    struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
 
-    if (c->answering && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+    if (c->answering && poll(&p, 1, 0) == 1)
         c->over = true;
 }
 
@@ -528,12 +528,16 @@ struct httpd *
 httpd_new(const struct httpd_opts *o)
 {
     struct httpd *h = VRV_NEW(struct httpd);
+    pthread_mutexattr_t attr;
 
     (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets as to files */
     h->opts = *o;
     h->port = o->port;
     h->read_only = SIZE_MAX;
-    (void)pthread_mutex_init(&h->lock, NULL);
+    (void)pthread_mutexattr_init(&attr);
+    (void)pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE); /* the function may call us */
+    (void)pthread_mutex_init(&h->lock, &attr);
+    (void)pthread_mutexattr_destroy(&attr);
     atomic_init(&h->stop, false);
     if (o->cert_file != NULL)
         h->tls = open_tls(o);

@@ -49,7 +49,7 @@ void httpd_add_header(struct httpd_reply *a, const char *name, const char *fmt, 
 /* A copy of it is the body. */
 void httpd_set_body(struct httpd_reply *a, const void *bytes, size_t n);
 
-/* Called with the server locked. */
+/* Called with the server locked.  It may call httpd_listen(), and nothing else below. */
 typedef void httpd_fn(void *ctx, const struct httpd_req *q, struct httpd_reply *a);
 
 struct httpd_opts {

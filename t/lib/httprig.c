@@ -50,7 +50,9 @@ httprig_open(struct httprig *g)
     struct vrv_err e = { 0 };
 
     tap_need(vrv_cq_init(&g->cq, 0), "no queue");
-    g->server = httpd_new(&g->server_opts);
+    g->is_borrowed = g->server != NULL;
+    if (!g->is_borrowed)
+        g->server = httpd_new(&g->server_opts);
     tap_need(vrv_http_open(&g->http, &g->opts, &e), e.msg);
 }
 
@@ -58,7 +60,8 @@ void
 httprig_close(struct httprig *g)
 {
     vrv_http_close(&g->http);
-    httpd_free(&g->server);
+    if (!g->is_borrowed)
+        httpd_free(&g->server);
     vrv_cq_fini(&g->cq);
 }
 

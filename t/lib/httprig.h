@@ -21,8 +21,9 @@ struct httprig {
     struct vrv_cq cq;
     struct httpd_opts server_opts; /* both may be changed between _init() and _open() */
     struct vrv_http_opts opts;
-    struct httpd *server;
+    struct httpd *server;          /* may be set then, too: a borrowed one */
     struct vrv_http *http;
+    bool is_borrowed;
     char url[4][256];
     unsigned url_n;
     /* of the server that says the same to all, unless server_opts.fn is another one: */
