@@ -118,6 +118,7 @@ get(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
     if (ranged > 0)
         httpd_add_header(a, "Content-Range", "bytes %zu-%zu/%zu", from, to - 1, o->n);
     httpd_add_header(a, "ETag", "%s", o->etag);
+    s3_http_time(a, "Last-Modified", o->born_ms);
     httpd_add_header(a, "Accept-Ranges", "bytes");
     httpd_add_header(a, "Content-Type", "binary/octet-stream");
     if (ranged == 0 && has_header(c, "x-amz-checksum-mode", "ENABLED"))

@@ -244,10 +244,24 @@ is_body_as_said(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a
     return true;
 }
 
+/* Any will do, also one that we don't know how to check. */
+static bool
+has_sum(const struct fakes3 *f, const struct s3_call *c)
+{
+    static const char *const names[] = { "content-md5", "x-amz-checksum-crc32c",
+        "x-amz-checksum-crc32", "x-amz-checksum-sha1", "x-amz-checksum-sha256" };
+    char any[96];
+
+    for (size_t i = 0; i < (f->opts.no_checksums ? 1 : sizeof(names) / sizeof(*names)); i++)
+        if (httpd_header(c->q, names[i], any, sizeof(any)) != NULL)
+            return true;
+    return false;
+}
+
 bool
 s3_check(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
 {
-    char payload[128] = "", good[SHA_HEX], any[16];
+    char payload[128] = "", good[SHA_HEX];
 
     bool told = httpd_header(c->q, "x-amz-content-sha256", payload, sizeof(payload)) != NULL;
     if (f->opts.key_id != NULL && !is_allowed(f, c, payload, a))
@@ -262,8 +276,7 @@ s3_check(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
             return refuse(a, 400, "XAmzContentSHA256Mismatch",
                 "The provided 'x-amz-content-sha256' header does not match what was computed.");
     }
-    if (c->op == S3_DELETES && httpd_header(c->q, "content-md5", any, sizeof(any)) == NULL &&
-        (f->opts.no_checksums || httpd_header(c->q, "x-amz-checksum-crc32c", any, sizeof(any)) == NULL))
+    if (c->op == S3_DELETES && !has_sum(f, c))
         return refuse(a, 400, "InvalidRequest", "Missing required header for this request: Content-MD5");
     return is_body_as_said(f, c, a);
 }

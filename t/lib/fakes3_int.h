@@ -119,6 +119,8 @@ void s3_list_uploads(struct fakes3 *f, const struct s3_call *c, struct httpd_rep
 
 void s3_xml_text(FILE *out, const char *s);
 void s3_xml_time(FILE *out, int64_t wall_ms);
+/* A header, as HTTP has times. */
+void s3_http_time(struct httpd_reply *a, const char *name, int64_t wall_ms);
 /* The next <tag> at or behind *at, its text decoded, and *at behind it; false: there is none. */
 bool s3_xml_next(const char **at, const char *tag, char *out, size_t n);
 /* An answer of S3's: "NoSuchKey", and words for it. */

@@ -1,4 +1,4 @@
-/* XML, as far as S3 needs it. */
+/* XML as far as S3 needs it, and times. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -38,6 +38,18 @@ s3_xml_time(FILE *out, int64_t wall_ms)
     (void)gmtime_r(&s, &tm);
     (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
     (void)fprintf(out, "%s.%03dZ", text, (int)(wall_ms % 1000));
+}
+
+void
+s3_http_time(struct httpd_reply *a, const char *name, int64_t wall_ms)
+{
+    time_t s = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    char text[40];
+
+    (void)gmtime_r(&s, &tm);
+    (void)strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    httpd_add_header(a, name, "%s", text);
 }
 
 /* What an entity stands for; 0: none that we know. */
