@@ -236,7 +236,8 @@ check_PROGRAMS += t/unit/u467-tierd
 t_unit_u467_tierd_SOURCES = t/lib/fakestore.c t/lib/fakestore.h t/unit/u467-tierd.c
 t_unit_u467_tierd_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
-HTTPRIG = t/lib/httpd.c t/lib/httpd.h t/lib/httprig.c t/lib/httprig.h
+HTTPD = t/lib/httpd.c t/lib/httpd.h t/lib/httpd_conn.c t/lib/httpd_int.h
+HTTPRIG = $(HTTPD) t/lib/httprig.c t/lib/httprig.h
 HTTPRIG_LIBS = libtap.a libvrvtiering.la libvrvengine.la -lssl -lcrypto
 
 FAKES3 = \
@@ -254,7 +255,7 @@ FAKES3 = \
 check_PROGRAMS += t/unit/u459-fakes3 t/s3d
 t_unit_u459_fakes3_SOURCES = $(HTTPRIG) $(FAKES3) t/unit/u459-fakes3.c
 t_unit_u459_fakes3_LDADD = $(HTTPRIG_LIBS)
-t_s3d_SOURCES = t/lib/httpd.c t/lib/httpd.h $(FAKES3) t/lib/s3d.c
+t_s3d_SOURCES = $(HTTPD) $(FAKES3) t/lib/s3d.c
 t_s3d_LDADD = $(HTTPRIG_LIBS)
 
 check_PROGRAMS += t/unit/u468-http t/unit/u457-httptime t/unit/u458-httptls
@@ -588,6 +589,7 @@ TSAN_TESTS = \
 	t/unit/u444-cursordamage \
 	t/unit/u445-cursorwait \
 	t/unit/u458-httptls \
+	t/unit/u459-fakes3 \
 	t/unit/u460-storedir \
 	t/unit/u510-kill \
 	t/unit/u520-threads \

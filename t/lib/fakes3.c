@@ -65,10 +65,10 @@ op_on_key(const struct s3_call *c)
     const char *m = c->q->method;
     char any[8];
 
+    if (strcmp(m, "PUT") == 0 && asks(c, "partNumber"))
+        return S3_PART;
     if (strcmp(m, "PUT") == 0)
-        return asks(c, "partNumber")
-                   ? S3_PART
-                   : httpd_header(c->q, "if-none-match", any, sizeof(any)) != NULL ? S3_PUTNEW : S3_PUT;
+        return httpd_header(c->q, "if-none-match", any, sizeof(any)) == NULL ? S3_PUT : S3_PUTNEW;
     if (strcmp(m, "GET") == 0)
         return S3_GET;
     if (strcmp(m, "HEAD") == 0)
@@ -203,8 +203,13 @@ struct fakes3 *
 fakes3_new(const struct fakes3_opts *o)
 {
     struct fakes3 *f = VRV_NEW(struct fakes3);
-    struct httpd_opts ho = { .fn = serve, .tick = tick, .ctx = f, .clock = o->clock, .port = o->port,
-        .cert_file = o->cert_file, .key_file = o->key_file };
+    struct httpd_opts ho = { .fn = serve,
+        .tick = tick,
+        .ctx = f,
+        .clock = o->clock,
+        .port = o->port,
+        .cert_file = o->cert_file,
+        .key_file = o->key_file };
 
     f->opts = *o;
     f->opts.region = vrv_mem_strdup(o->region != NULL ? o->region : "us-east-1");

@@ -1,11 +1,11 @@
 /*
- * An S3 server in memory that misbehaves by seed and by command, on the clock that it is given: what
- * clients of S3 meet in the world, over a real connection.
+ * An S3 server in memory that misbehaves by seed and by command, on the clock that it is given:
+ * what clients of S3 meet in the world, over a real connection.
  *
- * Buckets by path or by host name; PUT (If-None-Match: *), GET with a range, HEAD, DELETE, DeleteObjects,
- * ListObjectsV2, and uploads in parts.  It checks signatures (SigV4), payload hashes, Content-MD5 and
- * x-amz-checksum-crc32c, and answers errors in S3's words.  It is strict where stores differ: an upload that
- * was ended is gone, and whoever repeats the end is told so.
+ * Buckets by path or by host name; PUT (If-None-Match: *), GET with a range, HEAD, DELETE,
+ * DeleteObjects, ListObjectsV2, and uploads in parts.  It checks signatures (SigV4), payload
+ * hashes, Content-MD5 and x-amz-checksum-crc32c, and answers errors in S3's words.  It is strict
+ * where stores differ: an upload that was ended is gone, and whoever repeats the end is told so.
  *
  * Threads: that of its httpd (t/lib/httpd.h); all functions below lock it.
  */
@@ -110,9 +110,9 @@ void fakes3_throttle(struct fakes3 *f, unsigned per_s);
 void fakes3_delays(struct fakes3 *f, int64_t zombie_ms, int64_t late_ms);
 /* Who may from now on; as in the options. */
 void fakes3_credentials(struct fakes3 *f, const char *key_id, const char *secret, const char *token);
-/* The same as text, one command a line: "fault PUT SLOW_DOWN 20", "next ANY HANG 3", "heal", "throttle 50",
- * "delays 30000 8000", "credentials ID SECRET TOKEN", "bucket NAME" (one more), "listen 0"; false: what
- * isn't understood is in why. */
+/* The same as text, one command a line: "fault PUT SLOW_DOWN 20", "next ANY HANG 3", "heal",
+ * "throttle 50", "delays 30000 8000", "credentials ID SECRET TOKEN", "bucket NAME" (one more),
+ * "listen 0"; false: what isn't understood is in why. */
 bool fakes3_command(struct fakes3 *f, const char *text, char *why, size_t why_n);
 
 /* What happened, and what is there. */

@@ -99,10 +99,12 @@ tell_stats(struct fakes3 *f, struct httpd_reply *a)
         abort();
     for (int i = 0; i < S3_OPS; i++)
         if (f->attempts[i] > 0)
-            (void)fprintf(out, "attempts %s %llu\n", op_names[i], (unsigned long long)f->attempts[i]);
+            (void)fprintf(
+                out, "attempts %s %llu\n", op_names[i], (unsigned long long)f->attempts[i]);
     for (int i = 0; i < S3_FAULTS; i++)
         if (f->struck[i] > 0)
-            (void)fprintf(out, "struck %s %llu\n", fault_names[i], (unsigned long long)f->struck[i]);
+            (void)fprintf(
+                out, "struck %s %llu\n", fault_names[i], (unsigned long long)f->struck[i]);
     (void)fprintf(out, "objects %zu\nuploads %zu\nzombies %zu\n", fakes3_objects(f, ""),
         fakes3_uploads(f), fakes3_zombies(f));
     (void)fclose(out);

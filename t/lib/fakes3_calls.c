@@ -256,7 +256,8 @@ gather(struct fakes3 *f, const struct s3_upload *u, const char *list, struct who
             return false;
         }
         if (n > u->n || u->part[n - 1].bytes == NULL || !same_etag(etag, u->part[n - 1].etag)) {
-            s3_error(a, 400, "InvalidPart", "One or more of the specified parts could not be found.");
+            s3_error(
+                a, 400, "InvalidPart", "One or more of the specified parts could not be found.");
             return false;
         }
         if (last_n < f->opts.part_min) {
@@ -283,7 +284,8 @@ is_as_said(const struct fakes3 *f, const struct s3_call *c, const struct s3_uplo
     s3_sum(sum, w->bytes, w->n);
     if (!f->opts.no_checksums && u->whole_sum &&
         header(c, "x-amz-checksum-crc32c", said, sizeof(said)) != NULL && strcmp(said, sum) != 0) {
-        s3_error(a, 400, "BadDigest", "The CRC32C you specified did not match the calculated checksum.");
+        s3_error(
+            a, 400, "BadDigest", "The CRC32C you specified did not match the calculated checksum.");
         return false;
     }
     if (header(c, "x-amz-mp-object-size", said, sizeof(said)) != NULL &&
@@ -343,7 +345,8 @@ complete(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
     if (u == NULL)
         no_such_upload(a);
     else if (gather(f, u, list, w, a) && is_as_said(f, c, u, w, a)) {
-        if (!f->opts.ends_anyway && has_header(c, "if-none-match", "*") && s3_find(f, c->name) != NULL)
+        if (!f->opts.ends_anyway && has_header(c, "if-none-match", "*") &&
+            s3_find(f, c->name) != NULL)
             exists(a);
         else
             make_whole(f, c, u, w, a);

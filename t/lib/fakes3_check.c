@@ -1,4 +1,5 @@
-/* Who asks, and is what comes what was sent?  Signatures are made anew, from the request as it came. */
+/* Who asks, and is what comes what was sent?  Signatures are made anew, from the request as it
+ * came. */
 #include <inttypes.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -39,7 +40,8 @@ hmac(uint8_t out[32], const void *key, size_t key_n, const char *text)
 {
     unsigned n = 32;
 
-    if (HMAC(EVP_sha256(), key, (int)key_n, (const unsigned char *)text, strlen(text), out, &n) == NULL)
+    if (HMAC(EVP_sha256(), key, (int)key_n, (const unsigned char *)text, strlen(text), out, &n) ==
+        NULL)
         abort();
 }
 
@@ -67,8 +69,8 @@ put_query(FILE *out, const char *query)
         param[n++] = p;
     qsort(param, n, sizeof(*param), compare_params);
     for (size_t i = 0; i < n; i++)
-        (void)fprintf(out, "%s%s%s", i > 0 ? "&" : "", param[i],
-            strchr(param[i], '=') == NULL ? "=" : "");
+        (void)fprintf(
+            out, "%s%s%s", i > 0 ? "&" : "", param[i], strchr(param[i], '=') == NULL ? "=" : "");
     (void)fputc('\n', out);
 }
 
@@ -206,9 +208,11 @@ is_allowed(struct fakes3 *f, const struct s3_call *c, const char *payload, struc
             "The difference between the request time and the current time is too large.");
     (void)httpd_header(c->q, "x-amz-security-token", token, sizeof(token));
     if (strcmp(token, f->opts.token != NULL ? f->opts.token : "") != 0)
-        return refuse(a, 400, "InvalidToken", "The provided token is malformed or otherwise invalid.");
+        return refuse(
+            a, 400, "InvalidToken", "The provided token is malformed or otherwise invalid.");
     if (!is_all_signed(c, &cl))
-        return refuse(a, 403, "AccessDenied", "There were headers present in the request which were not signed");
+        return refuse(a, 403, "AccessDenied",
+            "There were headers present in the request which were not signed");
     hash_of_request(request, c, cl.headers, payload);
     sign(good, f, &cl, time, request);
     if (strcmp(good, cl.signature) != 0)
@@ -231,7 +235,8 @@ is_body_as_said(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a
             abort();
         s3_base64(good, md5, sizeof(md5));
         if (strcmp(said, good) != 0)
-            return refuse(a, 400, "BadDigest", "The Content-MD5 you specified did not match what we received.");
+            return refuse(a, 400, "BadDigest",
+                "The Content-MD5 you specified did not match what we received.");
     }
     /* where an upload ends, it is that of the object */
     if (!f->opts.no_checksums && c->op != S3_COMPLETE &&
@@ -267,7 +272,8 @@ s3_check(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
     if (f->opts.key_id != NULL && !is_allowed(f, c, payload, a))
         return false;
     if (f->opts.key_id != NULL && !told)
-        return refuse(a, 400, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256");
+        return refuse(a, 400, "InvalidRequest",
+            "Missing required header for this request: x-amz-content-sha256");
     if (strncmp(payload, "STREAMING-", 10) == 0)
         return refuse(a, 501, "NotImplemented", "Payloads in chunks are not implemented");
     if (told && strcmp(payload, "UNSIGNED-PAYLOAD") != 0) {
@@ -277,6 +283,7 @@ s3_check(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
                 "The provided 'x-amz-content-sha256' header does not match what was computed.");
     }
     if (c->op == S3_DELETES && !has_sum(f, c))
-        return refuse(a, 400, "InvalidRequest", "Missing required header for this request: Content-MD5");
+        return refuse(
+            a, 400, "InvalidRequest", "Missing required header for this request: Content-MD5");
     return is_body_as_said(f, c, a);
 }

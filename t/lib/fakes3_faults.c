@@ -117,7 +117,8 @@ fail_each(const struct s3_call *c, struct httpd_reply *a)
         (void)fputs("<Error><Key>", out);
         s3_xml_text(out, key);
         (void)fputs("</Key><Code>InternalError</Code><Message>We encountered an internal error."
-                    "</Message></Error>", out);
+                    "</Message></Error>",
+            out);
     }
     (void)fputs("</DeleteResult>", out);
     s3_xml_close(out, &text, a);
@@ -140,7 +141,8 @@ say_region(struct fakes3 *f, int status, struct httpd_reply *a)
     httpd_add_header(a, "x-amz-bucket-region", "%s", "eu-elsewhere-1");
     (void)snprintf(message, sizeof(message), "the region '%s' is wrong; expecting 'eu-elsewhere-1'",
         f->opts.region);
-    s3_error(a, status, status == 301 ? "PermanentRedirect" : "AuthorizationHeaderMalformed", message);
+    s3_error(
+        a, status, status == 301 ? "PermanentRedirect" : "AuthorizationHeaderMalformed", message);
 }
 
 static void
@@ -182,7 +184,8 @@ s3_fails(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault, str
         return true;
     case S3_FAULT_TIMEOUT:
         s3_error(a, 400, "RequestTimeout",
-            "Your socket connection to the server was not read from or written to within the timeout period.");
+            "Your socket connection to the server was not read from or written to within the "
+            "timeout period.");
         a->close = true;
         return true;
     case S3_FAULT_DENIED:
@@ -219,7 +222,8 @@ s3_fails(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault, str
         if (c->op == S3_DELETES)
             fail_each(c, a);
         else
-            s3_error(a, 200, "InternalError", "We encountered an internal error. Please try again.");
+            s3_error(
+                a, 200, "InternalError", "We encountered an internal error. Please try again.");
         return true;
     default:
         return false;
@@ -239,7 +243,8 @@ static void
 flip(struct fakes3 *f, struct httpd_reply *a)
 {
     if (a->status / 100 == 2 && a->body_n > 0)
-        a->body[vrv_rand_below(&f->rand, a->body_n)] ^= (uint8_t)(1u << vrv_rand_below(&f->rand, 8));
+        a->body[vrv_rand_below(&f->rand, a->body_n)] ^=
+            (uint8_t)(1u << vrv_rand_below(&f->rand, 8));
 }
 
 static void
@@ -329,8 +334,11 @@ s3_faults_tick(struct fakes3 *f)
     }
     while (f->zombies != NULL && f->zombies->at_ns <= now) {
         struct s3_zombie *z = f->zombies;
-        struct httpd_req q = { .method = z->method, .target = z->target, .head = z->head,
-            .body = z->body, .body_n = z->body_n };
+        struct httpd_req q = { .method = z->method,
+            .target = z->target,
+            .head = z->head,
+            .body = z->body,
+            .body_n = z->body_n };
         struct httpd_reply a = { .status = 200 };
 
         f->zombies = z->next;

@@ -41,7 +41,8 @@ read_token(const char *token, char *key, size_t n)
 static bool
 was_there(const struct s3_object *o, const struct s3_call *c)
 {
-    return c->seen_ms == 0 ? o->gone_ms == INT64_MAX : o->born_ms <= c->seen_ms && o->gone_ms > c->seen_ms;
+    return c->seen_ms == 0 ? o->gone_ms == INT64_MAX
+                           : o->born_ms <= c->seen_ms && o->gone_ms > c->seen_ms;
 }
 
 static const struct s3_object *
@@ -64,13 +65,14 @@ put_entry(FILE *out, const struct s3_object *o, const char *key)
     s3_xml_time(out, o->born_ms);
     (void)fputs("</LastModified><ETag>", out);
     s3_xml_text(out, o->etag);
-    (void)fprintf(out, "</ETag><Size>%zu</Size><StorageClass>STANDARD</StorageClass></Contents>",
-        o->n);
+    (void)fprintf(
+        out, "</ETag><Size>%zu</Size><StorageClass>STANDARD</StorageClass></Contents>", o->n);
 }
 
 /* The entries, and whether there are more. */
 static void
-put_entries(struct fakes3 *f, const struct s3_call *c, const char *prefix, const char *after, FILE *out)
+put_entries(
+    struct fakes3 *f, const struct s3_call *c, const char *prefix, const char *after, FILE *out)
 {
     const struct s3_object *unseen = c->unseen ? newest(f) : NULL;
     size_t bucket_n = strlen(c->bucket) + 1;
@@ -78,7 +80,8 @@ put_entries(struct fakes3 *f, const struct s3_call *c, const char *prefix, const
     char from[1200];
     const char *last = after;
 
-    (void)snprintf(from, sizeof(from), "%s/%s", c->bucket, strcmp(after, prefix) > 0 ? after : prefix);
+    (void)snprintf(
+        from, sizeof(from), "%s/%s", c->bucket, strcmp(after, prefix) > 0 ? after : prefix);
     for (size_t i = s3_place(f, from); i < f->object_n; i++) {
         const struct s3_object *o = &f->objects[i];
         const char *key = o->name + bucket_n;
@@ -114,8 +117,10 @@ s3_list(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
         return;
     }
     FILE *out = s3_xml_open(&text, &n);
-    (void)fprintf(out, "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
-                       "<Name>%s</Name><Prefix>", c->bucket);
+    (void)fprintf(out,
+        "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+        "<Name>%s</Name><Prefix>",
+        c->bucket);
     s3_xml_text(out, prefix);
     (void)fprintf(out, "</Prefix><MaxKeys>%u</MaxKeys>", page_of(f, c, "max-keys"));
     put_entries(f, c, prefix, after, out);

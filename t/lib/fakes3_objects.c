@@ -56,8 +56,9 @@ s3_put(struct fakes3 *f, const char *name, uint8_t *bytes, size_t n)
         *o = (struct s3_object){ .name = vrv_mem_strdup(name) };
     }
     free(o->bytes);
-    *o = (struct s3_object){ .name = o->name, .bytes = bytes, .n = n, .born_ms = s3_now_ms(f),
-        .gone_ms = INT64_MAX };
+    *o = (struct s3_object){
+        .name = o->name, .bytes = bytes, .n = n, .born_ms = s3_now_ms(f), .gone_ms = INT64_MAX
+    };
     return o;
 }
 
@@ -169,7 +170,8 @@ void
 s3_sum(char out[S3_SUM_MAX], const uint8_t *bytes, size_t n)
 {
     uint32_t crc = vrv_crc32c(0, bytes, n);
-    uint8_t raw[4] = { (uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8), (uint8_t)crc };
+    uint8_t raw[4] = { (uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8),
+        (uint8_t)crc };
 
     s3_base64(out, raw, sizeof(raw));
 }

@@ -1,8 +1,10 @@
 /*
- * An HTTP/1.1 server for tests, on 127.0.0.1: answers as a function says, and badly where that says so.
+ * An HTTP/1.1 server for tests, on 127.0.0.1: answers as a function says, and badly where that says
+ * so.
  *
- * Driven by httpd_step(), in the test's own thread, or by a thread of its own (httpd_start()).  Times are
- * of the clock that it is given.  It knows nothing of bodies in chunks: our clients don't send them.
+ * Driven by httpd_step(), in the test's own thread, or by a thread of its own (httpd_start()).
+ * Times are of the clock that it is given.  It knows nothing of bodies in chunks: our clients don't
+ * send them.
  */
 #ifndef VRV_T_HTTPD_H
 #define VRV_T_HTTPD_H
@@ -83,6 +85,9 @@ void httpd_listen(struct httpd *h, bool yes);
 void httpd_drop_kept(struct httpd *h);
 /* Read only so many bytes of a request, then no more (hang_up: close).  SIZE_MAX: all. */
 void httpd_read_only(struct httpd *h, size_t n, bool hang_up);
+
+/* Answer what has a body as soon as its head is there, and close, as who refuses it does. */
+void httpd_answer_early(struct httpd *h, bool yes);
 
 struct httpd_stats {
     uint64_t accepted, requests;

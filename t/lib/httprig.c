@@ -27,8 +27,11 @@ say_the_same(void *ctx, const struct httpd_req *q, struct httpd_reply *a)
 void
 httprig_say(struct httprig *g, int status, const char *body)
 {
-    g->says = (struct httpd_reply){ .status = status, .stall_at = SIZE_MAX, .cut_at = SIZE_MAX,
-        .body = (uint8_t *)(uintptr_t)body, .body_n = strlen(body) };
+    g->says = (struct httpd_reply){ .status = status,
+        .stall_at = SIZE_MAX,
+        .cut_at = SIZE_MAX,
+        .body = (uint8_t *)(uintptr_t)body,
+        .body_n = strlen(body) };
 }
 
 void
@@ -39,8 +42,10 @@ httprig_init(struct httprig *g)
     g->server_opts = (struct httpd_opts){ .fn = say_the_same, .ctx = g, .clock = &g->sim.clock };
     g->opts = (struct vrv_http_opts){ .clock = &g->sim.clock,
         .at_once = { HTTPRIG_READS, HTTPRIG_UPLOADS, HTTPRIG_HOUSEKEEPINGS },
-        .connect_ms = HTTPRIG_CONNECT_MS, .stall_ms = HTTPRIG_STALL_MS,
-        .text_max = HTTPRIG_TEXT_MAX, .proxy = "" };
+        .connect_ms = HTTPRIG_CONNECT_MS,
+        .stall_ms = HTTPRIG_STALL_MS,
+        .text_max = HTTPRIG_TEXT_MAX,
+        .proxy = "" };
     httprig_say(g, 200, "hello");
 }
 
@@ -78,7 +83,9 @@ httprig_url(struct httprig *g, const char *path)
 struct vrv_http_req
 httprig_request(struct httprig *g, const char *method, const char *url)
 {
-    return (struct vrv_http_req){ .done.cq = &g->cq, .lane = VRV_STORE_READ, .method = method,
+    return (struct vrv_http_req){ .done.cq = &g->cq,
+        .lane = VRV_STORE_READ,
+        .method = method,
         .url = url,
         .deadline_ns = atomic_load(&g->sim.mono_ns) + (int64_t)HTTPRIG_DEADLINE_MS * MS };
 }

@@ -3,8 +3,8 @@
  *
  *   s3d [-p PORT] [-b BUCKET] [-s SEED] [-k ID:SECRET] [-c CERT_FILE -K KEY_FILE]
  *
- * Says "port N" when it listens.  POST /~faults takes the commands of t/lib/fakes3.h, GET /~stats tells
- * what happened.
+ * Says "port N" when it listens.  POST /~faults takes the commands of t/lib/fakes3.h, GET /~stats
+ * tells what happened.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -30,8 +30,8 @@ sign(EVP_PKEY *key, const char *name, const char *alt)
              X509_gmtime_adj(X509_getm_notBefore(c), -DAY_S) != NULL &&
              X509_gmtime_adj(X509_getm_notAfter(c), 7 * DAY_S) != NULL &&
              X509_set_pubkey(c, key) == 1 &&
-             X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
-                 (const unsigned char *)name, -1, -1, 0) == 1 &&
+             X509_NAME_add_entry_by_txt(
+                 subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0) == 1 &&
              X509_set_issuer_name(c, subject) == 1 && X509_add_ext(c, ext, -1) == 1 &&
              X509_sign(c, key, EVP_sha256()) > 0,
         name);

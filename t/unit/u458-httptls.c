@@ -1,5 +1,5 @@
-/* HTTP for stores over TLS: whom it trusts, and who trusts it.  And with a thread of its own, asked by
- * several at once. */
+/* HTTP for stores over TLS: whom it trusts, and who trusts it.  And with a thread of its own, asked
+ * by several at once. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +67,8 @@ test_trust(void)
     r = ask(GOOD, OTHER, -1, -1);
     IS(r.status, VRV_E_DENIED, "one whose isn't, is not");
     OK(!r.sent, "... nothing was sent");
-    OK(httprig_says(&r, "certificate") && httprig_says(&r, "check the CA file"), "... and the CA file is named");
+    OK(httprig_says(&r, "certificate") && httprig_says(&r, "check the CA file"),
+        "... and the CA file is named");
     IS(httpd_stats(g.server).requests, 0, "... nor heard");
     httprig_close(&g);
     r = ask(GOOD, -1, -1, -1);
@@ -119,7 +120,8 @@ test_no_tls(void)
     (void)snprintf(url, sizeof(url), "https://127.0.0.1:%u/", httpd_port(g.server));
     r = httprig_request(&g, "GET", url);
     IS(httprig_run(&g, &r), VRV_E_UNREACHABLE, "who doesn't speak TLS isn't reached");
-    OK(!r.sent && httprig_says(&r, "does it speak TLS on this port?"), "... and the port may be wrong");
+    OK(!r.sent && httprig_says(&r, "does it speak TLS on this port?"),
+        "... and the port may be wrong");
     vrv_http_free(&r);
     httprig_close(&g);
 }

@@ -1,5 +1,5 @@
-/* The fake S3 does what real ones do, and each of its faults what it says: tests of the S3 store stand on
- * it. */
+/* The fake S3 does what real ones do, and each of its faults what it says: tests of the S3 store
+ * stand on it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +103,8 @@ test_objects(void)
 
     start();
     IS(put("/cold/a/b", "hello world"), 200, "an object is put");
-    IS_STR(vrv_http_header(&r, "etag"), "\"5eb63bbbe01eeed093cb22bb8f5acdc3\"", "... its ETag is its MD5");
+    IS_STR(vrv_http_header(&r, "etag"), "\"5eb63bbbe01eeed093cb22bb8f5acdc3\"",
+        "... its ETag is its MD5");
     IS(ask("GET", "/cold/a/b", NULL, NULL), 200, "and read back");
     IS_STR(r.text, "hello world", "... as it was");
     IS(ask("GET", "/cold/a/b", NULL, middle), 206, "a range of it");
@@ -138,10 +139,12 @@ test_checks(void)
     static const char *const mode[] = { "x-amz-checksum-mode: ENABLED", NULL };
     static const char *const sha[] = {
         "x-amz-content-sha256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
-        NULL };
+        NULL
+    };
     static const char *const bad_sha[] = {
         "x-amz-content-sha256: 3cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
-        NULL };
+        NULL
+    };
 
     start();
     IS(ask("PUT", "/cold/md5", "hello", md5), 200, "a body with its MD5 is taken");
@@ -169,8 +172,9 @@ test_checks(void)
 static void
 test_deletes(void)
 {
-    static const char list[] = "<Delete><Object><Key>a</Key></Object><Object><Key>b&amp;</Key></Object>"
-                               "</Delete>";
+    static const char list[] =
+        "<Delete><Object><Key>a</Key></Object><Object><Key>b&amp;</Key></Object>"
+        "</Delete>";
     static const char quiet[] = "<Delete><Quiet>true</Quiet><Object><Key>c</Key></Object></Delete>";
     static const char *const md5[] = { "Content-MD5: WNWXNauMDvySbPms46y5nw==", NULL };
     static const char *const md5_quiet[] = { "Content-MD5: b4MQUsxJIXMKvIpmbQMTrg==", NULL };
@@ -206,16 +210,21 @@ test_list(void)
         (void)put(path, "xyz");
     }
     IS(ask("GET", "/cold?list-type=2&prefix=a%2F", NULL, NULL), 200, "a list of a prefix");
-    OK(hears("<Key>a/0</Key>") && hears("<Key>a/2</Key>") && !strstr(r.text, "a/3"), "... is in order, so many at a time");
+    OK(hears("<Key>a/0</Key>") && hears("<Key>a/2</Key>") && !strstr(r.text, "a/3"),
+        "... is in order, so many at a time");
     OK(hears("<IsTruncated>true</IsTruncated>") && hears("<Size>3</Size>"), "... there are more");
     (void)snprintf(token, sizeof(token), "%s", tag("NextContinuationToken"));
-    (void)snprintf(path, sizeof(path), "/cold?continuation-token=%s&list-type=2&prefix=a%%2F", token);
+    (void)snprintf(
+        path, sizeof(path), "/cold?continuation-token=%s&list-type=2&prefix=a%%2F", token);
     IS(ask("GET", path, NULL, NULL), 200, "which its token leads to");
-    OK(hears("<Key>a/3</Key>") && hears("<Key>a/4</Key>") && !strstr(r.text, "b/5"), "... to the end of the prefix");
-    OK(hears("<IsTruncated>false</IsTruncated>") && hears("<KeyCount>2</KeyCount>"), "... which is told");
+    OK(hears("<Key>a/3</Key>") && hears("<Key>a/4</Key>") && !strstr(r.text, "b/5"),
+        "... to the end of the prefix");
+    OK(hears("<IsTruncated>false</IsTruncated>") && hears("<KeyCount>2</KeyCount>"),
+        "... which is told");
     (void)ask("GET", "/cold?list-type=2&start-after=a%2F4&max-keys=1", NULL, NULL);
     OK(hears("<Key>b/5</Key>") && !strstr(r.text, "b/6"), "a list from a name on, of so many");
-    IS(ask("GET", "/cold?list-type=2&continuation-token=nonsense", NULL, NULL), 400, "a wrong token is refused");
+    IS(ask("GET", "/cold?list-type=2&continuation-token=nonsense", NULL, NULL), 400,
+        "a wrong token is refused");
     end();
 }
 
@@ -257,12 +266,14 @@ test_upload(void)
     IS(fakes3_uploads(s3), 1, "... and under way");
     IS(ask("PUT", upload_path(id, "partNumber=2&"), "6789", NULL), 200, "parts come in any order");
     (void)snprintf(two, sizeof(two), "%s", vrv_http_header(&r, "etag"));
-    IS(ask("PUT", upload_path(id, "partNumber=1&"), "12345", NULL), 200, "... the first one too small");
+    IS(ask("PUT", upload_path(id, "partNumber=1&"), "12345", NULL), 200,
+        "... the first one too small");
     (void)snprintf(one, sizeof(one), "%s", vrv_http_header(&r, "etag"));
     IS(ask("POST", upload_path(id, ""), parts(one, two), NULL), 400, "so it can't be ended");
     OK(hears("EntityTooSmall"), "... which is said");
     IS(ask("PUT", upload_path(id, "partNumber=1&"), "1234512345", NULL), 200, "it is replaced");
-    IS(ask("POST", upload_path(id, ""), parts(one, two), NULL), 400, "then its old ETag isn't good any more");
+    IS(ask("POST", upload_path(id, ""), parts(one, two), NULL), 400,
+        "then its old ETag isn't good any more");
     OK(hears("InvalidPart"), "... which is said");
     (void)ask("PUT", upload_path(id, "partNumber=1&"), "1234512345", NULL);
     (void)snprintf(one, sizeof(one), "%s", vrv_http_header(&r, "etag"));
@@ -273,9 +284,11 @@ test_upload(void)
     OK(hears("CompleteMultipartUploadResult"), "... and that's that");
     IS(ask("GET", "/cold/big", NULL, mode), 200, "it is there");
     IS_STR(r.text, "12345123456789", "... all of it");
-    IS_STR(vrv_http_header(&r, "x-amz-checksum-type"), "FULL_OBJECT", "... with the checksum that was wanted");
+    IS_STR(vrv_http_header(&r, "x-amz-checksum-type"), "FULL_OBJECT",
+        "... with the checksum that was wanted");
     OK(strstr(vrv_http_header(&r, "etag"), "-2\"") != NULL, "... and an ETag that is no MD5");
-    IS(ask("POST", upload_path(id, ""), parts(one, two), if_new), 404, "ended again: it is forgotten");
+    IS(ask("POST", upload_path(id, ""), parts(one, two), if_new), 404,
+        "ended again: it is forgotten");
     OK(hears("NoSuchUpload"), "... which is said");
 
     (void)ask("POST", "/cold/big?uploads", "", NULL);
@@ -298,22 +311,28 @@ test_signatures(void)
     static const char *const get[] = { "Host: examplebucket.s3.amazonaws.com", "Range: bytes=0-9",
         "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "x-amz-date: 20130524T000000Z",
-        "Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
+        "Authorization: AWS4-HMAC-SHA256 "
+        "Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
         "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,"
-        "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41", NULL };
+        "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+        NULL };
     static const char *const put_it[] = { "Host: examplebucket.s3.amazonaws.com",
         "Date: Fri, 24 May 2013 00:00:00 GMT", "x-amz-storage-class: REDUCED_REDUNDANCY",
         "x-amz-content-sha256: 44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072",
         "x-amz-date: 20130524T000000Z",
-        "Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
+        "Authorization: AWS4-HMAC-SHA256 "
+        "Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
         "SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class,"
-        "Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd", NULL };
+        "Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
+        NULL };
     static const char *const list[] = { "Host: examplebucket.s3.amazonaws.com",
         "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "x-amz-date: 20130524T000000Z",
-        "Authorization: AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
+        "Authorization: AWS4-HMAC-SHA256 "
+        "Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,"
         "SignedHeaders=host;x-amz-content-sha256;x-amz-date,"
-        "Signature=34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7", NULL };
+        "Signature=34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
+        NULL };
 
     opts.bucket = "examplebucket";
     opts.key_id = "AKIAIOSFODNN7EXAMPLE";
@@ -322,7 +341,8 @@ test_signatures(void)
     simclock_set_wall_ms(&g.sim, 1369353600000);
     IS(ask("GET", "/test.txt", NULL, get), 404, "Amazon's signed GET passes: there is no such key");
     IS(ask("PUT", "/test%24file.text", "Welcome to Amazon S3.", put_it), 200, "so does its PUT");
-    IS(ask("GET", "/?max-keys=2&prefix=J", NULL, list), 501, "... and its list, of a version that we don't know");
+    IS(ask("GET", "/?max-keys=2&prefix=J", NULL, list), 501,
+        "... and its list, of a version that we don't know");
     IS(ask("GET", "/test.txt2", NULL, get), 403, "the signature of another path doesn't");
     OK(hears("SignatureDoesNotMatch"), "... which is said");
     IS(ask("GET", "/test.txt", NULL, NULL), 403, "nor no signature");
@@ -519,14 +539,52 @@ static void
 test_commands(void)
 {
     start();
-    IS(ask("POST", "/~faults", "next PUT slow_down 1\n\nfault ANY HANG 0\ndelays 100 100\nthrottle 0\n", NULL), 200,
-        "faults are ordered over the network");
+    IS(ask("POST", "/~faults",
+           "next PUT slow_down 1\n\nfault ANY HANG 0\ndelays 100 100\nthrottle 0\n", NULL),
+        200, "faults are ordered over the network");
     IS(put("/cold/x", "x"), 503, "... and come");
     IS(ask("POST", "/~faults", "heal\nfault PUT NONSENSE 3\n", NULL), 400, "nonsense is refused");
     OK(hears("not understood: fault PUT NONSENSE 3"), "... and named");
     IS(put("/cold/x", "x"), 200, "it is well");
     IS(ask("GET", "/~stats", NULL, NULL), 200, "what happened is told");
-    OK(hears("attempts PUT 2\n") && hears("struck SLOW_DOWN 1\n") && hears("objects 1\n"), "... in lines");
+    OK(hears("attempts PUT 2\n") && hears("struck SLOW_DOWN 1\n") && hears("objects 1\n"),
+        "... in lines");
+    end();
+}
+
+/* With threads: the test's, the server's and the client's. */
+static void
+test_threads(void)
+{
+    unsigned ended = 0, done = 0;
+
+    httprig_init(&g);
+    opts = (struct fakes3_opts){ .clock = vrv_clock_real(), .seed = 1, .bucket = "cold" };
+    s3 = fakes3_new(&opts);
+    g.server = fakes3_httpd(s3);
+    g.opts.thread = true;
+    g.opts.clock = opts.clock;
+    httprig_open(&g);
+    httpd_start(g.server);
+    fakes3_delays(s3, 1, 2);
+    for (int i = 0; i < 200; i++) {
+        char path[32];
+
+        (void)snprintf(path, sizeof(path), "/cold/%d", i);
+        if (i % 10 == 0)
+            fakes3_fault(s3, S3_OPS, (enum fakes3_fault)(S3_FAULT_SLOW_DOWN + i / 50), 20);
+        vrv_http_free(&r);
+        r = httprig_request(&g, "PUT", httprig_url(&g, path));
+        r.deadline_ns = INT64_MAX;
+        r.has_body = true;
+        vrv_http_submit(g.http, &r);
+        struct vrv_done *d = vrv_cq_take(&g.cq, 60000);
+        ended += d != NULL;
+        done += r.status == 0 && r.code == 200;
+    }
+    IS(ended, 200, "over threads, all end");
+    IS(fakes3_objects(s3, ""), done, "... and what was acknowledged is there");
+    IS(fakes3_struck(s3, S3_FAULTS), 200 - done, "... all but what a fault struck");
     end();
 }
 
@@ -544,5 +602,6 @@ main(void)
     test_faults_of_reads();
     test_seeds();
     test_commands();
+    test_threads();
     return tap_done();
 }

@@ -1,5 +1,5 @@
-/* HTTP for stores, against a server that behaves as a test says: what goes out, what comes back, and what
- * each way to fail is called. */
+/* HTTP for stores, against a server that behaves as a test says: what goes out, what comes back,
+ * and what each way to fail is called. */
 #include <stdio.h>
 #include <string.h>
 
@@ -75,7 +75,8 @@ test_bodies(void)
     vrv_http_free(&r);
     r = httprig_request(&g, "DELETE", httprig_url(&g, "/x"));
     IS(httprig_run(&g, &r), 0, "one without a body has none");
-    OK(strstr(g.heard, "Content-Length") == NULL && strncmp(g.heard, "DELETE ", 7) == 0, "... nor a length");
+    OK(strstr(g.heard, "Content-Length") == NULL && strncmp(g.heard, "DELETE ", 7) == 0,
+        "... nor a length");
     vrv_http_free(&r);
 
     g.says.body = big;
@@ -177,7 +178,8 @@ test_not_sent(void)
     vrv_http_free(&r);
     r = httprig_request(&g, "GET", "http://no-such-host.invalid:9000/x");
     IS(httprig_run(&g, &r), VRV_E_UNREACHABLE, "no such host: unreachable");
-    OK(!r.sent && httprig_says(&r, "no-such-host.invalid:9000: no such host"), "... and the sentence names it");
+    OK(!r.sent && httprig_says(&r, "no-such-host.invalid:9000: no such host"),
+        "... and the sentence names it");
     vrv_http_free(&r);
     r = httprig_request(&g, "GET", "ftp://user:secret@127.0.0.1/x");
     IS(httprig_run(&g, &r), VRV_E_INVALID, "another protocol isn't spoken");
@@ -276,14 +278,16 @@ test_large_headers(void)
     g.says.raw = true;
     r = httprig_request(&g, "GET", httprig_url(&g, "/"));
     IS(httprig_run(&g, &r), VRV_E_CORRUPT, "more than 64 KiB of headers are refused");
-    OK(httprig_says(&r, "the headers of its answer have more than 65536 bytes"), "... which it says");
+    OK(httprig_says(&r, "the headers of its answer have more than 65536 bytes"),
+        "... which it says");
     OK(r.answer_n <= 65536, "... and aren't kept");
     vrv_http_free(&r);
     httprig_say(&g, 200, "SSH-2.0-OpenSSH_9.2\r\n");
     g.says.raw = g.says.close = true;
     r = httprig_request(&g, "GET", httprig_url(&g, "/"));
     IS(httprig_run(&g, &r), VRV_E_UNKNOWN, "what isn't HTTP is no answer");
-    OK(httprig_says(&r, "what answers isn't HTTP/1.1; check the port"), "... and the port may be wrong");
+    OK(httprig_says(&r, "what answers isn't HTTP/1.1; check the port"),
+        "... and the port may be wrong");
     vrv_http_free(&r);
     httprig_close(&g);
 }
@@ -326,6 +330,94 @@ test_dropped(void)
     IS(n, 2, "... on a fresh connection, which was closed as well");
 }
 
+/* Whoever refuses an upload doesn't wait for all of it. */
+static void
+test_early(void)
+{
+    static uint8_t big[BIG];
+    struct iovec iov = { big, BIG };
+    struct vrv_http_req r;
+
+    start();
+    httprig_say(&g, 403, "<Error/>");
+    httpd_answer_early(g.server, true);
+    r = httprig_request(&g, "PUT", httprig_url(&g, "/"));
+    r.has_body = true;
+    r.iov = &iov;
+    r.iov_n = 1;
+    r.size = BIG;
+    IS(httprig_run(&g, &r), 0, "an answer that comes before all is sent is one");
+    IS(r.code, 403, "... with its status");
+    IS_STR(r.text, "<Error/>", "... and its words");
+    vrv_http_free(&r);
+    httprig_close(&g);
+}
+
+static void
+test_proxy(void)
+{
+    char proxy[64], copy[64];
+    struct httpd_req q = { .head = g.heard };
+    struct vrv_http_req r;
+
+    httprig_init(&g);
+    g.server = httpd_new(&g.server_opts);
+    (void)snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u", httpd_port(g.server));
+    g.opts.proxy = proxy;
+    httprig_open(&g);
+    memset(proxy, 0, sizeof(proxy));
+    r = httprig_request(&g, "GET", "http://store.invalid:9000/a");
+    IS(httprig_run(&g, &r), 0, "a proxy is asked");
+    OK(strncmp(g.heard, "GET http://store.invalid:9000/a\r\n", 33) == 0, "... for the whole URL");
+    IS_STR(httpd_header(&q, "host", copy, sizeof(copy)), "store.invalid:9000", "... of that host");
+    vrv_http_free(&r);
+    r = httprig_request(&g, "GET", "https://store.invalid:9000/a");
+    httprig_say(&g, 403, "");
+    IS(httprig_run(&g, &r), VRV_E_UNREACHABLE, "one that makes no tunnel");
+    OK(!r.sent && strncmp(g.heard, "CONNECT store.invalid:9000\r\n", 28) == 0,
+        "... for TLS: nothing was sent");
+    OK(httprig_says(&r, "CONNECT") || httprig_says(&r, "proxy"), "... and it says why");
+    vrv_http_free(&r);
+    httpd_listen(g.server, false);
+    httpd_drop_kept(g.server);
+    r = httprig_request(&g, "GET", "http://store.invalid:9000/a");
+    IS(httprig_run(&g, &r), VRV_E_UNREACHABLE, "nor is one that isn't there");
+    OK(httprig_says(&r, "the proxy") && !r.sent, "... and it is named");
+    vrv_http_free(&r);
+    httpd_free(&g.server);
+    httprig_close(&g);
+}
+
+/* Without credentials of Kerberos', all that can be seen is that it does no harm. */
+static void
+test_negotiate(void)
+{
+    struct vrv_http_req r;
+
+    httprig_init(&g);
+    g.opts.negotiate = true;
+    httprig_open(&g);
+    httprig_say(&g, 401, "who are you?");
+    httpd_add_header(&g.says, "WWW-Authenticate", "Negotiate");
+    r = httprig_request(&g, "PUT", httprig_url(&g, "/"));
+    r.has_body = true;
+    IS(httprig_run(&g, &r), 0, "who can't negotiate is answered");
+    IS(r.code, 401, "... that he must");
+    vrv_http_free(&r);
+    httprig_close(&g);
+}
+
+static void
+test_escape(void)
+{
+    char out[64];
+
+    vrv_http_escape(out, sizeof(out), "a/b c+~\xc3\xa9%", "/");
+    IS_STR(out, "a/b%20c%2B~%C3%A9%25", "what isn't plain is escaped, but what is to be kept");
+    vrv_http_escape(out, sizeof(out), "a/b", "");
+    IS_STR(out, "a%2Fb", "... or nothing is");
+}
+
 int
 main(void)
 {
@@ -338,5 +430,9 @@ main(void)
     test_large();
     test_large_headers();
     test_dropped();
+    test_early();
+    test_proxy();
+    test_negotiate();
+    test_escape();
     return tap_done();
 }

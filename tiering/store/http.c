@@ -3,7 +3,8 @@
  *
  *   inbox ─► waiting, by class ─► under way ─► ended ─► posted
  *
- * What isn't under the lock belongs to who makes the rounds: the thread, or vrv_http_step()'s caller.
+ * What isn't under the lock belongs to who makes the rounds: the thread, or vrv_http_step()'s
+ * caller.
  */
 #include "tiering/store/http.h"
 
@@ -29,13 +30,13 @@ struct vrv_http {
     CURLM *multi;
     pthread_t thread;
     struct reqs waiting[VRV_STORE_CLASSES];
+    int64_t waiting_due_ns; /* the first deadline of those, or earlier */
     struct vrv_list under_way;
-    struct reqs ended;           /* to be posted */
-    int64_t waiting_due_ns;      /* the first deadline of them, or earlier */
+    struct reqs ended; /* to be posted */
     struct vrv_http_stats count;
-    struct vrv_lock lock;        /* rank http: all below */
+    struct vrv_lock lock; /* rank http: all below */
     struct reqs inbox;
-    bool some_cancelled;         /* of those not posted yet, perhaps */
+    bool some_cancelled; /* of those not posted yet, perhaps */
     bool stop;
     struct vrv_http_stats shown;
 };
@@ -88,7 +89,16 @@ take_in(struct vrv_http *h)
     }
 }
 
-/* Ends, without having been begun, what `is_over` says. */
+static int
+why_not_begun(const struct vrv_http *h, struct vrv_http_req *r)
+{
+    if (r->cancelled)
+        return vrv_err_set(&r->err, VRV_E_CANCELLED, "cancelled");
+    return vrv_err_set(&r->err, VRV_E_TIMEDOUT, "all %u connections were busy with other requests",
+        h->opts.at_once[r->lane]);
+}
+
+/* Ends, without having been begun, what was cancelled or is too late. */
 static void
 drop_waiting(struct vrv_http *h, int64_t now)
 {
@@ -105,10 +115,7 @@ drop_waiting(struct vrv_http *h, int64_t now)
                 p = &r->next;
                 continue;
             }
-            r->status = r->cancelled
-                            ? vrv_err_set(&r->err, VRV_E_CANCELLED, "cancelled")
-                            : vrv_err_set(&r->err, VRV_E_TIMEDOUT,
-                                  "all %u connections were busy with other requests", h->opts.at_once[i]);
+            r->status = why_not_begun(h, r);
             reqs_push(&h->ended, reqs_take(&h->waiting[i], p));
             h->count.waiting[i]--;
         }
@@ -209,12 +216,13 @@ perform(struct vrv_http *h)
     (void)curl_multi_perform(h->multi, &running);
     while ((m = curl_multi_info_read(h->multi, &left)) != NULL) {
         CURLcode rc = m->data.result;
-        char *x = NULL;
+        void *private = NULL;
 
-        (void)curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &x);
-        count_bytes(h, (struct vrv__xfer *)(void *)x, now_ns(h));
-        vrv__xfer_end((struct vrv__xfer *)(void *)x, rc);
-        finish(h, (struct vrv__xfer *)(void *)x);
+        (void)curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &private);
+        struct vrv__xfer *x = private;
+        count_bytes(h, x, now_ns(h));
+        vrv__xfer_end(x, rc);
+        finish(h, x);
     }
 }
 

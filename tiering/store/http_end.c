@@ -8,6 +8,8 @@
 
 enum { MS = 1000000 };
 
+static const char check_network[] = "check its address, the network, and the proxy if there is one";
+
 void
 vrv__http_where(const char *url, char *out, size_t n)
 {
@@ -30,8 +32,8 @@ say(struct vrv__xfer *x, int status, const char *what, const char *advice)
     char where[128];
 
     vrv__http_where(x->r->url, where, sizeof(where));
-    return vrv_err_set(&x->r->err, status, "%s: %s%s%s", where, what, advice[0] != '\0' ? "; " : "",
-        advice);
+    return vrv_err_set(
+        &x->r->err, status, "%s: %s%s%s", where, what, advice[0] != '\0' ? "; " : "", advice);
 }
 
 static const char *
@@ -40,7 +42,8 @@ in_its_words(const struct vrv__xfer *x, CURLcode rc)
     return x->text[0] != '\0' ? x->text : curl_easy_strerror(rc);
 }
 
-/* OpenSSL says it so, wherever it comes: with TLS 1.3, our certificate is refused after the handshake. */
+/* OpenSSL says it so, wherever it comes: with TLS 1.3, our certificate is refused after the
+ * handshake. */
 static bool
 is_refused_certificate(const struct vrv__xfer *x)
 {
@@ -51,13 +54,14 @@ is_refused_certificate(const struct vrv__xfer *x)
 static int
 say_no_connection(struct vrv__xfer *x)
 {
+    bool by_proxy = x->opts->proxy != NULL && x->opts->proxy[0] != '\0';
     long sys = 0;
 
     (void)curl_easy_getinfo(x->easy, CURLINFO_OS_ERRNO, &sys);
     if (sys == ECONNREFUSED)
-        return say(x, VRV_E_UNREACHABLE, "connection refused", "is the store running there?");
-    return say(x, VRV_E_UNREACHABLE, sys != 0 ? strerror((int)sys) : x->text,
-        "check its address, the network, and the proxy if there is one");
+        return say(x, VRV_E_UNREACHABLE, "connection refused",
+            by_proxy ? "is the proxy running?" : "is the store running there?");
+    return say(x, VRV_E_UNREACHABLE, sys != 0 ? strerror((int)sys) : x->text, check_network);
 }
 
 /* Of TLS; 0: it is something else. */
@@ -67,17 +71,20 @@ say_tls(struct vrv__xfer *x, CURLcode rc)
     switch ((int)rc) {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
-        return say(x, VRV_E_DENIED, in_its_words(x, rc), "check the CA file, and the name in the URL");
+        return say(
+            x, VRV_E_DENIED, in_its_words(x, rc), "check the CA file, and the name in the URL");
     case CURLE_SSL_CACERT_BADFILE:
         return say(x, VRV_E_DENIED, in_its_words(x, rc), "the CA file must be there, and in PEM");
     case CURLE_SSL_CERTPROBLEM:
         return say(x, VRV_E_DENIED, "our client's certificate can't be used",
             "check its file and that of its key, which must be in PEM");
     case CURLE_SSL_CLIENTCERT:
-        return say(x, VRV_E_DENIED, "it wants a client's certificate", "configure one that it trusts");
+        return say(
+            x, VRV_E_DENIED, "it wants a client's certificate", "configure one that it trusts");
     default:
         if (is_refused_certificate(x))
-            return say(x, VRV_E_DENIED, x->text, "it doesn't take the client's certificate, or wants one");
+            return say(
+                x, VRV_E_DENIED, x->text, "it doesn't take the client's certificate, or wants one");
         return 0;
     }
 }
@@ -102,8 +109,8 @@ say_not_sent(struct vrv__xfer *x, CURLcode rc)
     case CURLE_UNSUPPORTED_PROTOCOL:
         return say(x, VRV_E_INVALID, in_its_words(x, rc), "it must be http://host or https://host");
     case CURLE_COULDNT_RESOLVE_HOST:
-        return say(x, VRV_E_UNREACHABLE, "no such host, or no name server that answers",
-            "check its name");
+        return say(
+            x, VRV_E_UNREACHABLE, "no such host, or no name server that answers", "check its name");
     case CURLE_COULDNT_RESOLVE_PROXY:
         return say(x, VRV_E_UNREACHABLE, "no such proxy, or no name server that answers",
             "check the proxy's name");
@@ -138,30 +145,43 @@ vrv__xfer_end(struct vrv__xfer *x, CURLcode rc)
     r->code = (int)code;
 }
 
+/* Nothing moved for as long as may be. */
+static int
+say_still(struct vrv__xfer *x, int64_t ms)
+{
+    char what[64];
+
+    if (x->r->sent) {
+        (void)snprintf(what, sizeof(what), "not a byte for %" PRId64 " ms", ms);
+        return say(x, VRV_E_TIMEDOUT, what, "");
+    }
+    (void)snprintf(what, sizeof(what), "no connection within %" PRId64 " ms", ms);
+    return say(x, VRV_E_UNREACHABLE, what, check_network);
+}
+
+static int
+say_late(struct vrv__xfer *x)
+{
+    return say(x, VRV_E_TIMEDOUT,
+        x->r->sent ? "no whole answer within the time given" : "no connection within the time given",
+        "");
+}
+
 int
 vrv__xfer_is_over(struct vrv__xfer *x, int64_t now, int64_t *due)
 {
     struct vrv_http_req *r = x->r;
     int64_t most_ms = r->sent ? x->opts->stall_ms : x->opts->connect_ms;
-    int64_t end = (r->sent ? x->moved_ns : x->begun_ns) + most_ms * MS;
-    char what[64];
+    int64_t still = (r->sent ? x->moved_ns : x->begun_ns) + most_ms * MS;
+    int64_t next = still < r->deadline_ns ? still : r->deadline_ns;
 
     if (x->cancelled)
-        return r->status = say(x, VRV_E_CANCELLED, "cancelled", "");
-    if (now >= r->deadline_ns)
-        return r->status = say(x, VRV_E_TIMEDOUT,
-            r->sent ? "no whole answer within the time given" : "no connection within the time given", "");
-    if (now < end) {
-        int64_t next = end < r->deadline_ns ? end : r->deadline_ns;
-
-        *due = next < *due ? next : *due;
-        return 0;
-    }
-    (void)snprintf(what, sizeof(what), r->sent ? "not a byte for %" PRId64 " ms" : "no connection within %" PRId64 " ms",
-        most_ms);
-    if (r->sent)
-        return r->status = say(x, VRV_E_TIMEDOUT, what, "");
-    return r->status = say(x, VRV_E_UNREACHABLE, what,
-        "check its address, the network, and the proxy if there is one");
+        r->status = say(x, VRV_E_CANCELLED, "cancelled", "");
+    else if (now >= r->deadline_ns)
+        r->status = say_late(x);
+    else if (now >= still)
+        r->status = say_still(x, most_ms);
+    else if (next < *due)
+        *due = next;
+    return r->status;
 }
-

@@ -2,7 +2,8 @@
  * One request as libcurl has it: what it is told, and what it hands over.
  *
  * libcurl sends a request again when a connection that was kept turns out to be closed.  Reading is
- * repeated so; all else isn't, since the peer may have done it: libcurl asks us before it sends (sending()).
+ * repeated so; all else isn't, since the peer may have done it: we are called before anything is
+ * sent (sending()).
  */
 #include <limits.h>
 #include <stdio.h>
@@ -98,8 +99,8 @@ forget_answer(struct vrv_http_req *r)
 }
 
 /* A line of the headers.  An answer begins with its status: one that comes before the last one, as
- * "100 Continue" and those of a handshake do, is none.  One whose headers don't end is none either, though
- * libcurl takes it. */
+ * "100 Continue" and those of a handshake do, is none.  One whose headers don't end is none either,
+ * though libcurl takes it. */
 static size_t
 take_header(char *line, size_t size, size_t n, void *ctx)
 {
@@ -294,8 +295,8 @@ vrv__xfer_new(const struct vrv_http_opts *o, struct vrv_http_req *r)
         rc = set_request(x);
     if (rc == CURLE_OK)
         return x;
-    r->status = vrv_err_set(&r->err, VRV_E_UNREACHABLE, "a request can't be made: %s",
-        curl_easy_strerror(rc));
+    r->status = vrv_err_set(
+        &r->err, VRV_E_UNREACHABLE, "a request can't be made: %s", curl_easy_strerror(rc));
     vrv__xfer_free(x);
     return NULL;
 }
