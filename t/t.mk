@@ -554,6 +554,7 @@ dist_check_SCRIPTS += \
 	t/730-protocol-docs.t \
 	t/750-varved.t \
 	t/760-metrics.t \
+	t/770-tier.t \
 	t/900-kcat.t \
 	t/901-confluent.t \
 	t/902-kafka-python.t \
@@ -563,7 +564,6 @@ dist_check_SCRIPTS += \
 	t/939-checker.t \
 	t/940-consistency.t \
 	t/945-baddays.t \
-	t/770-tier.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -611,7 +611,6 @@ TSAN_TESTS = \
 	t/910-librdkafka.t \
 	t/940-consistency.t \
 	t/945-baddays.t \
-	t/770-tier.t \
 	t/946-large.t \
 	$(NULL)
 
