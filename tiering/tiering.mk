@@ -54,14 +54,22 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/http_int.h \
 	tiering/store/http_text.c \
 	tiering/store/http_xfer.c \
+	tiering/store/list.c \
+	tiering/store/list.h \
 	tiering/store/names.c \
 	tiering/store/names.h \
+	tiering/store/pieces.c \
+	tiering/store/pieces.h \
 	tiering/store/retry.c \
 	tiering/store/retry.h \
 	tiering/store/store.c \
 	tiering/store/store.h \
 	tiering/store/sync.c \
 	tiering/store/sync.h \
+	tiering/store/tmp.c \
+	tiering/store/tmp.h \
+	tiering/store/workers.c \
+	tiering/store/workers.h \
 	tiering/tier.c \
 	tiering/tier.h \
 	$(NULL)

@@ -2,34 +2,21 @@
 #ifndef VRV_STORE_DIR_INT_H
 #define VRV_STORE_DIR_INT_H
 
-#include <pthread.h>
-
-#include "engine/base/rand.h"
-#include "engine/os/lock.h"
 #include "tiering/store/dir.h"
-#include "tiering/store/names.h"
+#include "tiering/store/tmp.h"
+#include "tiering/store/workers.h"
 
 #define VRV__DIR_TMP "~tmp" /* no key can begin so */
-
-struct vrv__dir_queue {
-    struct vrv_store_call *head, **tail;
-};
 
 struct vrv__dir {
     struct vrv_store store;
     struct vrv_vfs *vfs;
-    struct vrv_clock *clock;
     char *path;
-    struct vrv_lock lock;      /* rank store: all below */
-    pthread_cond_t wake;
-    struct vrv__dir_queue queue[VRV_STORE_CLASSES];
-    struct vrv_rand random;
+    struct vrv_workers *workers;
+    struct vrv_tmp tmp;        /* names in ~tmp */
+    struct vrv_lock lock;      /* rank store: all below, and uploads' pieces */
     struct vrv_names durable;  /* directories whose names are */
     struct vrv_names broken;   /* keys and directories of which a sync failed */
-    struct vrv_names writing;  /* our own files in ~tmp */
-    pthread_t *threads;
-    unsigned thread_n, thread_wanted, thread_begun;
-    bool stop;
 };
 
 /* The status of the call, err filled. */

@@ -15,14 +15,14 @@
 #include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
 #include "tiering/store/dir_int.h"
+#include "tiering/store/pieces.h"
 
-enum { READ_AT_ONCE = 1 << 20, TMP_NAME = 48, TRIES = 8 };
+enum { READ_AT_ONCE = 1 << 20, TMP_PATH = sizeof(VRV__DIR_TMP) + VRV_TMP_NAME, TRIES = 8 };
 
 struct vrv_store_upload {
     struct vrv_file *file;
-    char tmp[TMP_NAME];
-    uint32_t *part;    /* bytes of each; 0: not there */
-    uint32_t part_cap;
+    char name[VRV_TMP_NAME], tmp[TMP_PATH]; /* below VRV__DIR_TMP, and with it */
+    struct vrv_pieces pieces;
 };
 
 /* ---- names ---- */
@@ -65,14 +65,9 @@ no_place(const char *path, struct vrv_err *e)
 static void
 draw_name(struct vrv__dir *d, struct vrv_store_upload *u)
 {
-    int64_t now = d->clock->wall_ms(d->clock);
-
-    vrv_lock(&d->lock);
-    vrv_names_del(&d->writing, u->tmp);
-    (void)snprintf(u->tmp, sizeof(u->tmp), VRV__DIR_TMP "/%013" PRId64 "-%016" PRIx64, now,
-        vrv_rand_next(&d->random));
-    vrv_names_add(&d->writing, u->tmp);
-    vrv_unlock(&d->lock);
+    vrv_tmp_drop(&d->tmp, u->name);
+    vrv_tmp_draw(&d->tmp, u->name);
+    (void)snprintf(u->tmp, sizeof(u->tmp), VRV__DIR_TMP "/%s", u->name);
 }
 
 static int
@@ -98,9 +93,7 @@ drop_tmp(struct vrv__dir *d, struct vrv_store_upload *u)
     vrv_file_close(&u->file);
     if (u->tmp[0] != '\0')
         discard(d, u->tmp);
-    vrv_lock(&d->lock);
-    vrv_names_del(&d->writing, u->tmp);
-    vrv_unlock(&d->lock);
+    vrv_tmp_drop(&d->tmp, u->name);
     u->tmp[0] = '\0';
 }
 
@@ -173,38 +166,15 @@ write_part(struct vrv__dir *d, struct vrv_store_call *c)
     if (rc < 0)
         return rc;
     vrv_lock(&d->lock);
-    if (c->part >= u->part_cap) {
-        uint32_t cap = c->part + 16;
-
-        u->part = vrv_mem_grow(u->part, cap * sizeof(*u->part));
-        memset(u->part + u->part_cap, 0, (cap - u->part_cap) * sizeof(*u->part));
-        u->part_cap = cap;
-    }
-    u->part[c->part] = (uint32_t)c->size;
+    vrv_pieces_set(&u->pieces, c->part, (struct vrv_piece){ .size = (uint32_t)c->size });
     vrv_unlock(&d->lock);
     return 0;
-}
-
-/* All parts are there, each but the last one full, and are so many bytes. */
-static bool
-is_complete(const struct vrv_store_upload *u, uint64_t size)
-{
-    uint64_t at = 0;
-    bool last = false;
-
-    for (uint32_t i = 0; i < u->part_cap && u->part[i] > 0; i++) {
-        if (last)
-            return false;
-        last = u->part[i] < VRV_STORE_PART;
-        at += u->part[i];
-    }
-    return at == size;
 }
 
 static int
 end(struct vrv__dir *d, struct vrv_store_call *c)
 {
-    if (!is_complete(c->upload, c->size))
+    if (!vrv_pieces_are(&c->upload->pieces, c->size))
         return vrv_err_set(&c->err, VRV_E_INVALID, "%s: its parts aren't %" PRIu64 " bytes", c->key,
             c->size);
     return publish(d, c->upload, c->key, &c->err);
@@ -214,7 +184,7 @@ void
 vrv__dir_upload_free(struct vrv__dir *d, struct vrv_store_upload *u)
 {
     drop_tmp(d, u);
-    free(u->part);
+    vrv_pieces_clear(&u->pieces);
     free(u);
 }
 
@@ -340,23 +310,18 @@ delete_all(struct vrv__dir *d, struct vrv_store_call *c)
 struct sweep {
     struct vrv__dir *d;
     struct vrv_store_call *c;
-    int64_t before_ms;
 };
 
 static int
 sweep_one(void *ctx, const char *name, bool is_dir)
 {
     const struct sweep *s = ctx;
-    char path[VRV_STORE_KEY_MAX + 1], *end;
-    int64_t began = strtoll(name, &end, 10);
+    char path[VRV_STORE_KEY_MAX + 1];
 
-    if (is_dir || *end != '-' || began >= s->before_ms)
+    if (is_dir || !vrv_tmp_is_left(&s->d->tmp, name, s->c->older_ms))
         return 0;
     (void)snprintf(path, sizeof(path), VRV__DIR_TMP "/%.400s", name);
-    vrv_lock(&s->d->lock);
-    bool ours = vrv_names_has(&s->d->writing, path);
-    vrv_unlock(&s->d->lock);
-    if (!ours && vrv_vfs_unlink(s->d->vfs, path, NULL) == 0)
+    if (vrv_vfs_unlink(s->d->vfs, path, NULL) == 0)
         s->c->got++;
     return 0;
 }
@@ -364,7 +329,7 @@ sweep_one(void *ctx, const char *name, bool is_dir)
 static int
 sweep(struct vrv__dir *d, struct vrv_store_call *c)
 {
-    struct sweep s = { d, c, d->clock->wall_ms(d->clock) - c->older_ms };
+    struct sweep s = { d, c };
     int rc = vrv_vfs_list(d->vfs, VRV__DIR_TMP, sweep_one, &s, &c->err);
 
     return rc == VRV_E_NOTFOUND ? 0 : rc;

@@ -11,6 +11,7 @@
 
 #include "engine/base/mem.h"
 #include "tiering/store/dir_int.h"
+#include "tiering/store/list.h"
 
 struct entries {
     char **v;
@@ -20,7 +21,6 @@ struct entries {
 struct walk {
     struct vrv__dir *d;
     struct vrv_store_call *c;
-    size_t cap;
 };
 
 static int
@@ -49,19 +49,6 @@ collect(void *ctx, const char *name, bool is_dir)
     return 0;
 }
 
-/* May something that begins with `path` be wanted?  Of a key it is the key itself. */
-static bool
-is_wanted(const struct vrv_store_call *c, const char *path, bool is_dir)
-{
-    size_t n = strlen(path), prefix = strlen(c->key);
-
-    if (strncmp(path, c->key, n < prefix ? n : prefix) != 0 || (!is_dir && n < prefix))
-        return false;
-    if (c->after == NULL)
-        return true;
-    return is_dir ? strncmp(path, c->after, n) >= 0 : strcmp(path, c->after) > 0;
-}
-
 /* A file that goes meanwhile is passed over. */
 static int
 add_file(struct walk *w, const char *path)
@@ -70,10 +57,8 @@ add_file(struct walk *w, const char *path)
     struct vrv_file *f;
     uint64_t size;
 
-    if (c->got == c->max) {
-        c->more = true;
+    if (vrv_list_is_full(c))
         return 0;
-    }
     int rc = vrv_vfs_open(w->d->vfs, path, 0, &f, &c->err);
     if (rc < 0)
         return rc == VRV_E_NOTFOUND ? 0 : rc;
@@ -81,11 +66,7 @@ add_file(struct walk *w, const char *path)
     vrv_file_close(&f);
     if (rc < 0)
         return rc;
-    if (c->got == w->cap) {
-        w->cap = w->cap == 0 ? 64 : 2 * w->cap;
-        c->names = vrv_mem_grow(c->names, w->cap * sizeof(*c->names));
-    }
-    c->names[c->got++] = (struct vrv_store_name){ .key = vrv_mem_strdup(path), .size = size, .age_ms = -1 };
+    vrv_list_add(c, path, size);
     return 0;
 }
 
@@ -109,8 +90,7 @@ walk_dir(struct walk *w, const char *dir)
         int len = snprintf(path, sizeof(path), "%s%s", dir, es.v[i]);
         bool fits = len > 0 && (size_t)len < sizeof(path);
 
-        if (rc == 0 && fits && !w->c->more &&
-            is_wanted(w->c, path, is_dir))
+        if (rc == 0 && fits && !w->c->more && vrv_list_wants(w->c, path, is_dir))
             rc = is_dir ? walk_dir(w, path) : add_file(w, path);
         free(es.v[i]);
     }
