@@ -6,6 +6,7 @@
 #   python          bin/python with confluent-kafka and kafka-python
 #   franz           bin/franz, a program of ours on franz-go
 #   clients         the four above
+#   hdfs            HDFS's name node and data node: bin/start, bin/stop, bin/tool
 # Each in a folder named after its version, with a link to it; what is there is not done again.
 # Needs the Debian packages of `./quickstart.sh packages peers`.
 set -euo pipefail
@@ -57,12 +58,13 @@ one() {
     made "$1" "mvn -B -q -Dpeer=$1 dependency:copy-dependencies" "${folders[@]}"
     ;;
   librdkafka | python | franz) made "$1" ./build "$1" ;;
+  hdfs) made hdfs "mvn -B -q dependency:copy-dependencies" daemon hdfs ;;
   clients)
     local peer
     for peer in kafka-broker python franz librdkafka; do one "$peer"; done
     ;;
   *)
-    echo "no peer \"$1\": kafka kafka-broker librdkafka python franz clients" >&2
+    echo "no peer \"$1\": kafka kafka-broker librdkafka python franz clients hdfs" >&2
     exit 2
     ;;
   esac
