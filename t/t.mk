@@ -266,6 +266,18 @@ t_unit_u457_httptime_LDADD = $(HTTPRIG_LIBS)
 t_unit_u458_httptls_SOURCES = $(HTTPRIG) t/lib/testcert.c t/lib/testcert.h t/unit/u458-httptls.c
 t_unit_u458_httptls_LDADD = $(HTTPRIG_LIBS)
 
+check_PROGRAMS += t/unit/u470-hdfs
+t_unit_u470_hdfs_SOURCES = \
+	t/lib/fakehdfs.c \
+	t/lib/fakehdfs.h \
+	t/lib/httpd.c \
+	t/lib/httpd.h \
+	t/lib/storesuite.c \
+	t/lib/storesuite.h \
+	t/unit/u470-hdfs.c \
+	$(NULL)
+t_unit_u470_hdfs_LDADD = $(HTTPRIG_LIBS)
+
 check_PROGRAMS += t/unit/u466-policy
 t_unit_u466_policy_SOURCES = t/unit/u466-policy.c
 t_unit_u466_policy_LDADD = libtap.a libvrvtiering.la libvrvengine.la
@@ -482,6 +494,11 @@ t_ledger_ledger_SOURCES = \
 	$(NULL)
 t_ledger_ledger_LDADD = $(SERVER_LIBS)
 
+# For t/772-hdfs.t.
+check_PROGRAMS += t/hdfscall
+t_hdfscall_SOURCES = t/lib/hdfscall.c t/lib/storesuite.c t/lib/storesuite.h
+t_hdfscall_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 # For t/720-config-docs.t.
 check_PROGRAMS += t/mkconf
 t_mkconf_SOURCES = t/lib/mkconf.c
@@ -591,6 +608,7 @@ TSAN_TESTS = \
 	t/unit/u458-httptls \
 	t/unit/u459-fakes3 \
 	t/unit/u460-storedir \
+	t/unit/u470-hdfs \
 	t/unit/u510-kill \
 	t/unit/u520-threads \
 	t/unit/u713-net \

@@ -48,6 +48,17 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/dir_io.c \
 	tiering/store/dir_list.c \
 	tiering/store/dir_sync.c \
+	tiering/store/hdfs.c \
+	tiering/store/hdfs.h \
+	tiering/store/hdfs_ask.c \
+	tiering/store/hdfs_delete.c \
+	tiering/store/hdfs_error.c \
+	tiering/store/hdfs_file.c \
+	tiering/store/hdfs_int.h \
+	tiering/store/hdfs_list.c \
+	tiering/store/hdfs_read.c \
+	tiering/store/hdfs_url.c \
+	tiering/store/hdfs_write.c \
 	tiering/store/http.c \
 	tiering/store/http.h \
 	tiering/store/http_end.c \

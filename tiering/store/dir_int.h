@@ -33,7 +33,5 @@ int vrv__dir_check(struct vrv__dir *d, const char *key, struct vrv_err *e) VRV_M
 void vrv__dir_break(struct vrv__dir *d, const char *name);
 /* A directory was removed. */
 void vrv__dir_forget(struct vrv__dir *d, const char *dir);
-/* out may be path. */
-void vrv__dir_parent(const char *path, char out[VRV_STORE_KEY_MAX + 1]);
 
 #endif

@@ -266,10 +266,10 @@ remove_empty(struct vrv__dir *d, const char *key)
 {
     char dir[VRV_STORE_KEY_MAX + 1];
 
-    vrv__dir_parent(key, dir);
+    vrv_store_parent(key, dir);
     while (dir[0] != '\0' && vrv_vfs_rmdir(d->vfs, dir, NULL) == 0) {
         vrv__dir_forget(d, dir);
-        vrv__dir_parent(dir, dir);
+        vrv_store_parent(dir, dir);
     }
 }
 
@@ -281,7 +281,7 @@ delete_one(struct vrv__dir *d, const char *key, struct vrv_err *e)
 
     if (rc < 0)
         return rc == VRV_E_NOTFOUND ? 0 : rc;
-    vrv__dir_parent(key, parent);
+    vrv_store_parent(key, parent);
     rc = vrv_vfs_sync_dir(d->vfs, parent, e);
     if (rc < 0 && rc != VRV_E_NOTFOUND)
         return rc;

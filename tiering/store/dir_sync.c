@@ -12,16 +12,6 @@
 
 enum { DURABLE_MAX = 10000 };
 
-void
-vrv__dir_parent(const char *path, char out[VRV_STORE_KEY_MAX + 1])
-{
-    const char *slash = strrchr(path, '/');
-    size_t n = slash == NULL ? 0 : (size_t)(slash - path);
-
-    memmove(out, path, n);
-    out[n] = '\0';
-}
-
 int
 vrv__dir_check(struct vrv__dir *d, const char *key, struct vrv_err *e)
 {
@@ -34,7 +24,7 @@ vrv__dir_check(struct vrv__dir *d, const char *key, struct vrv_err *e)
         at[sizeof(at) - 1] = '\0';
         broken = vrv_names_has(&d->broken, at);
         while (!broken && at[0] != '\0') {
-            vrv__dir_parent(at, at);
+            vrv_store_parent(at, at);
             broken = vrv_names_has(&d->broken, at);
         }
     }
@@ -79,10 +69,10 @@ learn(struct vrv__dir *d, const char *path)
     vrv_lock(&d->lock);
     if (d->durable.n >= DURABLE_MAX)
         vrv_names_clear(&d->durable);
-    vrv__dir_parent(path, dir);
+    vrv_store_parent(path, dir);
     while (dir[0] != '\0' && !vrv_names_has(&d->durable, dir)) {
         vrv_names_add(&d->durable, dir);
-        vrv__dir_parent(dir, dir);
+        vrv_store_parent(dir, dir);
     }
     vrv_unlock(&d->lock);
 }
@@ -93,14 +83,14 @@ vrv__dir_sync_above(struct vrv__dir *d, const char *path, struct vrv_err *e)
     char dir[VRV_STORE_KEY_MAX + 1];
     int rc = vrv__dir_check(d, path, e);
 
-    vrv__dir_parent(path, dir);
+    vrv_store_parent(path, dir);
     while (rc == 0) {
         rc = vrv_vfs_sync_dir(d->vfs, dir, e);
         if (rc < 0 && rc != VRV_E_NOTFOUND)
             vrv__dir_break(d, dir);
         if (rc < 0 || is_durable(d, dir))
             break;
-        vrv__dir_parent(dir, dir);
+        vrv_store_parent(dir, dir);
     }
     if (rc == 0)
         learn(d, path);

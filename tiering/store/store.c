@@ -8,6 +8,16 @@
 
 enum { PART_MAX = 255 };
 
+void
+vrv_store_parent(const char *path, char out[VRV_STORE_KEY_MAX + 1])
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = slash == NULL ? 0 : (size_t)(slash - path);
+
+    memmove(out, path, n);
+    out[n] = '\0';
+}
+
 const char *
 vrv_store_op_name(enum vrv_store_op op)
 {

@@ -108,7 +108,7 @@ struct vrv_store_call {
     struct vrv_err err;
     size_t got;                        /* GET: bytes, fewer than asked for only at the object's end;
                                         * DELETE: how many are gone for sure; SWEEP: how many it removed */
-    uint64_t whole;                    /* GET: bytes of the object */
+    uint64_t whole;                    /* GET: bytes of the object; 0: the store didn't say */
     struct vrv_store_name *names;      /* LIST: in order, got many (vrv_store_names_free) */
     bool more;                         /* ... and there are more */
     int64_t wait_ms;                   /* BUSY: what the store asked for; 0: it didn't say */
@@ -156,6 +156,8 @@ void vrv_store_close(struct vrv_store **s);
 
 void vrv_store_names_free(struct vrv_store_call *c);
 bool vrv_store_key_is_good(const char *key, bool is_prefix);
+/* The directory that a key is in, "" for none; out may be key. */
+void vrv_store_parent(const char *key, char out[VRV_STORE_KEY_MAX + 1]);
 const char *vrv_store_op_name(enum vrv_store_op op);
 /* May it be submitted?  What every store's submit does first. */
 int vrv_store_check(const struct vrv_store_call *c, struct vrv_err *e) VRV_MUST_CHECK;
