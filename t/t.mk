@@ -270,8 +270,7 @@ check_PROGRAMS += t/unit/u470-hdfs
 t_unit_u470_hdfs_SOURCES = \
 	t/lib/fakehdfs.c \
 	t/lib/fakehdfs.h \
-	t/lib/httpd.c \
-	t/lib/httpd.h \
+	$(HTTPD) \
 	t/lib/storesuite.c \
 	t/lib/storesuite.h \
 	t/unit/u470-hdfs.c \
