@@ -323,6 +323,10 @@ check_PROGRAMS += t/unit/u462-object
 t_unit_u462_object_SOURCES = t/unit/u462-object.c
 t_unit_u462_object_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u469-sigv4
+t_unit_u469_sigv4_SOURCES = t/unit/u469-sigv4.c
+t_unit_u469_sigv4_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u510-kill
 t_unit_u510_kill_SOURCES = t/unit/u510-kill.c
 

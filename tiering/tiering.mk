@@ -73,6 +73,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/pieces.h \
 	tiering/store/retry.c \
 	tiering/store/retry.h \
+	tiering/store/sigv4.c \
+	tiering/store/sigv4.h \
 	tiering/store/store.c \
 	tiering/store/store.h \
 	tiering/store/sync.c \
