@@ -6,7 +6,11 @@
 #   python          bin/python with confluent-kafka and kafka-python
 #   franz           bin/franz, a program of ours on franz-go
 #   clients         the four above
+#   versitygw       an S3 server: bin/start, bin/stop; compiled, four minutes of one core
+#   radosgw         another one, Ceph's, from Debian's packages
 #   hdfs            HDFS's name node and data node: bin/start, bin/stop, bin/tool
+#   toxiproxy       a proxy that misbehaves as told: bin/start, bin/stop
+#   stores          the four above
 # Each in a folder named after its version, with a link to it; what is there is not done again.
 # Needs the Debian packages of `./quickstart.sh packages peers`.
 set -euo pipefail
@@ -57,14 +61,22 @@ one() {
     [ "$1" = kafka ] || folders+=(kafka-broker)
     made "$1" "mvn -B -q -Dpeer=$1 dependency:copy-dependencies" "${folders[@]}"
     ;;
-  librdkafka | python | franz) made "$1" ./build "$1" ;;
+  librdkafka | python) made "$1" ./build "$1" ;;
+  franz) made "$1" ./build go "$1" ;;
+  versitygw | toxiproxy) made "$1" ./build go daemon "$1" ;;
+  radosgw) made "$1" ./build daemon "$1" ;;
   hdfs) made hdfs "mvn -B -q dependency:copy-dependencies" daemon hdfs ;;
   clients)
     local peer
     for peer in kafka-broker python franz librdkafka; do one "$peer"; done
     ;;
+  stores)
+    local peer
+    for peer in versitygw radosgw hdfs toxiproxy; do one "$peer"; done
+    ;;
   *)
-    echo "no peer \"$1\": kafka kafka-broker librdkafka python franz clients hdfs" >&2
+    echo "no peer \"$1\": kafka kafka-broker librdkafka python franz clients" \
+      "versitygw radosgw hdfs toxiproxy stores" >&2
     exit 2
     ;;
   esac
