@@ -11,7 +11,8 @@ declare -A group_packages=(
   [base]="gcc make libc6-dev autoconf automake libtool pkg-config perl zlib1g-dev libzstd-dev
     liblz4-dev libsnappy-dev liburing-dev libisal-dev librdkafka-dev
     libcurl4-openssl-dev libssl-dev libxml2-dev libjansson-dev"
-  [peers]="maven default-jre-headless ca-certificates kcat python3-venv golang-go cargo-web g++ curl openssl"
+  [peers]="maven default-jre-headless ca-certificates kcat python3-venv golang-go cargo-web g++
+    curl openssl"
   [ci]="clang libclang-rt-dev gcc-aarch64-linux-gnu git shellcheck xz-utils"
   [fresh]="debootstrap git"
 )

@@ -464,6 +464,11 @@ t_wiredump_LDADD = libvrvserver.la libvrvengine.la
 t_wirecall_SOURCES = t/lib/wirecall.c
 t_wirecall_LDADD = $(SERVER_LIBS)
 
+# The conformance suite of stores on an S3 server, for t/771-s3.t, or on any by hand.
+check_PROGRAMS += t/s3suite
+t_s3suite_SOURCES = t/lib/s3suite.c t/lib/storesuite.c t/lib/storesuite.h
+t_s3suite_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 # For t/905-diff.t.
 check_PROGRAMS += t/talk
 t_talk_SOURCES = \
@@ -584,6 +589,9 @@ dist_check_SCRIPTS += \
 	t/939-checker.t \
 	t/940-consistency.t \
 	t/945-baddays.t \
+	t/770-tier.t \
+	t/771-s3.t \
+	t/772-radosgw.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -632,6 +640,9 @@ TSAN_TESTS = \
 	t/910-librdkafka.t \
 	t/940-consistency.t \
 	t/945-baddays.t \
+	t/770-tier.t \
+	t/771-s3.t \
+	t/772-radosgw.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -646,6 +657,7 @@ EXTRA_DIST += \
 	t/README.md \
 	t/layers.txt \
 	t/lib/Ledger.pm \
+	t/lib/S3.pm \
 	t/lib/Varved.pm \
 	t/lib/tool.sh \
 	t/run.sh \

@@ -42,6 +42,11 @@ libvrvtiering_la_SOURCES = \
 	tiering/restore/find.h \
 	tiering/restore/restore.c \
 	tiering/restore/restore.h \
+	tiering/store/credentials.c \
+	tiering/store/credentials.h \
+	tiering/store/credentials_file.c \
+	tiering/store/credentials_http.c \
+	tiering/store/credentials_int.h \
 	tiering/store/dir.c \
 	tiering/store/dir.h \
 	tiering/store/dir_int.h \
@@ -73,6 +78,17 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/pieces.h \
 	tiering/store/retry.c \
 	tiering/store/retry.h \
+	tiering/store/s3.c \
+	tiering/store/s3.h \
+	tiering/store/s3_error.c \
+	tiering/store/s3_int.h \
+	tiering/store/s3_list.c \
+	tiering/store/s3_open.c \
+	tiering/store/s3_read.c \
+	tiering/store/s3_send.c \
+	tiering/store/s3_sums.c \
+	tiering/store/s3_sweep.c \
+	tiering/store/s3_write.c \
 	tiering/store/sigv4.c \
 	tiering/store/sigv4.h \
 	tiering/store/store.c \
@@ -83,6 +99,10 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/tmp.h \
 	tiering/store/workers.c \
 	tiering/store/workers.h \
+	tiering/store/times.c \
+	tiering/store/times.h \
+	tiering/store/xml.c \
+	tiering/store/xml.h \
 	tiering/tier.c \
 	tiering/tier.h \
 	$(NULL)

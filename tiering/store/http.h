@@ -42,6 +42,7 @@ struct vrv_http_req {
     const char *url;
     const char *const *headers;     /* "name: value" */
     unsigned header_n;
+    bool direct;                    /* by no proxy: it is for something on this machine */
     bool has_body;                  /* with a Content-Length, also of 0; not of HEAD */
     const struct iovec *iov;        /* what is sent */
     int iov_n;

@@ -230,8 +230,8 @@ set_trust(struct vrv__xfer *x)
         SET(CURLOPT_SSLCERT, o->cert_file);
     if (o->key_file != NULL)
         SET(CURLOPT_SSLKEY, o->key_file);
-    if (o->proxy != NULL)
-        SET(CURLOPT_PROXY, o->proxy);
+    if (o->proxy != NULL || x->r->direct)
+        SET(CURLOPT_PROXY, x->r->direct ? "" : o->proxy);
     if (o->negotiate) {
         SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_NEGOTIATE);
         SET(CURLOPT_USERPWD, ":");

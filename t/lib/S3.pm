@@ -1,0 +1,116 @@
+package S3;
+# An S3 server for one test script, and what lies between: a peer of t/peers, or whatever the environment
+# names (VARVE_S3_URL, VARVE_S3_ENDPOINT, VARVE_S3_REGION, VARVE_S3_CA, and AWS's keys).
+#
+#   my $s3 = S3->start('versitygw', 'tls');    ready, with a bucket; ends with the script
+#   $s3->endpoint; $s3->url; $s3->ca; $s3->env;
+#   $s3->tests('suite', 'refused');            t/s3suite on it: its tests become ours
+#   my $proxy = S3::Proxy->start($s3);         the same server, through toxiproxy
+#   $proxy->toxic(latency => { latency => 100 }, toxicity => 0.5); $proxy->heal;
+use strict;
+use warnings;
+use File::Path qw(remove_tree);
+use File::Temp qw(tempdir);
+use HTTP::Tiny;
+use JSON::PP;
+use Test::More;
+use Varved;
+
+my $build = $ENV{builddir} // '.';
+my @all;
+my $buckets = 0;
+
+sub started {
+    my ($self, @args) = @_;
+    my ($url, $code) = run(undef, peer("$self->{peer}/bin/start"), $self->{dir}, @args);
+    $code == 0 or die "$self->{peer} does not start\n";
+    chomp $url;
+    return $url;
+}
+
+sub start {
+    my ($class, $peer, $tls) = @_;
+    peer("$peer/bin/start");
+    my $self = bless { peer => $peer, dir => tempdir("$peer-XXXXXX", TMPDIR => 1),
+        url => 's3://varve-' . ++$buckets . '/cold' }, $class;
+    push @all, $self;
+    $self->{endpoint} = $self->started($tls // ());
+    $self->{ca} = $tls ? "$self->{dir}/tls.crt" : '';
+    $self->with_env(sub { system("$build/t/s3suite make >/dev/null") }) == 0
+        or die "no bucket at $self->{endpoint}\n";
+    return $self;
+}
+
+sub endpoint { return $_[0]{endpoint} }
+sub url { return $_[0]{url} }
+sub ca { return $_[0]{ca} }
+
+# What a program needs to find it.
+sub env {
+    my ($self) = @_;
+    return (VARVE_S3_URL => $self->url, VARVE_S3_ENDPOINT => $self->endpoint, VARVE_S3_REGION => 'us-east-1',
+        VARVE_S3_CA => $self->ca, AWS_ACCESS_KEY_ID => 'testkey', AWS_SECRET_ACCESS_KEY => 'testsecret123');
+}
+
+# In the environment of this server.
+sub with_env {
+    my ($self, $do) = @_;
+    my %env = $self->env;
+    local @ENV{ keys %env } = values %env;
+    return $do->();
+}
+
+sub tests {
+    my ($self, @what) = @_;
+    $self->with_env(sub { take_tests("$build/t/s3suite", @what) });
+}
+
+END {
+    my $code = $?;
+    for my $self (reverse @all) {
+        system(peer("$self->{peer}/bin/stop"), $self->{dir});
+        if ($code == 0 && Test::More->builder->is_passing) {
+            remove_tree($self->{dir});
+        } else {
+            diag("kept: $self->{dir}");
+        }
+    }
+    $? = $code;
+}
+
+package S3::Proxy;
+use parent -norequire, 'S3';
+use Test::More;
+use Varved;
+
+sub start {
+    my ($class, $s3) = @_;
+    my $self = bless { %$s3, peer => 'toxiproxy', dir => File::Temp::tempdir('toxiproxy-XXXXXX', TMPDIR => 1) },
+        $class;
+    push @all, $self;
+    $self->{api} = $self->started;
+    my ($upstream) = $s3->endpoint =~ m{//(.*)};
+    my $made = $self->call('/proxies', { name => 's3', listen => '127.0.0.1:0', upstream => $upstream,
+        enabled => JSON::PP::true });
+    $self->{endpoint} =~ s{//.*}{//$made->{listen}};
+    return $self;
+}
+
+sub call {
+    my ($self, $path, $what) = @_;
+    my $answer = HTTP::Tiny->new->post("$self->{api}$path",
+        { $what ? (content => JSON::PP::encode_json($what)) : () });
+    $answer->{success} or die "toxiproxy: $path: $answer->{status} $answer->{content}\n";
+    return $answer->{content} ? JSON::PP::decode_json($answer->{content}) : {};
+}
+
+# On what comes back, unless stream => 'upstream'; on all connections, unless toxicity is less than 1.
+sub toxic {
+    my ($self, $type, $attributes, %more) = @_;
+    $self->call('/proxies/s3/toxics', { type => $type, attributes => $attributes, toxicity => 1,
+        name => $type . ($more{stream} // ''), %more });
+}
+
+sub heal { $_[0]->call('/reset') }
+
+1;

@@ -1,0 +1,290 @@
+/*
+ * s3suite WHAT...   the conformance suite of stores, and what else must hold, on an S3 server; one of
+ *   make      makes the bucket; no test
+ *   suite     the suite on the store as it is
+ *   retry     ... through retry.h, for a server that is hard to reach
+ *   refused   what wrong settings are told
+ * Where: VARVE_S3_URL (s3://bucket/prefix, below which it is empty), VARVE_S3_ENDPOINT, VARVE_S3_REGION,
+ * VARVE_S3_CA, and keys as AWS's programs find them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/list.h"
+#include "engine/base/mem.h"
+#include "engine/os/clock.h"
+#include "t/lib/storesuite.h"
+#include "t/lib/tap.h"
+#include "tiering/store/retry.h"
+#include "tiering/store/s3.h"
+#include "tiering/store/sigv4.h"
+
+enum { RETRY_MS = 10, ATTEMPT_MS = 3000, PATIENCE_S = 20 };
+
+#define SECOND 1000000000LL
+
+static const char *
+setting(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value != NULL ? value : "";
+}
+
+static struct vrv_store_s3_opts
+opts(void)
+{
+    const char *ca = setting("VARVE_S3_CA");
+
+    return (struct vrv_store_s3_opts){ .url = setting("VARVE_S3_URL"),
+        .endpoint = setting("VARVE_S3_ENDPOINT"), .region = setting("VARVE_S3_REGION"),
+        .http = { .clock = vrv_clock_real(), .thread = true, .at_once = { 8, 8, 8 },
+            .connect_ms = 5000, .stall_ms = 10000, .text_max = 4 << 20,
+            .ca_file = *ca != '\0' ? ca : NULL, .proxy = "" } };
+}
+
+static struct vrv_store *
+open_store(const struct vrv_store_s3_opts *o)
+{
+    struct vrv_store *s = NULL;
+    struct vrv_err e = { 0 };
+
+    tap_need(vrv_store_s3(&s, o, &e), e.msg);
+    return s;
+}
+
+/* ---- the suite ---- */
+
+static void
+run_suite(struct vrv_store *store)
+{
+    struct storesuite s = { .store = store, .prefix = "suite/", .shared_clock = true };
+    char text[256];
+
+    vrv_store_describe(store, text, sizeof(text));
+    tap_note("%s", text);
+    storesuite_run(&s);
+}
+
+static void
+suite(void)
+{
+    struct vrv_store_s3_opts o = opts();
+    struct vrv_store *s = open_store(&o);
+
+    run_suite(s);
+    vrv_store_close(&s);
+    o.http.thread = false;
+    s = open_store(&o);
+    tap_note("without threads");
+    run_suite(s);
+    vrv_store_close(&s);
+}
+
+/* ---- a store whose calls go through retry.h ---- */
+
+struct patient {
+    struct vrv_store store;
+    struct vrv_store *inner;
+    struct vrv_retry *retry;
+    struct vrv_cq cq;
+    unsigned calls;
+};
+
+/* The suite's calls come back to the queue of this one, to be counted. */
+struct patient_call {
+    struct vrv_store_call call;
+    struct vrv_store_call *outer;
+    struct patient *p;
+};
+
+static struct patient *
+patient_of(struct vrv_store *s)
+{
+    return VRV_LIST_OF(s, struct patient, store);
+}
+
+static void
+patient_done(struct vrv_done *d)
+{
+    struct patient_call *pc =
+        VRV_LIST_OF(VRV_LIST_OF(d, struct vrv_store_call, done), struct patient_call, call);
+    struct vrv_store_call *outer = pc->outer;
+    struct vrv_done done = outer->done;
+
+    *outer = pc->call;
+    outer->done = done;
+    pc->p->calls--;
+    free(pc);
+    vrv_cq_post(outer->done.cq, &outer->done, &outer->done);
+}
+
+static void
+patient_submit(struct vrv_store *s, struct vrv_store_call *c)
+{
+    struct patient_call *pc = vrv_mem_zero(sizeof(*pc));
+
+    pc->p = patient_of(s);
+    pc->outer = c;
+    pc->call = *c;
+    pc->call.done = (struct vrv_done){ .cq = &pc->p->cq, .run = patient_done };
+    pc->p->calls++;
+    vrv_retry_submit(pc->p->retry, &pc->call);
+}
+
+static bool
+patient_step(struct vrv_store *s)
+{
+    struct patient *p = patient_of(s);
+    struct vrv_done *d = p->calls > 0 ? vrv_cq_take(&p->cq, RETRY_MS) : NULL;
+
+    if (d != NULL)
+        d->run(d);
+    (void)vrv_retry_step(p->retry);
+    return p->calls > 0 || d != NULL;
+}
+
+static void
+patient_upload_free(struct vrv_store *s, struct vrv_store_upload *u)
+{
+    vrv_store_upload_free(patient_of(s)->inner, &u);
+}
+
+static void
+patient_describe(const struct vrv_store *s, char *out, size_t n)
+{
+    vrv_store_describe(((const struct patient *)s)->inner, out, n);
+}
+
+static const struct vrv_store_ops patient_ops = { .submit = patient_submit, .step = patient_step,
+    .upload_free = patient_upload_free, .describe = patient_describe };
+
+static void
+retry(void)
+{
+    struct vrv_store_s3_opts o = opts();
+    struct patient p = { .store = { .ops = &patient_ops } };
+
+    o.http.stall_ms = ATTEMPT_MS;
+    p.inner = open_store(&o);
+    VRV_ASSERT(vrv_cq_init(&p.cq, 0) == 0);
+    struct vrv_retry_opts ro = { .store = p.inner, .clock = vrv_clock_real(), .cq = &p.cq, .random = 771,
+        .base_ms = RETRY_MS, .most_ms = 500, .attempt_ms = { ATTEMPT_MS, 5 * ATTEMPT_MS, ATTEMPT_MS } };
+    p.retry = vrv_retry_new(&ro);
+    p.store.caps = p.inner->caps;
+    run_suite(&p.store);
+    const struct vrv_retry_stats *s = vrv_retry_stats(p.retry);
+    uint64_t calls = 0, attempts = 0;
+    for (int i = 0; i < VRV_STORE_OPS; i++) {
+        calls += s->calls[i];
+        attempts += s->attempts[i];
+    }
+    tap_note("%llu calls, %llu attempts, %llu writes settled; the last failure: %s",
+        (unsigned long long)calls, (unsigned long long)attempts, (unsigned long long)s->settled,
+        s->last.msg);
+    vrv_retry_free(&p.retry);
+    vrv_cq_fini(&p.cq);
+    vrv_store_close(&p.inner);
+}
+
+/* ---- what is refused ---- */
+
+/* What a list, and an object that is written, are told. */
+static void
+told(const struct vrv_store_s3_opts *o, const char *what, int status, const char *words)
+{
+    struct storesuite s = { .store = open_store(o), .prefix = "refused/" };
+
+    VRV_ASSERT(vrv_cq_init(&s.cq, 0) == 0);
+    struct vrv_store_call c = storesuite_call(&s, VRV_STORE_LIST, "refused/");
+    c.max = 1;
+    IS(storesuite_do(&s, &c), status, "%s: a list is refused", what);
+    if (!OK(strstr(c.err.msg, words) != NULL, "... %s", c.err.msg))
+        tap_note("without: %s", words);
+    vrv_store_names_free(&c);
+    struct iovec iov = { (void *)(uintptr_t)"x", 1 };
+    c = storesuite_call(&s, VRV_STORE_PUT, "refused/x");
+    c.iov = &iov;
+    c.iov_n = 1;
+    c.size = 1;
+    c.crc = 0x1;
+    IS(storesuite_do(&s, &c), status, "... and an object");
+    c = storesuite_call(&s, VRV_STORE_VERIFY, "refused/x");
+    IS(storesuite_do(&s, &c), status, "... and a look at one");
+    OK(strstr(c.err.msg, words) != NULL, "... with the same words");
+    vrv_cq_fini(&s.cq);
+    vrv_store_close(&s.store);
+}
+
+static void
+refused(void)
+{
+    struct vrv_store_s3_opts o = opts();
+    char *secret = vrv_mem_strdup(setting("AWS_SECRET_ACCESS_KEY"));
+
+    o.url = "s3://varve-no-such-bucket/x";
+    told(&o, "a bucket that isn't there", VRV_E_INVALID, "there is no bucket varve-no-such-bucket: create it");
+    o = opts();
+    VRV_ASSERT(setenv("AWS_SECRET_ACCESS_KEY", "wrong", 1) == 0);
+    told(&o, "a wrong secret", VRV_E_DENIED, "the secret key isn't that of the access key");
+    VRV_ASSERT(setenv("AWS_SECRET_ACCESS_KEY", secret, 1) == 0);
+    free(secret);
+}
+
+/* ---- a bucket ---- */
+
+static void
+make(void)
+{
+    struct vrv_store_s3_opts o = opts();
+    const char *bucket = strchr(o.url + strlen("s3://"), '\0') > o.url ? o.url + strlen("s3://") : "";
+    const char *host = strstr(o.endpoint, "://") + 3;
+    char path[128], url[256], hash[VRV_SIGV4_HASH], date[VRV_SIGV4_DATE], h[4][1200];
+    const char *headers[4] = { h[0], h[1], h[2], h[3] };
+    struct vrv_sigv4_keys keys = { setting("AWS_ACCESS_KEY_ID"), setting("AWS_SECRET_ACCESS_KEY"), NULL };
+    struct vrv_clock *clock = vrv_clock_real();
+    struct vrv_http *http;
+    struct vrv_cq cq;
+    struct vrv_err e = { 0 };
+
+    (void)snprintf(path, sizeof(path), "/%.*s", (int)strcspn(bucket, "/"), bucket);
+    (void)snprintf(url, sizeof(url), "%s%s", o.endpoint, path);
+    vrv_sigv4_hash(hash, NULL, 0);
+    vrv_sigv4_date(date, clock->wall_ms(clock));
+    (void)snprintf(h[0], sizeof(h[0]), "host: %s", host);
+    (void)snprintf(h[1], sizeof(h[1]), "x-amz-date: %s", date);
+    (void)snprintf(h[2], sizeof(h[2]), "x-amz-content-sha256: %s", hash);
+    struct vrv_sigv4 r = { .method = "PUT", .path = path, .query = "", .headers = headers, .header_n = 3,
+        .payload = hash, .date = date, .region = *o.region != '\0' ? o.region : "us-east-1",
+        .service = "s3" };
+    char *authorization = h[3] + snprintf(h[3], sizeof(h[3]), "authorization: ");
+    vrv_sigv4_sign(&r, &keys, authorization, sizeof(h[3]) - 32);
+    VRV_ASSERT(vrv_cq_init(&cq, 0) == 0);
+    tap_need(vrv_http_open(&http, &o.http, &e), e.msg);
+    struct vrv_http_req q = { .done = { .cq = &cq }, .method = "PUT", .url = url, .headers = headers,
+        .header_n = 4, .has_body = true, .deadline_ns = clock->mono_ns(clock) + PATIENCE_S * SECOND };
+    vrv_http_submit(http, &q);
+    (void)vrv_cq_take(&cq, -1);
+    if (q.status < 0 || q.code != 200)
+        tap_bail("no bucket: %s", q.status < 0 ? q.err.msg : q.text != NULL ? q.text : "");
+    vrv_http_free(&q);
+    vrv_http_close(&http);
+    vrv_cq_fini(&cq);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } all[] = { { "make", make }, { "suite", suite }, { "retry", retry }, { "refused", refused } };
+
+    for (int a = 1; a < argc; a++)
+        for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+            if (strcmp(argv[a], all[i].name) == 0)
+                all[i].run();
+    return tap_done();
+}
