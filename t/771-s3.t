@@ -17,7 +17,7 @@ S3->start('versitygw', 'tls')->tests('suite', 'refused');
 
 my $proxy = S3::Proxy->start($s3);
 note('slow');
-$proxy->toxic(latency => { latency => 20, jitter => 20 });
+$proxy->toxic(latency => { latency => 5, jitter => 5 });
 $proxy->tests('retry');
 $proxy->heal;
 
@@ -29,6 +29,6 @@ $proxy->heal;
 
 note('requests that are cut, connections that are reset');
 $proxy->toxic(limit_data => { bytes => 300_000 }, toxicity => 0.6, stream => 'upstream');
-$proxy->toxic(reset_peer => { timeout => 30 }, toxicity => 0.6);
+$proxy->toxic(reset_peer => { timeout => 5 }, toxicity => 0.4);
 $proxy->tests('retry');
 done_testing;

@@ -276,6 +276,9 @@ t_unit_u470_hdfs_SOURCES = \
 	t/unit/u470-hdfs.c \
 	$(NULL)
 t_unit_u470_hdfs_LDADD = $(HTTPRIG_LIBS)
+check_PROGRAMS += t/unit/u455-credentials
+t_unit_u455_credentials_SOURCES = $(HTTPRIG) t/unit/u455-credentials.c
+t_unit_u455_credentials_LDADD = $(HTTPRIG_LIBS)
 
 check_PROGRAMS += t/unit/u466-policy
 t_unit_u466_policy_SOURCES = t/unit/u466-policy.c
