@@ -411,6 +411,7 @@ t_unit_u742_allocations_SOURCES = \
 	server/main/admin.c \
 	server/main/assemble.c \
 	server/main/cold.c \
+	server/main/coldstore.c \
 	server/main/descriptors.c \
 	server/main/metrics.c \
 	server/main/metrics_topics.c \
@@ -595,6 +596,7 @@ dist_check_SCRIPTS += \
 	t/770-tier.t \
 	t/771-s3.t \
 	t/772-radosgw.t \
+	t/773-tier-s3.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -646,6 +648,7 @@ TSAN_TESTS = \
 	t/770-tier.t \
 	t/771-s3.t \
 	t/772-radosgw.t \
+	t/773-tier-s3.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -660,6 +663,7 @@ EXTRA_DIST += \
 	t/README.md \
 	t/layers.txt \
 	t/lib/Ledger.pm \
+	t/lib/Records.pm \
 	t/lib/S3.pm \
 	t/lib/Varved.pm \
 	t/lib/tool.sh \

@@ -1,41 +1,9 @@
 #include "server/main/cold.h"
 
-#include <string.h>
-
 #include "engine/os/vfs.h"
 #include "server/base/random.h"
-#include "tiering/store/dir.h"
+#include "server/main/coldstore.h"
 #include "tiering/tier.h"
-
-enum { STORE_THREADS = 4 };
-
-/* "file:///srv/cold": the path, or NULL. */
-static const char *
-path_of(const char *url)
-{
-    static const char scheme[] = "file://";
-
-    if (strncmp(url, scheme, sizeof(scheme) - 1) != 0 || url[sizeof(scheme) - 1] != '/')
-        return NULL;
-    return url + sizeof(scheme) - 1;
-}
-
-static int
-open_store(struct vrv_server_cold *c, const char *url, struct vrv_err *e)
-{
-    struct vrv_store_dir_opts o = { .path = path_of(url), .clock = vrv_clock_real(),
-        .threads = STORE_THREADS };
-    int rc = o.path != NULL
-        ? vrv_vfs_posix(o.path, true, &c->vfs, e)
-        : vrv_err_set(e, VRV_E_INVALID, "expected file:// and the path of a directory");
-
-    if (rc == 0)
-        rc = vrv_random(&o.random, sizeof(o.random), e);
-    o.vfs = c->vfs;
-    if (rc == 0)
-        rc = vrv_store_dir(&c->store, &o, e);
-    return rc < 0 ? vrv_err_prefix(e, rc, "tier.store.url=%.100s", url) : 0;
-}
 
 int
 vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config, struct vrv_err *e)
@@ -46,7 +14,7 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     if (!config->remote_log_storage_system_enable)
         return 0;
     vrv_tier_opts_default(&o);
-    int rc = open_store(c, config->tier_store_url, e);
+    int rc = vrv_coldstore_open(&c->store, &c->vfs, config, e);
     if (rc == 0)
         rc = vrv_random(&o.random, sizeof(o.random), e);
     if (rc < 0) {

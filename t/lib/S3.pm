@@ -4,6 +4,7 @@ package S3;
 #
 #   my $s3 = S3->start('versitygw', 'tls');    ready, with a bucket; ends with the script
 #   $s3->endpoint; $s3->url; $s3->ca; $s3->env;
+#   $s3->end; $s3->again;
 #   $s3->tests('suite', 'refused');            t/s3suite on it: its tests become ours
 #   my $proxy = S3::Proxy->start($s3);         the same server, through toxiproxy
 #   $proxy->toxic(latency => { latency => 100 }, toxicity => 0.5); $proxy->heal;
@@ -13,6 +14,7 @@ use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
 use JSON::PP;
+use Records;
 use Test::More;
 use Varved;
 
@@ -40,6 +42,17 @@ sub start {
         or die "no bucket at $self->{endpoint}\n";
     return $self;
 }
+
+# It goes away, as it would in a crash, and comes back with all it had.
+sub end { system(peer("$_[0]{peer}/bin/stop"), $_[0]{dir}, 'KILL') }
+
+sub again {
+    my ($self) = @_;
+    $self->started($self->{ca} ? 'tls' : ()) eq $self->{endpoint} or die "it came back elsewhere\n";
+}
+
+# What versitygw has on its disk.
+sub stored_bytes { return Records::bytes_of("$_[0]{dir}/data") }
 
 sub endpoint { return $_[0]{endpoint} }
 sub url { return $_[0]{url} }

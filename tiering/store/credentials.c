@@ -216,8 +216,6 @@ has_changed(struct vrv_creds *c)
 {
     bool changed = false;
 
-    if (now_ns(c) < c->watched_ns + WATCH_S * second_ns)
-        return false;
     c->watched_ns = now_ns(c);
     for (unsigned i = 0; i < c->file_n; i++) {
         struct stat is = look_at(c->file[i].path);
@@ -225,6 +223,12 @@ has_changed(struct vrv_creds *c)
         changed |= !is_same_file(&is, &c->file[i].was);
     }
     return changed;
+}
+
+static bool
+may_watch(const struct vrv_creds *c)
+{
+    return now_ns(c) >= c->watched_ns + WATCH_S * second_ns;
 }
 
 static bool
@@ -254,7 +258,7 @@ vrv_creds_ask(struct vrv_creds *c, struct vrv_creds_wait *w)
     }
     if (c->looking)
         return;
-    if (c->look_now || has_changed(c) || ((!good || expires_soon(c)) && may_look(c)))
+    if (c->look_now || (may_watch(c) && has_changed(c)) || ((!good || expires_soon(c)) && may_look(c)))
         look(c);
     else if (!good)
         run_waiting(c);

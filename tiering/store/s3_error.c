@@ -271,7 +271,7 @@ finish(struct vrv__s3_op *op, int status, const char *code, const char *sentence
     bool named = request[0] != '\0';
 
     (void)vrv_err_set(&op->call->err, status, "%s of %.100s: %.160s (%s%s%s)",
-        vrv_store_op_name(c->op), c->key != NULL ? c->key : op->s3->url, sentence, code,
+        vrv_store_op_name(c->op), c->key != NULL && *c->key != '\0' ? c->key : op->s3->url, sentence, code,
         named ? ", request " : "", request);
     vrv__s3_finish(op, status);
 }

@@ -49,15 +49,16 @@ take_url(struct vrv__s3 *s3, const char *url, struct vrv_err *e)
     size_t n = strlen(scheme);
 
     if (strncmp(url, scheme, n) != 0)
-        return vrv_err_set(e, VRV_E_INVALID, "\"%.100s\" isn't s3://BUCKET or s3://BUCKET/PREFIX", url);
+        return vrv_err_set(e, VRV_E_INVALID, "tier.store.url=%.100s isn't s3://BUCKET or "
+            "s3://BUCKET/PREFIX", url);
     const char *bucket = url + n;
     n = strcspn(bucket, "/");
     if (!is_bucket(bucket, n))
-        return vrv_err_set(e, VRV_E_INVALID, "\"%.*s\" is no name of a bucket: 3 to 63 letters, digits, "
+        return vrv_err_set(e, VRV_E_INVALID, "tier.store.url: \"%.*s\" is no name of a bucket: 3 to 63 letters, digits, "
             "\".\", \"-\"", n < BUCKET_MAX ? (int)n : BUCKET_MAX, bucket);
     const char *prefix = bucket[n] == '/' ? bucket + n + 1 : "";
     if (!is_prefix(prefix))
-        return vrv_err_set(e, VRV_E_INVALID, "\"%.100s\" is no prefix: at most %d bytes, single slashes",
+        return vrv_err_set(e, VRV_E_INVALID, "tier.store.url: \"%.100s\" is no prefix: at most %d bytes, single slashes",
             prefix, VRV__S3_PREFIX_MAX - 1);
     s3->bucket = strndup(bucket, n);
     VRV_ASSERT(s3->bucket != NULL);
