@@ -252,6 +252,11 @@ FAKES3 = \
 	t/lib/fakes3_objects.c \
 	t/lib/fakes3_xml.c \
 	$(NULL)
+check_PROGRAMS += t/unit/u456-s3
+t_unit_u456_s3_SOURCES = $(HTTPRIG) $(FAKES3) t/lib/storesuite.c t/lib/storesuite.h \
+	t/unit/u456-s3.c
+t_unit_u456_s3_LDADD = $(HTTPRIG_LIBS)
+
 check_PROGRAMS += t/unit/u459-fakes3 t/s3d
 t_unit_u459_fakes3_SOURCES = $(HTTPRIG) $(FAKES3) t/unit/u459-fakes3.c
 t_unit_u459_fakes3_LDADD = $(HTTPRIG_LIBS)

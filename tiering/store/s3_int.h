@@ -96,6 +96,7 @@ struct vrv__s3_op {
     uint8_t *buf;
     uint64_t at;
     uint32_t crc;
+    bool explained;
     struct vrv__s3_stale *stale;
     size_t stale_n, stale_at;
     bool stale_more;

@@ -33,13 +33,22 @@ is_bucket(const char *s, size_t n)
     return n >= BUCKET_MIN && n <= BUCKET_MAX;
 }
 
+/* Parts of it that are "." or ".." would be taken for steps on the way. */
 static bool
 is_prefix(const char *s)
 {
-    for (const char *p = s; *p != '\0'; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f || (*p == '/' && p[1] == '/'))
+    for (const char *p = s, *part = s; *p != '\0'; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
             return false;
-    return *s != '/' && strlen(s) < VRV__S3_PREFIX_MAX;
+        if (*p == '/' || p[1] == '\0') {
+            size_t n = (size_t)(p - part) + (*p != '/');
+
+            if (n == 0 || (part[0] == '.' && (n == 1 || (n == 2 && part[1] == '.'))))
+                return false;
+            part = p + 1;
+        }
+    }
+    return strlen(s) < VRV__S3_PREFIX_MAX;
 }
 
 static int

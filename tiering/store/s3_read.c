@@ -143,14 +143,20 @@ is_of_parts(const struct vrv__s3_op *op, const char *sum)
     return n > 0 && etag != NULL && *etag == '"' && strncmp(etag + 1, ours, n) == 0 && etag[n + 1] == '"';
 }
 
-/* HEAD and GET don't agree. */
+/* If GET finds no fault, HEAD's has gone meanwhile: other keys were found, or a proxy was in a mood. */
 static void
 was_explained(struct vrv__s3_op *op)
 {
-    if (vrv__s3_is_good(op) || op->http.code == 416)
+    bool good = vrv__s3_is_good(op) || op->http.code == 416;
+
+    if (good && !op->explained) {
+        op->explained = true;
+        vrv__s3_verify(op);
+    } else if (good) {
         vrv__s3_misanswered(op, "word about why it can't be looked at");
-    else
+    } else {
         vrv__s3_refused(op);
+    }
 }
 
 static void
