@@ -13,6 +13,8 @@ libvrvserver_la_SOURCES = \
 	server/base/events.def \
 	server/base/idle.c \
 	server/base/idle.h \
+	server/base/internal.c \
+	server/base/internal.h \
 	server/base/out.c \
 	server/base/out.h \
 	server/base/pool.c \
@@ -178,6 +180,7 @@ libvrvserver_la_SOURCES = \
 	server/config/store.c \
 	server/config/store.h \
 	server/config/store_int.h \
+	server/config/topic_check.c \
 	$(NULL)
 
 # Every option with its default.

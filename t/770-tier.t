@@ -36,4 +36,31 @@ ok($records->topic('hot', '-c segment.bytes=1100000'), 'a topic that does not as
 ok($records->produce('hot', 30_000), 'has records');
 is($records->consume('hot'), 30_000, '... which are read');
 cmp_ok($records->local_bytes, '>', 2_500_000, '... from this disk');
+
+# ---- settings
+
+my $varve = ($ENV{builddir} // '.') . '/server/tool/varve';
+my $dir = tempdir(CLEANUP => 1);
+
+# What varve says when it is told to do what can't be.
+sub refused {
+    my ($command, @args) = @_;
+    system("$varve $command -b " . $broker->address . " @args >/dev/null 2>$dir/err") != 0 or return '';
+    return text_of("$dir/err");
+}
+
+like(refused('topic create', 'packed', '-c remote.storage.enable=true -c cleanup.policy=compact'),
+    qr/cleanup\.policy=delete.*Compacted topics/, 'a compacted topic can not be cold yet');
+like(refused('topic create', 'wide', '-c remote.storage.enable=true -c retention.ms=5 -c local.retention.ms=6'),
+    qr/Value must not be more than retention\.ms property value: 5/, 'nor stay here longer than in all');
+like(refused('config set', 'topic cold remote.storage.enable=false'),
+    qr/without deleting remote data/, 'cold data is not deleted unless somebody says so');
+
+$broker->stop;
+my $without = Varved->new(port => $broker->{port}, dir => $broker->dir,
+    options => ['remote.log.storage.system.enable=false']);
+$without->launch;
+ok(!$without->is_ready, 'no start without the tier that topics need');
+like($without->said('err'), qr/system\.enable is false, but these topics have .*: cold; start with true/,
+    '... which is said, with their names');
 done_testing;

@@ -387,6 +387,10 @@ check_PROGRAMS += t/unit/u723-configstore
 t_unit_u723_configstore_SOURCES = t/unit/u723-configstore.c
 t_unit_u723_configstore_LDADD = $(SERVER_LIBS)
 
+check_PROGRAMS += t/unit/u724-topiccheck
+t_unit_u724_topiccheck_SOURCES = t/unit/u724-topiccheck.c
+t_unit_u724_topiccheck_LDADD = $(SERVER_LIBS)
+
 check_PROGRAMS += t/unit/u730-grouplog
 t_unit_u730_grouplog_SOURCES = t/unit/u730-grouplog.c
 t_unit_u730_grouplog_LDADD = $(SERVER_LIBS)

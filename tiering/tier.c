@@ -10,7 +10,7 @@
 #include "engine/os/thread.h"
 #include "engine/wal/journal.h"
 #include "tiering/daemon/move.h"
-#include "tiering/daemon/policy.h"
+#include "tiering/daemon/rules.h"
 #include "tiering/daemon/sweep.h"
 #include "tiering/reader/cold.h"
 
@@ -277,22 +277,6 @@ sweep(struct tended *d)
 
 /* ---- a look at a partition ---- */
 
-static int64_t
-limit(int64_t v)
-{
-    return v < 0 ? INT64_MAX : v;
-}
-
-static struct vrv_tier_rules
-rules_of(const struct vrv_log_config *c)
-{
-    return (struct vrv_tier_rules){ .deletes = c->deletes, .copies = !c->copy_disabled,
-        .retention_ms = limit(c->retention_ms), .retention_bytes = limit(c->retention_bytes),
-        .local_ms = limit(c->local_ms == -2 ? c->retention_ms : c->local_ms),
-        .local_bytes = limit(c->local_bytes == -2 ? c->retention_bytes : c->local_bytes),
-        .lag_bytes = INT64_MAX };
-}
-
 static struct vrv_tier_local *
 local_of(struct vrv_log *log, uint32_t *n)
 {
@@ -326,13 +310,14 @@ static void
 decide(struct tended *d, struct vrv_log *log, const struct vrv_log_config *c, struct vrv_snap *s)
 {
     struct vrv_tier *t = d->t;
-    struct vrv_tier_rules r = rules_of(c);
+    struct vrv_tier_rules r;
     struct vrv_tier_view v = { .cold = s != NULL ? &s->m : NULL,
         .start = vrv_log_offsets(log).start, .now_ms = t->o.clock->wall_ms(t->o.clock) };
     struct vrv_tier_local *local = local_of(log, &v.local_n);
     struct vrv_tier_plan p;
 
     v.local = local;
+    vrv_tier_rules_of(c, &r);
     vrv_tier_plan(&r, &v, &p);
     let_go(log, &p);
     bool swept_ = t->sweep != NULL && t->sweep->owner == d;

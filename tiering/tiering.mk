@@ -10,6 +10,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/daemon/pace.h \
 	tiering/daemon/policy.c \
 	tiering/daemon/policy.h \
+	tiering/daemon/rules.c \
+	tiering/daemon/rules.h \
 	tiering/daemon/source.c \
 	tiering/daemon/source.h \
 	tiering/daemon/sweep.c \

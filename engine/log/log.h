@@ -55,6 +55,7 @@ struct vrv_log_config {
     bool tiered;              /* what becomes of its segments is the cold tier's to say, by these: */
     bool copy_disabled;       /* none go there any more */
     int64_t local_ms, local_bytes; /* -2: as retention; -1: no limit */
+    int64_t lag_ms, lag_bytes;     /* -1: as these; 0: none */
 };
 
 struct vrv_log_config *vrv_log_config_new(const struct vrv_log_config *c);

@@ -1,6 +1,7 @@
 /* DeleteRecords: the start of a log moves up, for good. */
 #include "server/api/find.h"
 #include "server/api/handlers.h"
+#include "server/base/internal.h"
 
 struct part {
     struct vrv_ticket ticket;

@@ -5,6 +5,7 @@
 
 #include "server/api/find.h"
 #include "server/api/handlers.h"
+#include "server/base/internal.h"
 
 /* ---- DescribeProducers ---- */
 

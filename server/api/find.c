@@ -85,13 +85,6 @@ vrv_named_twice(struct vrv_request *r, struct vrv_named *v, int32_t n)
     return twice;
 }
 
-bool
-vrv_topic_is_internal(const char *name)
-{
-    return strcmp(name, "__consumer_offsets") == 0 || strcmp(name, "__transaction_state") == 0 ||
-        strcmp(name, "__share_group_state") == 0;
-}
-
 struct alike {
     const char *name;
     char *found;

@@ -39,7 +39,4 @@ struct vrv_named {
 };
 bool *vrv_named_twice(struct vrv_request *r, struct vrv_named *v, int32_t n);
 
-/* __consumer_offsets and such: ours to write. */
-bool vrv_topic_is_internal(const char *name);
-
 #endif

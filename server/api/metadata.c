@@ -4,6 +4,7 @@
 
 #include "server/api/find.h"
 #include "server/api/handlers.h"
+#include "server/base/internal.h"
 
 struct metadata {
     const struct vrv_metadata_req *q;

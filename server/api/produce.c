@@ -14,6 +14,7 @@
 #include "engine/base/bytes.h"
 #include "server/api/find.h"
 #include "server/api/handlers.h"
+#include "server/base/internal.h"
 #include "server/stat/stat.h"
 
 enum { WHY_MAX = 256 };

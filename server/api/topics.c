@@ -7,6 +7,7 @@
 #include "server/api/configs.h"
 #include "server/api/find.h"
 #include "server/api/handlers.h"
+#include "server/base/internal.h"
 #include "server/group/coord.h"
 
 /* What became of one item of a request. */
@@ -124,8 +125,8 @@ configs_of(struct vrv_request *r, const struct vrv_create_topics_req_topic *q)
 
 /* Each alone, and together; a value that is missing is its own mistake. */
 static int
-check_configs(const struct vrv_request *r, const struct vrv_config_kv *kv, size_t n,
-    struct vrv_err *e)
+check_configs(const struct vrv_request *r, const char *name, const struct vrv_config_kv *kv,
+    size_t n, struct vrv_err *e)
 {
     int rc = 0;
 
@@ -133,7 +134,8 @@ check_configs(const struct vrv_request *r, const struct vrv_config_kv *kv, size_
         rc = kv[i].value != NULL
             ? vrv_topic_config_check(kv[i].key, kv[i].value, e)
             : vrv_err_set(e, VRV_E_INVALID, "the setting %s has no value", kv[i].key);
-    return rc == 0 ? vrv_config_topic_check(r->broker->config, kv, n, e) : rc;
+    const struct vrv_config_topic t = { .name = name, .v = kv, .n = n };
+    return rc == 0 ? vrv_config_topic_check(r->broker->config, &t, e) : rc;
 }
 
 static const char no_place[] = "there would be more partitions than max.partitions allows";
@@ -168,7 +170,7 @@ create_one(struct vrv_request *r, int32_t at, struct vrv_create_topics_resp_topi
     if (!vrv_find_room(r->broker, n))
         return refused(r, VRV_K_POLICY_VIOLATION, no_place);
     struct vrv_config_kv *kv = configs_of(r, q);
-    int rc = check_configs(r, kv, (size_t)q->configs.n, &e);
+    int rc = check_configs(r, name, kv, (size_t)q->configs.n, &e);
     t->num_partitions = n;
     t->replication_factor = 1;
     if (rc == 0 && c->q->validate_only)

@@ -253,47 +253,6 @@ vrv_config_alter(struct vrv_config_store *s, const char *broker,
 
 /* ---- a topic ---- */
 
-static const char *
-value_of(const struct vrv_config_kv *v, size_t n, const char *key)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(v[i].key, key) == 0)
-            return v[i].value;
-    return NULL;
-}
-
-/* A number that was checked, or its default. */
-static int64_t
-number_of(const struct vrv_config_kv *v, size_t n, const char *key)
-{
-    const struct vrv_topic_setting *s = vrv_topic_setting_find(key);
-    const char *text = value_of(v, n, key);
-    struct vrv_setting_value value;
-    int rc = vrv_setting_parse(&s->rule, text != NULL ? text : s->dflt, &value, NULL);
-
-    return rc == 0 ? value.i : 0;
-}
-
-int
-vrv_config_topic_check(const struct vrv_config_store *s, const struct vrv_config_kv *v, size_t n,
-    struct vrv_err *e)
-{
-    int64_t least = number_of(v, n, "min.compaction.lag.ms");
-    int64_t most = number_of(v, n, "max.compaction.lag.ms");
-
-    if (number_of(v, n, "remote.storage.enable") != 0 &&
-        !s->config->remote_log_storage_system_enable)
-        return vrv_err_set(e, VRV_E_INVALID, "Tiered Storage functionality is disabled in the "
-                                             "broker. Topic cannot be configured with remote log "
-                                             "storage.");
-    if (least > most)
-        return vrv_err_set(e, VRV_E_INVALID,
-            "conflict topic config setting min.compaction.lag.ms (%" PRId64
-            ") > max.compaction.lag.ms (%" PRId64 ")",
-            least, most);
-    return 0;
-}
-
 /* A topic's own settings, and what is to be changed of them. */
 struct topic_edit {
     const struct vrv_topic_info *t;
@@ -311,7 +270,7 @@ topic_changes(struct topic_edit *x, const struct vrv_config_change *v, size_t n,
 
         if (s == NULL)
             return vrv_topic_config_check(v[i].name, NULL, e);
-        const char *now = value_of(x->t->configs, x->t->config_n, v[i].name);
+        const char *now = vrv__config_value(x->t->configs, x->t->config_n, v[i].name);
         char *text = changed(&v[i], &s->rule, now != NULL ? now : s->dflt, &rc, e);
         if (rc == 0)
             x->changes[x->n++] = (struct vrv_config_kv){ (char *)(uintptr_t)v[i].name, text };
@@ -333,9 +292,20 @@ replace_rest(struct topic_edit *x, size_t named)
     }
 }
 
+static bool
+is_tiered(const struct vrv_topic_info *t)
+{
+    const char *text = vrv__config_value(t->configs, t->config_n, "remote.storage.enable");
+    struct vrv_setting_value v;
+
+    return text != NULL &&
+        vrv_setting_parse(&vrv_topic_setting_find("remote.storage.enable")->rule, text, &v, NULL) ==
+        0 && v.i != 0;
+}
+
 /* What the topic would have goes together. */
 static int
-check_outcome(const struct vrv_config_store *s, const struct topic_edit *x, struct vrv_err *e)
+check_outcome(struct vrv_config_store *s, const struct topic_edit *x, struct vrv_err *e)
 {
     struct vrv_config_kv *after = vrv_mem_zero((x->n + x->t->config_n + 1) * sizeof(*after));
     size_t n = 0;
@@ -344,7 +314,8 @@ check_outcome(const struct vrv_config_store *s, const struct topic_edit *x, stru
         after[n++] = x->changes[i];
     for (size_t i = 0; i < x->t->config_n; i++)
         after[n++] = x->t->configs[i]; /* of two with a name the first one counts */
-    int rc = vrv_config_topic_check(s, after, n, e);
+    int rc = vrv_config_topic_check(s, &(struct vrv_config_topic){ .name = x->t->name, .v = after,
+        .n = n, .was_tiered = is_tiered(x->t) }, e);
     free(after);
     return rc;
 }

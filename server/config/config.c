@@ -11,6 +11,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/log/topic_config.h"
+#include "server/config/store_int.h"
 
 enum { CONFIG_MAGIC = 0x636f6e66 };
 
@@ -280,6 +281,7 @@ check_rest(struct check *k)
 static void
 check_topic_defaults(struct check *k)
 {
+    unsigned before = k->wrong;
     struct vrv_err e;
 
     for (size_t i = 0; i < k->c->topic_n; i++) {
@@ -288,6 +290,8 @@ check_topic_defaults(struct check *k)
         if (vrv_topic_config_check(kv->key, kv->value, &e) < 0)
             wrong(k, "the default of topics: %s", e.msg);
     }
+    if (k->wrong == before && vrv__config_defaults_check(k->c, &e) < 0)
+        wrong(k, "the defaults of topics: %s", e.msg);
 }
 
 /* ---- made, counted ---- */

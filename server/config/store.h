@@ -70,8 +70,15 @@ int vrv_config_alter(struct vrv_config_store *s, const char *broker,
 /* The same for a topic; NOTFOUND. */
 int vrv_config_alter_topic(struct vrv_config_store *s, const char *topic,
     const struct vrv_config_change *v, size_t n, unsigned flags, struct vrv_err *e) VRV_MUST_CHECK;
-/* Do all settings of a topic go together (each alone is the engine's to check)? */
-int vrv_config_topic_check(const struct vrv_config_store *s, const struct vrv_config_kv *v, size_t n,
+/* What a topic would set itself, by what it is; of two of one name the first one counts. */
+struct vrv_config_topic {
+    const char *name;
+    bool was_tiered; /* remote.storage.enable is true so far */
+    const struct vrv_config_kv *v;
+    size_t n;
+};
+/* Does all of it go together (each alone is the engine's to check)?  INVALID in Kafka's words. */
+int vrv_config_topic_check(struct vrv_config_store *s, const struct vrv_config_topic *t,
     struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

@@ -1,4 +1,4 @@
-/* Inside the configuration room: what store.c and alter.c share. */
+/* Inside the configuration room: what its files share. */
 #ifndef VRV_CONFIG_STORE_INT_H
 #define VRV_CONFIG_STORE_INT_H
 
@@ -28,6 +28,11 @@ struct vrv_config *vrv__config_with(struct vrv_config_store *s, enum vrv_config_
 /* A value that was kept, if it still is one that can be set: INVALID says why not. */
 int vrv__config_take(struct vrv_config_values *values, const struct vrv_config_kv *kept,
     struct vrv_err *e);
+/* What topics have of the cold tier's limits when they set nothing: does it go together?  INVALID in
+ * Kafka's words. */
+int vrv__config_defaults_check(const struct vrv_config *c, struct vrv_err *e) VRV_MUST_CHECK;
+/* The value of this key, or NULL. */
+const char *vrv__config_value(const struct vrv_config_kv *v, size_t n, const char *key);
 /* Put it in force; takes the reference over.  `changing` is held. */
 void vrv__config_publish(struct vrv_config_store *s, struct vrv_config *c);
 

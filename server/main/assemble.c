@@ -129,6 +129,8 @@ start_engine(struct vrv_server *s, const struct vrv_config_input *in, struct vrv
     if (rc == 0)
         rc = vrv_config_store_open(&s->store, &so, e);
     if (rc == 0)
+        rc = vrv_server_cold_check(&s->cold, so.engine, e);
+    if (rc == 0)
         rc = vrv__run(&s->varve, ve);
     return rc;
 }

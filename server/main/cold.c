@@ -1,5 +1,8 @@
 #include "server/main/cold.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "engine/os/vfs.h"
 #include "server/base/random.h"
 #include "server/main/coldstore.h"
@@ -30,6 +33,69 @@ struct vrv_cold *
 vrv_server_cold(const struct vrv_server_cold *c)
 {
     return c->tier != NULL ? vrv_tier_cold(c->tier) : NULL;
+}
+
+/* ---- without a tier ---- */
+
+struct needing {
+    struct vrv_engine *eng;
+    char names[100];
+    size_t at;
+    unsigned more; /* topics that have no room there */
+};
+
+/* It asks for the tier, or what is left of it there is still to be deleted. */
+static bool
+needs_tier(struct vrv_engine *eng, const struct vrv_topic_info *t)
+{
+    bool needs = false;
+
+    for (int32_t p = 0; p < t->partitions && !needs; p++) {
+        struct vrv_log_id id = { t->id, p };
+        struct vrv_log *log = vrv_engine_log_ref(eng, &id);
+        struct vrv_log_offsets o = vrv_log_offsets(log);
+        struct vrv_log_config *config = vrv_log_config_ref(log);
+
+        needs = config->tiered || o.start < o.local_start;
+        vrv_log_config_unref(config);
+        vrv_log_unref(&log);
+    }
+    return needs;
+}
+
+static int
+add_needing(void *ctx, const struct vrv_topic_info *t)
+{
+    struct needing *n = ctx;
+
+    if (!needs_tier(n->eng, t))
+        return 0;
+    size_t len = strlen(t->name) + (n->at > 0 ? 2 : 0);
+    if (n->more > 0 || n->at + len >= sizeof(n->names))
+        n->more++;
+    else
+        n->at += (size_t)snprintf(n->names + n->at, sizeof(n->names) - n->at, "%s%s",
+            n->at > 0 ? ", " : "", t->name);
+    return 0;
+}
+
+int
+vrv_server_cold_check(const struct vrv_server_cold *c, struct vrv_engine *eng, struct vrv_err *e)
+{
+    struct needing n = { .eng = eng };
+    char more[40] = "";
+
+    if (c->tier != NULL)
+        return 0;
+    (void)vrv_catalog_each(vrv_engine_catalog(eng), add_needing, &n);
+    if (n.at + n.more == 0)
+        return 0;
+    if (n.more > 0)
+        (void)snprintf(more, sizeof(more), "%s%u more", n.at > 0 ? " and " : "", n.more);
+    return vrv_err_set(e, VRV_E_INVALID,
+        "remote.log.storage.system.enable is false, but these topics have "
+        "remote.storage.enable=true: %s%s; start with true, and delete them first",
+        n.names, more);
 }
 
 int

@@ -22,6 +22,9 @@ int vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *con
     struct vrv_err *e) VRV_MUST_CHECK;
 /* For the engine, or NULL. */
 struct vrv_cold *vrv_server_cold(const struct vrv_server_cold *c);
+/* The engine is open, and does nothing yet.  INVALID: topics need a cold tier, and there is none. */
+int vrv_server_cold_check(const struct vrv_server_cold *c, struct vrv_engine *eng, struct vrv_err *e)
+    VRV_MUST_CHECK;
 /* The engine is open: from now on segments leave. */
 int vrv_server_cold_start(struct vrv_server_cold *c, struct vrv_engine *eng, struct vrv_err *e)
     VRV_MUST_CHECK;

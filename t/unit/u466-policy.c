@@ -3,7 +3,7 @@
  *
  * A log of segments of 100 offsets and 1,000 bytes, one per minute; the newest is open.
  */
-#include "tiering/daemon/policy.h"
+#include "tiering/daemon/rules.h"
 
 #include <string.h>
 
@@ -151,6 +151,39 @@ test_pages(void)
     IS(plan().start, 400, "... and those behind it");
 }
 
+/* The rules that settings come to. */
+static void
+test_rules(void)
+{
+    const int64_t none = INT64_MAX;
+    struct vrv_log_config c = { .deletes = true, .retention_ms = 100, .retention_bytes = -1,
+        .local_ms = -2, .local_bytes = -2, .lag_bytes = -1 };
+    struct vrv_tier_rules r;
+
+    vrv_tier_rules_of(&c, &r);
+    OK(r.retention_ms == 100 && r.retention_bytes == none, "limits in all, or none");
+    OK(r.local_ms == 100 && r.local_bytes == none, "those of this disk follow them");
+    OK(r.lag_ms == 0 && r.lag_bytes == none, "a copy is made at once");
+    c.local_ms = 50;
+    c.local_bytes = 5000;
+    c.lag_ms = 40;
+    vrv_tier_rules_of(&c, &r);
+    OK(r.local_ms == 50 && r.local_bytes == 5000, "or are their own");
+    OK(r.lag_ms == 40 && r.lag_bytes == 5000, "a copy waits, for one as long as it may");
+    c.lag_ms = -1;
+    vrv_tier_rules_of(&c, &r);
+    OK(r.lag_ms == 50, "... or for the other");
+    c.local_ms = c.retention_ms = -1;
+    c.local_bytes = -1;
+    vrv_tier_rules_of(&c, &r);
+    OK(r.lag_ms == none && r.lag_bytes == none, "without limits here there is no need of copies");
+    c.retention_ms = 100;
+    c.local_ms = 50;
+    c.copy_disabled = true;
+    vrv_tier_rules_of(&c, &r);
+    OK(!r.copies && r.local_ms == 100, "without copies there is one limit");
+}
+
 /* Whatever the settings: what holds always. */
 static void
 test_always(void)
@@ -187,6 +220,7 @@ main(void)
     test_local();
     test_retention();
     test_pages();
+    test_rules();
     test_always();
     return tap_done();
 }
