@@ -30,6 +30,8 @@ struct tended {
     struct vrv_producers *producers; /* as of `known`, where the manifest ends */
     int64_t known;
     struct vrv_commit *trim;     /* a commit without what is deleted, under way; or NULL */
+    bool empties;                /* ... for good: what it names isn't relied on any more */
+    int64_t dropped;             /* what this disk lacks, or will when the journal is committed */
     int64_t again_ns;            /* nothing that failed before that */
     int64_t sweep_ns;            /* when to look through the store */
 };
@@ -183,8 +185,13 @@ move(struct tended *d, struct vrv_log *log, struct vrv_snap *from, int64_t base)
     struct vrv_tier *t = d->t;
     struct vrv_seg *s = vrv_log_sealed(log, base);
     int64_t end = from != NULL ? from->m.next : -1;
+    struct vrv_err e = { 0 };
+    int rc = s != NULL ? vrv_parts_touch(&t->parts, &d->id, &e) : 0;
 
-    if (s == NULL) { /* deleted meanwhile */
+    if (rc < 0)
+        failed(d, &e);
+    if (s == NULL || rc < 0) { /* deleted meanwhile, or nobody could find it again */
+        vrv_seg_unref(s);
         vrv_snap_unref(from);
         return;
     }
@@ -215,29 +222,37 @@ trimmed(struct vrv_commit *c, int status, const struct vrv_err *e)
     else
         failed(d, e);
     d->trim = NULL;
+    d->empties = false;
     d->t->moves--;
     free(c);
 }
 
-/* The manifest without what the log no longer has. */
+/* The manifest without what lies below.  One that has nothing left knows no more of where it ended: what
+ * follows may be what this disk has kept of that. */
 static void
-trim(struct tended *d, const struct vrv_manifest *m, int64_t start)
+trim(struct tended *d, const struct vrv_manifest *m, int64_t below, int64_t start)
 {
     struct vrv_tier *t = d->t;
 
     d->trim = VRV_NEW(struct vrv_commit);
     d->trim->owner = d;
     d->trim->run = trimmed;
-    vrv_manifest_copy(&d->trim->next, m);
-    (void)vrv_manifest_trim(&d->trim->next, start);
+    struct vrv_manifest *next = &d->trim->next;
+    vrv_manifest_copy(next, m);
+    (void)vrv_manifest_trim(next, below);
+    if (next->page_n + next->seg_n == 0) {
+        d->empties = start < next->next;
+        next->start = start;
+        next->next = d->empties ? start : next->next;
+    }
     t->moves++;
     vrv_parts_commit(&t->parts, d->trim);
 }
 
 static bool
-has_deleted(const struct vrv_manifest *m, int64_t start)
+names_below(const struct vrv_manifest *m, int64_t below)
 {
-    return (m->page_n > 0 ? m->page[0].next : m->seg_n > 0 ? m->seg[0].next : INT64_MAX) <= start;
+    return m->page_n + m->seg_n > 0 && (m->page_n > 0 ? m->page[0].next : m->seg[0].next) <= below;
 }
 
 static void
@@ -257,7 +272,7 @@ swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
 }
 
 static void
-sweep(struct tended *d)
+sweep(struct tended *d, bool leaves)
 {
     struct vrv_tier *t = d->t;
     struct vrv_sweep *s = t->sweep = VRV_NEW(struct vrv_sweep);
@@ -268,6 +283,7 @@ sweep(struct tended *d)
     s->cq = &t->cq;
     s->clock = t->o.clock;
     s->id = d->id;
+    s->leaves = leaves;
     s->orphan_ms = t->o.orphan_ms;
     s->call_ms = t->o.call_ms;
     s->run = swept;
@@ -293,7 +309,7 @@ local_of(struct vrv_log *log, uint32_t *n)
 
 /* What is refused now, for want of room in the WAL say, is done at the next look. */
 static void
-let_go(struct vrv_log *log, const struct vrv_tier_plan *p)
+let_go(struct tended *d, struct vrv_log *log, const struct vrv_tier_plan *p)
 {
     struct vrv_log_offsets o = vrv_log_offsets(log);
     struct vrv_err e;
@@ -301,8 +317,10 @@ let_go(struct vrv_log *log, const struct vrv_tier_plan *p)
 
     if (p->start > o.start)
         rc = vrv_log_set_start(log, p->start, NULL, &e);
-    if (rc == 0 && p->drop > o.local_start)
+    if (rc == 0 && p->drop > o.local_start && !d->empties)
         rc = vrv_log_drop_local(log, p->drop, NULL, &e);
+    if (rc == 0 && p->drop > d->dropped && !d->empties)
+        d->dropped = p->drop;
 }
 
 /* Takes over the reference to the manifest, which is NULL where nothing is cold. */
@@ -311,21 +329,22 @@ decide(struct tended *d, struct vrv_log *log, const struct vrv_log_config *c, st
 {
     struct vrv_tier *t = d->t;
     struct vrv_tier_rules r;
-    struct vrv_tier_view v = { .cold = s != NULL ? &s->m : NULL,
-        .start = vrv_log_offsets(log).start, .now_ms = t->o.clock->wall_ms(t->o.clock) };
+    struct vrv_log_offsets o = vrv_log_offsets(log);
+    struct vrv_tier_view v = { .cold = s != NULL ? &s->m : NULL, .start = o.start,
+        .local_start = o.local_start > d->dropped ? o.local_start : d->dropped, .now_ms = t->o.clock->wall_ms(t->o.clock) };
     struct vrv_tier_local *local = local_of(log, &v.local_n);
     struct vrv_tier_plan p;
 
     v.local = local;
     vrv_tier_rules_of(c, &r);
     vrv_tier_plan(&r, &v, &p);
-    let_go(log, &p);
+    let_go(d, log, &p);
     bool swept_ = t->sweep != NULL && t->sweep->owner == d;
     bool free_ = d->move == NULL && d->trim == NULL && !swept_ && now_ns(t) >= d->again_ns;
-    if (free_ && s != NULL && t->sweep == NULL && now_ns(t) >= d->sweep_ns)
-        sweep(d); /* alone: what counts doesn't change meanwhile */
-    else if (free_ && s != NULL && has_deleted(&s->m, v.start))
-        trim(d, &s->m, v.start);
+    if (free_ && (s != NULL || r.leaves) && t->sweep == NULL && now_ns(t) >= d->sweep_ns)
+        sweep(d, r.leaves); /* alone: what counts doesn't change meanwhile */
+    else if (free_ && s != NULL && names_below(&s->m, p.trim))
+        trim(d, &s->m, p.trim, v.start);
     else if (free_ && p.move < v.local_n && t->moves < t->o.moves)
         move(d, log, s != NULL ? vrv_snap_ref(s) : NULL, local[p.move].base);
     vrv_snap_unref(s);
@@ -345,7 +364,7 @@ manifest_came(struct vrv_part_wait *w, int status, const struct vrv_err *e)
 }
 
 static struct tended *
-tended_of(struct vrv_tier *t, const struct vrv_log_id *id)
+tended_of(struct vrv_tier *t, const struct vrv_log_id *id, bool leaves)
 {
     struct vrv_omap_node *n = vrv_omap_find(&t->tended, id);
     struct tended *d = n != NULL ? VRV_OMAP_OF(n, struct tended, node) : VRV_NEW(struct tended);
@@ -354,7 +373,7 @@ tended_of(struct vrv_tier *t, const struct vrv_log_id *id)
         d->id = *id;
         d->t = t;
         d->known = -1;
-        d->sweep_ns = now_ns(t) + t->o.sweep_ms * MS;
+        d->sweep_ns = now_ns(t) + (leaves ? t->o.grace_ms : t->o.sweep_ms) * MS;
         vrv_list_init(&d->wait.link);
         vrv_omap_insert(&t->tended, &d->id, &d->node);
     }
@@ -364,7 +383,7 @@ tended_of(struct vrv_tier *t, const struct vrv_log_id *id)
 static void
 look_at(struct vrv_tier *t, struct vrv_log *log, const struct vrv_log_config *c)
 {
-    struct tended *d = tended_of(t, &log->id);
+    struct tended *d = tended_of(t, &log->id, !c->tiered);
     struct vrv_err e = { 0 };
     struct vrv_snap *s;
     int rc = vrv_parts_now(&t->parts, &log->id, &s, &e);
@@ -401,11 +420,29 @@ look_at_topic(void *ctx, const struct vrv_topic_info *info)
     return 0;
 }
 
+/* What is cold of a topic that asks for the tier no more. */
+static int
+look_at_head(void *ctx, const struct vrv_log_id *id)
+{
+    struct vrv_tier *t = ctx;
+    struct vrv_log *log = vrv_engine_log_ref(t->eng, id);
+
+    if (log == NULL)
+        return 0;
+    struct vrv_log_config *c = vrv_log_config_ref(log);
+    if (!c->tiered)
+        look_at(t, log, c);
+    vrv_log_config_unref(c);
+    vrv_log_unref(&log);
+    return 0;
+}
+
 static void
 look(struct vrv_tier *t)
 {
     t->look_ns = now_ns(t) + t->o.look_ms * MS;
     (void)vrv_catalog_each(vrv_engine_catalog(t->eng), look_at_topic, t);
+    (void)vrv_parts_each_head(&t->parts, look_at_head, t);
 }
 
 /* ---- steps ---- */

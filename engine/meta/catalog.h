@@ -84,6 +84,10 @@ struct vrv_entity_configs {
 };
 void vrv_catalog_configs(struct vrv_catalog *c, const char *entity,
     struct vrv_entity_configs *out);
+/* Who has such settings: in order, all whose name begins with `prefix`.  The name is borrowed for the
+ * call; not zero stops and is returned. */
+typedef int vrv_entity_fn(void *ctx, const char *entity);
+int vrv_catalog_each_entity(struct vrv_catalog *c, const char *prefix, vrv_entity_fn *fn, void *ctx);
 /* Replace them all; durable when it returns 0.  CONFLICT when they were changed after `mod`;
  * INVALID. */
 int vrv_catalog_set_configs(struct vrv_catalog *c, const char *entity, uint64_t mod,

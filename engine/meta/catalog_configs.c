@@ -5,6 +5,7 @@
  * an unknown outcome the key is read again.  The key is never deleted, so no revision comes back:
  * one that was compared in vain can't be met later.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/assert.h"
@@ -25,6 +26,29 @@ vrv_catalog_configs(struct vrv_catalog *c, const char *entity, struct vrv_entity
         out->mod = t->mod;
     }
     vrv_unlock(&c->lock);
+}
+
+/* The lock is not held while fn runs, so that it may call the catalog, also to change it. */
+int
+vrv_catalog_each_entity(struct vrv_catalog *c, const char *prefix, vrv_entity_fn *fn, void *ctx)
+{
+    char name[VRV_ENTITY_MAX + 1];
+    int rc = 0;
+
+    VRV_CHECK(c, VRV_CATALOG_MAGIC);
+    (void)snprintf(name, sizeof(name), "%s", prefix);
+    while (rc == 0) {
+        vrv_lock(&c->lock);
+        const struct vrv_catentity *t = vrv_catimage_entity_after(&c->img, name);
+        bool more = t != NULL && strncmp(t->name, prefix, strlen(prefix)) == 0;
+        if (more)
+            (void)snprintf(name, sizeof(name), "%s", t->name);
+        vrv_unlock(&c->lock);
+        if (!more)
+            break;
+        rc = fn(ctx, name);
+    }
+    return rc;
 }
 
 static int

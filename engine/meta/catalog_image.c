@@ -150,6 +150,12 @@ vrv_catimage_entity(const struct vrv_catimage *img, const char *name)
     return entity_of(vrv_omap_find(&img->entities, name));
 }
 
+const struct vrv_catentity *
+vrv_catimage_entity_after(const struct vrv_catimage *img, const char *name)
+{
+    return entity_of(vrv_omap_after(&img->entities, name));
+}
+
 /* ---- the past */
 
 /* -1: not among the last that were deleted. */

@@ -70,6 +70,9 @@ const struct vrv_uuid *vrv_catimage_gone_after(const struct vrv_catimage *img,
 
 /* NULL when it never had any. */
 const struct vrv_catentity *vrv_catimage_entity(const struct vrv_catimage *img, const char *name);
+/* The next in order of name; NULL at the end. */
+const struct vrv_catentity *vrv_catimage_entity_after(const struct vrv_catimage *img,
+    const char *name);
 
 /* News: a topic's value as it is since revision mod (checked: CORRUPT, VERSION), or its
  * deletion. */

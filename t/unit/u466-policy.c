@@ -34,7 +34,7 @@ begin(uint32_t moved, uint32_t dropped)
     cold = (struct vrv_manifest){ .next = moved * EACH, .seg = cold_seg, .seg_n = moved };
     view = (struct vrv_tier_view){ .cold = moved > 0 ? &cold : NULL, .local = local + dropped,
         .local_n = SEGS - dropped, .now_ms = NOW };
-    rules = (struct vrv_tier_rules){ true, true, none, none, none, none, 0, none };
+    rules = (struct vrv_tier_rules){ false, true, true, none, none, none, none, 0, none };
 }
 
 static struct vrv_tier_plan
@@ -128,6 +128,21 @@ test_retention(void)
     IS(plan().start, 400, "and so does none");
 }
 
+/* First the log begins where this disk does, then the manifest goes. */
+static void
+test_leaves(void)
+{
+    begin(5, 3);
+    rules.leaves = true;
+    rules.retention_ms = 0;
+    view.local_start = 300;
+    struct vrv_tier_plan p = plan();
+    OK(p.start == 300 && p.trim == 0, "the log is to begin here, and isn't read elsewhere");
+    OK(p.drop == 300 && p.move == view.local_n, "nothing comes or goes");
+    view.start = 300;
+    IS(plan().trim, INT64_MAX, "when it does, the manifest names nothing more");
+}
+
 /* The first three segments in a page. */
 static void
 test_pages(void)
@@ -161,7 +176,10 @@ test_rules(void)
     struct vrv_tier_rules r;
 
     vrv_tier_rules_of(&c, &r);
-    OK(r.retention_ms == 100 && r.retention_bytes == none, "limits in all, or none");
+    OK(r.leaves, "who asks for no tier leaves it");
+    c.tiered = true;
+    vrv_tier_rules_of(&c, &r);
+    OK(!r.leaves && r.retention_ms == 100 && r.retention_bytes == none, "limits in all, or none");
     OK(r.local_ms == 100 && r.local_bytes == none, "those of this disk follow them");
     OK(r.lag_ms == 0 && r.lag_bytes == none, "a copy is made at once");
     c.local_ms = 50;
@@ -220,6 +238,7 @@ main(void)
     test_local();
     test_retention();
     test_pages();
+    test_leaves();
     test_rules();
     test_always();
     return tap_done();

@@ -85,6 +85,15 @@ down(void)
     vrv_tier_free(&tier);
 }
 
+/* Power fails; what is on its way reaches the store, or doesn't, and nobody hears of it. */
+static void
+crash(uint64_t seed)
+{
+    vrv_tier_detach(tier);
+    rig_crash(&rig, SIM_SUBSET, seed);
+    vrv_tier_free(&tier);
+}
+
 static void
 end(void)
 {
@@ -217,12 +226,85 @@ test_keeps(void)
     end();
 }
 
+static void
+alter(const char *configs)
+{
+    IS(rig_alter(&rig, "t", configs), 0, "%s %s", configs, rig.e.msg);
+}
+
+/* Nothing more goes there; what is there stays until it is too old in all. */
+static void
+test_copies_no_more(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0 retention.ms=1800000");
+    put("t", 0, 12);
+    pass(20000);
+    int64_t cold = offsets("t", 0).local_start;
+    alter("local.retention.ms= remote.log.copy.disable=true");
+    size_t objects = fakestore_count(fake, "d/");
+    put("t", 0, 12);
+    pass(20000);
+    IS(offsets("t", 0).local_start, cold, "what was not moved stays here");
+    IS((int64_t)fakestore_count(fake, "d/"), (int64_t)objects, "and nothing more is in the store");
+    IS(read_all("t", 0), 48, "all can be read");
+    put("t", 0, 20);
+    pass(20000);
+    OK(offsets("t", 0).start > cold, "what is too old goes, in both (up to %d)",
+        (int)offsets("t", 0).start);
+    IS((int64_t)fakestore_count(fake, "d/"), 0, "until the store has nothing");
+    alter("remote.log.copy.disable= local.retention.ms=0");
+    pass(20000);
+    OK(offsets("t", 0).local_start > 80 && offsets("t", 0).start < 60, "it can go on (from %d to %d)",
+        (int)offsets("t", 0).start, (int)offsets("t", 0).local_start);
+    IS(read_all("t", 0), 88, "without a hole");
+    end();
+}
+
+/* Off: what is cold only is deleted, what this disk has stays; and on again. */
+static void
+test_leaves(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.bytes=2000 retention.ms=-1");
+    put("t", 0, 12);
+    pass(20000);
+    int64_t local = offsets("t", 0).local_start;
+    OK(local > 8 && fakestore_count(fake, "d/") > 2, "some of it is cold only");
+    alter("remote.storage.enable=false");
+    pass(3000);
+    IS(offsets("t", 0).start, local, "off: the log begins where this disk does");
+    OK(fakestore_count(fake, "d/") > 2, "who reads the rest may finish");
+    down();
+    up(2);
+    IS(offsets("t", 0).start, local, "... also after a stop");
+    pass(20000);
+    IS((int64_t)fakestore_count(fake, "d/"), 0, "then the store has nothing of it");
+    IS(read_all("t", 0), 24, "what this disk has can be read");
+    put("t", 0, 4);
+    alter("remote.storage.enable=true local.retention.bytes=0");
+    pass(30000);
+    OK(offsets("t", 0).local_start > 24, "on again: all that this disk has is moved");
+    IS(offsets("t", 0).start, local, "... with the start where it was");
+    IS(read_all("t", 0), 32, "... and can be read");
+    end();
+}
+
 static uint64_t
 number(const char *name, uint64_t otherwise)
 {
     const char *s = getenv(name);
 
     return s != NULL ? strtoull(s, NULL, 10) : otherwise;
+}
+
+static void
+trouble(struct vrv_rand *rnd)
+{
+    for (int f = 0; f < FAKE_FAULTS; f++)
+        if (vrv_rand_below(rnd, 3) == 0)
+            fakestore_fault(fake, VRV_STORE_OPS, (enum fakestore_fault)f,
+                (unsigned)vrv_rand_below(rnd, 50));
 }
 
 /* A store that does what it wants, and starts at bad moments. */
@@ -238,10 +320,7 @@ test_storms(void)
         begin(seed);
         rig_topic(&rig, "t", 2, SMALL "local.retention.ms=0 retention.ms=-1");
         for (int i = 0; i < 6; i++) {
-            for (int f = 0; f < FAKE_FAULTS; f++)
-                if (vrv_rand_below(&rnd, 3) == 0)
-                    fakestore_fault(fake, VRV_STORE_OPS, (enum fakestore_fault)f,
-                        (unsigned)vrv_rand_below(&rnd, 50));
+            trouble(&rnd);
             put("t", (int32_t)vrv_rand_below(&rnd, 2), 6);
             pass((int64_t)vrv_rand_below(&rnd, 20000));
             if (vrv_rand_below(&rnd, 2) == 0) {
@@ -276,11 +355,97 @@ test_storms(void)
         held);
 }
 
+/* One change of what is to become of the records. */
+static void
+change(struct vrv_rand *rnd)
+{
+    static const char *const configs[] = { "remote.storage.enable=false",
+        "remote.storage.enable=true", "remote.storage.enable=true remote.log.copy.disable=true",
+        "remote.log.copy.disable=", "local.retention.bytes=0", "local.retention.bytes=3000",
+        "retention.bytes=9000", "retention.bytes=-1", "remote.copy.lag.ms=600000",
+        "remote.copy.lag.ms=0" };
+    struct vrv_log *log = rig_log(&rig, "t", (int32_t)vrv_rand_below(rnd, 2));
+    struct vrv_log_offsets o = vrv_log_offsets(log);
+
+    if (vrv_rand_below(rnd, 4) == 0)
+        (void)rig_set_start(&rig, log,
+            o.start + (int64_t)vrv_rand_below(rnd, (uint64_t)(o.end - o.start) + 1));
+    else
+        (void)rig_alter(&rig, "t",
+            configs[vrv_rand_below(rnd, sizeof(configs) / sizeof(configs[0]))]);
+}
+
+/* How many of a partition's records can't be read, or are where they shouldn't be. */
+static int64_t
+wrong(uint64_t seed, int32_t partition, bool cold)
+{
+    struct vrv_log_offsets o = offsets("t", partition);
+    int64_t end_ = read_all("t", partition);
+    bool bad = end_ != o.end || (cold ? o.end - o.local_start > 4 : o.start != o.local_start);
+
+    if (bad)
+        OK(false, "seed %d, partition %d: from %d, local from %d of %d, read to %d", (int)seed,
+            (int)partition, (int)o.start, (int)o.local_start, (int)o.end, (int)end_);
+    return bad;
+}
+
+/* The same while settings change, records are deleted, and power fails. */
+static void
+test_changes(void)
+{
+    uint64_t first = number("VARVE_SEED", 1), n = number("VARVE_RUNS", 300);
+    int64_t bad = 0;
+
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        struct vrv_rand rnd = { seed };
+        bool cold = seed % 2 == 0;
+
+        begin(seed);
+        rig_topic(&rig, "t", 2, SMALL "local.retention.ms=0 retention.ms=-1");
+        for (int i = 0; i < 12; i++) {
+            if (vrv_rand_below(&rnd, 2) == 0)
+                trouble(&rnd);
+            put("t", (int32_t)vrv_rand_below(&rnd, 2), (int)vrv_rand_below(&rnd, 7));
+            pass((int64_t)vrv_rand_below(&rnd, 20000));
+            change(&rnd);
+            if (vrv_rand_below(&rnd, 4) == 0)
+                fakestore_heal(fake);
+            if (vrv_rand_below(&rnd, 3) == 0) {
+                crash(seed);
+                up(seed * 100 + (uint64_t)i);
+            }
+        }
+        fakestore_heal(fake);
+        IS(rig_alter(&rig, "t", cold ? "remote.storage.enable=true remote.log.copy.disable= "
+            "remote.copy.lag.ms= local.retention.bytes=0 retention.bytes=-1"
+            : "remote.storage.enable=false"), 0, "at last, %s", cold ? "cold" : "not");
+        for (int32_t i = 0; i < 2; i++)
+            put("t", i, 3); /* closes a segment */
+        pass(MINUTE_MS);
+        pass(MINUTE_MS);
+        int64_t objects = 0;
+        for (int32_t i = 0; i < 2; i++) {
+            bad += wrong(seed, i, cold);
+            objects += cold ? (offsets("t", i).end - offsets("t", i).start) / 2 + 1 : 0;
+        }
+        if ((int64_t)fakestore_count(fake, "d/") > objects) {
+            OK(false, "seed %d: %d objects, expected %d at most", (int)seed,
+                (int)fakestore_count(fake, "d/"), (int)objects);
+            bad++;
+        }
+        end();
+    }
+    IS(bad, 0, "%d storms of changes: nothing is lost, nothing is left", (int)n);
+}
+
 int
 main(void)
 {
     test_drains();
     test_keeps();
+    test_copies_no_more();
+    test_leaves();
     test_storms();
+    test_changes();
     return tap_done();
 }

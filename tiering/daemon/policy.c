@@ -146,10 +146,25 @@ next_move(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, struct 
         out->move = i;
 }
 
+/* The manifest keeps what the log has, until it begins on this disk. */
+static void
+plan_leaving(const struct vrv_tier_view *v, struct vrv_tier_plan *out)
+{
+    out->start = out->drop = v->local_start;
+    out->trim = v->start < v->local_start ? v->start : INT64_MAX;
+    out->move = v->local_n;
+    out->move_ms = INT64_MAX;
+}
+
 void
 vrv_tier_plan(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
     struct vrv_tier_plan *out)
 {
+    if (r->leaves) {
+        plan_leaving(v, out);
+        return;
+    }
+    out->trim = v->start;
     out->start = new_start(r, v);
     out->drop = new_local_start(r, v, out->start);
     next_move(r, v, out);

@@ -7,6 +7,9 @@
  *
  * Decided from what there is, and done by somebody else; so that it can be asked before a setting is made.
  * Nothing is dropped here that isn't in the manifest, and without one nothing at all (lesson 25).
+ *
+ * Who leaves the cold tier keeps what this disk has: first the log begins there, then the manifest names
+ * nothing any more, then the store is swept.
  */
 #ifndef VRV_DAEMON_POLICY_H
 #define VRV_DAEMON_POLICY_H
@@ -15,6 +18,7 @@
 
 /* A topic's settings, as Kafka's are called; INT64_MAX: no limit. */
 struct vrv_tier_rules {
+    bool leaves;                           /* not remote.storage.enable: nothing stays in the store */
     bool deletes;                          /* cleanup.policy */
     bool copies;                           /* not remote.log.copy.disable */
     int64_t retention_ms, retention_bytes; /* of both tiers together */
@@ -36,12 +40,13 @@ struct vrv_tier_view {
     uint32_t oldest_n;                     /* them that page only goes as a whole */
     const struct vrv_tier_local *local;    /* in order */
     uint32_t local_n;
-    int64_t start;                         /* the log's */
+    int64_t start, local_start;            /* the log's */
     int64_t now_ms;
 };
 
 struct vrv_tier_plan {
     int64_t start;   /* what is below is too old, or too much */
+    int64_t trim;    /* what is below needn't be in the manifest any more */
     int64_t drop;    /* what is below may leave this disk: the store has it, or it is too old */
     uint32_t move;   /* the local segment that goes next; local_n: none may */
     int64_t move_ms; /* ... or when the first one may (wall clock); INT64_MAX: nobody knows */

@@ -19,7 +19,7 @@ local_limit(const struct vrv_log_config *c, int64_t total, int64_t local)
 void
 vrv_tier_rules_of(const struct vrv_log_config *c, struct vrv_tier_rules *out)
 {
-    *out = (struct vrv_tier_rules){ .deletes = c->deletes, .copies = !c->copy_disabled,
+    *out = (struct vrv_tier_rules){ .leaves = !c->tiered, .deletes = c->deletes, .copies = !c->copy_disabled,
         .retention_ms = limit(c->retention_ms), .retention_bytes = limit(c->retention_bytes),
         .local_ms = local_limit(c, c->retention_ms, c->local_ms),
         .local_bytes = local_limit(c, c->retention_bytes, c->local_bytes) };

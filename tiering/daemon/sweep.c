@@ -102,6 +102,8 @@ judge(struct vrv_sweep *s, const char *key)
         return named == 1 ? 0 : named;
     if (k.root)
         return 1;
+    if (s->leaves && s->snap->m.page_n + s->snap->m.seg_n == 0)
+        return 1;
     int64_t age = s->clock->wall_ms(s->clock) - k.made_ms;
     return (int64_t)k.number < vrv_manifest_base(&s->snap->m) || age >= s->orphan_ms;
 }
@@ -186,6 +188,10 @@ listed(struct vrv_done *d)
     s->snap = NULL;
     if (rc == 0) /* what counts now, not when it was listed */
         rc = vrv_parts_now(s->parts, &s->id, &s->snap, &e);
+    if (rc == VRV_E_NOTFOUND) {
+        s->snap = vrv_snap_none();
+        rc = 0;
+    }
     s->more = s->list.more;
     s->at = 0;
     if (rc < 0)

@@ -25,6 +25,7 @@ struct vrv_sweep {
     struct vrv_cq *cq;
     struct vrv_clock *clock;
     struct vrv_log_id id;
+    bool leaves;               /* the partition does: when its manifest is empty no segment is awaited */
     int64_t orphan_ms;         /* what was made so long ago and isn't named is an orphan */
     int64_t call_ms;
     void (*run)(struct vrv_sweep *s, int status, const struct vrv_err *e);

@@ -76,6 +76,15 @@ is_fresh(const struct vrv_part *p, const struct vrv_manifest *m)
     return true;
 }
 
+/* All that the log may still have and the one that counts names.  One that was to name less counts only if
+ * nobody relied on that meanwhile, which nobody knows any more. */
+static bool
+is_whole(const struct vrv_commit *c, const struct vrv_part *p, const struct vrv_manifest *m)
+{
+    return p->now == NULL ||
+        (m->next >= p->now->m.next && vrv_manifest_base(m) <= c->next.start);
+}
+
 static int
 adopt(struct vrv_commit *c, struct vrv_head *h, struct vrv_manifest *m, struct vrv_err *e)
 {
@@ -84,9 +93,9 @@ adopt(struct vrv_commit *c, struct vrv_head *h, struct vrv_manifest *m, struct v
     if (m->epoch > c->next.epoch)
         return vrv_err_set(e, VRV_E_FENCED, "%s was written by an owner of epoch %" PRId32
             ", this one has %" PRId32, c->key, m->epoch, c->next.epoch);
-    if (!is_fresh(p, m)) {
+    if (!is_fresh(p, m) || !is_whole(c, p, m)) {
         p->passed = m->version;
-        return vrv_err_set(e, VRV_E_CONFLICT, "%s is too old to count", c->key);
+        return vrv_err_set(e, VRV_E_CONFLICT, "%s is too old, or names too little, to count", c->key);
     }
     h->mod = p->head.mod;
     int rc = vrv__head_write(c->parts, &p->id, h, e);

@@ -12,6 +12,15 @@
 /* ---- snapshots ---- */
 
 struct vrv_snap *
+vrv_snap_none(void)
+{
+    struct vrv_snap *s = VRV_NEW(struct vrv_snap);
+
+    atomic_init(&s->refs, 1);
+    return s;
+}
+
+struct vrv_snap *
 vrv_snap_ref(struct vrv_snap *s)
 {
     (void)atomic_fetch_add(&s->refs, 1);
@@ -88,9 +97,8 @@ vrv__part_get(struct vrv_parts *ps, const struct vrv_log_id *id)
 void
 vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manifest *m)
 {
-    struct vrv_snap *s = VRV_NEW(struct vrv_snap), *old;
+    struct vrv_snap *s = vrv_snap_none(), *old;
 
-    atomic_init(&s->refs, 1);
     s->m = *m;
     *m = (struct vrv_manifest){ 0 };
     p->head = *head;
@@ -170,81 +178,6 @@ vrv_parts_read_key(const struct vrv_log_id *id, char what, const char *key,
         p = digits(p + 1, 13, &ms);
     out->made_ms = (int64_t)ms;
     return p != NULL && (out->root ? what == 'm' : *p == '-' && strlen(p) == 17);
-}
-
-/* ---- the head ---- */
-
-static void
-entity_of(const struct vrv_log_id *id, char *out)
-{
-    char topic[VRV_UUID_TEXT + 1];
-
-    vrv_uuid_text(&id->topic, topic);
-    (void)snprintf(out, VRV_ENTITY_MAX + 1, "tier/%s/%" PRId32, topic, id->partition);
-}
-
-static int
-number(const struct vrv_config_kv *v, const char *key, uint64_t most, uint64_t *out)
-{
-    char *end;
-
-    if (strcmp(v->key, key) != 0)
-        return -1;
-    *out = strtoull(v->value, &end, 10);
-    return *end != '\0' || end == v->value || *out > most ? -1 : 0;
-}
-
-int
-vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
-    struct vrv_err *e)
-{
-    struct vrv_entity_configs c;
-    char entity[VRV_ENTITY_MAX + 1];
-    uint64_t crc = 0;
-    int rc = 0;
-
-    *h = (struct vrv_head){ 0 };
-    struct vrv_catalog *catalog = atomic_load(&ps->catalog);
-    if (catalog == NULL)
-        return vrv_err_set(e, VRV_E_STOPPED, "the engine is closed");
-    entity_of(id, entity);
-    vrv_catalog_configs(catalog, entity, &c);
-    h->mod = c.mod;
-    if (c.n == 0)
-        rc = vrv_err_set(e, VRV_E_NOTFOUND, "nothing of the partition is in the cold tier");
-    else if (c.n != 3 || number(&c.v[0], "crc", UINT32_MAX, &crc) < 0 ||
-        number(&c.v[1], "size", VRV_MANIFEST_ROOT_MAX, &h->size) < 0 ||
-        number(&c.v[2], "version", INT64_MAX, &h->version) < 0)
-        rc = vrv_err_set(e, VRV_E_CORRUPT, "the metadata of %s make no sense", entity);
-    h->crc = (uint32_t)crc;
-    free(c.v);
-    return rc;
-}
-
-int
-vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
-    struct vrv_err *e)
-{
-    char entity[VRV_ENTITY_MAX + 1], crc[16], size[24], version[24];
-    struct vrv_config_kv v[] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
-        { (char[]){ "version" }, version } };
-
-    struct vrv_catalog *catalog = atomic_load(&ps->catalog);
-    if (catalog == NULL)
-        return vrv_err_set(e, VRV_E_STOPPED, "the engine is closed");
-    entity_of(id, entity);
-    (void)snprintf(crc, sizeof(crc), "%" PRIu32, h->crc);
-    (void)snprintf(size, sizeof(size), "%" PRIu64, h->size);
-    (void)snprintf(version, sizeof(version), "%" PRIu64, h->version);
-    int rc = vrv_catalog_set_configs(catalog, entity, h->mod, v, 3, e);
-    if (rc == 0) {
-        struct vrv_entity_configs c;
-
-        vrv_catalog_configs(catalog, entity, &c);
-        h->mod = c.mod;
-        free(c.v);
-    }
-    return rc;
 }
 
 /* ---- asking ---- */

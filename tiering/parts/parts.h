@@ -9,7 +9,7 @@
  * A root counts when the head names it (L6).  One without a head is of a commit that a crash cut short, or
  * of a write that came late; who wants to write the same version finds it, and it counts from then on:
  * all that it names was there before it was written.  Unless that was so long ago that a sweep may have
- * taken it for nobody's: then that version is passed over, for ever.
+ * taken it for nobody's, or it names less than what counts: then that version is passed over, for ever.
  *
  * Keys in the store, where <topic> is the id's 32 hex digits:
  *
@@ -39,6 +39,7 @@ struct vrv_snap {
     _Atomic uint32_t refs;
     struct vrv_manifest m;
 };
+struct vrv_snap *vrv_snap_none(void); /* of a partition of which nothing is cold */
 struct vrv_snap *vrv_snap_ref(struct vrv_snap *s);
 void vrv_snap_unref(struct vrv_snap *s); /* NULL is fine */
 
@@ -73,6 +74,16 @@ void vrv_parts_attach(struct vrv_parts *ps, struct vrv_catalog *catalog);
  * read first (vrv_parts_read). */
 int vrv_parts_now(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_snap **out,
     struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Every partition that has a head, so that something of it may be in the store: not zero stops and is
+ * returned.  Only while there is an engine. */
+typedef int vrv_head_fn(void *ctx, const struct vrv_log_id *id);
+int vrv_parts_each_head(struct vrv_parts *ps, vrv_head_fn *fn, void *ctx);
+
+/* Before the first object of a partition is written: from now on it has a head, so that what is left in the
+ * store when nothing comes of that is found again. */
+int vrv_parts_touch(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_err *e)
+    VRV_MUST_CHECK;
 
 /* Told when the manifest is in memory, or why it can't be read (NOTFOUND, CORRUPT, VERSION, ...). */
 struct vrv_part_wait {

@@ -8,7 +8,7 @@
 /* What the catalog keeps: which root counts, and what it is. */
 struct vrv_head {
     uint64_t mod;     /* the catalog's revision of it; 0: there is none */
-    uint64_t version;
+    uint64_t version; /* 0: none counts yet, but something may be in the store */
     uint64_t size;
     uint32_t crc;
 };
@@ -32,7 +32,7 @@ void vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_m
 void vrv__part_root_key(const struct vrv_log_id *id, uint64_t version, char *out);
 void vrv__part_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out);
 
-/* NOTFOUND, CORRUPT. */
+/* NOTFOUND (then only h->mod is known), CORRUPT. */
 int vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
     struct vrv_err *e) VRV_MUST_CHECK;
 /* In the place of the one with h->mod (CONFLICT: that is no longer there); then h->mod is its own. */

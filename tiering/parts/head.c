@@ -1,0 +1,140 @@
+/*
+ * The head of a partition's manifest: what the catalog keeps of it, as the settings of the entity
+ * "tier/<topic>/<partition>".
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tiering/parts/parts_int.h"
+
+static const char HEADS[] = "tier/";
+
+static void
+entity_of(const struct vrv_log_id *id, char *out)
+{
+    char topic[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(&id->topic, topic);
+    (void)snprintf(out, VRV_ENTITY_MAX + 1, "%s%s/%" PRId32, HEADS, topic, id->partition);
+}
+
+static bool
+read_entity(const char *entity, struct vrv_log_id *id)
+{
+    char again[VRV_ENTITY_MAX + 1];
+    const char *topic = entity + strlen(HEADS);
+
+    if (!vrv_uuid_parse(&id->topic, topic) || topic[VRV_UUID_TEXT] != '/')
+        return false;
+    id->partition = (int32_t)strtol(topic + VRV_UUID_TEXT + 1, NULL, 10);
+    entity_of(id, again);
+    return strcmp(entity, again) == 0;
+}
+
+struct each_head {
+    vrv_head_fn *fn;
+    void *ctx;
+};
+
+static int
+each_head(void *ctx, const char *entity)
+{
+    const struct each_head *x = ctx;
+    struct vrv_log_id id;
+
+    return read_entity(entity, &id) ? x->fn(x->ctx, &id) : 0;
+}
+
+int
+vrv_parts_each_head(struct vrv_parts *ps, vrv_head_fn *fn, void *ctx)
+{
+    struct each_head x = { fn, ctx };
+
+    return vrv_catalog_each_entity(atomic_load(&ps->catalog), HEADS, each_head, &x);
+}
+
+static int
+number(const struct vrv_config_kv *v, const char *key, uint64_t most, uint64_t *out)
+{
+    char *end;
+
+    if (strcmp(v->key, key) != 0)
+        return -1;
+    *out = strtoull(v->value, &end, 10);
+    return *end != '\0' || end == v->value || *out > most ? -1 : 0;
+}
+
+static int
+not_cold(struct vrv_err *e)
+{
+    return vrv_err_set(e, VRV_E_NOTFOUND, "nothing of the partition is in the cold tier");
+}
+
+int
+vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
+    struct vrv_err *e)
+{
+    struct vrv_entity_configs c;
+    char entity[VRV_ENTITY_MAX + 1];
+    uint64_t crc = 0;
+    int rc = 0;
+
+    *h = (struct vrv_head){ 0 };
+    struct vrv_catalog *catalog = atomic_load(&ps->catalog);
+    if (catalog == NULL)
+        return vrv_err_set(e, VRV_E_STOPPED, "the engine is closed");
+    entity_of(id, entity);
+    vrv_catalog_configs(catalog, entity, &c);
+    h->mod = c.mod;
+    if (c.n == 0)
+        rc = not_cold(e);
+    else if (c.n != 3 || number(&c.v[0], "crc", UINT32_MAX, &crc) < 0 ||
+        number(&c.v[1], "size", VRV_MANIFEST_ROOT_MAX, &h->size) < 0 ||
+        number(&c.v[2], "version", INT64_MAX, &h->version) < 0)
+        rc = vrv_err_set(e, VRV_E_CORRUPT, "the metadata of %s make no sense", entity);
+    h->crc = (uint32_t)crc;
+    free(c.v);
+    return rc == 0 && h->version == 0 ? not_cold(e) : rc;
+}
+
+int
+vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
+    struct vrv_err *e)
+{
+    char entity[VRV_ENTITY_MAX + 1], crc[16], size[24], version[24];
+    struct vrv_config_kv v[] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
+        { (char[]){ "version" }, version } };
+
+    struct vrv_catalog *catalog = atomic_load(&ps->catalog);
+    if (catalog == NULL)
+        return vrv_err_set(e, VRV_E_STOPPED, "the engine is closed");
+    entity_of(id, entity);
+    (void)snprintf(crc, sizeof(crc), "%" PRIu32, h->crc);
+    (void)snprintf(size, sizeof(size), "%" PRIu64, h->size);
+    (void)snprintf(version, sizeof(version), "%" PRIu64, h->version);
+    int rc = vrv_catalog_set_configs(catalog, entity, h->mod, v, 3, e);
+    if (rc == 0) {
+        struct vrv_entity_configs c;
+
+        vrv_catalog_configs(catalog, entity, &c);
+        h->mod = c.mod;
+        free(c.v);
+    }
+    return rc;
+}
+
+int
+vrv_parts_touch(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_err *e)
+{
+    struct vrv_part *p = vrv__part_get(ps, id);
+    struct vrv_head h = p->head;
+    int rc = h.mod != 0 ? 0 : vrv__head_read(ps, id, &h, e);
+
+    if (rc == VRV_E_NOTFOUND)
+        rc = h.mod != 0 ? 0 : vrv__head_write(ps, id, &h, e);
+    if (rc == 0 && p->head.mod == 0)
+        p->head.mod = h.mod;
+    return rc;
+}
