@@ -66,6 +66,7 @@ libvrvengine_la_SOURCES = \
 	engine/batch/varint.h \
 	engine/meta/catalog.c \
 	engine/meta/catalog.h \
+	engine/meta/catalog_back.c \
 	engine/meta/catalog_bump.c \
 	engine/meta/catalog_call.c \
 	engine/meta/catalog_call.h \

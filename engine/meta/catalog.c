@@ -118,9 +118,9 @@ learn_locked(struct vrv_catalog *c, const struct vrv_meta_kv *kv, struct vrv_err
     if (!vrv_catkey_id(kv->key, VRV_CATKEY_GONE, &id))
         return vrv_err_set(e, VRV_E_CORRUPT, "the catalog can't hold a key %.100s", kv->key);
     if (kv->value != NULL)
-        vrv_catimage_put_gone(&c->img, &id);
+        vrv_catimage_put_gone(&c->img, &id, kv->mod);
     else
-        vrv_catimage_drop_gone(&c->img, &id);
+        vrv_catimage_drop_gone(&c->img, &id, kv->mod);
     return 0;
 }
 

@@ -92,6 +92,10 @@ int vrv_catalog_each_entity(struct vrv_catalog *c, const char *prefix, vrv_entit
  * INVALID. */
 int vrv_catalog_set_configs(struct vrv_catalog *c, const char *entity, uint64_t mod,
     const struct vrv_config_kv *v, size_t n, struct vrv_err *e) VRV_MUST_CHECK;
+/* Nothing more is known of them, not even a revision: what was decided by "never set" long ago may still
+ * be done then.  For who is done with an entity for good.  CONFLICT as above. */
+int vrv_catalog_drop_configs(struct vrv_catalog *c, const char *entity, uint64_t mod,
+    struct vrv_err *e) VRV_MUST_CHECK;
 
 /* Raise the leader epochs of n partitions, of any topics, by one each, durably: sorts v by topic
  * and partition and fills in the new ones.  When an outcome was unknown an epoch may be skipped;
@@ -103,6 +107,10 @@ struct vrv_catbump {
 };
 int vrv_catalog_bump(struct vrv_catalog *c, struct vrv_catbump *v, size_t n, struct vrv_err *e)
     VRV_MUST_CHECK;
+/* The epochs of partitions 0 to n - 1 of a topic that is not there yet: what vrv_catalog_create makes of
+ * this id then has them.  May be repeated.  CONFLICT: they are others. */
+int vrv_catalog_set_epochs(struct vrv_catalog *c, const struct vrv_uuid *id, const int32_t *epochs,
+    int32_t n, struct vrv_err *e) VRV_MUST_CHECK;
 /* 0 until the first bump; -1: there is no such partition. */
 int32_t vrv_catalog_epoch(struct vrv_catalog *c, const struct vrv_uuid *id, int32_t part);
 

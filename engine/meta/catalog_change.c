@@ -240,12 +240,13 @@ not_found(const char *name, struct vrv_err *e)
     return vrv_err_set(e, VRV_E_NOTFOUND, "there is no topic %.200s", name);
 }
 
-/* Deleted after an unknown outcome: by that, or by somebody else, which is as good. */
+/* Deleted after an unknown outcome: by that, or by somebody else, which is as good; the image knows
+ * since when. */
 static int
 note_gone(struct vrv_catalog *c, const struct vrv_uuid *id)
 {
     vrv_lock(&c->lock);
-    vrv_catimage_put_gone(&c->img, id);
+    vrv_catimage_put_gone(&c->img, id, 0);
     vrv_unlock(&c->lock);
     return 0;
 }
@@ -292,13 +293,13 @@ vrv_catalog_delete(struct vrv_catalog *c, const char *name, struct vrv_uuid *id,
 
 /* Delete keys, without a condition: doing so twice does no harm. */
 static int
-delete_keys(struct vrv_catalog *c, const struct vrv_meta_write *w, size_t n, struct vrv_err *e)
+delete_keys(struct vrv_catalog *c, const struct vrv_meta_write *w, size_t n, uint64_t *revision,
+    struct vrv_err *e)
 {
-    uint64_t revision;
     int rc = VRV_E_UNKNOWN;
 
     for (int i = 0; i < VRV_CATALOG_TRIES_MAX && rc == VRV_E_UNKNOWN; i++)
-        rc = vrv_catcall_txn(c->m, &(struct vrv_meta_txn){NULL, 0, w, n}, &revision, e);
+        rc = vrv_catcall_txn(c->m, &(struct vrv_meta_txn){NULL, 0, w, n}, revision, e);
     return rc;
 }
 
@@ -337,7 +338,7 @@ delete_some_epochs(struct vrv_catalog *c, const struct vrv_uuid *id, struct left
         l->n = 0;
         rc = vrv_catcall_range(c->m, prefix, leftover_fn, l, &revision, e);
     }
-    return rc == 0 && l->n > 0 ? delete_keys(c, l->write, l->n, e) : rc;
+    return rc == 0 && l->n > 0 ? delete_keys(c, l->write, l->n, &revision, e) : rc;
 }
 
 /* The mark goes last: a crash in between leaves it for the next attempt. */
@@ -349,6 +350,7 @@ forget(struct vrv_catalog *c, const struct vrv_uuid *id, struct vrv_err *e)
     if (!vrv_catimage_is_gone(&c->img, id))
         return vrv_err_set(e, VRV_E_NOTFOUND, "no topic with this id was deleted");
     struct leftovers *l = VRV_NEW(struct leftovers);
+    uint64_t revision = 0;
     int rc;
     do
         rc = delete_some_epochs(c, id, l, e);
@@ -356,8 +358,8 @@ forget(struct vrv_catalog *c, const struct vrv_uuid *id, struct vrv_err *e)
     free(l);
     vrv_catkey_gone(key, id);
     if (rc == 0)
-        rc = delete_keys(c, &(struct vrv_meta_write){key, NULL, 0}, 1, e);
-    return rc == 0 ? learn(c, key, NULL, 0, 0, e) : rc;
+        rc = delete_keys(c, &(struct vrv_meta_write){key, NULL, 0}, 1, &revision, e);
+    return rc == 0 ? learn(c, key, NULL, 0, revision, e) : rc;
 }
 
 int

@@ -7,8 +7,8 @@
  *   name/<topic name>         u8 1, uuid[16]
  *   part/<32 hex>/<6 digits>  u8 1, i32 leader epoch; there is none while the epoch is 0
  *   gone/<32 hex>             u8 1, name (for humans)
- *   config/<entity>           u8 1, u8 0, u16 configs, then those as above; never deleted, so that
- *                             its revision only rises
+ *   config/<entity>           u8 1, u8 0, u16 configs, then those as above; stays without any, so
+ *                             that its revision only rises, until it is dropped
  *   fence                     u8 1; what counts is its revision
  */
 #ifndef VRV_META_CATALOG_CODEC_H

@@ -2,8 +2,8 @@
  * Settings of entities that are not topics.
  *
  * As the other changes: a transaction compares the revision that the caller decided by, and after
- * an unknown outcome the key is read again.  The key is never deleted, so no revision comes back:
- * one that was compared in vain can't be met later.
+ * an unknown outcome the key is read again.  Setting nothing leaves the key, so no revision comes back:
+ * one that was compared in vain can't be met later.  Only who is done with an entity drops it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -111,5 +111,65 @@ vrv_catalog_set_configs(struct vrv_catalog *c, const char *entity, uint64_t mod,
         vrv_catalog_end(c);
     }
     free(value);
+    return rc;
+}
+
+/* ---- dropping ---- */
+
+struct found {
+    const char *key;
+    bool there;
+    uint64_t mod;
+};
+
+static int
+find_fn(void *ctx, const struct vrv_meta_kv *kv, struct vrv_err *e)
+{
+    struct found *f = ctx;
+
+    (void)e;
+    if (strcmp(kv->key, f->key) == 0)
+        *f = (struct found){ f->key, true, kv->mod };
+    return 0;
+}
+
+static int
+drop_configs(struct vrv_catalog *c, const char *entity, const struct vrv_meta_kv *kv,
+    struct vrv_err *e)
+{
+    struct found f = { .key = kv->key, .there = true, .mod = kv->mod };
+    uint64_t revision;
+    int rc = VRV_E_UNKNOWN;
+
+    for (int i = 0; i < VRV_CATALOG_TRIES_MAX && f.there && f.mod == kv->mod; i++) {
+        rc = send_configs(c, kv, e);
+        if (rc != VRV_E_UNKNOWN && rc != VRV_E_CONFLICT)
+            return rc;
+        f.there = false;
+        int again = vrv_catcall_range(c->m, kv->key, find_fn, &f, &revision, e);
+        if (again == VRV_E_UNKNOWN)
+            f = (struct found){ kv->key, true, kv->mod };
+        else if (again < 0)
+            return again;
+    }
+    if (!f.there) /* by us, or as good */
+        return vrv_catalog_learn(c, &(struct vrv_meta_kv){ kv->key, NULL, 0, revision }, e);
+    return f.mod == kv->mod ? rc
+                            : vrv_err_set(e, VRV_E_CONFLICT,
+                                  "the settings of %.200s were changed meanwhile", entity);
+}
+
+int
+vrv_catalog_drop_configs(struct vrv_catalog *c, const char *entity, uint64_t mod,
+    struct vrv_err *e)
+{
+    char key[VRV_CATKEY_MAX];
+    int rc = vrv_catalog_begin(c, e);
+
+    if (rc < 0)
+        return rc;
+    vrv_catkey_config(key, entity);
+    rc = drop_configs(c, entity, &(struct vrv_meta_kv){ key, NULL, 0, mod }, e);
+    vrv_catalog_end(c);
     return rc;
 }

@@ -9,6 +9,7 @@
 struct gone {
     struct vrv_omap_node node;
     struct vrv_uuid id;
+    uint64_t mod; /* when it was known to be deleted */
 };
 
 static struct vrv_cattopic *
@@ -171,28 +172,48 @@ past_find(const struct vrv_catimage *img, const struct vrv_uuid *id)
 }
 
 static void
-past_add(struct vrv_catimage *img, const struct vrv_uuid *id, bool forgotten)
+past_add(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t mod, bool forgotten)
 {
     int at = past_find(img, id);
 
     if (at < 0) {
         at = (int)(img->past_n++ % VRV_CATIMAGE_PAST_MAX);
         img->past[at].forgotten = false;
+        img->past[at].mod = 0;
     }
     img->past[at].id = *id;
     img->past[at].forgotten |= forgotten;
+    if (mod > img->past[at].mod)
+        img->past[at].mod = mod;
+}
+
+/* Is this news of an id from before it was deleted?  Of 0 nobody knows when it was. */
+static bool
+is_past(const struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t mod)
+{
+    const struct gone *g = gone_of(vrv_omap_find(&img->gone, id));
+    int at = past_find(img, id);
+    uint64_t past = at >= 0 ? img->past[at].mod : g != NULL ? g->mod : 0;
+
+    return (at >= 0 || g != NULL) && (mod <= past || past == 0);
 }
 
 /* ---- news */
 
-/* The topic with this id, made when it is new; NULL when the id was deleted. */
+/* The topic with this id, made when it is new; NULL when the id was deleted after that. */
 static struct vrv_cattopic *
-topic_for_news(struct vrv_catimage *img, const struct vrv_uuid *id)
+topic_for_news(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t mod)
 {
     struct vrv_cattopic *t = topic_by_id(vrv_omap_find(&img->by_id, id));
 
-    if (t != NULL || vrv_catimage_is_gone(img, id) || past_find(img, id) >= 0)
+    if (is_past(img, id, mod))
+        return NULL;
+    if (t != NULL)
         return t;
+    free(gone_of(vrv_omap_remove(&img->gone, id))); /* it came back, so it was forgotten before */
+    int at = past_find(img, id);
+    if (at >= 0)
+        img->past[at].forgotten = false;
     t = VRV_NEW(struct vrv_cattopic);
     t->id = *id;
     vrv_omap_insert(&img->by_id, &t->id, &t->by_id);
@@ -236,7 +257,7 @@ vrv_catimage_put(struct vrv_catimage *img, const struct vrv_uuid *id, const void
     int rc = vrv_cathead_parse(&h, key, value, n, e);
     if (rc < 0)
         return rc;
-    struct vrv_cattopic *t = topic_for_news(img, id);
+    struct vrv_cattopic *t = topic_for_news(img, id, mod);
     if (t == NULL || t->mod >= mod)
         return 0;
     leave_name(img, t);
@@ -262,14 +283,25 @@ remove_topic(struct vrv_catimage *img, struct vrv_cattopic *t)
     free_topic(t);
 }
 
+/* Of one that comes back its epochs are there first. */
+static bool
+is_newer(const struct vrv_cattopic *t, uint64_t mod)
+{
+    bool newer = t != NULL && t->mod > mod;
+
+    for (int32_t i = 0; t != NULL && t->mod == 0 && i < t->epoch_n; i++)
+        newer |= t->epochs[i].mod > mod;
+    return newer;
+}
+
 void
 vrv_catimage_drop(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t mod)
 {
     struct vrv_cattopic *t = topic_by_id(vrv_omap_find(&img->by_id, id));
 
-    if (t != NULL && t->mod >= mod)
+    if (is_newer(t, mod - 1))
         return;
-    past_add(img, id, false);
+    past_add(img, id, mod, false);
     remove_topic(img, t);
 }
 
@@ -277,7 +309,7 @@ void
 vrv_catimage_epoch(struct vrv_catimage *img, const struct vrv_uuid *id, int32_t part,
     struct vrv_catepoch epoch)
 {
-    struct vrv_cattopic *t = topic_for_news(img, id);
+    struct vrv_cattopic *t = topic_for_news(img, id, epoch.mod);
 
     VRV_ASSERT(part >= 0 && part < VRV_PARTITIONS_MAX);
     if (t == NULL)
@@ -294,24 +326,45 @@ vrv_catimage_epoch(struct vrv_catimage *img, const struct vrv_uuid *id, int32_t 
 }
 
 void
-vrv_catimage_put_gone(struct vrv_catimage *img, const struct vrv_uuid *id)
+vrv_catimage_put_gone(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t mod)
 {
+    const struct vrv_cattopic *t = topic_by_id(vrv_omap_find(&img->by_id, id));
     int past = past_find(img, id);
 
-    if (vrv_catimage_is_gone(img, id) || (past >= 0 && img->past[past].forgotten))
+    if (vrv_catimage_is_gone(img, id) || is_newer(t, mod) ||
+        (past >= 0 && img->past[past].forgotten && is_past(img, id, mod)))
         return;
-    past_add(img, id, false);
+    past_add(img, id, mod, false);
     remove_topic(img, topic_by_id(vrv_omap_find(&img->by_id, id)));
     struct gone *g = VRV_NEW(struct gone);
     g->id = *id;
+    g->mod = img->past[past_find(img, id)].mod;
     vrv_omap_insert(&img->gone, &g->id, &g->node);
 }
 
 void
-vrv_catimage_drop_gone(struct vrv_catimage *img, const struct vrv_uuid *id)
+vrv_catimage_drop_gone(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t mod)
 {
+    const struct vrv_cattopic *t = topic_by_id(vrv_omap_find(&img->by_id, id));
+    int past = past_find(img, id);
+
+    if (is_newer(t, mod) || (past >= 0 && img->past[past].mod > mod))
+        return; /* it came back since, and may be gone again */
     free(gone_of(vrv_omap_remove(&img->gone, id)));
-    past_add(img, id, true);
+    past_add(img, id, mod, true);
+}
+
+/* An older setting that we hear of later is there until we hear of its end again. */
+static void
+drop_entity(struct vrv_catimage *img, const char *name, uint64_t mod)
+{
+    struct vrv_catentity *t = entity_of(vrv_omap_find(&img->entities, name));
+
+    if (t == NULL || t->mod > mod)
+        return;
+    (void)vrv_omap_remove(&img->entities, name);
+    free(t->value);
+    free(t);
 }
 
 int
@@ -320,9 +373,12 @@ vrv_catimage_put_entity(struct vrv_catimage *img, const struct vrv_meta_kv *kv, 
     const char *name = kv->key + strlen(VRV_CATKEY_CONFIG);
     size_t name_len = strlen(name);
 
-    if (name_len < 1 || name_len > VRV_ENTITY_MAX || kv->value == NULL)
-        return vrv_err_set(e, VRV_E_CORRUPT, "the catalog can't hold a key %.100s%s", kv->key,
-            kv->value == NULL ? " that is deleted" : "");
+    if (name_len < 1 || name_len > VRV_ENTITY_MAX)
+        return vrv_err_set(e, VRV_E_CORRUPT, "the catalog can't hold a key %.100s", kv->key);
+    if (kv->value == NULL) {
+        drop_entity(img, name, kv->mod);
+        return 0;
+    }
     int rc = vrv_catconfigs_check(kv->key, kv->value, kv->value_len, e);
     if (rc < 0)
         return rc;

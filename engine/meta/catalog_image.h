@@ -4,7 +4,7 @@
  *
  * It takes news in any order that a metastore may bring them: late, more than once, of one key in
  * order but of two keys in either.  So an older state never replaces a newer one, an epoch only
- * rises, and an id that was deleted does not come back.  No I/O, no lock.
+ * rises, and an id that was deleted comes back only by news from after that.  No I/O, no lock.
  */
 #ifndef VRV_META_CATALOG_IMAGE_H
 #define VRV_META_CATALOG_IMAGE_H
@@ -45,6 +45,7 @@ struct vrv_catimage {
     struct vrv_omap by_id, by_name, gone, entities;
     struct {
         struct vrv_uuid id;
+        uint64_t mod; /* when it was known to be deleted */
         bool forgotten;
     } past[VRV_CATIMAGE_PAST_MAX]; /* a ring */
     size_t past_n;
@@ -81,9 +82,9 @@ int vrv_catimage_put(struct vrv_catimage *img, const struct vrv_uuid *id, const 
 void vrv_catimage_drop(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t mod);
 void vrv_catimage_epoch(struct vrv_catimage *img, const struct vrv_uuid *id, int32_t part,
     struct vrv_catepoch epoch);
-void vrv_catimage_put_gone(struct vrv_catimage *img, const struct vrv_uuid *id);
+void vrv_catimage_put_gone(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t mod);
 int vrv_catimage_put_entity(struct vrv_catimage *img, const struct vrv_meta_kv *kv,
     struct vrv_err *e) VRV_MUST_CHECK;
-void vrv_catimage_drop_gone(struct vrv_catimage *img, const struct vrv_uuid *id);
+void vrv_catimage_drop_gone(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t mod);
 
 #endif

@@ -468,6 +468,78 @@ test_configs(void)
     (void)configs_are(name + 1, "b=2 ");
 }
 
+static int
+entity_fn(void *ctx, const char *entity)
+{
+    (void)strcat(strcat(ctx, entity), " ");
+    return 0;
+}
+
+static void
+entities_are(const char *prefix, const char *want)
+{
+    char text[200] = "";
+
+    IS(vrv_catalog_each_entity(cat, prefix, entity_fn, text), 0, "%s: walked", kind);
+    IS_STR(text, want, "%s: who has settings and begins with %s", kind, prefix);
+}
+
+static void
+test_drop_configs(void)
+{
+    struct vrv_config_kv kv = { (char *)"a", (char *)"1" };
+    struct vrv_err e = { 0 };
+
+    for (const char *name = "a/1\0a/10\0a/2\0ab\0"; *name != '\0'; name += strlen(name) + 1)
+        IS(vrv_catalog_set_configs(cat, name, 0, &kv, 1, NULL), 0, "%s: of %s", kind, name);
+    entities_are("a/", "a/1 a/10 a/2 ");
+    uint64_t mod = configs_are("a/1", "a=1 ");
+    IS(vrv_catalog_drop_configs(cat, "a/1", mod - 1, &e), VRV_E_CONFLICT,
+        "%s: not by who knows them not", kind);
+    IS(vrv_catalog_drop_configs(cat, "a/1", mod, NULL), 0, "%s: dropped", kind);
+    entities_are("a/", "a/10 a/2 ");
+    reopen();
+    entities_are("a/", "a/10 a/2 ");
+    IS(configs_are("a/1", ""), 0, "%s: nothing is known of it", kind);
+    IS(vrv_catalog_set_configs(cat, "a/1", 0, &kv, 1, NULL), 0, "%s: it can be set anew", kind);
+    (void)configs_are("a/1", "a=1 ");
+    IS(vrv_catalog_drop_configs(cat, "a/9", 0, NULL), 0, "%s: what isn't there is dropped", kind);
+}
+
+/* A deleted topic comes back, with its id, above its epochs; again and again. */
+static void
+test_back(void)
+{
+    int32_t epochs[] = { 3, 0, 0 };
+    struct vrv_catbump v = { *uid(77), 1, 0 };
+    struct vrv_err e = { 0 };
+
+    IS(make(77, "back", 3), 0, "%s: a topic", kind);
+    for (int i = 0; i < 3; i++) {
+        IS(vrv_catalog_bump(cat, &v, 1, NULL), 0, "%s: with an epoch", kind);
+        IS(vrv_catalog_delete(cat, "back", NULL, NULL), 0, "%s: goes", kind);
+        IS(make(77, "back", 3), VRV_E_INVALID, "%s: not back before it is forgotten", kind);
+        if (i == 1)
+            reopen();
+        IS(vrv_catalog_forget(cat, uid(77), NULL), 0, "%s: forgotten", kind);
+        if (i == 2)
+            reopen();
+        epochs[1] = 100 * (i + 1);
+        IS(vrv_catalog_set_epochs(cat, uid(77), epochs, 3, NULL), 0, "%s: its epochs", kind);
+        IS(vrv_catalog_set_epochs(cat, uid(77), epochs, 3, NULL), 0, "%s: ... twice", kind);
+        IS(vrv_catalog_set_epochs(cat, uid(77), epochs + 1, 1, &e), VRV_E_CONFLICT,
+            "%s: but no others", kind);
+        IS(make(77, "back", 3), 0, "%s: it comes back", kind);
+        OK(vrv_catalog_epoch(cat, uid(77), 0) == 3 &&
+                vrv_catalog_epoch(cat, uid(77), 1) == epochs[1] &&
+                vrv_catalog_epoch(cat, uid(77), 2) == 0,
+            "%s: with them", kind);
+        if (i == 0)
+            reopen();
+    }
+    IS(vrv_catalog_epoch(cat, uid(77), 1), 300, "%s: for good", kind);
+}
+
 /* Many changes, each decided by what is there: none is lost, none is done twice. */
 static void
 test_configs_model(void)
@@ -549,6 +621,8 @@ main(void)
         test_each();
         test_model(seed);
         test_configs();
+        test_drop_configs();
+        test_back();
         test_configs_model();
         test_dump(seed);
         end();
