@@ -229,6 +229,8 @@ bury_topic(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e)
     int rc = remove_files(eng, hex, e);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && rc == 0; i++)
         rc = remove_keys(eng, kinds[i], hex, e);
+    if (rc == 0)
+        rc = vrv__remains_forget_begin(eng, id, e);
     return rc == 0 ? vrv_catalog_forget(eng->catalog, id, e) : rc;
 }
 

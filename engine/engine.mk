@@ -146,6 +146,8 @@ libvrvengine_la_SOURCES = \
 	engine/engine.h \
 	engine/engine_int.h \
 	engine/recover.c \
+	engine/remains.c \
+	engine/remains.h \
 	engine/restore.c \
 	engine/restore.h \
 	engine/room.c \

@@ -7,6 +7,7 @@
 #include "engine/contract/waldev.h"
 #include "engine/engine.h"
 #include "engine/reader/fetch.h"
+#include "engine/remains.h"
 #include "engine/tail/fill.h"
 
 /* Logs by id: open addressing, a power of two long, at most half full. */
@@ -137,5 +138,23 @@ void vrv__engine_bury_topics(struct vrv_engine *eng);
 int vrv__engine_sync_removed(struct vrv_engine *eng, const char *dir, struct vrv_err *e);
 /* A truncated log's new state is kept: delete what it has left. */
 int vrv__engine_clean_cut(struct vrv_engine *eng, struct vrv_log *log, struct vrv_err *e);
+
+/* The logs and settings of a topic that is in the catalog: NOTFOUND when it was deleted meanwhile. */
+int vrv__engine_follow(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e);
+
+/* A topic is about to be deleted: what it leaves is kept first, where it leaves something; ended in any
+ * case, with whether it was deleted. */
+struct vrv_leaving {
+    struct vrv_remains r;
+    struct vrv_log **logs; /* references; NULL: it leaves nothing */
+};
+int vrv__remains_prepare(struct vrv_engine *eng, const char *name, struct vrv_leaving *l,
+    struct vrv_err *e) VRV_MUST_CHECK;
+void vrv__remains_end(struct vrv_engine *eng, struct vrv_leaving *l, bool deleted);
+/* Where the logs of a topic begin that came back: *n of them, NULL of any other topic; to be freed. */
+int vrv__remains_begins(struct vrv_engine *eng, const struct vrv_topic_info *t,
+    struct vrv_remains_part **out, int32_t *n, struct vrv_err *e) VRV_MUST_CHECK;
+int vrv__remains_forget_begin(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e)
+    VRV_MUST_CHECK;
 
 #endif

@@ -35,9 +35,13 @@ config_of(const struct vrv_engine *eng, const struct vrv_topic_info *t, struct v
 int
 vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t, struct vrv_err *e)
 {
+    struct vrv_remains_part *begin = NULL;
     struct vrv_log_config c;
+    int32_t begin_n = 0;
     int rc = config_of(eng, t, &c, e);
 
+    if (rc == 0)
+        rc = vrv__remains_begins(eng, t, &begin, &begin_n, e);
     if (rc < 0)
         return rc;
     struct vrv_log_config *config = vrv_log_config_new(&c);
@@ -51,11 +55,14 @@ vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t, st
             continue;
         }
         log = vrv_log_new(&eng->env, &id, config, vrv_catalog_epoch(eng->catalog, &t->id, p));
+        if (p < begin_n)
+            vrv_log_begin(log, begin[p].start, begin[p].end);
         vrv__table_put(&eng->logs, log);
         if (running) /* a new one: once a checkpoint knows it, the catalog can't lose it unseen */
             vrv_log_touch(log);
     }
     vrv_log_config_unref(config);
+    free(begin);
     return 0;
 }
 
@@ -76,10 +83,8 @@ retire_one(struct vrv_engine *eng, const struct vrv_log_id *id)
     return log != NULL;
 }
 
-/* A topic that is there gets the logs and the settings that it should have.  NOTFOUND: it was
- * deleted meanwhile. */
-static int
-follow(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e)
+int
+vrv__engine_follow(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e)
 {
     struct vrv_topic_info t;
 
@@ -107,18 +112,22 @@ vrv_engine_create_topic(struct vrv_engine *eng, const char *name, int32_t partit
     if (rc == 0)
         rc = vrv_catalog_create(eng->catalog, id, name, partitions,
             eng->o.clock->wall_ms(eng->o.clock), configs, config_n, e);
-    return rc == 0 ? follow(eng, id, e) : rc;
+    return rc == 0 ? vrv__engine_follow(eng, id, e) : rc;
 }
 
 int
 vrv_engine_delete_topic(struct vrv_engine *eng, const char *name, struct vrv_err *e)
 {
     struct vrv_log_id id = { .partition = 0 };
+    struct vrv_leaving l;
 
     (void)atomic_fetch_add(&eng->deleting, 1);
-    int rc = vrv_catalog_delete(eng->catalog, name, &id.topic, e);
+    int rc = vrv__remains_prepare(eng, name, &l, e);
+    if (rc == 0)
+        rc = vrv_catalog_delete(eng->catalog, name, &id.topic, e);
     for (; rc == 0 && retire_one(eng, &id); id.partition++)
         ;
+    vrv__remains_end(eng, &l, rc == 0);
     (void)atomic_fetch_sub(&eng->deleting, 1);
     return rc;
 }
@@ -130,7 +139,7 @@ vrv_engine_grow_topic(struct vrv_engine *eng, const char *name, int32_t partitio
     struct vrv_uuid id;
     int rc = vrv_catalog_grow(eng->catalog, name, partitions, &id, e);
 
-    return rc == 0 ? follow(eng, &id, e) : rc;
+    return rc == 0 ? vrv__engine_follow(eng, &id, e) : rc;
 }
 
 static const struct vrv_config_kv *
@@ -190,7 +199,7 @@ alter(struct vrv_engine *eng, const char *name, const struct vrv_config_kv *chan
     rc = vrv_catalog_alter(eng->catalog, name, t.mod, merged, m, e);
     struct vrv_uuid id = t.id;
     vrv_topic_info_fini(&t);
-    return rc == 0 ? follow(eng, &id, e) : rc;
+    return rc == 0 ? vrv__engine_follow(eng, &id, e) : rc;
 }
 
 int
@@ -213,7 +222,7 @@ vrv_engine_alter_topic(struct vrv_engine *eng, const char *name,
 static int
 follow_one(void *ctx, const struct vrv_topic_info *t)
 {
-    int rc = follow(ctx, &t->id, NULL);
+    int rc = vrv__engine_follow(ctx, &t->id, NULL);
 
     return rc == VRV_E_NOTFOUND ? 0 : rc;
 }

@@ -205,6 +205,9 @@ t_unit_u444_cursordamage_SOURCES = t/unit/u444-cursordamage.c
 check_PROGRAMS += t/unit/u445-cursorwait
 t_unit_u445_cursorwait_SOURCES = t/unit/u445-cursorwait.c
 
+check_PROGRAMS += t/unit/u446-undelete
+t_unit_u446_undelete_SOURCES = t/unit/u446-undelete.c
+
 # ---- tiering
 check_PROGRAMS += t/unit/u460-storedir
 t_unit_u460_storedir_SOURCES = \

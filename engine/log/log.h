@@ -92,6 +92,7 @@ struct vrv_log {
     struct vrv_log_config *config;
     int64_t start, hw, end;
     int64_t start_next;        /* where the start will be once the journal is committed */
+    int64_t begin;             /* of one that came back: what is older is of its life before */
     int64_t local, local_next; /* what lies below was dropped here for good: the cold tier has it */
     int64_t ceiling;           /* offsets below it may be given out without being durable (L1) */
     int32_t epoch;             /* of the metastore; stamped on batches */
@@ -120,6 +121,9 @@ struct vrv_log {
 /* A log that never held anything, starting at offset 0. */
 struct vrv_log *vrv_log_new(struct vrv_log_env *env, const struct vrv_log_id *id,
     struct vrv_log_config *config, int32_t epoch);
+/* Before anything else happens to it: what lies between start and end is in the cold tier, or nowhere, and
+ * it goes on at end.  What the WAL has of lower offsets is not its own. */
+void vrv_log_begin(struct vrv_log *log, int64_t start, int64_t end);
 struct vrv_log *vrv_log_ref(struct vrv_log *log);
 /* The last one frees it; nothing of it may be in the journal then.  NULL is fine; clears it. */
 void vrv_log_unref(struct vrv_log **log);

@@ -1,6 +1,7 @@
 /* Where a log begins: its start, and where what this disk holds of it begins. */
 #include <inttypes.h>
 
+#include "engine/base/assert.h"
 #include "engine/log/log_int.h"
 
 /* ---- log->lock is held ---- */
@@ -126,4 +127,14 @@ int
 vrv_log_drop_local(struct vrv_log *log, int64_t offset, struct vrv_ticket *t, struct vrv_err *e)
 {
     return mark(log, VRV_WAL_LOCAL, offset, t, e);
+}
+
+void
+vrv_log_begin(struct vrv_log *log, int64_t start, int64_t end)
+{
+    vrv_lock(&log->lock);
+    VRV_ASSERT(log->end == 0 && log->seg_n == 0 && start <= end);
+    log->begin = log->local = log->local_next = log->hw = log->end = end;
+    log->start = log->start_next = start;
+    vrv_unlock(&log->lock);
 }

@@ -313,6 +313,8 @@ replay_batch(struct vrv_log *log, struct vrv_entry *en, struct vrv_err *e)
 
     if (rc < 0)
         return vrv_err_prefix(e, VRV_E_CORRUPT, "write-ahead log, entry %" PRIu64, en->seq);
+    if (b.base_offset < log->begin) /* the topic was deleted since, and came back behind that */
+        return 0;
     bool lossy_gap = b.base_offset > log->end && b.base_offset <= log->ceiling;
     if (b.size != en->item.size || (b.base_offset != log->end && !lossy_gap))
         return vrv_err_set(e, VRV_E_CORRUPT,

@@ -299,7 +299,7 @@ vrv_catimage_drop(struct vrv_catimage *img, const struct vrv_uuid *id, uint64_t 
 {
     struct vrv_cattopic *t = topic_by_id(vrv_omap_find(&img->by_id, id));
 
-    if (is_newer(t, mod - 1))
+    if (is_newer(t, mod) || (t != NULL && t->mod == mod))
         return;
     past_add(img, id, mod, false);
     remove_topic(img, t);
