@@ -41,6 +41,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/reader/cold.h \
 	tiering/reader/extras.c \
 	tiering/reader/extras.h \
+	tiering/reader/place.c \
+	tiering/reader/place.h \
 	tiering/restore/find.c \
 	tiering/restore/find.h \
 	tiering/restore/restore.c \

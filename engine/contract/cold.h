@@ -12,13 +12,17 @@
  * for nothing: they may be called with a lock held (rank fetches).  The tier ends by itself what a
  * store doesn't: a fetch is answered in bounded time.
  *
- * Cancelling says that nobody waits for the answer any more: it comes without waiting for the
- * store, with CANCELLED, or with the bytes if they were there; and what is on its way stays of use
- * to the next who asks.  Cancelling what was answered, or is being answered, changes nothing.
+ * Cancelling says that nobody waits for the answer any more: there will be none, at once and whatever
+ * the tier's threads are at.  What was asked for goes on its way, and is at hand for the next who asks.
+ * Cancelling what was answered, or is being answered, changes nothing.
  *
- * Memory.  A struct vrv_cold_fetch is the asker's, and not touched any more once its answer
- * began.  Bytes are counted: who gets them holds a reference, and may hold it as long as the cold
- * tier lives.
+ * What is in memory can be had without a fetch: `now` waits for nothing but short locks.  As long as
+ * somebody holds bytes, what lies around them stays in memory, too: who fetched one batch finds its
+ * neighbours with `now`.
+ *
+ * Memory.  A struct vrv_cold_fetch is the asker's, and not touched any more once its answer began, or
+ * it was cancelled.  Bytes are counted: who gets them holds a reference, and may hold it as long as the
+ * cold tier lives.
  *
  * Life.  The cold tier is there before the engine that uses it opens, and goes after it.  The
  * engine does not end fetches: when it is closed, all have been answered (reader/fetch.h).
@@ -31,6 +35,7 @@
 #define VRV_CONTRACT_COLD_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -62,6 +67,14 @@ enum vrv_cold_want {
     VRV_COLD_NEWEST, /* whose max timestamp is the largest of all those */
 };
 
+/* Bytes that begin with the batch that holds offset, or the first behind it. */
+struct vrv_cold_wanted {
+    struct vrv_uuid topic;
+    int32_t partition;
+    int64_t offset;
+    size_t max_bytes; /* whole batches up to this, but at least one */
+};
+
 struct vrv_cold_fetch {
     /* the asker's */
     struct vrv_uuid topic;
@@ -87,7 +100,11 @@ struct vrv_cold_ask {
 
 struct vrv_cold_ops {
     void (*fetch)(struct vrv_cold *c, struct vrv_cold_fetch *f);
-    void (*cancel)(struct vrv_cold *c, struct vrv_cold_fetch *f);
+    /* True: there will be no answer.  False: there was one, or it is on its way. */
+    bool (*cancel)(struct vrv_cold *c, struct vrv_cold_fetch *f);
+    /* The same as a fetch with VRV_COLD_ANY, of what is in memory: a reference to the bytes.  NULL:
+     * not now; a fetch is how to get it, or to hear why not.  The asker holds no lock. */
+    struct vrv_cold_bytes *(*now)(struct vrv_cold *c, const struct vrv_cold_wanted *w);
     /* The oldest offset that it can serve. */
     int (*earliest)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t *offset,
         struct vrv_err *e);

@@ -17,73 +17,89 @@ check_log(struct vrv_fetch *f)
 }
 
 static int
-wrong(struct vrv_fetch *f, const char *what, int64_t at)
+wrong(const struct vrv__cold_want *w, const char *what, int64_t at, struct vrv_err *e)
 {
-    return vrv_err_set(&f->err, VRV_E_CORRUPT,
-        "from the cold tier, asked for offset %" PRId64 ": %s at offset %" PRId64, f->read->offset,
-        what, at);
+    return vrv_err_set(e, VRV_E_CORRUPT,
+        "from the cold tier, asked for offset %" PRId64 ": %s at offset %" PRId64, w->offset, what,
+        at);
 }
 
 /* The batch at p.  The first one may begin before the offset that was asked for, but not end
  * before it; the others are behind the one before them. */
 static int
-check_batch(struct vrv_fetch *f, const uint8_t *p, const struct vrv_batch *b, bool first,
-    int64_t next)
+check_batch(const struct vrv__cold_want *w, const uint8_t *p, const struct vrv_batch *b,
+    int64_t next, struct vrv_err *e)
 {
+    bool first = next == w->offset;
+
     if (vrv_batch_check_crc(p, b, NULL) < 0)
-        return wrong(f, "a damaged batch", b->base_offset);
+        return wrong(w, "a damaged batch", b->base_offset, e);
     if ((first ? vrv_batch_last_offset(b) : b->base_offset) < next)
-        return wrong(f, "a batch out of place", b->base_offset);
-    if (vrv_batch_last_offset(b) >= f->read->hw)
-        return wrong(f, "a batch that is not committed", b->base_offset);
-    if (first && f->want == VRV_COLD_AS_NEW && b->max_ts < f->ts)
-        return wrong(f, "a batch that is too old", b->base_offset);
+        return wrong(w, "a batch out of place", b->base_offset, e);
+    if (first && w->want == VRV_COLD_AS_NEW && b->max_ts < w->ts)
+        return wrong(w, "a batch that is too old", b->base_offset, e);
     return 0;
 }
 
-/* Whole batches, as many as the read may have: *n bytes. */
-static int
-check_bytes(struct vrv_fetch *f, const struct vrv_cold_bytes *bytes, size_t *n)
+/* Whole batches, as many as the read has room for: *n bytes.  The offset behind them. */
+static int64_t
+check_bytes(const struct vrv_read *r, const struct vrv__cold_want *w,
+    const struct vrv_cold_bytes *bytes, size_t *n, struct vrv_err *e)
 {
-    const struct vrv_read *r = f->read;
-    int64_t next = r->offset;
+    int64_t next = w->offset;
     struct vrv_batch b;
 
     *n = 0;
     do {
         const uint8_t *p = bytes->p + *n;
-        bool first = *n == 0;
 
         if (vrv_batch_read(&b, p, bytes->n - *n, NULL) < 0)
-            return wrong(f, "no whole batch", next);
-        if (*n + b.size > r->max_bytes && !(first && r->whole_first))
-            return 0;
-        int rc = check_batch(f, p, &b, first, next);
+            return wrong(w, "no whole batch", next, e);
+        if (*n == 0 ? !vrv__read_fits(r, b.size) : *n + b.size > vrv__read_room(r))
+            return next;
+        int rc = check_batch(w, p, &b, next, e);
+        if (rc == 0 && vrv_batch_last_offset(&b) >= r->hw)
+            rc = wrong(w, "a batch that is not committed", b.base_offset, e);
         if (rc < 0)
             return rc;
         next = vrv_batch_last_offset(&b) + 1;
         *n += b.size;
     } while (*n < bytes->n);
-    return 0;
+    return next;
+}
+
+int64_t
+vrv__read_take_cold(struct vrv_read *r, const struct vrv__cold_want *w, struct vrv_cold_bytes *bytes,
+    struct vrv_err *e)
+{
+    size_t n;
+    int64_t next = check_bytes(r, w, bytes, &n, e);
+
+    if (next < 0 || n == 0) {
+        vrv_cold_bytes_unref(bytes);
+        return next;
+    }
+    r->slice[r->slice_n++] =
+        (struct vrv_slice){ .kind = VRV_SLICE_COLD, .n = n, .bytes = bytes->p, .cold = bytes };
+    r->bytes += n;
+    return next;
 }
 
 /* Takes over the reference. */
 static int
 accept(struct vrv_fetch *f, struct vrv_cold_bytes *b)
 {
-    struct vrv_read *r = f->read;
-    size_t n = 0;
+    const struct vrv__cold_want w = { f->want, f->read->offset, f->ts };
     int rc = check_log(f);
 
-    if (rc == 0)
-        rc = check_bytes(f, b, &n);
-    if (rc < 0 || n == 0) {
+    if (rc < 0) {
         vrv_cold_bytes_unref(b);
         return rc;
     }
-    r->slice[0] = (struct vrv_slice){ .kind = VRV_SLICE_COLD, .n = n, .bytes = b->p, .cold = b };
-    r->slice_n = 1;
-    r->bytes = n;
+    int64_t next = vrv__read_take_cold(f->read, &w, b, &f->err);
+    if (next < 0)
+        return (int)next;
+    f->read->more = next < f->read->hw;
     return 0;
 }
 
@@ -92,15 +108,35 @@ accept(struct vrv_fetch *f, struct vrv_cold_bytes *b)
 static int
 refuse(struct vrv_fetch *f, int status)
 {
-    if (status == VRV_E_CANCELLED && f->overdue)
-        return vrv_err_set(&f->err, VRV_E_TIMEDOUT,
-            "the cold tier had not answered by the deadline");
     if (status == VRV_E_RANGE && f->want != VRV_COLD_ANY)
         return 0;
     if (status != VRV_E_RANGE && status != VRV_E_NOTFOUND)
         return status;
+    const struct vrv__cold_want w = { .offset = f->read->offset };
     int rc = check_log(f);
-    return rc < 0 ? rc : wrong(f, "nothing", f->read->offset);
+    return rc < 0 ? rc : wrong(&w, "nothing", w.offset, &f->err);
+}
+
+/* Takes over the reference. */
+static void
+finish(struct vrv_fetch *f, int status, struct vrv_cold_bytes *b)
+{
+    struct vrv_fetches *fs = f->log->env->fetches;
+
+    f->status = status == 0 ? accept(f, b) : refuse(f, status);
+    vrv_log_unref(&f->log);
+    (void)atomic_fetch_sub(&fs->waiting, 1);
+    vrv_cq_post(f->done.cq, &f->done, &f->done);
+}
+
+static void
+stop_timer(struct vrv_fetch *f)
+{
+    struct vrv_fetches *fs = f->log->env->fetches;
+
+    vrv_lock(&fs->lock);
+    vrv_heap_del(&fs->due, &f->timer);
+    vrv_unlock(&fs->lock);
 }
 
 static void
@@ -108,17 +144,11 @@ answered(struct vrv_cold_fetch *cf, int status, struct vrv_cold_bytes *b, const 
 {
     void *start = (char *)cf - offsetof(struct vrv_fetch, cold);
     struct vrv_fetch *f = start;
-    struct vrv_fetches *fs = f->log->env->fetches;
 
-    vrv_lock(&fs->lock);
-    vrv_heap_del(&fs->due, &f->timer);
-    vrv_unlock(&fs->lock);
+    stop_timer(f);
     if (status != 0 && e != NULL)
         f->err = *e;
-    f->status = status == 0 ? accept(f, b) : refuse(f, status);
-    vrv_log_unref(&f->log);
-    (void)atomic_fetch_sub(&fs->waiting, 1);
-    vrv_cq_post(f->done.cq, &f->done, &f->done);
+    finish(f, status, b);
 }
 
 /* ---- asking ---- */
@@ -135,7 +165,6 @@ vrv_fetch(struct vrv_log *log, struct vrv_fetch *f, int64_t deadline_ns)
     f->err = (struct vrv_err){ 0 };
     f->log = vrv_log_ref(log);
     f->timer = (struct vrv_timer){ 0 };
-    f->overdue = false;
     f->read->slice_n = 0;
     f->read->bytes = 0;
     f->cold = (struct vrv_cold_fetch){ .topic = log->id.topic, .partition = log->id.partition,
@@ -159,7 +188,10 @@ vrv_fetch_cancel(struct vrv_log *log, struct vrv_fetch *f)
 {
     struct vrv_cold *cold = log->env->cold;
 
-    cold->ops->cancel(cold, &f->cold);
+    if (!cold->ops->cancel(cold, &f->cold))
+        return;
+    stop_timer(f);
+    finish(f, vrv_err_set(&f->err, VRV_E_CANCELLED, "nobody waits for it any more"), NULL);
 }
 
 int
@@ -195,23 +227,37 @@ vrv_fetches_fini(struct vrv_fetches *fs)
     vrv_lock_fini(&fs->lock);
 }
 
+/* The next one whose time has come, now without an answer of the tier's; NULL, and *next_ns: none. */
+static struct vrv_fetch *
+next_overdue(struct vrv_fetches *fs, struct vrv_cold *cold, int64_t now_ns, int64_t *next_ns)
+{
+    struct vrv_fetch *f = NULL;
+    struct vrv_timer *t;
+
+    vrv_lock(&fs->lock);
+    /* One that is in the heap was not posted yet. */
+    while (f == NULL && (t = vrv_heap_first(&fs->due)) != NULL && t->ns <= now_ns) {
+        f = VRV_TIMER_OF(t, struct vrv_fetch, timer);
+        vrv_heap_del(&fs->due, t);
+        if (!cold->ops->cancel(cold, &f->cold))
+            f = NULL;
+    }
+    t = vrv_heap_first(&fs->due);
+    *next_ns = t != NULL ? t->ns : INT64_MAX;
+    vrv_unlock(&fs->lock);
+    return f;
+}
+
 int64_t
 vrv_fetches_expire(struct vrv_fetches *fs, struct vrv_cold *cold, int64_t now_ns)
 {
-    struct vrv_timer *t;
+    struct vrv_fetch *f;
+    int64_t next_ns;
 
     if (atomic_load(&fs->waiting) == 0)
         return INT64_MAX;
-    vrv_lock(&fs->lock);
-    /* One that is in the heap was not posted yet. */
-    while ((t = vrv_heap_first(&fs->due)) != NULL && t->ns <= now_ns) {
-        struct vrv_fetch *f = VRV_TIMER_OF(t, struct vrv_fetch, timer);
-
-        vrv_heap_del(&fs->due, t);
-        f->overdue = true;
-        cold->ops->cancel(cold, &f->cold);
-    }
-    int64_t next = t != NULL ? t->ns : INT64_MAX;
-    vrv_unlock(&fs->lock);
-    return next;
+    while ((f = next_overdue(fs, cold, now_ns, &next_ns)) != NULL)
+        finish(f, vrv_err_set(&f->err, VRV_E_TIMEDOUT,
+            "the cold tier had not answered by the deadline"), NULL);
+    return next_ns;
 }

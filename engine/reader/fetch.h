@@ -27,7 +27,6 @@ struct vrv_fetch {
     struct vrv_log *log;
     struct vrv_cold_fetch cold;
     struct vrv_timer timer;
-    bool overdue;
 };
 
 /* Begin to read at read->offset, which vrv_read says is cold.  f is posted, once, never from
@@ -36,8 +35,9 @@ struct vrv_fetch {
  * than max_bytes and not wanted whole; or, with another want than ANY, the cold tier has no such
  * batch.  f must have been taken from its queue before the engine is closed. */
 void vrv_fetch(struct vrv_log *log, struct vrv_fetch *f, int64_t deadline_ns);
-/* Post it soon, with CANCELLED unless it is there; what was asked for goes on its way and is at
- * hand for the next who asks.  f must not have been taken from its queue yet. */
+/* Post it now, with CANCELLED, unless it is being answered: then it is posted soon, as it comes.  What
+ * was asked for goes on its way and is at hand for the next who asks.  f must not have been taken from
+ * its queue yet. */
 void vrv_fetch_cancel(struct vrv_log *log, struct vrv_fetch *f);
 /* The same as vrv_fetch, and wait for it: for a thread that may.  f->done needs no queue. */
 int vrv_fetch_wait(struct vrv_log *log, struct vrv_fetch *f, int64_t deadline_ns,

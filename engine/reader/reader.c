@@ -7,6 +7,9 @@
 #include "engine/log/log_ring.h"
 #include "engine/reader/reader_int.h"
 
+/* Read on behind this. */
+enum { ON = VRV_READ_COLD + 1 };
+
 /* ---- from memory: log->lock is held ---- */
 
 /* Batches of one request lie side by side in one slab: they become one slice. */
@@ -22,16 +25,15 @@ extend(struct vrv_read *r, const struct vrv_entry *en)
 }
 
 static void
-read_memory(const struct vrv_log *log, struct vrv_read *r)
+read_memory(const struct vrv_log *log, int64_t from, struct vrv_read *r)
 {
     const struct vrv_ring *ring = &log->ring;
 
-    for (uint64_t i = vrv_ring_find(ring, r->offset); i < ring->committed; i++) {
+    r->more = true;
+    for (uint64_t i = vrv_ring_find(ring, from); i < ring->committed; i++) {
         const struct vrv_entry *en = vrv_ring_at(ring, i);
-        bool first = r->bytes == 0;
 
-        r->more = true;
-        if (r->bytes + en->item.size > r->max_bytes && !(first && r->whole_first))
+        if (!vrv__read_fits(r, en->item.size))
             return;
         if (!extend(r, en)) {
             if (r->slice_n == VRV_READ_SLICES)
@@ -62,26 +64,24 @@ check_resident(struct vrv_seg *s, uint64_t pos, size_t n, struct vrv_err *e)
     return rc;
 }
 
-/* 1: a slice was made, or nothing fits; 0: nothing at or behind offset is in this segment. */
+/* ON, unless there is more of this segment. */
 static int
-read_segment(struct vrv_seg *s, const struct vrv_seg_view *v, struct vrv_read *r,
+read_segment(struct vrv_seg *s, const struct vrv_seg_view *v, int64_t from, struct vrv_read *r,
     struct vrv_err *e)
 {
     struct vrv_seg_place p;
-    int rc = vrv_seg_find(s, v, r->offset, r->flags & VRV_READ_NOWAIT, &p, e);
+    int rc = vrv_seg_find(s, v, from, r->flags & VRV_READ_NOWAIT, &p, e);
 
     if (rc < 0)
         return rc;
     if (p.size == 0)
+        return ON;
+    r->more = true;
+    if (!vrv__read_fits(r, p.size))
         return 0;
-    uint64_t n = v->flushed - p.pos;
-    if (n > r->max_bytes)
-        n = r->max_bytes > p.size ? r->max_bytes : p.size;
-    r->more = p.pos + n < v->flushed || v->flushed_next < r->hw;
-    if (p.size > r->max_bytes && !r->whole_first) {
-        r->more = true;
-        return 1;
-    }
+    uint64_t n = v->flushed - p.pos, room = vrv__read_room(r);
+    if (n > room)
+        n = room > p.size ? room : p.size;
     if (r->flags & VRV_READ_NOWAIT) {
         rc = check_resident(s, p.pos, n, e);
         if (rc < 0)
@@ -89,11 +89,33 @@ read_segment(struct vrv_seg *s, const struct vrv_seg_view *v, struct vrv_read *r
     }
     r->slice[r->slice_n++] = (struct vrv_slice){ .kind = VRV_SLICE_FILE, .n = n,
         .seg = vrv_seg_ref(s), .pos = p.pos };
-    r->bytes = n;
-    return 1;
+    r->bytes += n;
+    return p.pos + n < v->flushed ? 0 : ON;
 }
 
-/* ---- both ---- */
+/* ---- from the cold tier: no lock is held ---- */
+
+static int
+read_cold(const struct vrv_log *log, int64_t *from, struct vrv_read *r, struct vrv_err *e)
+{
+    struct vrv_cold *cold = log->env->cold;
+    const struct vrv__cold_want w = { .want = VRV_COLD_ANY, .offset = *from };
+    size_t before = r->bytes;
+    struct vrv_cold_bytes *b = cold->ops->now(cold,
+        &(struct vrv_cold_wanted){ .topic = log->id.topic, .partition = log->id.partition,
+            .offset = *from, .max_bytes = vrv__read_room(r) });
+
+    if (b == NULL)
+        return VRV_READ_COLD;
+    int64_t next = vrv__read_take_cold(r, &w, b, e);
+    if (next < 0)
+        return (int)next;
+    *from = next;
+    r->more = next < r->hw;
+    return r->bytes > before ? ON : 0;
+}
+
+/* ---- all ---- */
 
 int
 vrv__read_check(const struct vrv_log *log, struct vrv_read *r, struct vrv_err *e)
@@ -120,8 +142,8 @@ vrv__read_cold(const struct vrv_log *log, int64_t offset, struct vrv_err *e)
         "offset %" PRId64 " is in the cold tier, which this engine was opened without", offset);
 }
 
-/* The next place to look at or behind `from`: *seg is a segment (with a reference); or NULL: memory
- * was read, or it is cold, or that was all. */
+/* The next place to look at or behind `from`: *seg is a segment (with a reference); or NULL: it is cold,
+ * or memory was read, or that was all. */
 static int
 next_source(struct vrv_log *log, int64_t from, struct vrv_read *r, struct vrv_seg **seg,
     struct vrv_seg_view *v, struct vrv_err *e)
@@ -129,16 +151,18 @@ next_source(struct vrv_log *log, int64_t from, struct vrv_read *r, struct vrv_se
     vrv_lock(&log->lock);
     int rc = vrv__read_check(log, r, e);
     *seg = NULL;
-    if (rc == 0 && r->offset < log->hw) {
+    if (rc == 0) {
         const struct vrv_ring *ring = &log->ring;
         bool memory = ring->first < ring->committed && from >= vrv_ring_at(ring, ring->first)->base;
         uint32_t at = vrv_log_seg_for(log, from);
 
         /* What no file holds yet is in memory, also behind a hole. */
-        if (!memory && r->offset < vrv_log_local(log)) {
-            rc = vrv__read_cold(log, r->offset, e);
+        if (from >= log->hw) {
+            r->more = false;
+        } else if (!memory && from < vrv_log_local(log)) {
+            rc = vrv__read_cold(log, from, e);
         } else if (memory || at == log->seg_n || log->segs[at]->flushed_next <= from) {
-            read_memory(log, r);
+            read_memory(log, from, r);
         } else {
             *seg = vrv_seg_ref(log->segs[at]);
             *v = vrv_seg_view(*seg);
@@ -148,30 +172,45 @@ next_source(struct vrv_log *log, int64_t from, struct vrv_read *r, struct vrv_se
     return rc;
 }
 
-int
-vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e)
+/* From one place; *from is behind it then.  ON: the next place may have more. */
+static int
+read_source(struct vrv_log *log, int64_t *from, struct vrv_read *r, struct vrv_err *e)
 {
     struct vrv_seg *seg;
     struct vrv_seg_view v;
+    int rc = next_source(log, *from, r, &seg, &v, e);
+
+    if (rc == VRV_READ_COLD)
+        return read_cold(log, from, r, e);
+    if (seg == NULL)
+        return rc;
+    rc = read_segment(seg, &v, *from, r, e);
+    if (rc < 0 && atomic_load(&seg->dropped)) /* deleted, cut or dropped meanwhile */
+        rc = ON;
+    else if (rc == ON) /* also "not here" continues behind what this file holds (L3) */
+        *from = v.flushed_next > *from ? v.flushed_next : *from + 1;
+    vrv_seg_unref(seg);
+    return rc;
+}
+
+int
+vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e)
+{
+    struct vrv_err behind = { 0 };
+    int64_t from = r->offset;
     int rc;
 
     r->slice_n = 0;
     r->bytes = 0;
     r->more = false;
-    for (int64_t from = r->offset;;) {
-        rc = next_source(log, from, r, &seg, &v, e);
-        if (seg == NULL)
-            return rc;
-        rc = read_segment(seg, &v, r, e);
-        bool again = rc < 0 && atomic_load(&seg->dropped); /* deleted, cut or dropped meanwhile */
-        if (again)
-            from = r->offset;
-        else /* "not here" continues behind what this segment held (L3) */
-            from = v.next > from ? v.next : from + 1;
-        vrv_seg_unref(seg);
-        if (rc != 0 && !again)
-            return rc < 0 ? rc : 0;
-    }
+    do {
+        rc = read_source(log, &from, r, r->slice_n == 0 ? e : &behind);
+    } while (rc == ON && r->slice_n < VRV_READ_SLICES);
+    if (r->slice_n == 0)
+        return rc;
+    if (rc != 0)
+        r->more = from < r->hw;
+    return 0;
 }
 
 void
@@ -184,13 +223,21 @@ vrv_slice_fini(struct vrv_slice *s)
 }
 
 void
+vrv_read_cut(struct vrv_read *r, uint32_t n)
+{
+    while (r->slice_n > n) {
+        struct vrv_slice *s = &r->slice[--r->slice_n];
+
+        r->bytes -= s->n;
+        r->more = true;
+        vrv_slice_fini(s);
+    }
+}
+
+void
 vrv_read_fini(struct vrv_read *r)
 {
-    for (uint32_t i = 0; i < r->slice_n; i++) {
-        vrv_slice_fini(&r->slice[i]);
-    }
-    r->slice_n = 0;
-    r->bytes = 0;
+    vrv_read_cut(r, 0);
 }
 
 /* Takes the slab, which may be NULL. */

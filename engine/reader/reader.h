@@ -2,13 +2,16 @@
  * One way to read a log, wherever its bytes are.
  *
  * A read plans under the log's lock and yields slices, which hold references and need no
- * lock: bytes in memory (the newest batches), a range of a segment file (for sendfile, or to be
- * read), or bytes from the cold tier (the oldest; fetch.h).  Only committed batches are given out.
- * A slice of bytes holds whole batches; a range may end within a batch, as Kafka's fetch allows,
- * but never within its first one.  One read yields slices of one kind; the next one goes on behind
- * them.
+ * lock: bytes from the cold tier (the oldest), a range of a segment file (for sendfile, or to be
+ * read), or bytes in memory (the newest batches).  Only committed batches are given out.  A slice of
+ * bytes holds whole batches; a range may end within a batch, as Kafka's fetch allows, but then it is
+ * the last one, and never the first batch of all.
  *
- * Threads: any.  With VRV_READ_NOWAIT nothing waits for a disk: AGAIN says that it would have to,
+ *   cold ─► segment ─► segment ─► ... ─► memory      one read goes on from one to the next while there
+ *                                                    is room, and ends before what isn't at hand
+ *
+ * Threads: any.  Nothing waits for a store: what isn't in the cold tier's memory is to be fetched
+ * (fetch.h).  With VRV_READ_NOWAIT nothing waits for a disk either: AGAIN says that it would have to,
  * and somebody who may wait is to ask again without.
  */
 #ifndef VRV_READER_READER_H
@@ -41,18 +44,21 @@ struct vrv_read {
     struct vrv_slice slice[VRV_READ_SLICES];
     uint32_t slice_n;
     size_t bytes;
-    bool more;               /* not of the cold tier: what was found doesn't reach up to hw */
+    bool more;               /* what was found doesn't reach up to hw */
     int64_t start, hw, end, stable; /* as in vrv_log_offsets */
 };
 
-/* The records at this offset are in the cold tier only: vrv_fetch, with this very struct. */
+/* The records at this offset are in the cold tier only, and not in its memory: vrv_fetch, with this
+ * very struct. */
 enum { VRV_READ_COLD = 1 };
 
 /* 0, perhaps with no slices: nothing at or behind offset is committed, or the first batch is too
- * large.  VRV_READ_COLD.  RANGE: offset below start or above end.  NOTFOUND: the log is gone.
+ * large.  What is wrong behind the first slice is told by the next read.  VRV_READ_COLD.  RANGE: offset below start or above end.  NOTFOUND: the log is gone.
  * AGAIN, CORRUPT, IO (also when it would be cold, and the engine has no cold tier). */
 int vrv_read(struct vrv_log *log, struct vrv_read *r, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_read_fini(struct vrv_read *r);
+/* Give back all slices but the first n: what they had is left to the next read. */
+void vrv_read_cut(struct vrv_read *r, uint32_t n);
 /* Give back what one slice refers to, where it was taken from its read. */
 void vrv_slice_fini(struct vrv_slice *s);
 

@@ -53,7 +53,7 @@ struct world {
 static const struct coldmodel_tier *tier;
 
 static struct {
-    unsigned served[3], cancelled, timed_out, failed, deleted, crashes, drops;
+    unsigned served[3], spans, cancelled, timed_out, failed, deleted, crashes, drops;
 } seen;
 
 static uint64_t
@@ -216,8 +216,8 @@ check_slices(struct world *w, struct reader *rd)
         wrong(w, "nothing was read", rd->at, w->end);
 }
 
-/* Loads ranges of files, looks, and holds on to it or not. */
-static void
+/* Loads ranges of files, looks, and holds on to it or not.  False: there was no memory for that. */
+static bool
 take(struct world *w, struct reader *rd)
 {
     struct vrv_read *r = &rd->r;
@@ -226,6 +226,8 @@ take(struct world *w, struct reader *rd)
 
     if (r->slice_n > 0)
         seen.served[r->slice[0].kind]++;
+    for (uint32_t i = 1; i < r->slice_n; i++)
+        seen.spans += r->slice[i].kind != r->slice[i - 1].kind;
     for (uint32_t i = 0; i < r->slice_n && rc == 0; i++)
         rc = vrv_slice_load(&r->slice[i], vrv_engine_env(w->rig.eng)->pool, &w->rig.e);
     if (rc == 0)
@@ -236,6 +238,24 @@ take(struct world *w, struct reader *rd)
     *h = (struct held){ .r = *r, .crc = rc == 0 ? crc_of(r) : 0 };
     if (rc < 0 || below(w, 2) == 0)
         vrv_read_fini(&h->r);
+    return rc == 0;
+}
+
+/* A read ends where its limit is, or where what follows isn't at hand.  It was taken just now. */
+static void
+check_end(struct world *w, const struct reader *rd, const struct vrv_read *was)
+{
+    struct vrv_read more = { .offset = rd->at,
+        .max_bytes = was->max_bytes > was->bytes ? was->max_bytes - was->bytes : 0 };
+
+    if (was->more != (rd->at < w->end))
+        wrong(w, "a read says whether there is more", rd->at, w->end);
+    if (was->slice_n == VRV_READ_SLICES || rd->at > w->end)
+        return;
+    int rc = vrv_read(the_log(w), &more, &w->rig.e);
+    if (rc == 0 && more.slice_n > 0)
+        wrong(w, "a read ended before its limit", was->offset, rd->at);
+    vrv_read_fini(&more);
 }
 
 static void
@@ -276,10 +296,13 @@ read_on(struct world *w, struct reader *rd)
     rd->r = (struct vrv_read){ .offset = rd->at, .max_bytes = (size_t)below(w, 5000),
         .whole_first = below(w, 3) != 0 };
     int rc = vrv_read(the_log(w), &rd->r, &w->rig.e);
-    if (rc == 0)
-        take(w, rd);
-    else if (rc != VRV_READ_COLD)
+    struct vrv_read was = rd->r; /* to look at its numbers only */
+    if (rc == 0) {
+        if (take(w, rd))
+            check_end(w, rd, &was);
+    } else if (rc != VRV_READ_COLD) {
         refused(w, rd, rc);
+    }
     if (rc != VRV_READ_COLD)
         return;
     rd->deadline_ns = below(w, 3) == 0 ? now + (int64_t)below(w, 50) * 1000000 : INT64_MAX;
@@ -299,7 +322,7 @@ take_posted(struct world *w)
 
         rd->busy = false;
         if (rd->f.status == 0)
-            take(w, rd);
+            (void)take(w, rd);
         else
             refused(w, rd, rd->f.status);
     }
@@ -515,12 +538,12 @@ coldmodel(const struct coldmodel_tier *t)
     free(w);
     IS(bad, 0, "readers get every record once, in order, as it was appended (%d runs from seed %d)",
         (int)n, (int)first);
-    tap_note("served from memory %u, files %u, cold %u; %u cancelled, %u timed out, %u failed, "
+    tap_note("served from memory %u, files %u, cold %u, %u borders crossed; %u cancelled, %u timed out, %u failed, "
         "%u were of deleted records; %u drops, %u stops", seen.served[VRV_SLICE_MEMORY],
-        seen.served[VRV_SLICE_FILE], seen.served[VRV_SLICE_COLD], seen.cancelled, seen.timed_out,
+        seen.served[VRV_SLICE_FILE], seen.served[VRV_SLICE_COLD], seen.spans, seen.cancelled, seen.timed_out,
         seen.failed, seen.deleted, seen.drops, seen.crashes);
     OK(n < RUNS || (seen.served[0] > 100 && seen.served[1] > 100 && seen.served[2] > 100 &&
-            seen.cancelled > 0 && seen.timed_out > 0 && seen.failed > 0 && seen.deleted > 0),
+            seen.spans > 1000 && seen.cancelled > 0 && seen.timed_out > 0 && seen.failed > 0 && seen.deleted > 0),
         "from everywhere, and all that may happen did");
     return n >= RUNS;
 }

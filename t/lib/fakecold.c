@@ -41,7 +41,6 @@ struct waiting {
     struct chunk *chunk;     /* NULL: answer status */
     int status;
     size_t batch;
-    bool cancelled;
 };
 
 /* Somebody wants to hear when a partition can be asked about. */
@@ -177,7 +176,7 @@ is_wanted(const struct fakecold *c, const struct chunk *k)
     return false;
 }
 
-/* What failed is forgotten once its askers know; of the rest the newest stay. */
+/* What failed is forgotten once its askers know; of the rest stays what somebody holds, and the newest. */
 static void
 trim_cache(struct fakecold *c)
 {
@@ -189,7 +188,7 @@ trim_cache(struct fakecold *c)
         prev = l->prev;
         if (!k->there || is_wanted(c, k))
             continue;
-        if (k->status == 0 && ++there <= c->o.cache_chunks)
+        if (k->status == 0 && (atomic_load(&k->refs) > 1 || ++there <= c->o.cache_chunks))
             continue;
         vrv_list_del(l);
         chunk_unref(k);
@@ -270,7 +269,7 @@ next_answer(struct fakecold *c)
     for (struct vrv_list *l = c->waiting.next; l != &c->waiting; l = l->next) {
         struct waiting *w = VRV_LIST_OF(l, struct waiting, link);
 
-        if (w->chunk == NULL || w->cancelled || w->chunk->there) {
+        if (w->chunk == NULL || w->chunk->there) {
             vrv_list_del(l);
             return w;
         }
@@ -287,7 +286,7 @@ answer(struct fakecold *c, struct waiting *w)
     int status = w->status;
 
     if (w->chunk != NULL)
-        status = w->chunk->there ? w->chunk->status : VRV_E_CANCELLED;
+        status = w->chunk->status;
     if (status == 0 && c->lie == FAKECOLD_NONE)
         status = VRV_E_RANGE;
     if (status == 0)
@@ -396,16 +395,41 @@ fetch(struct vrv_cold *cold, struct vrv_cold_fetch *f)
 }
 
 /* One that is answered already, or being answered, is not there any more. */
-static void
+static bool
 cancel(struct vrv_cold *cold, struct vrv_cold_fetch *f)
 {
     struct fakecold *c = of(cold);
+    bool found = false;
 
     enter(c);
-    for (struct vrv_list *l = c->waiting.next; l != &c->waiting; l = l->next)
-        if (VRV_LIST_OF(l, struct waiting, link)->f == f)
-            VRV_LIST_OF(l, struct waiting, link)->cancelled = true;
+    for (struct vrv_list *l = c->waiting.next; l != &c->waiting; l = l->next) {
+        struct waiting *w = VRV_LIST_OF(l, struct waiting, link);
+
+        if (w->f != f)
+            continue;
+        found = true;
+        vrv_list_del(&w->link);
+        free(w);
+        break;
+    }
     leave(c);
+    return found;
+}
+
+static struct vrv_cold_bytes *
+now(struct vrv_cold *cold, const struct vrv_cold_wanted *w)
+{
+    struct fakecold *c = of(cold);
+    struct vrv_cold_bytes *b = NULL;
+
+    enter(c);
+    struct coldpart *p = coldparts_find(&c->parts, &w->topic, w->partition);
+    size_t batch = p != NULL ? coldpart_batch(p, VRV_COLD_ANY, w->offset, 0) : 0;
+    struct chunk *k = p != NULL && batch < p->n ? find_chunk(c, p, batch) : NULL;
+    if (k != NULL && k->there && c->lie != FAKECOLD_NONE)
+        b = view_of(c, k, batch, w->max_bytes);
+    leave(c);
+    return b;
 }
 
 /* The partition that is asked about, with the mutex held; NULL, and *rc: not now, or not at all. */
@@ -467,7 +491,7 @@ aborted(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t from, int64
 struct vrv_cold *
 fakecold_new(const struct fakecold_opts *o)
 {
-    static const struct vrv_cold_ops ops = { fetch, cancel, earliest, aborted };
+    static const struct vrv_cold_ops ops = { fetch, cancel, now, earliest, aborted };
     struct fakecold *c = VRV_NEW(struct fakecold);
     int rc = pthread_mutex_init(&c->mutex, NULL);
 

@@ -359,11 +359,86 @@ test_limits(void)
     IS(r.bytes, 2 * one, "... and no more is said");
     vrv_read_fini(&r);
     fakecold_lie(cold, FAKECOLD_TRUE);
-    r = (struct vrv_read){ .offset = 0, .max_bytes = one - 1 };
+    r = (struct vrv_read){ .offset = 6, .max_bytes = one - 1 };
     IS(begin_fetch(&f, &r, INT64_MAX), VRV_READ_COLD, "a first batch that isn't wanted whole");
     IS(settle(&f), 0, "is no error");
-    OK(r.slice_n == 0 && r.bytes == 0, "but doesn't come");
+    OK(r.slice_n == 0 && r.bytes == 0 && r.more, "but doesn't come");
+    IS(vrv_read(the_log(), &r, &rig.e), 0, "nor when it is in memory");
+    OK(r.slice_n == 0 && r.bytes == 0 && r.more, "... where it is now");
     vrv_read_fini(&r);
+    end();
+}
+
+/* The kinds of the slices of one read, as letters. */
+static const char *
+kinds_of(const struct vrv_read *r)
+{
+    static char text[VRV_READ_SLICES + 1];
+
+    for (uint32_t i = 0; i < r->slice_n; i++)
+        text[i] = "mfc"[r->slice[i].kind];
+    text[r->slice_n] = '\0';
+    return text;
+}
+
+static const char *
+kinds_at(int64_t offset, size_t max_bytes, int64_t *next)
+{
+    struct vrv_read r = { .offset = offset, .max_bytes = max_bytes };
+    int rc = vrv_read(the_log(), &r, &rig.e);
+    const char *kinds = rc == VRV_READ_COLD ? "cold" : rc < 0 ? rig.e.msg : kinds_of(&r);
+
+    for (uint32_t i = 0; i < r.slice_n; i++)
+        VRV_ASSERT(vrv_slice_load(&r.slice[i], vrv_engine_env(rig.eng)->pool, &rig.e) == 0);
+    *next = rc == 0 ? behind(&r) : -1;
+    OK(rc != 0 || r.more == (*next < offsets().hw), "a read says whether there is more");
+    OK(r.bytes <= max_bytes, "... and keeps its limit");
+    vrv_read_fini(&r);
+    return kinds;
+}
+
+/* Twelve offsets are cold, twelve in files, the last ones in memory. */
+static void
+test_seam(void)
+{
+    enum { LARGE = 100000 };
+    struct vrv_read r;
+    int64_t next;
+
+    begin_cold();
+    put(6);
+    move_out(12);
+    put(2);
+    IS_STR(kinds_at(0, LARGE, &next), "cold", "what is cold must be fetched first");
+    IS(read_at(&r, 0, LARGE), 0, "it is");
+    IS(behind(&r), 6, "... a chunk at a time");
+    size_t batch = r.bytes / 3;
+    IS_STR(kinds_at(2, LARGE, &next), "c", "what came with it is there now; it ends");
+    IS(next, 6, "... where it isn't");
+    vrv_read_fini(&r);
+    IS(read_at(&r, 6, 1), 0, "the next chunk");
+    IS_STR(kinds_at(0, LARGE, &next), "ccfffm", "one read goes from the cold tier to files to memory");
+    IS(next, offsets().hw, "up to the last record");
+    IS_STR(kinds_at(0, 4 * batch, &next), "cc", "a limit within the cold tier");
+    IS(next, 8, "... holds");
+    IS_STR(kinds_at(0, 6 * batch, &next), "cc", "at its end");
+    IS(next, 12, "... too");
+    IS_STR(kinds_at(0, 7 * batch - 1, &next), "cc", "one byte short of a batch in a file: none of it");
+    IS_STR(kinds_at(0, 7 * batch, &next), "ccf", "that batch fits");
+    IS(next, 14, "... and comes");
+    IS_STR(kinds_at(22, 3 * batch, &next), "fm", "from a file to memory");
+    IS(next, 28, "... within the limit");
+    simdisk_nowait(rig.disk, 100);
+    vrv_read_fini(&r);
+    r = (struct vrv_read){ .offset = 6, .max_bytes = LARGE, .flags = VRV_READ_NOWAIT };
+    IS(vrv_read(the_log(), &r, &rig.e), 0, "for one who doesn't wait for the disk");
+    OK(strcmp(kinds_of(&r), "c") == 0 && r.more, "... it ends before the file");
+    vrv_read_fini(&r);
+    simdisk_nowait(rig.disk, 0);
+    fakecold_lie(cold, FAKECOLD_FLIPPED);
+    IS(vrv_read(the_log(), &r, &rig.e), VRV_E_CORRUPT, "what is wrong at its beginning is told: %s",
+        rig.e.msg);
+    fakecold_lie(cold, FAKECOLD_TRUE);
     end();
 }
 
@@ -497,10 +572,9 @@ test_meanwhile(void)
     (void)rig_set_start(&rig, the_log(), 1);
     IS(settle(&f), VRV_E_RANGE, "its records were deleted meanwhile: %s", rig.e.msg);
     r.offset = 1;
-    (void)begin_fetch(&f, &r, INT64_MAX);
-    IS(settle(&f), 0, "from the start on it goes on");
+    IS(vrv_read(the_log(), &r, &rig.e), 0, "from the start on it goes on, with what came for it");
     vrv_read_fini(&r);
-    r.offset = 2;
+    r.offset = 6;
     (void)begin_fetch(&f, &r, INT64_MAX);
     IS(vrv_engine_delete_topic(rig.eng, "t", &rig.e), 0, "the topic is deleted");
     IS(settle(&f), VRV_E_NOTFOUND, "... meanwhile: %s", rig.e.msg);
@@ -611,6 +685,7 @@ main(void)
     test_lost_drop();
     test_no_tier();
     test_limits();
+    test_seam();
     test_wrong_answers();
     test_uncommitted();
     test_cancel();

@@ -546,11 +546,14 @@ read_topic(struct look *l, int topic)
         struct vrv_read rd = { .offset = at, .max_bytes = 4096, .whole_first = true };
         struct vrv_err e = { 0 };
         const struct batch *t = truth_at(l->w, topic, at);
-        int64_t next = at;
+        int64_t next = at, good = at;
         int rc = vrv_read(log, &rd, &e);
 
-        for (uint32_t i = 0; i < rd.slice_n && rc == 0 && next >= 0; i++)
+        for (uint32_t i = 0; i < rd.slice_n && rc == 0 && next >= 0; i++) {
             next = judge_slice(l, topic, next, &rd.slice[i]);
+            good = next >= 0 ? next : good;
+        }
+        next = good; /* the next read meets what is wrong behind it */
         vrv_read_fini(&rd);
         if (t == NULL) {
             blame(l, "an offset that was never given out", topic, at);

@@ -29,9 +29,10 @@ vrv_cache_init(struct vrv_cache *c, const struct vrv_cache_opts *o)
     *c = (struct vrv_cache){ .o = *o };
     vrv_omap_init(&c->map, compare);
     vrv_list_init(&c->recent);
+    vrv_lock_init(&c->lock, VRV_LOCK_cache);
 }
 
-/* ---- pieces ---- */
+/* ---- pieces: with the lock held, but for giving back ---- */
 
 static size_t
 weight(const struct vrv_piece *p)
@@ -79,7 +80,7 @@ make_room(struct vrv_cache *c)
         struct vrv_piece *p = VRV_LIST_OF(l, struct vrv_piece, recent);
 
         next = l->next;
-        if (p->there)
+        if (p->there && atomic_load(&p->refs) == 1)
             forget(c, p);
     }
 }
@@ -91,6 +92,7 @@ vrv_cache_fini(struct vrv_cache *c)
     while (!vrv_list_empty(&c->recent))
         forget(c, VRV_LIST_OF(c->recent.next, struct vrv_piece, recent));
     VRV_ASSERT(atomic_load(&c->pieces) == 0);
+    vrv_lock_fini(&c->lock);
 }
 
 /* ---- reading ---- */
@@ -138,19 +140,22 @@ was_read(struct vrv_done *d)
     struct vrv_cache *c = p->cache;
 
     c->reading--;
-    (void)atomic_fetch_add(&p->refs, 1); /* for as long as this takes */
-    p->there = true;
     p->status = p->call.status;
     p->err = p->call.err;
     if (p->status == 0)
         p->status = p->page.key != NULL ? open_page(p, &p->err) : open_chunk(p, &p->err);
-    if (p->status < 0) {
+    if (p->status < 0)
         (void)vrv_err_prefix(&p->err, p->status, "%.100s", p->key);
+    vrv_lock(&c->lock);
+    (void)atomic_fetch_add(&p->refs, 1); /* for as long as this takes */
+    p->there = true;
+    if (p->status < 0) {
         forget(c, p);
     } else {
         c->used += weight(p);
         make_room(c);
     }
+    vrv_unlock(&c->lock);
     tell_all(p);
     vrv_piece_unref(p);
 }
@@ -168,33 +173,70 @@ read_piece(struct vrv_piece *p, size_t n)
     vrv_retry_submit(c->o.retry, &p->call);
 }
 
+static struct vrv_piece *
+find(struct vrv_cache *c, const struct name *name)
+{
+    struct vrv_omap_node *n = vrv_omap_find(&c->map, name);
+
+    return n != NULL ? VRV_OMAP_OF(n, struct vrv_piece, node) : NULL;
+}
+
+static struct vrv_piece *
+new_piece(struct vrv_cache *c, const struct name *name)
+{
+    struct vrv_piece *p = VRV_NEW(struct vrv_piece);
+    struct name own = { vrv_mem_strdup(name->key), name->pos };
+
+    atomic_init(&p->refs, 1);
+    p->cache = c;
+    p->key = (char *)own.key;
+    p->pos = own.pos;
+    vrv_list_init(&p->waiting);
+    vrv_list_init(&p->recent);
+    vrv_omap_insert(&c->map, &own, &p->node);
+    (void)atomic_fetch_add(&c->pieces, 1);
+    return p;
+}
+
+/* A reference for who asks. */
+static struct vrv_piece *
+use(struct vrv_cache *c, struct vrv_piece *p)
+{
+    vrv_list_del(&p->recent);
+    vrv_list_push(&c->recent, &p->recent);
+    (void)atomic_fetch_add(&p->refs, 1);
+    return p;
+}
+
 /* It and a reference for who asks; *is_new: nothing is known of it yet. */
 static struct vrv_piece *
 get(struct vrv_cache *c, const char *key, uint64_t pos, bool *is_new)
 {
     struct name name = { key, pos };
-    struct vrv_omap_node *n = vrv_omap_find(&c->map, &name);
-    struct vrv_piece *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_piece, node) : NULL;
 
+    vrv_lock(&c->lock);
+    struct vrv_piece *p = find(c, &name);
     *is_new = p == NULL;
-    if (p == NULL) {
-        p = VRV_NEW(struct vrv_piece);
-        atomic_init(&p->refs, 1);
-        p->cache = c;
-        p->key = vrv_mem_strdup(key);
-        p->pos = pos;
-        vrv_list_init(&p->waiting);
-        vrv_list_init(&p->recent);
-        name.key = p->key;
-        vrv_omap_insert(&c->map, &name, &p->node);
-        (void)atomic_fetch_add(&c->pieces, 1);
-        c->misses++;
-    } else {
-        c->hits++;
-    }
-    vrv_list_del(&p->recent);
-    vrv_list_push(&c->recent, &p->recent);
-    (void)atomic_fetch_add(&p->refs, 1);
+    c->hits += p != NULL;
+    c->misses += p == NULL;
+    p = use(c, p != NULL ? p : new_piece(c, &name));
+    vrv_unlock(&c->lock);
+    return p;
+}
+
+struct vrv_piece *
+vrv_cache_now(struct vrv_cache *c, const char *key, uint64_t pos)
+{
+    struct name name = { key, pos };
+
+    vrv_lock(&c->lock);
+    struct vrv_piece *p = find(c, &name);
+    if (p != NULL && p->there)
+        (void)use(c, p);
+    else
+        p = NULL;
+    c->hits += p != NULL;
+    vrv_unlock(&c->lock);
     return p;
 }
 

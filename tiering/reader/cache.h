@@ -2,10 +2,10 @@
  * What was read of a store, in memory: chunks of cold objects, opened and checked, and pages of
  * manifests.  Who wants what isn't there waits for it; there is one read for all who want the same.
  *
- * Pieces stay while there is room, the ones that were wanted last the longest.  A piece in use stays in
- * memory whatever the room.
+ * Pieces stay while there is room, the ones that were wanted last the longest.  A piece in use stays
+ * whatever the room.
  *
- * Threads: the tier's; but a reference may be given back by any.
+ * Threads: the tier's; but any may look for what is there (vrv_cache_now), and give references back.
  */
 #ifndef VRV_READER_CACHE_H
 #define VRV_READER_CACHE_H
@@ -14,6 +14,7 @@
 
 #include "engine/base/list.h"
 #include "engine/base/omap.h"
+#include "engine/os/lock.h"
 #include "tiering/format/manifest.h"
 #include "tiering/store/retry.h"
 
@@ -60,10 +61,11 @@ struct vrv_cache_opts {
 
 struct vrv_cache {
     struct vrv_cache_opts o;
+    unsigned reading;        /* the tier's thread's */
+    struct vrv_lock lock;    /* rank cache; guards what follows, and of pieces `there` */
     struct vrv_omap map;
     struct vrv_list recent;  /* newest last */
     size_t used;
-    unsigned reading;
     uint64_t hits, misses;
     _Atomic uint32_t pieces; /* in memory, also those that are no longer here */
 };
@@ -77,6 +79,8 @@ struct vrv_piece *vrv_cache_chunk(struct vrv_cache *c, const struct vrv_cold_seg
     const struct vrv_chunk *chunk);
 struct vrv_piece *vrv_cache_page(struct vrv_cache *c, const struct vrv_manifest *m,
     const struct vrv_cold_page *page);
+/* The same of what is there: it was read, and can be had; else NULL.  Any thread. */
+struct vrv_piece *vrv_cache_now(struct vrv_cache *c, const char *key, uint64_t pos);
 /* What is being read ends soon, with CANCELLED. */
 void vrv_cache_cancel(struct vrv_cache *c);
 void vrv_piece_unref(struct vrv_piece *p); /* NULL is fine */

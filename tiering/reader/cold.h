@@ -4,6 +4,7 @@
  *
  *   fetch ─► the manifest ─► the page, where it lies in one ─► segment and chunk ─► the chunk ─► answer
  *            is read once    ... is read once                                     ... and kept for a while
+ *   now ───► the same way, as far as all of it is in memory, on the asker's thread
  *
  * Threads: what the engine calls, any; the rest is the tier's.
  */
@@ -20,8 +21,8 @@ struct vrv_cold_reader {
     struct vrv_cache cache;
     struct vrv_cq *cq;
     struct vrv_lock lock;    /* rank cold; guards what follows */
-    struct vrv_list fetches; /* that aren't answered */
-    struct vrv_list news;    /* of them: those that are new, or were cancelled */
+    size_t fetches;          /* that have neither been answered nor cancelled */
+    struct vrv_list news;    /* those that are new, or were cancelled */
     struct vrv_list asks;    /* who is to be told when a manifest is there */
     struct vrv_done wake;
     bool woken;
