@@ -88,6 +88,7 @@ libvrvserver_la_SOURCES = \
 	server/api/describe.c \
 	server/api/epochs.c \
 	server/api/fetch.c \
+	server/api/fetch_cold.c \
 	server/api/fetch_int.h \
 	server/api/fetch_read.c \
 	server/api/fetch_session.c \

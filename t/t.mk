@@ -433,6 +433,10 @@ t_unit_u742_allocations_SOURCES = \
 t_unit_u742_allocations_LDADD = libtap.a libvrvserver.la libvrvtiering.la libvrvengine.la
 t_unit_u742_allocations_LDFLAGS = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 
+check_PROGRAMS += t/unit/u743-coldfetch
+t_unit_u743_coldfetch_SOURCES = t/unit/u743-coldfetch.c t/lib/apirig.c t/lib/apirig.h
+t_unit_u743_coldfetch_LDADD = $(SERVER_LIBS)
+
 check_PROGRAMS += t/unit/u750-tool
 t_unit_u750_tool_SOURCES = \
 	server/tool/args.c \
@@ -643,6 +647,7 @@ TSAN_TESTS = \
 	t/unit/u715-listen \
 	t/unit/u732-coord \
 	t/unit/u741-api \
+	t/unit/u743-coldfetch \
 	t/unit/u723-configstore \
 	t/unit/u760-stat \
 	t/unit/u762-http \

@@ -40,6 +40,7 @@ struct vrv_broker {
     bool auto_create;
     bool delete_topics;             /* clients may */
     int32_t fetch_max_bytes;
+    _Atomic int32_t cold_wait_ms;   /* of a fetch for the cold tier; changes while it runs */
     struct vrv_config_store *config;
     struct vrv_coord *coord;
     struct vrv_stat *stat;          /* where requests are counted, or NULL */

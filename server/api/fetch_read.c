@@ -2,12 +2,20 @@
  * Finding records for a fetch, and waiting for them.
  *
  *   round: read what is at hand, partition by partition, until the limits
- *     something is on disk only, and fits ──► read that on a thread that may wait ──► found
- *     enough, or an error, or time is up, or more is there than fits ──► found
- *     else wait on every log for more    ──► the first that has some, or time ──► round
+ *     something is cold: ask for it (fetch_cold.c)
+ *     something is on disk only, and fits ──► read that on a thread that may wait
+ *   decide:
+ *     enough, or an error, or time is up, or more is there than fits ──► found; what is still asked of the
+ *                                                                        cold tier is left to itself
+ *     else wait for the cold tier, and on every log for more
+ *       the first that comes of the cold tier is read as well ──► decide
+ *       the first log that has some, or time                  ──► round
  *
  * The first partition that has something gives one batch at least, however small the limits are;
  * after it they hold (KIP-74).
+ *
+ * Nobody is answered with nothing again and again: where all that there is to say is that the cold tier
+ * has not answered yet, or has failed, that takes remote.fetch.max.wait.ms.
  */
 #include <string.h>
 
@@ -36,26 +44,30 @@ add_slices(struct vrv_request *r, struct vrv__fetch_part *p, struct vrv_read *rd
     rd->slice_n = 0;
 }
 
-/* May wait, if flags don't say otherwise; then what is in files is brought into memory, past the page
- * cache, which is for others. */
+/* What is in files is brought into memory, past the page cache, which is for others.  What doesn't fit
+ * there, or has left meanwhile, is for the next fetch. */
+static int
+load_files(struct vrv_request *r, struct vrv_read *rd)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; rc == 0 && i < rd->slice_n; i++) {
+        rc = vrv_slice_load(&rd->slice[i], vrv_engine_env(r->broker->engine)->pool, NULL);
+        if (rc < 0 && i > 0) {
+            vrv_read_cut(rd, i);
+            rc = 0;
+        }
+    }
+    return rc;
+}
+
+/* May wait for a disk, if flags don't say otherwise. */
 static int
 read_once(struct vrv_request *r, struct vrv__fetch_part *p, struct vrv_read *rd)
 {
-    struct vrv_err e = { 0 };
-    int rc = vrv_read(p->log, rd, &e);
+    int rc = vrv_read(p->log, rd, NULL);
 
-    if (rc == VRV_READ_COLD) {
-        struct vrv_fetch cold = { .read = rd };
-
-        rc = rd->flags & VRV_READ_NOWAIT
-            ? VRV_E_AGAIN
-            : vrv_fetch_wait(p->log, &cold,
-                  r->broker->clock->mono_ns(r->broker->clock) + (int64_t)30 * 1000000000, &e);
-    }
-    for (uint32_t i = 0; rc == 0 && !(rd->flags & VRV_READ_NOWAIT) && i < rd->slice_n; i++)
-        if (rd->slice[i].kind == VRV_SLICE_FILE)
-            rc = vrv_slice_load(&rd->slice[i], vrv_engine_env(r->broker->engine)->pool, &e);
-    return rc;
+    return rc == 0 && !(rd->flags & VRV_READ_NOWAIT) ? load_files(r, rd) : rc;
 }
 
 void
@@ -68,8 +80,8 @@ vrv__fetch_set_offsets(struct vrv__fetch_part *p)
     p->start = o.start;
 }
 
-static void
-read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned flags)
+void
+vrv__fetch_read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned flags)
 {
     struct vrv__fetch *f = r->state;
     size_t limit = p->want->max_bytes > 0 ? (size_t)p->want->max_bytes : 0;
@@ -77,7 +89,7 @@ read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned flags)
     struct vrv_read rd = { .offset = p->want->offset, .flags = flags,
         .max_bytes = limit < left ? limit : left, .whole_first = f->bytes == 0 };
 
-    p->slow = false;
+    p->slow = p->cold = false;
     if (rd.max_bytes == 0 && !rd.whole_first) {
         vrv__fetch_set_offsets(p);
         p->more = p->want->offset < p->hw;
@@ -86,7 +98,8 @@ read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned flags)
     int rc = read_once(r, p, &rd);
     if (rc == VRV_E_AGAIN) {
         p->slow = true;
-    } else if (rc == VRV_E_NOMEM) { /* the next fetch may find some */
+    } else if (rc == VRV_READ_COLD || rc == VRV_E_NOMEM) { /* the next fetch may find some */
+        p->cold = rc == VRV_READ_COLD;
         vrv__fetch_set_offsets(p);
     } else if (rc < 0) {
         p->error = vrv_kerror_of(rc);
@@ -119,33 +132,14 @@ vrv__fetch_release(struct vrv__fetch *f)
     }
 }
 
-/* ---- on a thread that may wait ---- */
-
-static void
-read_slow(struct vrv_request *r)
-{
-    struct vrv__fetch *f = r->state;
-
-    for (size_t i = 0; i < f->n; i++)
-        if (f->part[i].slow)
-            read_part(r, &f->part[i], 0);
-}
-
-static void
-slow_done(struct vrv_request *r)
-{
-    struct vrv__fetch *f = r->state;
-
-    f->found(r);
-}
-
 /* ---- waiting ---- */
-
-static void read_round(struct vrv_request *r);
 
 static void
 cancel_waiters(struct vrv__fetch *f)
 {
+    if (f->called_off)
+        return;
+    f->called_off = true;
     for (size_t i = 0; i < f->n; i++)
         if (f->part[i].waiting)
             vrv_log_wait_cancel(f->part[i].log, &f->part[i].waiter);
@@ -158,6 +152,7 @@ gone(struct vrv_request *r)
 
     f->over = true;
     cancel_waiters(f);
+    vrv__fetch_leave_cold(f);
 }
 
 /* The first that comes calls the others back; the last goes on. */
@@ -165,49 +160,53 @@ static void
 waiter_posted(struct vrv_done *d)
 {
     struct vrv__fetch_part *p = VRV_LIST_OF(d, struct vrv__fetch_part, waiter.done);
-    struct vrv_request *r = p->r;
-    struct vrv__fetch *f = r->state;
+    struct vrv__fetch *f = p->r->state;
 
     p->waiting = false;
+    f->waiting--;
     if (p->waiter.status == VRV_E_TIMEDOUT)
         f->over = true;
-    if (p->waiter.status != VRV_E_CANCELLED)
-        cancel_waiters(f);
-    if (--f->waiting == 0) {
-        r->cancel = NULL;
-        vrv_request_goes_on(r);
-        vrv_stat_count(r->broker->stat, VRV_C_fetch_waiting, (uint64_t)-1);
-        read_round(r);
-    }
+    else if (p->waiter.status != VRV_E_CANCELLED)
+        f->grown = true;
+    vrv__fetch_goes_on(p->r);
+}
+
+/* Its log may get more than was read of it; what is asked of the cold tier comes by itself. */
+static bool
+is_to_wait(const struct vrv__fetch_part *p)
+{
+    return p->log != NULL && !(p->asked != NULL && p->asked->state == VRV__COLD_ASKED);
 }
 
 /* What there was has been read, so it is for what comes behind that (hw).  Of several logs each new
  * batch is worth a look: only together can they say that it's enough. */
 static void
-wait_for_more(struct vrv_request *r)
+wait_for_more(struct vrv_request *r, int64_t deadline_ns)
 {
     struct vrv__fetch *f = r->state;
     bool alone = f->n == 1;
 
+    f->state = VRV__FETCH_WAITS;
+    f->called_off = false;
     r->cancel = gone;
     vrv_request_waits(r);
     vrv_stat_count(r->broker->stat, VRV_C_fetch_waiting, 1);
     for (size_t i = 0; i < f->n; i++)
-        f->waiting += f->part[i].log != NULL;
+        f->waiting += is_to_wait(&f->part[i]);
     for (size_t i = 0; i < f->n; i++) {
         struct vrv__fetch_part *p = &f->part[i];
 
-        if (p->log == NULL)
+        if (!is_to_wait(p))
             continue;
         int64_t from = p->hw > p->want->offset ? p->hw : p->want->offset;
         p->waiting = true;
         p->waiter = (struct vrv_waiter){ .done = { .cq = r->call.cq, .run = waiter_posted } };
-        vrv_log_wait(p->log, &p->waiter, from, alone ? f->min_bytes - f->bytes : 1,
-            f->deadline_ns);
+        vrv_log_wait(p->log, &p->waiter, from,
+            alone && f->min_bytes > f->bytes ? f->min_bytes - f->bytes : 1, deadline_ns);
     }
 }
 
-/* ---- rounds ---- */
+/* ---- is it enough? ---- */
 
 /* What limits by partition or request allow can't grow: waiting for more would be in vain. */
 static bool
@@ -222,35 +221,151 @@ is_full(const struct vrv__fetch *f)
     return true;
 }
 
+/* Is there something to say that isn't to wait? */
+static bool
+is_news(const struct vrv__fetch *f)
+{
+    bool any = false, news = false;
+
+    for (size_t i = 0; i < f->n; i++) {
+        const struct vrv__fetch_part *p = &f->part[i];
+
+        any |= p->log != NULL;
+        news |= p->diverges || (p->error != VRV_K_NONE && !p->failed);
+        news |= p->more && f->bytes > 0;
+    }
+    return news || !any;
+}
+
+/* What waits for the cold tier has the time that is given to that, but what is there is not held up by
+ * it. */
+static int64_t
+deadline_of(const struct vrv__fetch *f)
+{
+    if (f->cold_ns == 0 || (f->bytes > 0 && f->deadline_ns < f->cold_ns))
+        return f->deadline_ns;
+    return f->cold_ns;
+}
+
+static bool
+is_enough(struct vrv_request *r)
+{
+    struct vrv__fetch *f = r->state;
+
+    if (r->client->gone || r->broker->clock->mono_ns(r->broker->clock) >= deadline_of(f))
+        f->over = true;
+    if (f->over || is_news(f) || !vrv_request_may_wait(r))
+        return true;
+    if (f->cold_ns > 0 && f->bytes == 0)
+        return false;
+    return f->bytes >= f->min_bytes || is_full(f);
+}
+
+/* ---- rounds ---- */
+
+static void read_round(struct vrv_request *r);
+static void decide(struct vrv_request *r);
+
+/* When all is posted back. */
+static void
+end(struct vrv_request *r)
+{
+    struct vrv__fetch *f = r->state;
+
+    if (f->asked > 0)
+        return;
+    vrv__fetch_leave_cold(f); /* what came all the same */
+    f->found(r);
+}
+
+void
+vrv__fetch_goes_on(struct vrv_request *r)
+{
+    struct vrv__fetch *f = r->state;
+
+    if (f->state == VRV__FETCH_ENDS) {
+        end(r);
+        return;
+    }
+    if (f->state == VRV__FETCH_READS)
+        return;
+    cancel_waiters(f);
+    if (f->waiting > 0)
+        return;
+    f->state = VRV__FETCH_READS;
+    r->cancel = NULL;
+    vrv_request_goes_on(r);
+    vrv_stat_count(r->broker->stat, VRV_C_fetch_waiting, (uint64_t)-1);
+    if (f->grown)
+        read_round(r);
+    else
+        decide(r);
+}
+
+static void
+decide(struct vrv_request *r)
+{
+    struct vrv__fetch *f = r->state;
+
+    vrv__fetch_take_cold(r);
+    vrv__fetch_ask_cold(r);
+    if (is_enough(r)) {
+        f->state = VRV__FETCH_ENDS;
+        vrv__fetch_leave_cold(f);
+        end(r);
+    } else {
+        wait_for_more(r, deadline_of(f));
+    }
+}
+
+/* On a thread that may wait. */
+static void
+read_slow(struct vrv_request *r)
+{
+    struct vrv__fetch *f = r->state;
+
+    for (size_t i = 0; i < f->n; i++)
+        if (f->part[i].slow)
+            vrv__fetch_read_part(r, &f->part[i], 0);
+}
+
+/* What came from the cold tier is kept, and counts first: it isn't asked for twice. */
+static bool
+is_kept(const struct vrv__fetch_part *p)
+{
+    return p->slice_n > 0 && p->slice[0].kind == VRV_SLICE_COLD;
+}
+
 static void
 read_round(struct vrv_request *r)
 {
     struct vrv__fetch *f = r->state;
-    bool error = false, slow = false, any = false, more = false;
+    bool slow = false;
 
+    f->grown = false;
     f->bytes = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        if (is_kept(&f->part[i]))
+            f->bytes += f->part[i].bytes;
+        else
+            drop_slices(&f->part[i]);
+    }
     for (size_t i = 0; i < f->n; i++) {
         struct vrv__fetch_part *p = &f->part[i];
 
-        drop_slices(p);
+        if (is_kept(p) || p->log == NULL || p->error != VRV_K_NONE || p->diverges)
+            continue;
         p->more = false;
-        if (p->log != NULL && p->error == VRV_K_NONE && !p->diverges)
-            read_part(r, p, VRV_READ_NOWAIT);
-        any |= p->log != NULL;
-        error |= p->error != VRV_K_NONE || p->diverges;
+        if (p->asked == NULL || p->asked->state == VRV__COLD_IDLE)
+            vrv__fetch_read_part(r, p, VRV_READ_NOWAIT);
         slow |= p->slow;
-        more |= p->more;
     }
-    if (r->client->gone || r->broker->clock->mono_ns(r->broker->clock) >= f->deadline_ns)
-        f->over = true;
+    vrv__fetch_ask_cold(r); /* at work while the disk is */
     if (slow && (f->bytes == 0 || f->bytes < f->max_bytes)) {
         vrv_stat_count(r->broker->stat, VRV_C_slow_reads, 1);
-        vrv_request_block(r, read_slow, slow_done);
-    } else if (f->over || error || more || !any || f->bytes >= f->min_bytes || is_full(f) ||
-        !vrv_request_may_wait(r)) {
-        f->found(r);
+        vrv_request_block(r, read_slow, decide);
     } else {
-        wait_for_more(r);
+        decide(r);
     }
 }
 

@@ -274,6 +274,9 @@ vrv_kerror_of(int code)
     case VRV_E_NOSPACE:
     case VRV_E_STOPPED:
     case VRV_E_READONLY:
+    case VRV_E_DENIED: /* as these the store of the cold tier says */
+    case VRV_E_BUSY:
+    case VRV_E_UNREACHABLE:
         return VRV_K_KAFKA_STORAGE_ERROR;
     case VRV_E_CORRUPT:
     case VRV_E_BATCH_DAMAGED:

@@ -47,7 +47,9 @@ apply(void *ctx, const struct vrv_config *c)
     static const char *const level[] = { [VRV_DIAG_ERROR] = "error", [VRV_DIAG_WARN] = "warn",
         [VRV_DIAG_INFO] = "info", [VRV_DIAG_DEBUG] = "debug" };
 
-    (void)ctx;
+    struct vrv_server *s = ctx;
+
+    atomic_store(&s->broker.cold_wait_ms, c->remote_fetch_max_wait_ms);
     for (int i = VRV_DIAG_ERROR; i <= VRV_DIAG_DEBUG; i++)
         if (strcmp(c->log_level, level[i]) == 0)
             vrv_diag_level((enum vrv_diag_level)i);
@@ -114,12 +116,12 @@ static int
 start_engine(struct vrv_server *s, const struct vrv_config_input *in, struct vrv_err *e)
 {
     struct vrv_config_store_opts so = { .values = &in->values, .note = note_stored,
-        .in_force = apply };
+        .in_force = apply, .ctx = s };
     struct varve_error *ve = (struct varve_error *)(void *)e;
     struct vrv_clock *clock = vrv_clock_real();
     int64_t began_ns = clock->mono_ns(clock);
 
-    apply(NULL, s->config);
+    apply(s, s->config);
     int rc = load(s, e);
     if (rc < 0)
         return rc;
@@ -284,6 +286,7 @@ set_broker(struct vrv_server *s, struct vrv_err *e)
         .request_timeout_ms = c->request_timeout_ms,
         .auto_create = c->auto_create_topics_enable, .delete_topics = c->delete_topic_enable,
         .fetch_max_bytes = c->fetch_max_bytes,
+        .cold_wait_ms = atomic_load(&s->broker.cold_wait_ms),
         .waiting_max = (size_t)c->queued_max_response_bytes, .config = s->store,
         .coord = s->coord, .stat = s->stat };
     vrv_fetch_sessions_init(&s->broker.sessions,

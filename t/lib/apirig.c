@@ -27,7 +27,7 @@ apirig_up(struct apirig *a)
     a->b = (struct vrv_broker){ .engine = a->rig.eng, .clock = &a->rig.clock.clock, .node_id = 1,
         .cluster_id = "rig", .endpoint = &a->endpoint, .endpoint_n = 1, .num_partitions = 1,
         .max_partitions = 1000, .request_timeout_ms = 1000, .auto_create = true,
-        .fetch_max_bytes = 1 << 20, .waiting_max = 1 << 20 };
+        .fetch_max_bytes = 1 << 20, .cold_wait_ms = 500, .waiting_max = 1 << 20 };
     vrv_fetch_sessions_init(&a->b.sessions, SESSIONS_MAX, a->rig.o.random);
     vrv_producer_ids_init(&a->b.ids);
     int rc = vrv_pool_start(&a->b.pool, "rig", 1, &e);
@@ -142,7 +142,7 @@ apirig_step(struct apirig *a)
 
 /* ---- answers ---- */
 
-/* Own bytes and slices, which are of memory here, in a row. */
+/* Own bytes and slices, which are no files here, in a row. */
 static uint8_t *
 join(struct apirig *a, const struct vrv_out *o)
 {
@@ -152,7 +152,7 @@ join(struct apirig *a, const struct vrv_out *o)
     for (uint32_t i = 0; i < o->slice_n; i++) {
         const struct vrv_out_slice *s = &o->slice[i];
 
-        VRV_ASSERT(s->slice.kind == VRV_SLICE_MEMORY);
+        VRV_ASSERT(s->slice.kind != VRV_SLICE_FILE);
         memcpy(p, o->own + own, s->at - own);
         memcpy(p + s->at - own, s->slice.bytes, s->slice.n);
         p += s->at - own + s->slice.n;

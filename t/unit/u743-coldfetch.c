@@ -1,0 +1,414 @@
+/*
+ * What a consumer sees of the cold tier: hot partitions aren't held up by it, cold ones come when they are
+ * there, nobody is answered with nothing again and again, and errors are Kafka's.
+ */
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "t/lib/apirig.h"
+#include "t/lib/fakecold.h"
+#include "t/lib/offload.h"
+#include "t/lib/tap.h"
+
+enum { V_FETCH = 12, PARTS = 4, HOT = 3, COLD_MS = 500, MINUTE_MS = 60000, LARGE = 1 << 20 };
+
+#define IS_ERR(got, want, ...) IS_STR(vrv_kerror_name(got), #want, __VA_ARGS__)
+
+static struct apirig a;
+static struct vrv_cold *cold;
+static size_t batch; /* bytes of each */
+
+static struct vrv_log *
+log_of(int32_t partition)
+{
+    return rig_log(&a.rig, "t", partition);
+}
+
+static void
+put(int32_t partition, int n)
+{
+    char value[201];
+
+    memset(value, 'x', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    for (int i = 0; i < n; i++) {
+        int64_t at = rig_put_batch(&a.rig, log_of(partition),
+            &(struct rig_batch){ .value = value, .records = 2, .ts = 1000 });
+        VRV_ASSERT(at >= 0);
+    }
+}
+
+/* The first records of all partitions but the last are cold, six batches in two chunks each. */
+static void
+begin(void)
+{
+    apirig_init(&a, 1);
+    cold = fakecold_new(&(struct fakecold_opts){ .seed = 1, .delay_max = 3, .chunk_batches = 3,
+        .cache_chunks = 2 * PARTS });
+    a.rig.o.cold = cold;
+    apirig_up(&a);
+    rig_topic(&a.rig, "t", PARTS, "segment.bytes=1000 retention.ms=-1");
+    for (int32_t i = 0; i < HOT; i++) {
+        put(i, 6);
+        vrv_log_roll(log_of(i));
+    }
+    OK(rig_checkpoint(&a.rig) && rig_checkpoint(&a.rig), "sealed");
+    for (int32_t i = 0; i < HOT; i++) {
+        (void)offload(log_of(i), cold);
+        VRV_ASSERT(vrv_log_drop_local(log_of(i), 12, NULL, &a.rig.e) == 0);
+    }
+    rig_commit(&a.rig);
+    apirig_crash(&a, 0); /* what is still in memory is read there */
+    apirig_up(&a);
+    put(HOT, 1);
+    struct vrv_read r = { .offset = 0, .max_bytes = 1, .whole_first = true };
+    VRV_ASSERT(vrv_read(log_of(HOT), &r, &a.rig.e) == 0);
+    batch = r.bytes;
+    vrv_read_fini(&r);
+}
+
+static void
+end(void)
+{
+    apirig_fini(&a);
+    fakecold_hang(cold, false);
+    while (fakecold_step(cold))
+        ;
+    fakecold_free(&cold);
+}
+
+/* ---- fetches ---- */
+
+struct fetching {
+    struct vrv_fetch_req q;
+    struct vrv_fetch_req_topic t;
+    struct vrv_fetch_req_partition part[PARTS];
+};
+
+/* Partitions from `first` on, n of them. */
+static void
+fetching(struct fetching *f, int32_t first, int32_t n, int32_t wait_ms)
+{
+    VRV_WIRE_INIT(fetch_req, &f->q);
+    VRV_WIRE_INIT(fetch_req_topic, &f->t);
+    for (int32_t i = 0; i < n; i++) {
+        VRV_WIRE_INIT(fetch_req_partition, &f->part[i]);
+        f->part[i].partition = first + i;
+        f->part[i].partition_max_bytes = LARGE;
+    }
+    f->t.topic = vrv_str("t");
+    f->t.partitions.v = f->part;
+    f->t.partitions.n = n;
+    f->q.topics.v = &f->t;
+    f->q.topics.n = 1;
+    f->q.min_bytes = 1;
+    f->q.max_wait_ms = wait_ms;
+}
+
+/* All that can be done now is; a store that hangs could go on for ever. */
+static void
+settle(void)
+{
+    for (int i = 0; i < 20; i++) {
+        (void)vrv_engine_expire_step(a.rig.eng);
+        apirig_step(&a);
+        (void)fakecold_step(cold);
+    }
+    apirig_step(&a);
+}
+
+static void
+pass(int64_t ms)
+{
+    simclock_advance_ms(&a.rig.clock, ms);
+    (void)vrv_engine_expire_step(a.rig.eng);
+    apirig_step(&a);
+}
+
+static const struct vrv_fetch_resp_partition *
+part_of(const struct vrv_fetch_resp *resp, int32_t partition)
+{
+    for (int32_t i = 0; i < resp->responses.n; i++)
+        for (int32_t k = 0; k < resp->responses.v[i].partitions.n; k++)
+            if (resp->responses.v[i].partitions.v[k].partition_index == partition)
+                return &resp->responses.v[i].partitions.v[k];
+    return NULL;
+}
+
+/* Batches of a partition in an answer; -1: it isn't named. */
+static int
+batches(const struct vrv_fetch_resp *resp, int32_t partition)
+{
+    const struct vrv_fetch_resp_partition *p = part_of(resp, partition);
+
+    return p == NULL ? -1 : p->records.n > 0 ? (int)((size_t)p->records.n / batch) : 0;
+}
+
+/* ... of the cold ones together. */
+static int
+cold_batches(const struct vrv_fetch_resp *resp)
+{
+    return batches(resp, 0) + batches(resp, 1) + batches(resp, 2);
+}
+
+static void
+send(struct apirig_call *c, const struct fetching *f)
+{
+    APIRIG_SEND(&a, c, fetch, V_FETCH, &f->q);
+}
+
+static const struct vrv_fetch_resp *
+answer_to(struct apirig_call *c)
+{
+    const struct vrv_fetch_resp *resp = apirig_answer(&a, c);
+
+    apirig_forget(&a, c);
+    return resp;
+}
+
+static void
+test_hot_goes_on(void)
+{
+    const struct vrv_fetch_resp *resp;
+    struct apirig_call c;
+    struct fetching f;
+
+    begin();
+    fakecold_hang(cold, true);
+    fetching(&f, 0, PARTS, MINUTE_MS);
+    send(&c, &f);
+    apirig_step(&a);
+    OK(c.answered, "the store hangs: a fetch of hot and cold partitions is answered at once");
+    resp = answer_to(&c);
+    OK(batches(resp, HOT) == 1 && batches(resp, 0) == 0, "with what is hot");
+    IS_ERR(part_of(resp, 0)->error_code, NONE, "... and no error of what is not");
+    IS(part_of(resp, 0)->high_watermark, 12, "... but its offsets");
+    IS(fakecold_loads(cold), HOT, "all cold partitions were asked for at the same time");
+    fakecold_hang(cold, false);
+    settle();
+    send(&c, &f);
+    apirig_step(&a);
+    OK(c.answered, "the store is back: the next fetch");
+    resp = answer_to(&c);
+    OK(batches(resp, 0) == 3 && batches(resp, 1) == 3 && batches(resp, 2) == 3 &&
+            batches(resp, HOT) == 1, "has all, of what was read for the one before");
+    IS(fakecold_loads(cold), HOT, "... and of nothing else");
+    end();
+}
+
+static void
+test_cold_only(void)
+{
+    const struct vrv_fetch_resp *resp;
+    struct apirig_call c;
+    struct fetching f;
+
+    begin();
+    fetching(&f, 0, 1, 0);
+    send(&c, &f);
+    apirig_step(&a);
+    OK(!c.answered, "a fetch of what is cold waits for it, though it says that it doesn't wait");
+    settle();
+    OK(c.answered, "and is answered when it is there");
+    resp = answer_to(&c);
+    IS(batches(resp, 0), 3, "... with it");
+    fetching(&f, 1, 2, MINUTE_MS);
+    fakecold_hang(cold, true);
+    for (int i = 0; i < 3; i++) {
+        send(&c, &f);
+        settle();
+        pass(COLD_MS - 1);
+        OK(!c.answered, "the store hangs: nobody is answered with nothing");
+        pass(1);
+        OK(c.answered, "... before remote.fetch.max.wait.ms is over");
+        resp = answer_to(&c);
+        OK(batches(resp, 1) == 0 && batches(resp, 2) == 0 &&
+                part_of(resp, 1)->error_code == VRV_K_NONE, "then with no error");
+    }
+    IS(fakecold_loads(cold), 1 + 2, "what was asked three times is read once");
+    send(&c, &f);
+    settle();
+    fakecold_hang(cold, false);
+    settle();
+    OK(c.answered, "the store is back: a fetch that waited is answered");
+    resp = answer_to(&c);
+    OK(batches(resp, 1) + batches(resp, 2) >= 3, "with the records of who was first, or both");
+    end();
+}
+
+/* Something hot, but too little to be worth an answer; and records that are appended while it waits. */
+static void
+test_min_bytes(void)
+{
+    const struct vrv_fetch_resp *resp;
+    struct apirig_call c;
+    struct fetching f;
+
+    begin();
+    fakecold_hang(cold, true);
+    fetching(&f, 2, 2, 100);
+    f.q.min_bytes = (int32_t)(2 * batch);
+    send(&c, &f);
+    settle();
+    pass(99);
+    OK(!c.answered, "less than min_bytes is hot: it waits");
+    pass(1);
+    OK(c.answered, "for its own time, not the cold tier's");
+    IS(batches(answer_to(&c), HOT), 1, "... and gets that");
+    f.part[1].fetch_offset = 2;
+    f.q.min_bytes = 1;
+    send(&c, &f);
+    settle();
+    a.on = 1;
+    put(HOT, 1);
+    apirig_step(&a);
+    OK(c.answered, "a record is appended while the cold tier is asked: it comes at once");
+    a.on = 0;
+    resp = answer_to(&c);
+    OK(batches(resp, HOT) == 1 && batches(resp, 2) == 0, "... alone");
+    f.q.min_bytes = (int32_t)(5 * batch);
+    f.part[0].fetch_offset = 6;
+    f.part[1].fetch_offset = 4;
+    f.q.max_wait_ms = MINUTE_MS;
+    send(&c, &f);
+    settle();
+    fakecold_hang(cold, false);
+    settle();
+    OK(!c.answered, "what came from the cold tier is too little");
+    put(HOT, 2);
+    apirig_step(&a);
+    OK(c.answered, "with what is appended it is enough");
+    resp = answer_to(&c);
+    OK(batches(resp, 2) == 3 && batches(resp, HOT) == 2, "both come, and once");
+    end();
+}
+
+static void
+test_limits(void)
+{
+    const struct vrv_fetch_resp *resp;
+    struct apirig_call c;
+    struct fetching f;
+
+    begin();
+    fetching(&f, 0, 2, MINUTE_MS);
+    f.part[0].partition_max_bytes = 10;
+    f.part[1].partition_max_bytes = 10;
+    send(&c, &f);
+    settle();
+    resp = answer_to(&c);
+    IS(batches(resp, 0) + batches(resp, 1), 1, "of the first that comes one batch, however small the limits");
+    fetching(&f, 0, 3, MINUTE_MS);
+    f.q.max_bytes = (int32_t)(4 * batch);
+    send(&c, &f);
+    settle();
+    resp = answer_to(&c);
+    IS(cold_batches(resp), 4, "the request's limit holds over all");
+    fetching(&f, 0, 2, MINUTE_MS);
+    f.part[0].partition_max_bytes = (int32_t)(2 * batch);
+    send(&c, &f);
+    settle();
+    IS(batches(answer_to(&c), 0), 2, "and a partition's");
+    end();
+}
+
+static void
+test_errors(void)
+{
+    static const struct {
+        int code;
+        const char *name;
+    } all[] = { { VRV_E_DENIED, "KAFKA_STORAGE_ERROR" }, { VRV_E_UNREACHABLE, "KAFKA_STORAGE_ERROR" },
+        { VRV_E_BUSY, "KAFKA_STORAGE_ERROR" }, { VRV_E_IO, "KAFKA_STORAGE_ERROR" },
+        { VRV_E_CORRUPT, "CORRUPT_MESSAGE" } };
+    const struct vrv_fetch_resp *resp;
+    struct apirig_call c;
+    struct fetching f;
+
+    begin();
+    fetching(&f, 0, 1, 0);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        fakecold_fail(cold, all[i].code);
+        send(&c, &f);
+        settle();
+        OK(!c.answered, "nobody may ask a store that fails again and again");
+        pass(COLD_MS);
+        resp = answer_to(&c);
+        IS_STR(vrv_kerror_name(part_of(resp, 0)->error_code), all[i].name, "%s is said so",
+            vrv_err_text(all[i].code));
+        IS(batches(resp, 0), 0, "... without records");
+    }
+    fakecold_fail(cold, VRV_E_DENIED);
+    fetching(&f, 0, PARTS, MINUTE_MS);
+    send(&c, &f);
+    apirig_step(&a);
+    resp = answer_to(&c);
+    OK(batches(resp, HOT) == 1, "hot partitions don't hear of it");
+    settle();
+    send(&c, &f);
+    settle();
+    OK(cold_batches(answer_to(&c)) >= 3, "and what isn't refused comes");
+    end();
+}
+
+/* Its client goes, or the server stops, while the cold tier is asked. */
+static void
+test_gone(void)
+{
+    struct apirig_call c;
+    struct fetching f;
+
+    begin();
+    fakecold_hang(cold, true);
+    fetching(&f, 0, 2, MINUTE_MS);
+    send(&c, &f);
+    settle();
+    OK(!c.answered, "a fetch waits for a store that hangs");
+    vrv_client_gone(&a.client[0]);
+    apirig_step(&a);
+    OK(c.answered, "and is over when its client is gone");
+    end();
+}
+
+static void
+test_session(void)
+{
+    const struct vrv_fetch_resp *resp;
+    struct fetching f, next;
+    struct apirig_call c;
+
+    begin();
+    fakecold_hang(cold, true);
+    fetching(&f, 0, PARTS, MINUTE_MS);
+    f.q.session_epoch = 0;
+    send(&c, &f);
+    apirig_step(&a);
+    resp = answer_to(&c);
+    OK(resp->session_id != 0 && batches(resp, 0) == 0 && batches(resp, HOT) == 1, "a session begins");
+    fetching(&next, HOT, 1, MINUTE_MS);
+    next.part[0].fetch_offset = 2;
+    next.q.session_id = resp->session_id;
+    next.q.session_epoch = 1;
+    send(&c, &next);
+    settle();
+    fakecold_hang(cold, false);
+    settle();
+    OK(c.answered, "what it wants is cold, and comes");
+    resp = answer_to(&c);
+    OK(cold_batches(resp) > 0 && batches(resp, HOT) == -1,
+        "only what is new is told");
+    end();
+}
+
+int
+main(void)
+{
+    test_hot_goes_on();
+    test_cold_only();
+    test_min_bytes();
+    test_limits();
+    test_errors();
+    test_gone();
+    test_session();
+    return tap_done();
+}
