@@ -296,6 +296,10 @@ check_PROGRAMS += t/unit/u480-pace
 t_unit_u480_pace_SOURCES = t/unit/u480-pace.c
 t_unit_u480_pace_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u481-explain
+t_unit_u481_explain_SOURCES = t/unit/u481-explain.c
+t_unit_u481_explain_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u482-marker
 t_unit_u482_marker_SOURCES = t/unit/u482-marker.c
 t_unit_u482_marker_LDADD = libtap.a libvrvtiering.la libvrvengine.la

@@ -1,5 +1,7 @@
 noinst_LTLIBRARIES += libvrvtiering.la
 libvrvtiering_la_SOURCES = \
+	tiering/daemon/explain.c \
+	tiering/daemon/explain.h \
 	tiering/daemon/marks.c \
 	tiering/daemon/move.c \
 	tiering/daemon/move.h \

@@ -2,13 +2,6 @@
 
 /* ---- both tiers as one row of segments, oldest first ---- */
 
-struct item {
-    int64_t next;
-    uint64_t bytes;
-    int64_t newest_ms;
-    bool may_go;     /* from the front, that is: it is sealed */
-};
-
 static int64_t
 cold_end(const struct vrv_tier_view *v)
 {
@@ -26,14 +19,14 @@ first_local_only(const struct vrv_tier_view *v)
     return i;
 }
 
-static struct item
+static struct vrv_tier_item
 of_seg(const struct vrv_cold_seg *s)
 {
-    return (struct item){ s->next, s->plain, vrv_cold_seg_newest(s), true };
+    return (struct vrv_tier_item){ s->base, s->next, 1, s->plain, vrv_cold_seg_newest(s), true, true };
 }
 
 /* The i-th of the store: the oldest segments, pages as a whole, segments of the root. */
-static struct item
+static struct vrv_tier_item
 cold_at(const struct vrv_tier_view *v, uint32_t i)
 {
     const struct vrv_manifest *m = v->cold;
@@ -44,12 +37,11 @@ cold_at(const struct vrv_tier_view *v, uint32_t i)
     if (i >= m->page_n)
         return of_seg(&m->seg[i - m->page_n]);
     const struct vrv_cold_page *p = &m->page[i];
-    return (struct item){ p->next, p->plain, p->newest_ms, true };
+    return (struct vrv_tier_item){ p->base, p->next, p->segments, p->plain, p->newest_ms, true, true };
 }
 
-/* The i-th of all. */
-static bool
-item_at(const struct vrv_tier_view *v, uint32_t i, struct item *out)
+bool
+vrv_tier_item_at(const struct vrv_tier_view *v, uint32_t i, struct vrv_tier_item *out)
 {
     uint32_t cold = v->cold == NULL ? 0
         : v->oldest_n + v->cold->page_n - (v->oldest_n > 0 ? 1 : 0) + v->cold->seg_n;
@@ -62,7 +54,7 @@ item_at(const struct vrv_tier_view *v, uint32_t i, struct item *out)
     if (i >= v->local_n)
         return false;
     const struct vrv_tier_local *l = &v->local[i];
-    *out = (struct item){ l->next, l->bytes, l->newest_ms, l->sealed };
+    *out = (struct vrv_tier_item){ l->base, l->next, 1, l->bytes, l->newest_ms, false, l->sealed };
     return true;
 }
 
@@ -78,13 +70,13 @@ new_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
 {
     int64_t start = v->start;
     uint64_t total = 0;
-    struct item it;
+    struct vrv_tier_item it;
 
     if (!r->deletes)
         return start;
-    for (uint32_t i = 0; item_at(v, i, &it); i++)
+    for (uint32_t i = 0; vrv_tier_item_at(v, i, &it); i++)
         total += it.next > v->start ? it.bytes : 0;
-    for (uint32_t i = 0; item_at(v, i, &it) && it.may_go; i++) {
+    for (uint32_t i = 0; vrv_tier_item_at(v, i, &it) && it.may_go; i++) {
         if (it.next <= v->start)
             continue;
         if (!is_older(it.newest_ms, r->retention_ms, v->now_ms) &&

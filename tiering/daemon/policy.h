@@ -55,4 +55,17 @@ struct vrv_tier_plan {
 void vrv_tier_plan(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
     struct vrv_tier_plan *out);
 
+/* Both tiers as one row, oldest first, as retention goes through them: segments of the store, some of them
+ * together as a page, then those that only this disk has. */
+struct vrv_tier_item {
+    int64_t base, next;
+    uint32_t segments;
+    uint64_t bytes;
+    int64_t newest_ms;
+    bool cold;
+    bool may_go;     /* from the front, that is: it is sealed */
+};
+/* The i-th; false: there are fewer. */
+bool vrv_tier_item_at(const struct vrv_tier_view *v, uint32_t i, struct vrv_tier_item *out);
+
 #endif

@@ -1,0 +1,314 @@
+#include "tiering/daemon/explain.h"
+
+#include "engine/base/mem.h"
+#include "tiering/store/store.h"
+
+static const struct vrv_tier_event never = { INT64_MAX, UINT64_MAX, VRV_WHY_UNLIMITED };
+static const struct vrv_tier_event leaves = { INT64_MAX, UINT64_MAX, VRV_WHY_LEAVES };
+
+/* What is known while it goes through the segments, oldest first. */
+struct walk {
+    const struct vrv_tier_rules *r;
+    const struct vrv_tier_view *v;
+    struct vrv_tier_plan plan;
+    uint32_t item_i;             /* of those as retention sees them: the next one, */
+    struct vrv_tier_item item;   /* and the one before that */
+    uint64_t left;               /* bytes behind that, in both tiers */
+    struct vrv_tier_event gone;  /* when it is deleted */
+    uint64_t local_left;         /* bytes on this disk behind the segment that it is at */
+    struct vrv_tier_event drop, copy; /* when the one before may leave this disk, and go to the store */
+};
+
+/* ---- events ---- */
+
+static int64_t
+later(int64_t ms, int64_t by)
+{
+    return by >= INT64_MAX - ms ? INT64_MAX : ms + by;
+}
+
+static bool
+is_due(const struct walk *w, const struct vrv_tier_event *ev)
+{
+    return ev->ms <= w->v->now_ms;
+}
+
+/* When a limit is exceeded, by age or by what is behind the segment. */
+static struct vrv_tier_event
+beyond(const struct walk *w, int64_t newest_ms, int64_t limit_ms, uint64_t behind,
+    int64_t limit_bytes, enum vrv_tier_why by_age, enum vrv_tier_why by_size)
+{
+    struct vrv_tier_event ev = never;
+
+    if (behind >= (uint64_t)limit_bytes)
+        return (struct vrv_tier_event){ w->v->now_ms, 0, by_size };
+    if (limit_bytes != INT64_MAX) {
+        ev.more = (uint64_t)limit_bytes - behind;
+        ev.why = by_size;
+    }
+    if (limit_ms != INT64_MAX) {
+        ev.ms = later(later(newest_ms, limit_ms), 1);
+        ev.why = by_age;
+    }
+    if (is_due(w, &ev))
+        ev.more = 0;
+    return ev;
+}
+
+/* Not before the one in front. */
+static struct vrv_tier_event
+behind(struct vrv_tier_event ev, const struct vrv_tier_event *front)
+{
+    if (front->ms > ev.ms) {
+        ev.ms = front->ms;
+        ev.why = VRV_WHY_BEHIND;
+    }
+    if (front->more > ev.more)
+        ev.more = front->more;
+    return ev;
+}
+
+static const struct vrv_tier_event *
+sooner(const struct vrv_tier_event *a, const struct vrv_tier_event *b)
+{
+    return b->ms < a->ms || (b->ms == a->ms && b->more < a->more) ? b : a;
+}
+
+/* ---- deletion ---- */
+
+static void
+next_item(struct walk *w)
+{
+    const struct vrv_tier_rules *r = w->r;
+
+    if (!vrv_tier_item_at(w->v, w->item_i++, &w->item)) {
+        w->item.next = INT64_MAX;
+        w->gone = never;
+    } else if (w->item.next <= w->v->start) {
+        w->gone = (struct vrv_tier_event){ w->v->now_ms, 0, VRV_WHY_BELOW_START };
+    } else if (!r->deletes || !w->item.may_go) {
+        w->gone = never;
+    } else {
+        w->left -= w->item.bytes;
+        w->gone = behind(beyond(w, w->item.newest_ms, r->retention_ms, w->left, r->retention_bytes,
+                             VRV_WHY_RETENTION_MS, VRV_WHY_RETENTION_BYTES), &w->gone);
+    }
+}
+
+/* When what ends at `next` is deleted; they are asked for in order. */
+static struct vrv_tier_event
+gone_of(struct walk *w, int64_t next)
+{
+    while (w->item.next < next)
+        next_item(w);
+    if (next <= w->v->start) /* it may be a part of a page */
+        return (struct vrv_tier_event){ w->v->now_ms, 0, VRV_WHY_BELOW_START };
+    if (w->r->leaves)
+        return next <= w->v->local_start
+            ? (struct vrv_tier_event){ w->v->now_ms, 0, VRV_WHY_LEAVES } : leaves;
+    return w->gone;
+}
+
+/* ---- this disk, and the way from there ---- */
+
+/* When it may leave this disk, if the store has it. */
+static struct vrv_tier_event
+drop_of(struct walk *w, const struct vrv_tier_local *l, const struct vrv_tier_event *gone)
+{
+    struct vrv_tier_event own = beyond(w, l->newest_ms, w->r->local_ms, w->local_left,
+        w->r->local_bytes, VRV_WHY_LOCAL_MS, VRV_WHY_LOCAL_BYTES);
+    struct vrv_tier_event front = w->drop;
+
+    w->drop = behind(*sooner(&own, gone), &front);
+    return behind(own, &front);
+}
+
+/* When it may go to the store. */
+static struct vrv_tier_event
+copy_of(struct walk *w, const struct vrv_tier_local *l)
+{
+    const struct vrv_tier_rules *r = w->r;
+    struct vrv_tier_event ev = never;
+    bool in_future = l->newest_ms > w->v->now_ms;
+
+    if (!r->copies)
+        return (struct vrv_tier_event){ INT64_MAX, UINT64_MAX, VRV_WHY_COPY_OFF };
+    if (r->lag_bytes != INT64_MAX && w->local_left < (uint64_t)r->lag_bytes) {
+        ev.more = (uint64_t)r->lag_bytes - w->local_left;
+        ev.why = VRV_WHY_LAG_BYTES;
+    }
+    if (w->local_left >= (uint64_t)r->lag_bytes || (r->lag_ms != INT64_MAX && in_future)) {
+        ev = (struct vrv_tier_event){ w->v->now_ms, 0, VRV_WHY_BEHIND };
+    } else if (r->lag_ms != INT64_MAX) {
+        ev.ms = later(l->newest_ms, r->lag_ms);
+        ev.why = is_due(w, &ev) ? VRV_WHY_BEHIND : VRV_WHY_LAG_MS;
+    }
+    if (is_due(w, &ev))
+        ev.more = 0;
+    w->copy = behind(ev, &w->copy);
+    return w->copy;
+}
+
+/* What comes first: that, or deletion. */
+static void
+decide(const struct walk *w, struct vrv_tier_seg *s, enum vrv_tier_fate fate,
+    const struct vrv_tier_event *when)
+{
+    bool gone_first = is_due(w, &s->gone) ||
+        (s->gone.ms <= when->ms && (when->ms != INT64_MAX || s->gone.more <= when->more));
+
+    s->when = gone_first ? s->gone : *when;
+    s->fate = gone_first ? VRV_TIER_DELETED : fate;
+    if (s->when.ms == INT64_MAX && s->when.more == UINT64_MAX)
+        s->fate = VRV_TIER_STAYS;
+    if (s->fate == VRV_TIER_STAYS && gone_first && when->why != VRV_WHY_UNLIMITED)
+        s->when.why = when->why;
+}
+
+static void
+explain_local(struct walk *w, uint32_t i, struct vrv_tier_seg *s)
+{
+    const struct vrv_tier_local *l = &w->v->local[i];
+
+    *s = (struct vrv_tier_seg){ .base = l->base, .next = l->next, .segments = 1, .bytes = l->bytes,
+        .newest_ms = l->newest_ms, .gone = gone_of(w, l->next) };
+    bool cold = w->v->cold != NULL && l->next <= w->v->cold->next;
+    s->place = cold ? VRV_TIER_BOTH : VRV_TIER_HERE;
+    w->local_left -= l->bytes;
+    if (!l->sealed) {
+        s->when = never;
+        s->when.why = i + 1 < w->v->local_n ? VRV_WHY_CLOSED : VRV_WHY_OPEN;
+        return;
+    }
+    if (w->r->leaves) {
+        decide(w, s, VRV_TIER_STAYS, &leaves);
+        return;
+    }
+    struct vrv_tier_event drop = drop_of(w, l, &s->gone);
+    bool over = is_due(w, &drop) && !is_due(w, &s->gone);
+    if (cold) {
+        decide(w, s, VRV_TIER_DROPPED, &drop);
+        return;
+    }
+    struct vrv_tier_event copy = is_due(w, &s->gone) ? never : copy_of(w, l);
+    decide(w, s, VRV_TIER_COPIED, &copy);
+    if (i == w->plan.move)
+        s->when.why = VRV_WHY_NEXT;
+    s->held = over;
+}
+
+/* ---- all ---- */
+
+/* As much of an item as this disk doesn't have; false: nothing. */
+static bool
+cold_part(const struct vrv_tier_view *v, const struct vrv_tier_item *it, struct vrv_tier_seg *s)
+{
+    int64_t here = v->local_n > 0 ? v->local[0].base : INT64_MAX;
+
+    if (!it->cold || it->base >= here)
+        return false;
+    *s = (struct vrv_tier_seg){ .base = it->base, .next = it->next, .segments = it->segments,
+        .bytes = it->bytes, .newest_ms = it->newest_ms, .place = VRV_TIER_COLD };
+    for (uint32_t i = 0; i < v->local_n && v->local[i].next <= it->next; i++) {
+        s->next = here;
+        s->segments -= s->segments > 1;
+        s->bytes -= v->local[i].bytes < s->bytes ? v->local[i].bytes : s->bytes;
+    }
+    return true;
+}
+
+static struct walk
+begin(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
+{
+    struct walk w = { .r = r, .v = v, .gone = { INT64_MIN, 0, VRV_WHY_UNLIMITED },
+        .drop = { INT64_MIN, 0, VRV_WHY_UNLIMITED }, .copy = { INT64_MIN, 0, VRV_WHY_UNLIMITED },
+        .item.next = INT64_MIN };
+    struct vrv_tier_item it;
+
+    vrv_tier_plan(r, v, &w.plan);
+    for (uint32_t i = 0; vrv_tier_item_at(v, i, &it); i++)
+        w.left += it.next > v->start ? it.bytes : 0;
+    for (uint32_t i = 0; i < v->local_n; i++)
+        w.local_left += v->local[i].bytes;
+    return w;
+}
+
+struct vrv_tier_seg *
+vrv_tier_explain(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, uint32_t *n)
+{
+    struct walk w = begin(r, v);
+    struct vrv_tier_seg *out = NULL;
+    struct vrv_tier_item it;
+    size_t k = 0, cap = 0;
+
+    for (uint32_t i = 0; vrv_tier_item_at(v, i, &it) && it.cold; i++) {
+        VRV_PUSH_ROOM(out, k, cap);
+        if (!cold_part(v, &it, &out[k]))
+            break;
+        out[k].gone = gone_of(&w, out[k].next);
+        decide(&w, &out[k], VRV_TIER_STAYS, &never);
+        k++;
+    }
+    for (uint32_t i = 0; i < v->local_n; i++) {
+        VRV_PUSH_ROOM(out, k, cap);
+        explain_local(&w, i, &out[k++]);
+    }
+    *n = (uint32_t)k;
+    return out;
+}
+
+/* ---- sums ---- */
+
+static void
+add(struct vrv_tier_amount *a, const struct vrv_tier_seg *s)
+{
+    a->segments += s->segments;
+    a->bytes += s->bytes;
+}
+
+/* Requests that a segment of so many bytes takes: its object, in parts where it is large, and a root. */
+static uint64_t
+puts_of(uint64_t bytes)
+{
+    if (bytes <= VRV_STORE_PUT_MAX)
+        return 2;
+    return (bytes + VRV_STORE_PART - 1) / VRV_STORE_PART + 3; /* begun and ended, too */
+}
+
+static void
+add_due(const struct vrv_tier_seg *s, struct vrv_tier_sums *out)
+{
+    if (s->fate == VRV_TIER_DELETED && s->when.why != VRV_WHY_BELOW_START)
+        add(&out->deletes, s);
+    if (s->fate == VRV_TIER_COPIED) {
+        add(&out->copies, s);
+        out->puts += puts_of(s->bytes);
+    }
+    if (s->fate == VRV_TIER_DROPPED || (s->fate == VRV_TIER_COPIED && s->held) ||
+        (s->fate == VRV_TIER_DELETED && s->place != VRV_TIER_COLD))
+        add(&out->drops, s);
+}
+
+void
+vrv_tier_sum(const struct vrv_tier_view *v, const struct vrv_tier_seg *s, uint32_t n,
+    struct vrv_tier_sums *out)
+{
+    *out = (struct vrv_tier_sums){ .lag_ms = 0 };
+    for (uint32_t i = 0; i < n; i++) {
+        bool due = s[i].when.ms <= v->now_ms;
+
+        add(s[i].place == VRV_TIER_HERE ? &out->here
+                : s[i].place == VRV_TIER_BOTH ? &out->both : &out->cold, &s[i]);
+        if (s[i].held)
+            add(&out->held, &s[i]);
+        if (due)
+            add_due(&s[i], out);
+        if (due && s[i].place != VRV_TIER_HERE && s[i].when.why == VRV_WHY_BELOW_START)
+            add(&out->dead, &s[i]);
+        if (!due || s[i].fate != VRV_TIER_COPIED)
+            continue;
+        if (out->lag.segments == 0)
+            out->lag_ms = v->now_ms > s[i].newest_ms ? v->now_ms - s[i].newest_ms : 0;
+        add(&out->lag, &s[i]);
+    }
+}
