@@ -236,7 +236,13 @@ t_unit_u464_tier_SOURCES = \
 t_unit_u464_tier_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u467-tierd
-t_unit_u467_tierd_SOURCES = t/lib/fakestore.c t/lib/fakestore.h t/unit/u467-tierd.c
+t_unit_u467_tierd_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u467-tierd.c \
+	$(NULL)
 t_unit_u467_tierd_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 HTTPD = t/lib/httpd.c t/lib/httpd.h t/lib/httpd_conn.c t/lib/httpd_int.h
@@ -287,6 +293,16 @@ t_unit_u470_hdfs_LDADD = $(HTTPRIG_LIBS)
 check_PROGRAMS += t/unit/u455-credentials
 t_unit_u455_credentials_SOURCES = $(HTTPRIG) t/unit/u455-credentials.c
 t_unit_u455_credentials_LDADD = $(HTTPRIG_LIBS)
+
+check_PROGRAMS += t/unit/u487-tierask
+t_unit_u487_tierask_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u487-tierask.c \
+	$(NULL)
+t_unit_u487_tierask_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u466-policy
 t_unit_u466_policy_SOURCES = t/unit/u466-policy.c
@@ -645,6 +661,7 @@ TSAN_TESTS = \
 	t/unit/u459-fakes3 \
 	t/unit/u460-storedir \
 	t/unit/u470-hdfs \
+	t/unit/u487-tierask \
 	t/unit/u510-kill \
 	t/unit/u520-threads \
 	t/unit/u713-net \

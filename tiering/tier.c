@@ -1,7 +1,4 @@
-#include "tiering/tier.h"
-
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,10 +6,8 @@
 #include "engine/base/mem.h"
 #include "engine/os/thread.h"
 #include "engine/wal/journal.h"
-#include "tiering/daemon/move.h"
 #include "tiering/daemon/rules.h"
-#include "tiering/daemon/sweep.h"
-#include "tiering/reader/cold.h"
+#include "tiering/tier_int.h"
 
 static const int64_t MS = 1000000;
 static const int64_t LESSON_NS = 1000000000;
@@ -34,35 +29,23 @@ struct tended {
     int64_t dropped;             /* what this disk lacks, or will when the journal is committed */
     int64_t again_ns;            /* nothing that failed before that */
     int64_t sweep_ns;            /* when to look through the store */
-};
-
-struct vrv_tier {
-    struct vrv_tier_opts o;
-    struct vrv_cq cq;
-    struct vrv_retry *retry;
-    struct vrv_parts parts;
-    struct vrv_cold_reader reader;
-    struct vrv_move_opts move;
-    struct vrv_pace pace;
-    struct vrv_source source;
-    int64_t learn_ns;            /* when the pace is told of commits next */
-    struct vrv_engine *eng;      /* NULL: none, or about to close */
-    struct vrv_omap tended;
-    unsigned moves, reads;       /* under way; trims count as moves */
-    struct vrv_sweep *sweep;     /* under way: one of all */
-    int64_t look_ns;             /* the next look */
-    struct vrv_lock lock;        /* rank tier; guards stats */
-    struct vrv_tier_stats stats;
-    pthread_t thread;
-    bool started;
-    _Atomic bool stop;
-    struct leave *leaving;       /* who waits until the engine may close; the thread's */
+    int64_t wanted;              /* whatever is below goes without waiting for remote.copy.lag.* */
+    int64_t began_ms;            /* what is under way (wall clock) */
+    struct vrv_err last;         /* the newest failure, */
+    int64_t last_ms;             /* and when */
+    struct vrv_tier_counts counts;
 };
 
 static int64_t
 now_ns(const struct vrv_tier *t)
 {
     return t->o.clock->mono_ns(t->o.clock);
+}
+
+static int64_t
+wall_ms(const struct vrv_tier *t)
+{
+    return t->o.clock->wall_ms(t->o.clock);
 }
 
 /* ---- life ---- */
@@ -134,10 +117,12 @@ failed(struct tended *d, const struct vrv_err *e)
     struct vrv_tier *t = d->t;
 
     d->again_ns = now_ns(t) + t->o.again_ms * MS;
+    d->last = *e;
+    d->last_ms = wall_ms(t);
     vrv_lock(&t->lock);
     t->stats.failed++;
     t->stats.last = *e;
-    t->stats.last_ms = t->o.clock->wall_ms(t->o.clock);
+    t->stats.last_ms = d->last_ms;
     vrv_unlock(&t->lock);
 }
 
@@ -147,6 +132,45 @@ vrv_tier_stats(struct vrv_tier *t, struct vrv_tier_stats *s)
     vrv_lock(&t->lock);
     *s = t->stats;
     vrv_unlock(&t->lock);
+}
+
+void
+vrv__tier_doing(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier_part *p)
+{
+    struct vrv_omap_node *n = vrv_omap_find(&t->tended, id);
+
+    if (n == NULL)
+        return;
+    const struct tended *d = VRV_OMAP_OF(n, struct tended, node);
+    bool sweeps = t->sweep != NULL && t->sweep->owner == d;
+    p->work = d->move != NULL ? VRV_TIER_MOVES : d->trim != NULL ? VRV_TIER_TRIMS
+        : sweeps ? VRV_TIER_SWEEPS : d->waits ? VRV_TIER_READS : VRV_TIER_RESTS;
+    p->since_ms = p->work == VRV_TIER_RESTS || p->work == VRV_TIER_READS ? 0 : d->began_ms;
+    if (d->move != NULL) {
+        p->at = d->move->seg->base;
+        p->done = d->move->at;
+        p->size = d->move->seg->size;
+    }
+    p->last = d->last;
+    p->last_ms = d->last_ms;
+    if (now_ns(t) < d->again_ns)
+        p->again_ms = wall_ms(t) + (d->again_ns - now_ns(t)) / MS;
+    p->counts = d->counts;
+}
+
+int64_t
+vrv__tier_oldest_move(struct vrv_tier *t)
+{
+    int64_t oldest = 0;
+
+    for (struct vrv_omap_node *n = vrv_omap_first(&t->tended); n != NULL;) {
+        const struct tended *d = VRV_OMAP_OF(n, struct tended, node);
+
+        if (d->move != NULL && (oldest == 0 || d->began_ms < oldest))
+            oldest = d->began_ms;
+        n = vrv_omap_after(&t->tended, &d->id);
+    }
+    return oldest;
 }
 
 /* ---- moving ---- */
@@ -165,8 +189,11 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
         t->stats.moved++;
         t->stats.moved_bytes += m->seg->size;
         vrv_unlock(&t->lock);
+        d->counts.copied_bytes += m->seg->size;
+        t->moved_ms = wall_ms(t);
         t->look_ns = 0; /* there may be more */
     } else {
+        d->counts.copy_errors += status != VRV_E_CANCELLED;
         failed(d, e);
     }
     vrv_seg_unref(m->seg);
@@ -207,6 +234,8 @@ move(struct tended *d, struct vrv_log *log, struct vrv_snap *from, int64_t base)
         d->producers = NULL;
     }
     t->moves++;
+    d->began_ms = wall_ms(t);
+    d->counts.copies++;
     vrv_move_begin(d->move);
 }
 
@@ -221,6 +250,7 @@ trimmed(struct vrv_commit *c, int status, const struct vrv_err *e)
         d->sweep_ns = now_ns(d->t) + d->t->o.grace_ms * MS;
     else
         failed(d, e);
+    d->counts.delete_errors += status < 0 && status != VRV_E_CANCELLED;
     d->trim = NULL;
     d->empties = false;
     d->t->moves--;
@@ -246,6 +276,8 @@ trim(struct tended *d, const struct vrv_manifest *m, int64_t below, int64_t star
         next->next = d->empties ? start : next->next;
     }
     t->moves++;
+    d->began_ms = wall_ms(t);
+    d->counts.deletes++;
     vrv_parts_commit(&t->parts, d->trim);
 }
 
@@ -265,8 +297,13 @@ swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
     vrv_lock(&t->lock);
     t->stats.swept += s->deleted;
     vrv_unlock(&t->lock);
+    if (s->deleted > 0)
+        t->deleted_ms = wall_ms(t);
     if (status < 0)
         failed(d, e);
+    else
+        t->swept_ms = wall_ms(t);
+    d->counts.delete_errors += status < 0 && status != VRV_E_CANCELLED;
     t->sweep = NULL;
     free(s);
 }
@@ -288,13 +325,14 @@ sweep(struct tended *d, bool leaves)
     s->call_ms = t->o.call_ms;
     s->run = swept;
     s->owner = d;
+    d->began_ms = wall_ms(t);
     vrv_sweep_begin(s);
 }
 
 /* ---- a look at a partition ---- */
 
-static struct vrv_tier_local *
-local_of(struct vrv_log *log, uint32_t *n)
+struct vrv_tier_local *
+vrv__tier_local(struct vrv_log *log, uint32_t *n)
 {
     struct vrv_log_seg *s = vrv_log_segs(log, n);
     struct vrv_tier_local *v = *n > 0 ? vrv_mem_zero(*n * sizeof(*v)) : NULL;
@@ -323,6 +361,17 @@ let_go(struct tended *d, struct vrv_log *log, const struct vrv_tier_plan *p)
         d->dropped = p->drop;
 }
 
+/* Somebody asked for what is here to go at once: it waits for nothing, but to be sealed. */
+static void
+hasten(const struct tended *d, struct vrv_tier_rules *r, const struct vrv_tier_view *v)
+{
+    if (v->cold == NULL || v->cold->next < d->wanted)
+        r->lag_ms = d->wanted > 0 ? 0 : r->lag_ms;
+    for (uint32_t i = 0; i < v->local_n; i++)
+        if (!v->local[i].sealed && v->local[i].next <= d->wanted)
+            vrv_engine_want_checkpoint(d->t->eng);
+}
+
 /* Takes over the reference to the manifest, which is NULL where nothing is cold. */
 static void
 decide(struct tended *d, struct vrv_log *log, const struct vrv_log_config *c, struct vrv_snap *s)
@@ -331,12 +380,14 @@ decide(struct tended *d, struct vrv_log *log, const struct vrv_log_config *c, st
     struct vrv_tier_rules r;
     struct vrv_log_offsets o = vrv_log_offsets(log);
     struct vrv_tier_view v = { .cold = s != NULL ? &s->m : NULL, .start = o.start,
-        .local_start = o.local_start > d->dropped ? o.local_start : d->dropped, .now_ms = t->o.clock->wall_ms(t->o.clock) };
-    struct vrv_tier_local *local = local_of(log, &v.local_n);
+        .local_start = o.local_start > d->dropped ? o.local_start : d->dropped,
+        .now_ms = wall_ms(t) };
+    struct vrv_tier_local *local = vrv__tier_local(log, &v.local_n);
     struct vrv_tier_plan p;
 
     v.local = local;
     vrv_tier_rules_of(c, &r);
+    hasten(d, &r, &v);
     vrv_tier_plan(&r, &v, &p);
     let_go(d, log, &p);
     bool swept_ = t->sweep != NULL && t->sweep->owner == d;
@@ -378,6 +429,17 @@ tended_of(struct vrv_tier *t, const struct vrv_log_id *id, bool leaves)
         vrv_omap_insert(&t->tended, &d->id, &d->node);
     }
     return d;
+}
+
+void
+vrv__tier_hurry(struct vrv_tier *t, const struct vrv_log_id *id, int64_t to)
+{
+    struct tended *d = tended_of(t, id, false);
+
+    d->wanted = to;
+    d->again_ns = 0;
+    t->look_ns = 0;
+    vrv_engine_want_checkpoint(t->eng);
 }
 
 static void

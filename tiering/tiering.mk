@@ -112,5 +112,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/xml.h \
 	tiering/tier.c \
 	tiering/tier.h \
+	tiering/tier_ask.c \
+	tiering/tier_ask.h \
+	tiering/tier_int.h \
 	$(NULL)
 libvrvtiering_la_LIBADD = $(DEP_LIBS) $(STORE_LIBS)

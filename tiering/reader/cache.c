@@ -80,8 +80,10 @@ make_room(struct vrv_cache *c)
         struct vrv_piece *p = VRV_LIST_OF(l, struct vrv_piece, recent);
 
         next = l->next;
-        if (p->there && atomic_load(&p->refs) == 1)
+        if (p->there && atomic_load(&p->refs) == 1) {
             forget(c, p);
+            c->evictions++;
+        }
     }
 }
 

@@ -66,7 +66,7 @@ struct vrv_cache {
     struct vrv_omap map;
     struct vrv_list recent;  /* newest last */
     size_t used;
-    uint64_t hits, misses;
+    uint64_t hits, misses, evictions;
     _Atomic uint32_t pieces; /* in memory, also those that are no longer here */
 };
 

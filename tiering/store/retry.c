@@ -25,6 +25,7 @@ struct trying {
     struct vrv_retry *r;
     struct vrv_timer timer;    /* in a heap: it waits */
     unsigned tries;
+    int64_t began_ns;          /* the attempt */
     bool settling;             /* the attempt looks whether a write was done */
     bool unsure;               /* a write of unknown outcome was among the attempts */
     unsigned lost;             /* looks that found nothing since END said that the upload is lost */
@@ -61,6 +62,7 @@ attempt(struct trying *t, enum vrv_store_op op)
     if (limit > 0 && now_ns(r) + limit * MS < t->inner.deadline_ns)
         t->inner.deadline_ns = now_ns(r) + limit * MS;
     t->settling = op != t->outer->op;
+    t->began_ns = now_ns(r);
     r->stats.attempts[op]++;
     vrv_store_submit(r->o.store, &t->inner);
 }
@@ -172,16 +174,27 @@ must_look(const struct trying *t)
 }
 
 static void
+count(struct vrv_retry *r, const struct trying *t)
+{
+    const struct vrv_store_call *i = &t->inner;
+    enum vrv_store_outcome o = vrv_store_outcome_of(i->status);
+
+    vrv_hist_add_alone(&r->stats.times[i->op][o], now_ns(r) - t->began_ns);
+    if (o == VRV_STORE_DONE || o == VRV_STORE_NOTFOUND || o == VRV_STORE_EXISTS) {
+        r->stats.good_ms = r->o.clock->wall_ms(r->o.clock);
+    } else if (o != VRV_STORE_CANCELLED) {
+        r->stats.last = i->err;
+        r->stats.last_ms = r->o.clock->wall_ms(r->o.clock);
+    }
+}
+
+static void
 attempted(struct vrv_done *d)
 {
     struct vrv_store_call *i = VRV_LIST_OF(d, struct vrv_store_call, done);
     struct trying *t = VRV_LIST_OF(i, struct trying, inner);
-    struct vrv_retry *r = t->r;
 
-    if (i->status < 0 && i->status != VRV_E_NOTFOUND && i->status != VRV_E_CANCELLED) {
-        r->stats.last = i->err;
-        r->stats.last_ms = r->o.clock->wall_ms(r->o.clock);
-    }
+    count(t->r, t);
     t->unsure |= writes(i->op) && i->status == VRV_E_UNKNOWN;
     if (t->settling) {
         settled(t);

@@ -30,6 +30,41 @@ vrv_store_op_name(enum vrv_store_op op)
     return names[op];
 }
 
+static const struct {
+    int status;
+    const char *name;
+} outcomes[VRV_STORE_OUTCOMES] = {
+    [VRV_STORE_DONE] = { 0, "ok" },
+    [VRV_STORE_NOTFOUND] = { VRV_E_NOTFOUND, "notfound" },
+    [VRV_STORE_EXISTS] = { VRV_E_EXISTS, "exists" },
+    [VRV_STORE_UNKNOWN] = { VRV_E_UNKNOWN, "unknown" },
+    [VRV_STORE_BUSY] = { VRV_E_BUSY, "busy" },
+    [VRV_STORE_UNREACHABLE] = { VRV_E_UNREACHABLE, "unreachable" },
+    [VRV_STORE_TIMEDOUT] = { VRV_E_TIMEDOUT, "timedout" },
+    [VRV_STORE_DENIED] = { VRV_E_DENIED, "denied" },
+    [VRV_STORE_INVALID] = { VRV_E_INVALID, "invalid" },
+    [VRV_STORE_NOSPACE] = { VRV_E_NOSPACE, "nospace" },
+    [VRV_STORE_CORRUPT] = { VRV_E_CORRUPT, "corrupt" },
+    [VRV_STORE_IO] = { VRV_E_IO, "io" },
+    [VRV_STORE_CANCELLED] = { VRV_E_CANCELLED, "cancelled" },
+};
+
+enum vrv_store_outcome
+vrv_store_outcome_of(int status)
+{
+    for (int i = 0; i < VRV_STORE_OUTCOMES; i++)
+        if (outcomes[i].status == status)
+            return (enum vrv_store_outcome)i;
+    return VRV_STORE_IO; /* anything else that the store says */
+}
+
+const char *
+vrv_store_outcome_name(enum vrv_store_outcome o)
+{
+    VRV_ASSERT(o < VRV_STORE_OUTCOMES);
+    return outcomes[o].name;
+}
+
 static bool
 is_key_byte(char c)
 {

@@ -73,6 +73,13 @@ enum vrv_store_op {
     VRV_STORE_OPS,
 };
 
+/* What came of an attempt, to be counted: one for each status above. */
+enum vrv_store_outcome {
+    VRV_STORE_DONE, VRV_STORE_NOTFOUND, VRV_STORE_EXISTS, VRV_STORE_UNKNOWN, VRV_STORE_BUSY,
+    VRV_STORE_UNREACHABLE, VRV_STORE_TIMEDOUT, VRV_STORE_DENIED, VRV_STORE_INVALID, VRV_STORE_NOSPACE,
+    VRV_STORE_CORRUPT, VRV_STORE_IO, VRV_STORE_CANCELLED, VRV_STORE_OUTCOMES,
+};
+
 /* Who must wait for whom: each class has its own share of connections. */
 enum vrv_store_class { VRV_STORE_READ, VRV_STORE_UPLOAD, VRV_STORE_HOUSEKEEPING, VRV_STORE_CLASSES };
 
@@ -159,6 +166,8 @@ bool vrv_store_key_is_good(const char *key, bool is_prefix);
 /* The directory that a key is in, "" for none; out may be key. */
 void vrv_store_parent(const char *key, char out[VRV_STORE_KEY_MAX + 1]);
 const char *vrv_store_op_name(enum vrv_store_op op);
+enum vrv_store_outcome vrv_store_outcome_of(int status);
+const char *vrv_store_outcome_name(enum vrv_store_outcome o); /* "ok", "notfound", ... */
 /* May it be submitted?  What every store's submit does first. */
 int vrv_store_check(const struct vrv_store_call *c, struct vrv_err *e) VRV_MUST_CHECK;
 

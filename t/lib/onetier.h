@@ -1,0 +1,35 @@
+/*
+ * An engine on the simulated disk with the cold tier beside it, over a store of the test's: what tests of the
+ * tier as a whole begin with.  Rig, store and tier are theirs to use.
+ *
+ * Threads: one.
+ */
+#ifndef VRV_T_ONETIER_H
+#define VRV_T_ONETIER_H
+
+#include "t/lib/fakestore.h"
+#include "t/lib/rig.h"
+#include "tiering/tier.h"
+
+enum { MINUTE_MS = 60000 };
+
+extern struct rig rig;
+extern struct fakestore *fake;
+extern struct vrv_tier *tier;
+
+void begin(uint64_t seed);
+void end(void);
+/* An orderly stop; or power fails: what is on its way reaches the store, or doesn't, and nobody hears of it. */
+void down(void);
+void crash(uint64_t seed);
+void up(uint64_t seed);
+
+/* The tier and the engine do what there is to do, for so long. */
+void pass(int64_t ms);
+struct vrv_log_offsets offsets(const char *topic, int32_t partition);
+/* So many batches of two records of 200 bytes, a minute apart; each with its offset. */
+void put(const char *topic, int32_t partition, int batches);
+/* Read it from its start: where that ends, or what failed. */
+int64_t read_all(const char *topic, int32_t partition);
+
+#endif

@@ -1,0 +1,253 @@
+/*
+ * What the cold tier tells of itself: of each partition where its segments are, what is under way, what failed
+ * and when it is tried again; what settings would change; that what somebody wants moved goes at once.
+ */
+#include <stdlib.h>
+
+#include "engine/os/thread.h"
+#include "t/lib/onetier.h"
+#include "t/lib/tap.h"
+#include "tiering/tier_ask.h"
+
+#define SMALL "segment.bytes=1000 retention.ms=-1 remote.storage.enable=true "
+
+static struct vrv_err e;
+
+static struct vrv_log_id
+id_of(const char *topic)
+{
+    return rig_log(&rig, topic, 0)->id;
+}
+
+static struct vrv_tier_part
+part(const char *topic, bool segments)
+{
+    struct vrv_log_id id = id_of(topic);
+    struct vrv_tier_part p;
+
+    IS(vrv_tier_part(tier, &id, NULL, segments, &p, &e), 0, "a partition can be told");
+    return p;
+}
+
+/* With other settings: those it has, and these. */
+static struct vrv_tier_sums
+sums_with(const char *topic, void (*change)(struct vrv_log_config *c))
+{
+    struct vrv_log_config *now = vrv_log_config_ref(rig_log(&rig, topic, 0)), as = *now;
+    struct vrv_log_id id = id_of(topic);
+    struct vrv_tier_part p;
+
+    change(&as);
+    IS(vrv_tier_part(tier, &id, &as, false, &p, &e), 0, "... as it would be");
+    vrv_log_config_unref(now);
+    vrv_tier_part_fini(&p);
+    return p.sums;
+}
+
+static int64_t
+offload(const char *topic)
+{
+    struct vrv_log_id id = id_of(topic);
+    int64_t to;
+    int rc = vrv_tier_offload(tier, &id, &to, &e);
+
+    return rc < 0 ? rc : to;
+}
+
+/* ---- tests ---- */
+
+static void
+test_part(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.bytes=1500");
+    put("t", 0, 9);
+    struct vrv_tier_part p = part("t", true);
+    OK(p.tiered && p.cold_end == -1 && p.end == 18 && p.unknown == 0, "nothing is cold yet");
+    OK(p.seg_n == 5 && p.sums.here.segments == 5 && p.sums.lag.segments == 4, "... and lags");
+    OK(p.sums.lag_ms > 0 && p.sums.copies.segments == 4 && p.sums.puts == 8, "... by so much");
+    vrv_tier_part_fini(&p);
+    pass(20000);
+    p = part("t", true);
+    OK(p.cold_end == 16 && p.local_start > 0 && p.local_start < 16, "then all that is sealed is");
+    OK(p.sums.lag.segments == 0 && p.sums.lag_ms == 0, "... and nothing lags");
+    OK(p.sums.cold.segments + p.sums.both.segments == 4 && p.sums.here.segments == 1,
+        "... each segment is somewhere");
+    OK(p.stored > p.sums.cold.bytes + p.sums.both.bytes, "what the store has of it");
+    OK(p.seg[0].place == VRV_TIER_COLD && p.seg[p.seg_n - 1].when.why == VRV_WHY_OPEN,
+        "segment by segment");
+    OK(p.counts.copies == 4 && p.counts.copied_bytes > 0 && p.counts.copy_errors == 0,
+        "what was copied is counted");
+    vrv_tier_part_fini(&p);
+    struct vrv_log_id nowhere = id_of("t");
+    nowhere.partition = 7;
+    IS(vrv_tier_part(tier, &nowhere, NULL, false, &p, &e), VRV_E_NOTFOUND, "no such partition");
+    end();
+}
+
+static void
+limit_local(struct vrv_log_config *c)
+{
+    c->local_bytes = 0;
+}
+
+static void
+enable(struct vrv_log_config *c)
+{
+    c->tiered = true;
+}
+
+static void
+leave(struct vrv_log_config *c)
+{
+    c->tiered = false;
+}
+
+static void
+test_plan(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.bytes=1500");
+    rig_topic(&rig, "plain", 1, "segment.bytes=1000 retention.ms=-1");
+    put("t", 0, 9);
+    put("plain", 0, 9);
+    pass(20000);
+    struct vrv_tier_sums s = sums_with("t", limit_local);
+    OK(s.drops.segments == 2 && s.drops.bytes > 0 && s.copies.segments == 0,
+        "a limit lets go of what is in the store");
+    s = sums_with("plain", enable);
+    OK(s.copies.segments == 4 && s.puts == 8 && s.drops.segments == 0,
+        "a topic that is to be tiered moves what is sealed");
+    s = sums_with("t", leave);
+    OK(s.deletes.segments == 2 && s.copies.segments == 0,
+        "a topic that leaves the tier loses what only the store has");
+    IS(offsets("t", 0).start, 0, "and nothing of that is done");
+    struct vrv_tier_part p = part("plain", false);
+    OK(!p.tiered && p.cold_end == -1, "a topic that doesn't ask for it says so");
+    end();
+}
+
+static void
+test_failure(void)
+{
+    struct vrv_tier_state s;
+
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0");
+    vrv_tier_state(tier, &s);
+    OK(s.last_ms == 0 && s.good_ms == 0 && s.store[0] != '\0', "a store that nothing was asked of");
+    put("t", 0, 9);
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_DENIED, 100);
+    pass(2000);
+    vrv_tier_state(tier, &s);
+    OK(s.last_ms > s.good_ms && s.last.code == VRV_E_DENIED, "what failed, and when");
+    struct vrv_tier_part p = part("t", false);
+    OK(p.last.code == VRV_E_DENIED && p.last_ms > 0 && p.again_ms > p.last_ms,
+        "of the partition, too: %s", p.last.msg);
+    OK(p.sums.held.segments == 4, "what is here only because it isn't there");
+    OK(p.counts.copy_errors > 0 && p.counts.copied_bytes == 0, "and it is counted");
+    fakestore_heal(fake);
+    pass(20000);
+    vrv_tier_state(tier, &s);
+    OK(s.good_ms > s.last_ms && s.moved_ms > s.last_ms, "it does better");
+    OK(s.written_bytes > 0 && s.cache_max == 4000, "... with its numbers");
+    struct vrv_hist_view denied = { .sum_ns = 0 }, done = { .sum_ns = 0 };
+    uint64_t n[2] = { 0, 0 };
+    vrv_tier_requests(tier, VRV_STORE_PUT, VRV_STORE_DENIED, &denied);
+    vrv_tier_requests(tier, VRV_STORE_PUT, VRV_STORE_DONE, &done);
+    for (int i = 0; i < VRV_HIST_BUCKETS; i++) {
+        n[0] += denied.n[i];
+        n[1] += done.n[i];
+    }
+    OK(n[0] > 0 && n[1] == 8, "each attempt is counted by what came of it");
+    end();
+}
+
+static void
+test_under_way(void)
+{
+    struct vrv_tier_state s;
+    int64_t next;
+
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL);
+    put("t", 0, 9);
+    struct vrv_tier_part p = part("t", false);
+    while (p.work == VRV_TIER_RESTS && vrv_tier_step(tier, &next))
+        p = part("t", false);
+    OK(p.work == VRV_TIER_MOVES && p.at == 0 && p.size > 0 && p.since_ms > 0,
+        "what is under way is told");
+    vrv_tier_state(tier, &s);
+    OK(s.moves == 1 && s.oldest_ms == p.since_ms, "... since when");
+    end();
+}
+
+static void
+test_offload(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=100000000 remote.copy.lag.ms=-1");
+    rig_topic(&rig, "off", 1, SMALL "remote.log.copy.disable=true");
+    rig_topic(&rig, "plain", 1, "segment.bytes=1000");
+    put("t", 0, 3);
+    pass(20000);
+    IS(part("t", false).cold_end, -1, "what is to wait waits");
+    IS(offload("t"), 6, "until somebody wants all that is there to go");
+    OK(rig_checkpoint(&rig) && rig_checkpoint(&rig), "... and is sealed");
+    pass(20000);
+    struct vrv_tier_part p = part("t", false);
+    IS(p.cold_end, 6, "... also what was open");
+    put("t", 0, 3);
+    pass(20000);
+    p = part("t", false);
+    IS(p.cold_end, 6, "what comes later doesn't");
+    IS(offload("off"), VRV_E_INVALID, "not with copies switched off: %s", e.msg);
+    IS(offload("plain"), VRV_E_INVALID, "nor of a topic that doesn't ask for it: %s", e.msg);
+    IS(read_all("t", 0), 12, "all can be read");
+    end();
+}
+
+static void *
+tell(void *ctx)
+{
+    bool *told = ctx;
+    struct vrv_log_id id = id_of("t");
+    struct vrv_tier_part p;
+    struct vrv_tier_state s;
+
+    vrv_tier_state(tier, &s);
+    *told = s.store[0] != '\0' && vrv_tier_part(tier, &id, NULL, true, &p, NULL) == 0;
+    vrv_tier_part_fini(&p);
+    return NULL;
+}
+
+static void
+test_threads(void)
+{
+    enum { ASKERS = 3 };
+    pthread_t thread[ASKERS];
+    bool told[ASKERS] = { false };
+
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL);
+    IS(vrv_tier_start(tier, &e), 0, "with a thread of its own");
+    for (int i = 0; i < ASKERS; i++)
+        if (vrv_thread_start(&thread[i], "asker", tell, &told[i], &e) < 0)
+            tap_bail("a thread: %s", e.msg);
+    for (int i = 0; i < ASKERS; i++)
+        (void)pthread_join(thread[i], NULL);
+    OK(told[0] && told[1] && told[2], "it tells any other");
+    end();
+}
+
+int
+main(void)
+{
+    test_part();
+    test_plan();
+    test_failure();
+    test_under_way();
+    test_offload();
+    test_threads();
+    return tap_done();
+}

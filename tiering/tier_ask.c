@@ -1,0 +1,216 @@
+#include "tiering/tier_ask.h"
+
+#include <stdlib.h>
+
+#include "engine/base/assert.h"
+#include "tiering/daemon/rules.h"
+#include "tiering/tier_int.h"
+
+/* ---- to the tier's thread, and back ---- */
+
+struct ask {
+    struct vrv_done done;  /* first */
+    struct vrv_tier *t;
+    struct vrv_cq back;
+    void (*run)(struct ask *a);
+    /* what is asked, and told: each has its own */
+    const struct vrv_log_id *id;
+    const struct vrv_log_config *as;
+    bool segments;
+    struct vrv_tier_state *state;
+    struct vrv_tier_part *part;
+    int64_t to;
+    int rc;
+    struct vrv_err *e;
+};
+
+static void
+run(struct vrv_done *d)
+{
+    struct ask *a = VRV_LIST_OF(d, struct ask, done);
+
+    a->run(a);
+    vrv_cq_post(&a->back, &a->done, &a->done);
+}
+
+static int
+ask(struct ask *a)
+{
+    if (!a->t->started) {
+        a->run(a);
+        return a->rc;
+    }
+    int rc = vrv_cq_init(&a->back, 0);
+    VRV_ASSERT(rc == 0);
+    a->done = (struct vrv_done){ .cq = &a->t->cq, .run = run };
+    vrv_cq_post(&a->t->cq, &a->done, &a->done);
+    (void)vrv_cq_take(&a->back, -1);
+    vrv_cq_fini(&a->back);
+    return a->rc;
+}
+
+/* ---- all of it ---- */
+
+static void
+tell_state(struct ask *a)
+{
+    struct vrv_tier *t = a->t;
+    struct vrv_tier_state *s = a->state;
+    const struct vrv_retry_stats *r = vrv_retry_stats(t->retry);
+    const struct vrv_cache *c = &t->reader.cache;
+
+    *s = (struct vrv_tier_state){ .now_ms = t->o.clock->wall_ms(t->o.clock), .last = r->last,
+        .last_ms = r->last_ms, .good_ms = r->good_ms, .moved_ms = t->moved_ms,
+        .deleted_ms = t->deleted_ms, .swept_ms = t->swept_ms,
+        .oldest_ms = vrv__tier_oldest_move(t), .moves = t->moves, .queued = c->reading,
+        .swept = t->stats.swept, .settled = r->settled, .read_bytes = r->read_bytes,
+        .written_bytes = r->written_bytes, .cache_hits = c->hits, .cache_misses = c->misses,
+        .cache_evictions = c->evictions, .cache_bytes = c->used, .cache_max = c->o.bytes };
+    vrv_store_describe(t->o.store, s->store, sizeof(s->store));
+}
+
+void
+vrv_tier_state(struct vrv_tier *t, struct vrv_tier_state *s)
+{
+    (void)ask(&(struct ask){ .t = t, .run = tell_state, .state = s });
+}
+
+void
+vrv_tier_requests(struct vrv_tier *t, enum vrv_store_op op, enum vrv_store_outcome outcome,
+    struct vrv_hist_view *v)
+{
+    vrv_hist_read(&vrv_retry_stats(t->retry)->times[op][outcome], v);
+}
+
+/* ---- a partition ---- */
+
+static int
+find(struct ask *a, struct vrv_log **log)
+{
+    if (a->t->eng == NULL)
+        return vrv_err_set(a->e, VRV_E_STOPPED, "the server is stopping");
+    *log = vrv_engine_log_ref(a->t->eng, a->id);
+    return *log != NULL ? 0 : vrv_err_set(a->e, VRV_E_NOTFOUND, "there is no such partition");
+}
+
+static uint64_t
+stored(const struct vrv_manifest *m)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < m->page_n; i++)
+        n += m->page[i].stored;
+    for (uint32_t i = 0; i < m->seg_n; i++)
+        n += m->seg[i].size;
+    return n;
+}
+
+static void
+explain(struct ask *a, const struct vrv_log_config *c, struct vrv_log *log,
+    const struct vrv_manifest *cold)
+{
+    struct vrv_tier_part *p = a->part;
+    struct vrv_tier_rules r;
+    struct vrv_tier_view v = { .cold = cold, .start = p->start, .local_start = p->local_start,
+        .now_ms = a->t->o.clock->wall_ms(a->t->o.clock) };
+    struct vrv_tier_local *local = vrv__tier_local(log, &v.local_n);
+
+    v.local = local;
+    vrv_tier_rules_of(c, &r);
+    p->seg = vrv_tier_explain(&r, &v, &p->seg_n);
+    vrv_tier_sum(&v, p->seg, p->seg_n, &p->sums);
+    if (!a->segments) {
+        free(p->seg);
+        p->seg = NULL;
+        p->seg_n = 0;
+    }
+    free(local);
+}
+
+static void
+tell_part(struct ask *a)
+{
+    struct vrv_tier_part *p = a->part;
+    struct vrv_snap *s = NULL;
+    struct vrv_log *log;
+
+    a->rc = find(a, &log);
+    if (a->rc < 0)
+        return;
+    struct vrv_log_offsets o = vrv_log_offsets(log);
+    struct vrv_log_config *c = vrv_log_config_ref(log);
+    *p = (struct vrv_tier_part){ .tiered = c->tiered, .start = o.start, .local_start = o.local_start,
+        .end = o.end, .cold_end = -1 };
+    p->unknown = vrv_parts_now(&a->t->parts, a->id, &s, &p->why);
+    if (p->unknown == VRV_E_NOTFOUND)
+        p->unknown = 0;
+    if (s != NULL) {
+        p->cold_end = s->m.next;
+        p->stored = stored(&s->m);
+    }
+    if (p->unknown == 0)
+        explain(a, a->as != NULL ? a->as : c, log, s != NULL ? &s->m : NULL);
+    vrv__tier_doing(a->t, a->id, p);
+    vrv_snap_unref(s);
+    vrv_log_config_unref(c);
+    vrv_log_unref(&log);
+}
+
+int
+vrv_tier_part(struct vrv_tier *t, const struct vrv_log_id *id, const struct vrv_log_config *as,
+    bool segments, struct vrv_tier_part *p, struct vrv_err *e)
+{
+    return ask(&(struct ask){ .t = t, .run = tell_part, .id = id, .as = as, .segments = segments,
+        .part = p, .e = e });
+}
+
+void
+vrv_tier_part_fini(struct vrv_tier_part *p)
+{
+    free(p->seg);
+    p->seg = NULL;
+    p->seg_n = 0;
+}
+
+/* ---- offload ---- */
+
+static int
+may_offload(const struct vrv_log_config *c, struct vrv_err *e)
+{
+    if (!c->tiered)
+        return vrv_err_set(e, VRV_E_INVALID,
+            "the topic doesn't ask for the cold tier: set remote.storage.enable=true");
+    if (c->copy_disabled)
+        return vrv_err_set(e, VRV_E_INVALID,
+            "the topic's copies are switched off: set remote.log.copy.disable=false");
+    return 0;
+}
+
+static void
+offload(struct ask *a)
+{
+    struct vrv_log *log;
+
+    a->rc = find(a, &log);
+    if (a->rc < 0)
+        return;
+    struct vrv_log_config *c = vrv_log_config_ref(log);
+    a->rc = may_offload(c, a->e);
+    if (a->rc == 0) {
+        a->to = vrv_log_offsets(log).end;
+        vrv_log_roll(log);
+        vrv__tier_hurry(a->t, a->id, a->to);
+    }
+    vrv_log_config_unref(c);
+    vrv_log_unref(&log);
+}
+
+int
+vrv_tier_offload(struct vrv_tier *t, const struct vrv_log_id *id, int64_t *to, struct vrv_err *e)
+{
+    struct ask a = { .t = t, .run = offload, .id = id, .e = e };
+
+    (void)ask(&a);
+    *to = a.to;
+    return a.rc;
+}

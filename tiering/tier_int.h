@@ -1,0 +1,47 @@
+/* Within the room: the daemon, and what of it is told (tier_ask.c). */
+#ifndef VRV_TIERING_TIER_INT_H
+#define VRV_TIERING_TIER_INT_H
+
+#include <pthread.h>
+
+#include "tiering/daemon/move.h"
+#include "tiering/daemon/sweep.h"
+#include "tiering/reader/cold.h"
+#include "tiering/tier_ask.h"
+
+struct vrv_tier {
+    struct vrv_tier_opts o;
+    struct vrv_cq cq;
+    struct vrv_retry *retry;
+    struct vrv_parts parts;
+    struct vrv_cold_reader reader;
+    struct vrv_move_opts move;
+    struct vrv_pace pace;
+    struct vrv_source source;
+    int64_t learn_ns;            /* when the pace is told of commits next */
+    struct vrv_engine *eng;      /* NULL: none, or about to close */
+    struct vrv_omap tended;
+    unsigned moves, reads;       /* under way; trims count as moves */
+    struct vrv_sweep *sweep;     /* under way: one of all */
+    int64_t look_ns;             /* the next look */
+    int64_t moved_ms, deleted_ms, swept_ms; /* when one has succeeded last (wall clock); 0: none */
+    struct vrv_lock lock;        /* rank tier; guards stats */
+    struct vrv_tier_stats stats;
+    pthread_t thread;
+    bool started;
+    _Atomic bool stop;
+    struct leave *leaving;       /* who waits until the engine may close; the thread's */
+};
+
+/* All of these on the tier's thread. */
+
+/* The log's segments (malloc'd; NULL: none). */
+struct vrv_tier_local *vrv__tier_local(struct vrv_log *log, uint32_t *n);
+/* What is done about a partition, and what was. */
+void vrv__tier_doing(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier_part *p);
+/* When what has been under way the longest began (wall clock); 0: nothing is. */
+int64_t vrv__tier_oldest_move(struct vrv_tier *t);
+/* Let all below `to` go now, also where it failed a moment ago. */
+void vrv__tier_hurry(struct vrv_tier *t, const struct vrv_log_id *id, int64_t to);
+
+#endif
