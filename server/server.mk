@@ -68,6 +68,9 @@ libvrvserver_la_SOURCES = \
 	server/wire/msg/offset_for_leader_epoch.def \
 	server/wire/msg/produce.def \
 	server/wire/msg/sync_group.def \
+	server/wire/msg/tier_describe.def \
+	server/wire/msg/tier_offload.def \
+	server/wire/msg/tier_plan.def \
 	server/wire/read.c \
 	server/wire/schema.c \
 	server/wire/schema.h \
@@ -108,6 +111,9 @@ libvrvserver_la_SOURCES = \
 	server/api/request.c \
 	server/api/request.h \
 	server/api/spans.h \
+	server/api/tier.h \
+	server/api/tier_describe.c \
+	server/api/tier_plan.c \
 	server/api/topics.c \
 	server/group/calls.c \
 	server/group/calls.h \

@@ -35,7 +35,7 @@ sub allowed {
     my ($room, $inc) = @_;
     my $to = room_of($inc) // return 0;
     return 1 if $to eq $room;
-    return scalar grep { index($inc, "$_/") == 0 } @{ $may{$room} };
+    return scalar grep { $to eq $_ || index($inc, "$_/") == 0 } @{ $may{$room} };
 }
 
 my (%bad, %files);

@@ -368,7 +368,7 @@ check_PROGRAMS += t/unit/u520-threads
 t_unit_u520_threads_SOURCES = t/unit/u520-threads.c
 
 # ---- the server's rooms
-SERVER_LIBS = libtap.a libvrvserver.la libvrvengine.la
+SERVER_LIBS = libtap.a libvrvserver.la libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u710-diag
 t_unit_u710_diag_SOURCES = t/unit/u710-diag.c

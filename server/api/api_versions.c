@@ -3,8 +3,6 @@
 
 #include "server/api/handlers.h"
 
-enum { APIS_MAX = 128 };
-
 /* librdkafka before 2.12 asks whether Produce begins at 0 before it compresses, so that is what we
  * say, as Kafka does; 0 to 2 are refused when they come. */
 static void
@@ -20,9 +18,9 @@ set_keys(struct vrv_request *r, struct vrv_api_versions_resp *resp, bool all)
 {
     const struct vrv_api *api;
 
-    resp->api_keys.v = VRV_ROOM(r, struct vrv_api_versions_resp_key, APIS_MAX);
-    for (size_t i = 0; (api = vrv_api_at(i)) != NULL && i < APIS_MAX; i++)
-        if (all || api->key == VRV_API_api_versions)
+    resp->api_keys.v = VRV_ROOM(r, struct vrv_api_versions_resp_key, VRV_APIS);
+    for (size_t i = 0; (api = vrv_api_at(i)) != NULL; i++)
+        if (api->key < VRV_API_OWN && (all || api->key == VRV_API_api_versions))
             set_key(&resp->api_keys.v[resp->api_keys.n++], api);
 }
 

@@ -16,6 +16,7 @@
 struct vrv_config_store;
 struct vrv_coord;
 struct vrv_stat;
+struct vrv_tier;
 
 struct vrv_endpoint {
     const char *name; /* of the listener */
@@ -44,6 +45,7 @@ struct vrv_broker {
     struct vrv_config_store *config;
     struct vrv_coord *coord;
     struct vrv_stat *stat;          /* where requests are counted, or NULL */
+    struct vrv_tier *tier;          /* the cold one, or NULL */
     _Atomic size_t waiting_bytes;   /* memory of requests that wait for others; any thread */
     size_t waiting_max;             /* ... of large ones; they are answered at once beyond that */
     struct vrv_fetch_sessions sessions;

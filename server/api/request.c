@@ -8,15 +8,16 @@
 #include "server/api/handlers.h"
 #include "server/stat/stat.h"
 
-/* Each API has its handler, vrv_api_<name>: what has none can't be linked. */
+/* Each API has its handler, vrv_api_<name>, by its place in the list: what has none can't be linked. */
 static vrv_handler *const handlers[] = {
-#define VRV_API(key, api, name, first, last, flexible) [key] = vrv_api_##api,
+#define VRV_API(key, api, name, first, last, flexible) vrv_api_##api,
 #include "server/wire/apis.def"
 };
 
 #define VRV_API(key, api, name, first, last, flexible)                                             \
-    _Static_assert(key < VRV_STAT_APIS && last < VRV_STAT_VERSIONS, "are counted: " #name);
+    _Static_assert(last < VRV_STAT_VERSIONS, "are counted: " #name);
 #include "server/wire/apis.def"
+_Static_assert((int)VRV_APIS <= (int)VRV_STAT_APIS, "so are all of them");
 
 /* ---- waiting for others ---- */
 
@@ -59,8 +60,8 @@ note_answered(const struct vrv_request *r)
 
     if (r->broker->stat == NULL)
         return;
-    vrv_stat_answered(r->broker->stat, &(struct vrv_stat_answered){ .api = r->header.key,
-        .version = r->header.version, .bytes_in = c->bytes,
+    vrv_stat_answered(r->broker->stat, &(struct vrv_stat_answered){
+        .api = vrv_api_index(r->header.api), .version = r->header.version, .bytes_in = c->bytes,
         .bytes_out = vrv_out_bytes(&c->out), .queue_ns = c->taken_ns - c->arrived_ns,
         .wait_ns = r->waited_ns, .local_ns = now_ns(r) - c->taken_ns - r->waited_ns });
 }
@@ -70,7 +71,7 @@ note_code(void *ctx, int16_t code)
 {
     const struct vrv_request *r = ctx;
 
-    vrv_stat_error(r->broker->stat, r->header.key, code);
+    vrv_stat_error(r->broker->stat, vrv_api_index(r->header.api), code);
 }
 
 /* ---- the answer ---- */
@@ -172,7 +173,7 @@ vrv_request_run(struct vrv_request *r)
         vrv_request_hang_up(r, e.msg);
         return;
     }
-    handlers[r->header.key](r, message);
+    handlers[vrv_api_index(r->header.api)](r, message);
 }
 
 static void

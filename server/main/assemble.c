@@ -288,7 +288,7 @@ set_broker(struct vrv_server *s, struct vrv_err *e)
         .fetch_max_bytes = c->fetch_max_bytes,
         .cold_wait_ms = atomic_load(&s->broker.cold_wait_ms),
         .waiting_max = (size_t)c->queued_max_response_bytes, .config = s->store,
-        .coord = s->coord, .stat = s->stat };
+        .coord = s->coord, .stat = s->stat, .tier = s->cold.tier };
     vrv_fetch_sessions_init(&s->broker.sessions,
         (unsigned)c->max_incremental_fetch_session_cache_slots, random);
     vrv_producer_ids_init(&s->broker.ids);

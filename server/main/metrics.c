@@ -101,7 +101,7 @@ used_kinds(const struct vrv_stat *stat)
     for (size_t i = 0; vrv_api_at(i) != NULL; i++) {
         VRV_PUSH_ROOM(v, n, cap);
         v[n].api = vrv_api_at(i);
-        vrv_stat_api(stat, v[n].api->key, &v[n].st);
+        vrv_stat_api(stat, vrv_api_index(v[n].api), &v[n].st);
         n += v[n].st.all > 0;
     }
     VRV_PUSH_ROOM(v, n, cap);
@@ -129,7 +129,7 @@ static void
 put_errors(struct vrv_prom *p, const struct vrv_stat *stat, const struct kind *k)
 {
     for (int16_t code = -1; code + 1 < VRV_STAT_ERRORS; code++) {
-        uint64_t n = vrv_stat_errors(stat, k->api->key, code);
+        uint64_t n = vrv_stat_errors(stat, vrv_api_index(k->api), code);
 
         if (n > 0)
             vrv_prom_count(p,

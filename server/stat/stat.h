@@ -44,7 +44,7 @@ enum vrv_counted {
     VRV_COUNTEDS
 };
 
-/* API keys are below APIS, their versions below VERSIONS, Kafka's error codes below ERRORS. */
+/* APIs, by their place in the list, are below APIS, their versions below VERSIONS, Kafka's error codes below ERRORS. */
 enum { VRV_STAT_APIS = 96, VRV_STAT_VERSIONS = 24, VRV_STAT_ERRORS = 192 };
 
 /* Which metric a number is in, and its labels. */

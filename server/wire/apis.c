@@ -12,12 +12,10 @@ static const struct vrv_api apis[] = {
 #include "server/wire/apis.def"
 };
 
-enum { APIS = sizeof(apis) / sizeof(apis[0]) };
-
 const struct vrv_api *
 vrv_api_find(int16_t key)
 {
-    for (size_t i = 0; i < APIS && apis[i].key <= key; i++)
+    for (size_t i = 0; i < VRV_APIS && apis[i].key <= key; i++)
         if (apis[i].key == key)
             return &apis[i];
     return NULL;
@@ -26,14 +24,20 @@ vrv_api_find(int16_t key)
 const struct vrv_api *
 vrv_api_at(size_t i)
 {
-    return i < APIS ? &apis[i] : NULL;
+    return i < VRV_APIS ? &apis[i] : NULL;
+}
+
+int16_t
+vrv_api_index(const struct vrv_api *a)
+{
+    return (int16_t)(a - apis);
 }
 
 void
 vrv_message_name(const struct vrv_schema *s, char out[VRV_MESSAGE_NAME])
 {
     (void)snprintf(out, VRV_MESSAGE_NAME, "%s", s->name);
-    for (size_t i = 0; i < APIS; i++)
+    for (size_t i = 0; i < VRV_APIS; i++)
         if (apis[i].req() == s || apis[i].resp() == s)
             (void)snprintf(out, VRV_MESSAGE_NAME, "%s %s", apis[i].name,
                 apis[i].req() == s ? "request" : "response");

@@ -488,6 +488,45 @@ test_auto_create(void)
     apirig_fini(&a);
 }
 
+/* ---- varve's own ---- */
+
+static void
+test_own(void)
+{
+    struct vrv_api_versions_req versions;
+    struct vrv_tier_describe_req describe;
+    struct vrv_tier_plan_req plan;
+    struct vrv_tier_offload_req offload;
+    struct apirig_call c;
+    int own = 0;
+
+    begin();
+    VRV_WIRE_INIT(api_versions_req, &versions);
+    APIRIG_SEND(&a, &c, api_versions, 0, &versions);
+    const struct vrv_api_versions_resp *told = apirig_answer(&a, &c);
+    for (int32_t i = 0; i < told->api_keys.n; i++)
+        own += told->api_keys.v[i].api_key >= VRV_API_OWN;
+    OK(told->api_keys.n > 30 && own == 0, "clients of Kafka's aren't told of requests of our own");
+    apirig_forget(&a, &c);
+    VRV_WIRE_INIT(tier_describe_req, &describe);
+    APIRIG_SEND(&a, &c, tier_describe, 0, &describe);
+    const struct vrv_tier_describe_resp *none = apirig_answer(&a, &c);
+    IS_ERR(none->error_code, INVALID_CONFIG, "a server without a cold tier says so");
+    OK(none->error_message.n > 0 && none->topics.n == 0, "... and what to do");
+    apirig_forget(&a, &c);
+    VRV_WIRE_INIT(tier_plan_req, &plan);
+    APIRIG_SEND(&a, &c, tier_plan, 0, &plan);
+    IS_ERR(((const struct vrv_tier_plan_resp *)apirig_answer(&a, &c))->error_code, INVALID_CONFIG,
+        "... for plans, too");
+    apirig_forget(&a, &c);
+    VRV_WIRE_INIT(tier_offload_req, &offload);
+    APIRIG_SEND(&a, &c, tier_offload, 0, &offload);
+    IS_ERR(((const struct vrv_tier_offload_resp *)apirig_answer(&a, &c))->error_code,
+        INVALID_CONFIG, "... and for moves");
+    apirig_forget(&a, &c);
+    apirig_fini(&a);
+}
+
 int
 main(void)
 {
@@ -503,5 +542,6 @@ main(void)
     test_delete_records();
     test_producer_ids();
     test_auto_create();
+    test_own();
     return tap_done();
 }
