@@ -263,6 +263,7 @@ server_tool_varve_SOURCES = \
 	server/tool/cmd_log.c \
 	server/tool/cmd_produce.c \
 	server/tool/cmd_proto.c \
+	server/tool/cmd_tier.c \
 	server/tool/cmd_topic.c \
 	server/tool/commands.h \
 	server/tool/consume.h \
@@ -307,6 +308,11 @@ server_tool_varve_SOURCES = \
 	server/tool/stop.h \
 	server/tool/table.c \
 	server/tool/table.h \
+	server/tool/tier.h \
+	server/tool/tier_explain.c \
+	server/tool/tier_link.c \
+	server/tool/tier_offload.c \
+	server/tool/tier_status.c \
 	server/tool/tool.h \
 	server/tool/topic.h \
 	server/tool/topic_show.c \

@@ -633,6 +633,7 @@ dist_check_SCRIPTS += \
 	t/771-s3.t \
 	t/772-radosgw.t \
 	t/773-tier-s3.t \
+	t/773-tier-tool.t \
 	t/946-large.t \
 	$(NULL)
 

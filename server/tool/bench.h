@@ -18,9 +18,11 @@
 #include "server/base/quantiles.h"
 #include "server/wire/header.h"
 
+enum { BENCH_HOST = 256, BENCH_PORT = 16 };
+
 struct bench_opts {
-    char host[256];
-    char port[16];
+    char host[BENCH_HOST];
+    char port[BENCH_PORT];
     const char *topic;
     int64_t seconds, warm_seconds;
     int64_t record_bytes, batch_bytes;
@@ -42,6 +44,7 @@ enum { BENCH_IN_FLIGHT_MAX = 65536 };
 
 struct bench_link {
     int fd;
+    int timeout_ms;                           /* of bench_ask; 0: half a minute */
     int32_t next_id, next_answer;             /* answers come in the order of requests */
     int64_t sent_ns[BENCH_IN_FLIGHT_MAX];     /* by id: when it was, or should have been */
     struct vrv_out out;                       /* not yet taken by the socket, from out_at on */
@@ -51,6 +54,8 @@ struct bench_link {
     uint64_t bytes_in;
 };
 
+/* "host:port", "[::1]:port"; false: it isn't.  The first one of several with commas between them. */
+bool bench_address(const char *text, char host[BENCH_HOST], char port[BENCH_PORT]);
 /* A socket, or an error. */
 int bench_connect(const char *host, const char *port, struct vrv_err *e) VRV_MUST_CHECK;
 int bench_link_open(struct bench_link *l, const char *host, const char *port, struct vrv_err *e)

@@ -2,6 +2,7 @@
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,7 +13,7 @@
 #include "engine/base/mem.h"
 #include "server/tool/bench.h"
 
-enum { FIRST_CAP = 1 << 20, ANSWER_MAX = 1 << 30, ID_AT = 8 };
+enum { FIRST_CAP = 1 << 20, ANSWER_MAX = 1 << 30, ID_AT = 8, TIMEOUT_MS = 30000 };
 
 int64_t
 bench_now(void)
@@ -21,6 +22,21 @@ bench_now(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+bool
+bench_address(const char *text, char host[BENCH_HOST], char port[BENCH_PORT])
+{
+    int n = (int)strcspn(text, ","), at = n;
+
+    while (at > 0 && text[at - 1] != ':')
+        at--;
+    if (at < 2 || at - 1 >= BENCH_HOST || n - at >= BENCH_PORT)
+        return false;
+    bool v6 = text[0] == '[' && text[at - 2] == ']';
+    (void)snprintf(host, BENCH_HOST, "%.*s", at - 1 - (v6 ? 2 : 0), text + v6);
+    (void)snprintf(port, BENCH_PORT, "%.*s", n - at, text + at);
+    return true;
 }
 
 int
@@ -181,7 +197,7 @@ static void
 build(enum vrv_api_key key, int16_t version, const void *request, struct vrv_out *out)
 {
     const struct vrv_api *api = vrv_api_find((int16_t)key);
-    static const char name[] = "varve-bench";
+    static const char name[] = "varve";
 
     (void)vrv_out_room(out, 4);
     vrv_put_be16(vrv_out_room(out, 2), (uint16_t)key);
@@ -200,6 +216,7 @@ bench_ask(struct bench_link *l, enum vrv_api_key key, int16_t version, const voi
     struct vrv_arena *a, void *response, struct vrv_err *e)
 {
     const struct vrv_api *api = vrv_api_find((int16_t)key);
+    int timeout_ms = l->timeout_ms > 0 ? l->timeout_ms : TIMEOUT_MS;
     struct vrv_out out = { 0 };
     const uint8_t *p = NULL;
     int64_t due;
@@ -212,8 +229,9 @@ bench_ask(struct bench_link *l, enum vrv_api_key key, int16_t version, const voi
         struct pollfd pfd = { .fd = l->fd, .events = POLLIN };
 
         rc = bench_link_flush(l, e);
-        if (rc == 0 && poll(&pfd, 1, 30000) == 0)
-            rc = vrv_err_set(e, VRV_E_TIMEDOUT, "no answer from the broker within 30 s");
+        if (rc == 0 && poll(&pfd, 1, timeout_ms) == 0)
+            rc = vrv_err_set(e, VRV_E_TIMEDOUT, "no answer from the broker within %d s",
+                timeout_ms / 1000);
         if (rc == 0)
             rc = bench_link_fill(l, e);
     }

@@ -39,7 +39,7 @@ static const char bench_help[] =
     "  -h, --help                 this\n"
     "Records are not compressed, and made before the clock runs.\n";
 
-enum { WORD_MAX = 300, KIB = 1024, IDLE_MAX = 1000000, PID_MAX = 1 << 22 };
+enum { KIB = 1024, IDLE_MAX = 1000000, PID_MAX = 1 << 22 };
 
 struct bench {
     struct bench_opts o;
@@ -53,17 +53,11 @@ static int
 read_address(struct bench *b, struct args *a, struct vrv_err *e)
 {
     const char *text = b->bootstrap != NULL ? b->bootstrap : getenv("VARVE_BOOTSTRAP");
-    const char *colon;
 
     if (text == NULL || text[0] == '\0')
         text = "127.0.0.1:9092";
-    colon = strrchr(text, ':');
-    if (colon == NULL || colon == text || strlen(text) >= WORD_MAX / 2)
+    if (!bench_address(text, b->o.host, b->o.port))
         return args_misuse(a, e, "\"%.100s\" is not HOST:PORT", text);
-    bool v6 = text[0] == '[' && colon[-1] == ']';
-    (void)snprintf(b->o.host, sizeof(b->o.host), "%.*s", (int)(colon - text - (v6 ? 2 : 0)),
-        text + v6);
-    (void)snprintf(b->o.port, sizeof(b->o.port), "%s", colon + 1);
     return 0;
 }
 

@@ -1,0 +1,179 @@
+#!/usr/bin/env perl
+# What an operator sees of the cold tier: varve tier status, explain, plan and offload, what they say when there
+# is nothing to see, and that what they say is so.
+use strict;
+use warnings;
+use File::Temp qw(tempdir);
+use IO::Socket::INET;
+use JSON::PP;
+use Test::More;
+use lib ($ENV{srcdir} // '.') . '/t/lib';
+use Varved;
+
+plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
+
+my $cold = tempdir(CLEANUP => 1);
+my $dir = tempdir(CLEANUP => 1);
+my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
+my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
+    'checkpoint.interval.ms=200');
+
+# The tool's exit code, and what it printed.
+my ($out, $err);
+sub varve {
+    my (@words) = @_;
+    my $rc = system("$tool @words >$dir/out 2>$dir/err");
+    ($out, $err) = (text_of("$dir/out"), text_of("$dir/err"));
+    return $rc >> 8;
+}
+sub tier {
+    my ($command, @words) = @_;
+    return varve("tier $command -b", $broker->address, @words);
+}
+# The lines of one kind, with --json.
+sub told {
+    my ($kind, @words) = @_;
+    tier(@words, '--json') == 0 or diag($err);
+    return grep { $_->{kind} eq $kind } map { decode_json($_) } split /\n/, $out;
+}
+sub partition {
+    my ($topic) = @_;
+    my ($p) = told('partition', 'status', $topic);
+    return $p;
+}
+sub produce {
+    my ($topic, $n) = @_;
+    open(my $f, '>', "$dir/in") or die "in: $!";
+    print $f map({ chr(33 + rand 90) } 1 .. 200), "\n" for 1 .. $n;
+    close $f;
+    return varve('produce -b', $broker->address, $topic, "<$dir/in") == 0;
+}
+sub make {
+    my ($topic, @settings) = @_;
+    varve('topic create -b', $broker->address, $topic, map { "-c $_" } 'segment.bytes=1100000', @settings);
+    return;
+}
+
+# ---- nothing to see
+
+is(tier('status'), 0, 'a server that nobody asks for the cold tier of');
+like($out, qr/^directory \Q$cold\E: not used yet\n/, '... has a store');
+like($out, qr/^no topic asks for the cold tier: /m, '... and says what to do');
+is(tier('status', 'nowhere'), 66, 'an unknown topic');
+is($err, qq{varve: topic "nowhere" does not exist\n}, '... is said to be that');
+make('plain');
+is(tier('status', 'plain'), 64, 'a topic that does not ask for it');
+like($err, qr/^varve: topic "plain" does not ask for the cold tier: varve config set topic plain remote/,
+    '... is told how');
+is(tier('explain', 'plain'), 64, '... by all');
+is(tier('offload', '--wait 60 plain'), 64, '... of them');
+like($err, qr/^varve: partition 0 of topic "plain": .*set remote.storage.enable=true\n/, '... with a reason');
+is(tier('explain'), 64, 'a word is missing');
+is(tier('explain', 'plain:x'), 64, 'a partition is a number');
+
+# ---- what is here
+
+make('t', 'remote.storage.enable=true', 'local.retention.ms=3600000', 'remote.copy.lag.ms=1800000');
+ok(produce('t', 25_000), 'records');
+ok(wait_until(sub { 0 < grep { $_->{why} eq 'lag_ms' } told('segment', 'explain', 't') }), 'they are sealed');
+my @segments = told('segment', 'explain', 't');
+is($segments[0]{where}, 'here', 'a segment is here');
+is($segments[0]{then}, 'copied', '... and goes to the store');
+is($segments[0]{when_ms} - $segments[0]{newest_ms}, 1_800_000, '... at its time');
+is($segments[0]{why}, 'lag_ms', '... since that is the setting');
+is($segments[-1]{why}, 'open', 'the newest one is open');
+is(tier('explain', 't'), 0, 'the same for people');
+like($out, qr/to the store +\d{4}-\d\d-\d\dT[0-9:.]+Z +remote\.copy\.lag\.ms/, '... in a table');
+my $p = partition('t');
+is_deeply([@$p{qw(start local_start cold_end end)}], [0, 0, -1, 25_000], 'what there is');
+is($p->{lag_segments}, 0, 'who is to wait does not lag');
+cmp_ok($p->{here_bytes}, '>', 5_000_000, 'all is here');
+
+# ---- what would be
+
+my ($plan) = told('plan', 'plan', 't');
+is($plan->{copied_bytes}, 0, 'as it is set nothing moves');
+($plan) = told('plan', 'plan', 't', 'remote.copy.lag.ms=0', 'local.retention.ms=0');
+cmp_ok($plan->{copied_segments}, '>=', 4, 'other settings would move segments');
+is($plan->{store_requests}, 2 * $plan->{copied_segments}, '... with so many requests');
+is($plan->{dropped_bytes}, $plan->{copied_bytes}, '... and free this disk');
+is(tier('plan', 't', 'local.retention.ms=999999999999'), 64, 'what could not be set');
+like($err, qr/^varve: topic "t": Invalid value 999999999999 .*local.retention.ms.*retention.ms/,
+    '... is refused with the reason');
+is(tier('plan', 't', 'no.such=1'), 64, '... as what is no setting');
+is(partition('t')->{cold_end}, -1, 'and nothing of it was done');
+($plan) = told('plan', 'plan', 't', '--unset remote.copy.lag.ms');
+is($plan->{copied_segments}, $segments[-1]{why} eq 'open' ? @segments - 1 : -1, 'a default can be asked for');
+($plan) = told('plan', 'plan', 'plain', 'remote.storage.enable=true');
+is($plan->{copied_bytes}, 0, 'also of a topic that is not there yet');
+
+# ---- now
+
+my ($done) = told('offload', 'offload', '--wait 60 t');
+is($done->{result}, 'arrived', 'what somebody wants moved goes');
+$p = partition('t');
+is($p->{cold_end}, 25_000, '... all of it, also what was open');
+is_deeply([@$p{qw(here_bytes cold_bytes lag_bytes)}], [0, 0, 0], '... and is in both');
+is($p->{both_bytes}, (told('plan', 'plan', 't', 'remote.copy.lag.ms=0 local.retention.ms=0'))[0]{dropped_bytes},
+    'it could leave this disk');
+is(tier('offload', 't'), 0, 'once more has nothing to do');
+is(varve('config set -b', $broker->address, 'topic t remote.copy.lag.ms=0 local.retention.ms=0'), 0,
+    'with other settings');
+ok(wait_until(sub { partition('t')->{cold_bytes} > 5_000_000 }), '... it leaves this disk');
+@segments = told('segment', 'explain', 't');
+is($segments[0]{where}, 'cold', 'a segment that only the store has');
+is($segments[0]{then}, 'deleted', '... is deleted');
+is($segments[0]{when_ms} - $segments[0]{newest_ms}, 604_800_001, '... when retention.ms says so');
+my ($store) = told('store', 'status');
+is($store->{state}, 'works', 'the store works');
+cmp_ok($store->{uploaded_ms}, '>', 0, '... and when it did');
+
+# ---- a store that fails
+
+# A file where a directory was stops root, too.
+sub break_store { rename "$cold/d", "$cold/away"; open(my $f, '>', "$cold/d"); close $f; return }
+sub mend_store { unlink "$cold/d"; rename "$cold/away", "$cold/d"; return }
+
+break_store();
+ok(produce('t', 25_000), 'records that can not leave');
+is(tier('offload', '--wait 2 t'), 75, 'who waits for them ends when it is told to');
+like($err, qr/^varve: .+: it is tried again\n/, '... and hears why');
+like($err, qr/^varve: not all has arrived after 2 s/m, '... and that they have not arrived');
+is(tier('status'), 0, 'the status');
+like($out, qr/^directory \Q$cold\E: fails\nlast failure \d+ s ago: \S+/, '... says so, too');
+like($out, qr/^t 0: .* on this disk only because they are not in the store yet$/m, '... and what that holds up');
+mend_store();
+is(tier('offload', '--wait 60 t'), 0, 'when the store is back it goes on');
+
+# ---- whom it talks to
+
+my $none = Varved->start;
+is(varve('tier status -b', $none->address), 64, 'a server without a cold tier');
+like($err, qr/has no cold tier: set remote\.log\.storage\.system\.enable=true and tier\.store\.url/,
+    '... says how to have one');
+is(varve('tier status -b 127.0.0.1:1'), 75, 'no server');
+like($err, qr/^varve: no broker answers at 127\.0\.0\.1:1: /, '... is one sentence');
+
+# It knows ApiVersions, and hangs up for what it doesn't know, as Kafka does.
+my $other = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "a port: $!";
+my $child = fork // die "fork: $!";
+if ($child == 0) {
+    my $client = $other->accept;
+    sysread $client, my $request, 1000;
+    syswrite $client, pack 'l> a4 s> l>', 10, substr($request, 8, 4), 0, 0;
+    sysread $client, $request, 1000;
+    exit 0;
+}
+is(varve('tier status -b 127.0.0.1:' . $other->sockport), 76, 'a broker that is no varved');
+like($err, qr/hangs up when it is asked about a cold tier: it is no varved/, '... is told from one');
+waitpid $child, 0;
+
+# ---- the protocol: bytes that our encoder did not make
+
+open(my $hex, '>', "$dir/hex") or die "hex: $!";
+print $hex '02 02 74 02 00000007 00  01 00';
+close $hex;
+is(varve("proto decode request TierDescribe 0 <$dir/hex"), 0, 'a request of ours');
+is_deeply(decode_json($out), { topics => [{ name => 't', partitions => [7] }],
+    includeSegments => JSON::PP::true }, '... is what varve-protocol(7) says');
+done_testing;
