@@ -12,6 +12,8 @@
 static const int64_t MS = 1000000;
 static const int64_t LESSON_NS = 1000000000;
 
+enum { MARKERS = 10 };
+
 /* A partition whose segments are ours to move. */
 struct tended {
     struct vrv_omap_node node;
@@ -56,6 +58,7 @@ vrv_tier_opts_default(struct vrv_tier_opts *o)
     *o = (struct vrv_tier_opts){ .clock = vrv_clock_real(), .cache_bytes = 64 << 20, .moves = 2,
         .parts = 3, .look_ms = 1000, .call_ms = 300000, .attempt_ms = 60000, .again_ms = 5000,
         .grace_ms = 60000, .orphan_ms = 86400000, .sweep_ms = 3600000, .copy_bytes_s = INT64_MAX,
+        .marker_ms = 60000, .marker_idle_ms = 600000,
         .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = 256 << 10, .root_keeps = 16 };
 }
 
@@ -102,11 +105,25 @@ vrv_tier_cold(struct vrv_tier *t)
 }
 
 void
-vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng)
+vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng, const char *cluster,
+    vrv_marker_records_fn *records, void *ctx)
 {
     t->eng = eng;
     t->look_ns = 0;
+    t->owns = cluster == NULL;
     vrv_parts_attach(&t->parts, vrv_engine_catalog(eng));
+    vrv_owner_init(&t->owner, &(struct vrv_owner_opts){ .retry = t->retry, .cq = &t->cq,
+        .clock = t->o.clock, .random = t->o.random, .cluster = cluster, .call_ms = t->o.call_ms,
+        .every_ms = t->o.marker_ms, .idle_ms = t->o.marker_idle_ms, .keeps = MARKERS,
+        .records = records, .ctx = ctx });
+    if (cluster != NULL)
+        vrv_owner_attach(&t->owner, vrv_engine_catalog(eng));
+}
+
+static bool
+may_write(const struct vrv_tier *t)
+{
+    return t->owns || t->owner.state == VRV_OWNER_OWNS;
 }
 
 /* ---- what is told ---- */
@@ -391,7 +408,8 @@ decide(struct tended *d, struct vrv_log *log, const struct vrv_log_config *c, st
     vrv_tier_plan(&r, &v, &p);
     let_go(d, log, &p);
     bool swept_ = t->sweep != NULL && t->sweep->owner == d;
-    bool free_ = d->move == NULL && d->trim == NULL && !swept_ && now_ns(t) >= d->again_ns;
+    bool free_ = may_write(t) && d->move == NULL && d->trim == NULL && !swept_ &&
+        now_ns(t) >= d->again_ns;
     if (free_ && (s != NULL || r.leaves) && t->sweep == NULL && now_ns(t) >= d->sweep_ns)
         sweep(d, r.leaves); /* alone: what counts doesn't change meanwhile */
     else if (free_ && s != NULL && names_below(&s->m, p.trim))
@@ -553,6 +571,8 @@ vrv_tier_step(struct vrv_tier *t, int64_t *next_ns)
     *next_ns = earlier(vrv_retry_step(t->retry), vrv_pace_step(&t->pace));
     if (t->eng != NULL)
         *next_ns = earlier(*next_ns, earlier(t->look_ns, t->learn_ns));
+    if (!t->owns)
+        *next_ns = earlier(*next_ns, vrv_owner_step(&t->owner));
     return false;
 }
 
@@ -585,6 +605,8 @@ give_up(struct vrv_tier *t)
     struct vrv_omap_node *n = vrv_omap_first(&t->tended);
 
     t->eng = NULL;
+    if (!t->owns)
+        vrv_owner_end(&t->owner, t->started); /* time must pass for it */
     if (t->sweep != NULL)
         vrv_sweep_cancel(t->sweep);
     while (n != NULL) {
@@ -607,6 +629,13 @@ leave(struct vrv_done *d)
     give_up(l->t);
 }
 
+/* With what needs the engine. */
+static bool
+is_busy(const struct vrv_tier *t)
+{
+    return t->moves > 0 || t->sweep != NULL || vrv_owner_is_busy(&t->owner);
+}
+
 static void *
 tier_main(void *ctx)
 {
@@ -614,7 +643,7 @@ tier_main(void *ctx)
 
     while (!atomic_load(&t->stop)) {
         wait_step(t);
-        if (t->leaving != NULL && t->moves == 0 && t->sweep == NULL) {
+        if (t->leaving != NULL && !is_busy(t)) {
             struct leave *l = t->leaving;
 
             t->leaving = NULL;
@@ -643,7 +672,7 @@ vrv_tier_detach(struct vrv_tier *t)
 
     if (!t->started) {
         give_up(t);
-        while (t->moves > 0 || t->sweep != NULL)
+        while (is_busy(t))
             wait_step(t);
         vrv_parts_attach(&t->parts, NULL);
         return;

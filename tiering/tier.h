@@ -14,6 +14,7 @@
 #define VRV_TIERING_TIER_H
 
 #include "engine/engine.h"
+#include "tiering/daemon/owner.h"
 #include "tiering/store/store.h"
 
 struct vrv_tier;
@@ -32,6 +33,8 @@ struct vrv_tier_opts {
     int64_t grace_ms;         /* what is deleted stays in the store for so long: who reads it may finish */
     int64_t orphan_ms;        /* what nothing has named for so long is nobody's */
     int64_t sweep_ms;         /* how often a partition's part of the store is looked through for that */
+    int64_t marker_ms;        /* a marker so often, when something has changed, */
+    int64_t marker_idle_ms;   /* ... and when nothing has */
     int64_t again_ms;         /* when a partition with which something failed is looked at again */
     uint32_t chunk_bytes;
     int zstd_level;           /* 0: chunks are stored as they are */
@@ -43,8 +46,10 @@ void vrv_tier_opts_default(struct vrv_tier_opts *o);
 struct vrv_tier *vrv_tier_new(const struct vrv_tier_opts *o);
 /* For the engine's options. */
 struct vrv_cold *vrv_tier_cold(struct vrv_tier *t);
-/* Of this engine; it is open. */
-void vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng);
+/* Of this engine; it is open.  cluster: whose the store is; nothing is written there before that is known
+ * for sure (daemon/owner.h).  NULL: whoever's.  records: for markers, may be NULL. */
+void vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng, const char *cluster,
+    vrv_marker_records_fn *records, void *ctx);
 /* The engine is about to close: what is under way is finished or given up; the tier goes on reading
  * until nobody waits for it any more.  When it returns, it refers to nothing of the engine's. */
 void vrv_tier_detach(struct vrv_tier *t);

@@ -16,6 +16,8 @@ struct vrv_tier {
     struct vrv_parts parts;
     struct vrv_cold_reader reader;
     struct vrv_move_opts move;
+    struct vrv_owner owner;
+    bool owns;                   /* the store, whoever else there is */
     struct vrv_pace pace;
     struct vrv_source source;
     int64_t learn_ns;            /* when the pace is told of commits next */

@@ -95,7 +95,7 @@ typedef int vrv_coord_offset_fn(void *ctx, struct vrv_span group, struct vrv_spa
     int32_t partition, int64_t offset);
 int vrv_coord_each_offset(struct vrv_coord *c, vrv_coord_offset_fn *fn, void *ctx);
 /* The same as batches for the log's partition that has them: one whose log gets them, and nothing else, is
- * read back to the same offsets.  AGAIN: some groups are being read.  As above, but that fn may be called
+ * read back to the same offsets.  AGAIN: some groups are not known (yet).  As above, but that fn may be called
  * without a lock, too. */
 typedef int vrv_coord_batch_fn(void *ctx, int32_t partition, const uint8_t *batch, size_t n);
 int vrv_coord_dump(struct vrv_coord *c, vrv_coord_batch_fn *fn, void *ctx, struct vrv_err *e)

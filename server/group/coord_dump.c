@@ -44,9 +44,9 @@ dump_shard(struct dump *d, struct vrv_shard *s)
     int rc = 0;
 
     vrv_lock(&s->lock);
-    if (s->state == SHARD_LOADING || s->state == SHARD_FAILED)
+    if (s->state != SHARD_SERVING) /* what isn't known must not be told as nothing */
         rc = vrv_err_set(d->e, VRV_E_AGAIN, "groups of partition %d of " VRV_OFFSETS_TOPIC
-            " are being read", (int)s->partition);
+            " are not known", (int)s->partition);
     for (struct vrv_omap_node *n = vrv_omap_first(&s->groups); rc == 0 && n != NULL;) {
         d->g = VRV_OMAP_OF(n, struct vrv_group, node);
         rc = vrv_offsets_each(&d->g->offsets, add, d);

@@ -314,13 +314,14 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
     if (rc == 0)
         rc = start_engine(s, in, e);
     if (rc == 0)
-        rc = vrv_server_cold_start(&s->cold, s->varve->engine, e);
-    if (rc == 0)
         rc = vrv_pool_start(&s->pool, "varve-pool", (unsigned)config->num_io_threads, e);
     if (rc == 0)
         rc = vrv_pool_start(&s->large, "varve-large", 1, e);
     if (rc == 0)
         rc = start_groups(s, e);
+    if (rc == 0)
+        rc = vrv_server_cold_start(&s->cold, s->varve->engine, vrv_config_cluster_id(s->store),
+            s->coord, e);
     if (rc == 0)
         rc = set_broker(s, e);
     if (rc == 0)
@@ -341,6 +342,8 @@ vrv_server_stop(struct vrv_server *s, struct vrv_err *e)
             vrv_diag(VRV_EV_NET_DRAIN, VRV_STR("reason", "requests were still in service"));
     }
     vrv_admin_phase(s->admin, VRV_PHASE_STOPPING, NULL);
+    if (s->varve != NULL)
+        vrv_server_cold_stop(&s->cold); /* its last marker tells what groups have committed */
     if (s->coord != NULL)
         vrv_coord_stop(s->coord);
     vrv_net_stop(&s->net);
@@ -352,8 +355,6 @@ vrv_server_stop(struct vrv_server *s, struct vrv_err *e)
         vrv_serve_fini(&s->serve);
     }
     vrv_config_store_close(&s->store);
-    if (s->varve != NULL)
-        vrv_server_cold_stop(&s->cold);
     int rc = s->varve != NULL ? varve_close(&s->varve, (struct varve_error *)(void *)e) : 0;
     vrv_server_cold_close(&s->cold);
     vrv_coord_free(&s->coord);

@@ -1,8 +1,10 @@
 #include "server/main/cold.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/mem.h"
 #include "engine/os/vfs.h"
 #include "server/base/random.h"
 #include "server/main/coldstore.h"
@@ -13,7 +15,7 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
 {
     struct vrv_tier_opts o;
 
-    *c = (struct vrv_server_cold){ NULL, NULL, NULL };
+    *c = (struct vrv_server_cold){ .tier = NULL };
     if (!config->remote_log_storage_system_enable)
         return 0;
     vrv_tier_opts_default(&o);
@@ -98,12 +100,68 @@ vrv_server_cold_check(const struct vrv_server_cold *c, struct vrv_engine *eng, s
         n.names, more);
 }
 
+/* ---- what markers have besides the catalog ---- */
+
+/* All offsets: "<topic>/<partition>" and a batch for that log. */
+struct batches {
+    struct vrv_marker *m;
+    uint8_t *bytes;       /* of all of them, one behind the other */
+    size_t n, cap;
+};
+
+static void
+keep(struct batches *b, const void *p, size_t n)
+{
+    if (b->n + n > b->cap) {
+        b->cap = 2 * b->cap + n;
+        b->bytes = vrv_mem_grow(b->bytes, b->cap);
+    }
+    memcpy(b->bytes + b->n, p, n);
+    b->n += n;
+}
+
+static int
+keep_batch(void *ctx, int32_t partition, const uint8_t *batch, size_t n)
+{
+    struct batches *b = ctx;
+    char log[sizeof(VRV_OFFSETS_TOPIC) + 12];
+    int log_n = snprintf(log, sizeof(log), VRV_OFFSETS_TOPIC "/%d", (int)partition);
+    struct vrv_marker *m = b->m;
+
+    m->record = vrv_mem_grow(m->record, (m->record_n + 1) * sizeof(*m->record));
+    m->record[m->record_n++] =
+        (struct vrv_marker_record){ .key_n = (uint32_t)log_n, .value_n = (uint32_t)n };
+    keep(b, log, (size_t)log_n);
+    keep(b, batch, n);
+    return 0;
+}
+
+static int
+offsets(void *ctx, struct vrv_marker *m, struct vrv_err *e)
+{
+    struct vrv_server_cold *c = ctx;
+    struct batches b = { .m = m };
+    int rc = vrv_coord_dump(c->coord, keep_batch, &b, e);
+    const uint8_t *p = b.bytes;
+
+    for (uint32_t i = 0; i < m->record_n; i++) { /* where they lie in the end */
+        m->record[i].key = p;
+        m->record[i].value = p + m->record[i].key_n;
+        p += m->record[i].key_n + m->record[i].value_n;
+    }
+    free(c->offsets);
+    c->offsets = b.bytes;
+    return rc;
+}
+
 int
-vrv_server_cold_start(struct vrv_server_cold *c, struct vrv_engine *eng, struct vrv_err *e)
+vrv_server_cold_start(struct vrv_server_cold *c, struct vrv_engine *eng, const char *cluster,
+    struct vrv_coord *coord, struct vrv_err *e)
 {
     if (c->tier == NULL)
         return 0;
-    vrv_tier_attach(c->tier, eng);
+    c->coord = coord;
+    vrv_tier_attach(c->tier, eng, cluster, offsets, c);
     return vrv_tier_start(c->tier, e);
 }
 
@@ -118,6 +176,8 @@ void
 vrv_server_cold_close(struct vrv_server_cold *c)
 {
     vrv_tier_free(&c->tier);
+    free(c->offsets);
+    c->offsets = NULL;
     if (c->store != NULL)
         vrv_store_close(&c->store);
     vrv_vfs_close(&c->vfs);

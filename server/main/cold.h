@@ -8,13 +8,16 @@
 
 #include "engine/engine.h"
 #include "server/config/config.h"
+#include "server/group/coord.h"
 
 struct vrv_tier;
 
 struct vrv_server_cold {
     struct vrv_vfs *vfs;
     struct vrv_store *store;
-    struct vrv_tier *tier;  /* NULL: there is none */
+    struct vrv_tier *tier;    /* NULL: there is none */
+    struct vrv_coord *coord;  /* borrowed */
+    uint8_t *offsets;         /* what the newest marker had of it */
 };
 
 /* Before the engine is opened.  Errors: what is wrong with the store. */
@@ -25,10 +28,10 @@ struct vrv_cold *vrv_server_cold(const struct vrv_server_cold *c);
 /* The engine is open, and does nothing yet.  INVALID: topics need a cold tier, and there is none. */
 int vrv_server_cold_check(const struct vrv_server_cold *c, struct vrv_engine *eng, struct vrv_err *e)
     VRV_MUST_CHECK;
-/* The engine is open: from now on segments leave. */
-int vrv_server_cold_start(struct vrv_server_cold *c, struct vrv_engine *eng, struct vrv_err *e)
-    VRV_MUST_CHECK;
-/* Before the engine closes, and behind that. */
+/* The engine is open, and groups are read: from now on segments leave. */
+int vrv_server_cold_start(struct vrv_server_cold *c, struct vrv_engine *eng, const char *cluster,
+    struct vrv_coord *coord, struct vrv_err *e) VRV_MUST_CHECK;
+/* Before groups and engine are stopped, and behind that. */
 void vrv_server_cold_stop(struct vrv_server_cold *c);
 void vrv_server_cold_close(struct vrv_server_cold *c);
 

@@ -35,7 +35,7 @@ up(uint64_t seed)
     tier = vrv_tier_new(&o);
     rig.o.cold = vrv_tier_cold(tier);
     rig_up(&rig);
-    vrv_tier_attach(tier, rig.eng);
+    vrv_tier_attach(tier, rig.eng, "test", NULL, NULL);
 }
 
 void

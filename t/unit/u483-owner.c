@@ -245,7 +245,7 @@ test_marks(void)
     IS(fakestore_count(fake, "marker/"), 3, "now and then one all the same");
     pass(&a, 5 * IDLE_MS);
     IS(fakestore_count(fake, "marker/"), 3, "old ones go");
-    vrv_owner_end(&a.owner);
+    vrv_owner_end(&a.owner, true);
     pass(&a, 1000);
     OK(!vrv_owner_is_busy(&a.owner), "it ends");
     OK(newest(&m, &bytes) && m.last, "with a marker that says so");
@@ -268,7 +268,7 @@ test_ends(void)
         pass(&a, (int64_t)(seed % 7) * 50);
         fakestore_fault(fake, VRV_STORE_OPS, FAKE_HANGS, 100);
         pass(&a, (int64_t)(seed % 5) * 40000);
-        vrv_owner_end(&a.owner);
+        vrv_owner_end(&a.owner, true);
         pass(&a, 12000);
         late += vrv_owner_is_busy(&a.owner);
         fakestore_heal(fake);

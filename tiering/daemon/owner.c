@@ -394,12 +394,12 @@ vrv_owner_step(struct vrv_owner *o)
 }
 
 void
-vrv_owner_end(struct vrv_owner *o)
+vrv_owner_end(struct vrv_owner *o, bool marks)
 {
-    o->end = VRV_OWNER_ENDS;
+    o->end = marks ? VRV_OWNER_ENDS : VRV_OWNER_ENDED;
     if (o->busy != NULL)
         vrv_retry_cancel(o->o.retry, o->busy);
-    else
+    else if (marks)
         write_last(o);
 }
 

@@ -69,8 +69,8 @@ void vrv_owner_fini(struct vrv_owner *o);
 void vrv_owner_attach(struct vrv_owner *o, struct vrv_catalog *catalog);
 /* Begin what is due; when to call again (monotonic ns), or INT64_MAX: when what is under way is done. */
 int64_t vrv_owner_step(struct vrv_owner *o);
-/* The engine is about to close: a last marker, unless the store doesn't take it within a moment. */
-void vrv_owner_end(struct vrv_owner *o);
+/* The engine is about to close.  marks: with a last marker, unless the store doesn't take it within a moment. */
+void vrv_owner_end(struct vrv_owner *o, bool marks);
 bool vrv_owner_is_busy(const struct vrv_owner *o);
 
 /* What an owner's file says, and what it is called; out has VRV_STORE_KEY_MAX + 1 bytes. */
