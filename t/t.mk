@@ -634,6 +634,7 @@ dist_check_SCRIPTS += \
 	t/772-radosgw.t \
 	t/773-tier-s3.t \
 	t/773-tier-tool.t \
+	t/774-s3d.t \
 	t/946-large.t \
 	$(NULL)
 
