@@ -125,15 +125,21 @@ take_endpoint(struct vrv__s3 *s3, const char *endpoint, bool path_style, struct 
     return 0;
 }
 
+static bool
+is_region(const char *s)
+{
+    size_t n = strlen(s);
+
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)s[i]) && strchr("-_", s[i]) == NULL)
+            return false;
+    return n > 0 && n <= REGION_MAX;
+}
+
 static int
 take_region(struct vrv__s3 *s3, const char *region, struct vrv_err *e)
 {
-    size_t n = strlen(region);
-
-    for (size_t i = 0; i < n; i++)
-        if (!isalnum((unsigned char)region[i]) && strchr("-_", region[i]) == NULL)
-            n = REGION_MAX + 1;
-    if (n == 0 || n > REGION_MAX)
+    if (!is_region(region))
         return vrv_err_set(e, VRV_E_INVALID, "tier.s3.region=%.100s isn't the name of a region, such as "
             "%s", region, default_region);
     s3->region = vrv_mem_strdup(region);
