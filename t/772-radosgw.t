@@ -8,11 +8,14 @@ use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Varved;
 use S3;
 
-my $s3 = S3->start('radosgw');
+my $s3 = S3->start('radosgw', 'tls');
+note('over https');
 $s3->tests('suite', 'refused');
 
+$s3->end;
+$s3->again;
 my $proxy = S3::Proxy->start($s3);
-note('requests and answers that are cut, connections that are reset');
+note('over http: requests and answers that are cut, connections that are reset');
 $proxy->toxic(limit_data => { bytes => 3000 }, toxicity => 0.6);
 $proxy->toxic(limit_data => { bytes => 300_000 }, toxicity => 0.6, stream => 'upstream');
 $proxy->toxic(reset_peer => { timeout => 30 }, toxicity => 0.6);

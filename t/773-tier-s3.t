@@ -45,7 +45,7 @@ ok($records->topic('hot', '--partitions 1'), 'while S3 is away, topics are made'
 ok($records->produce('hot', 1000), '... records are taken');
 is($records->consume('hot'), 1000, '... and served');
 ok($records->produce('cold', 15_000), '... also in the topic with a cold tier');
-$s3->again;
+$s3->again('tls');
 ok(wait_until(sub { $records->local_bytes < 1_700_000 }), 'when it is back, records leave as before');
 is($records->consume('cold'), 75_000, '... and all are there');
 

@@ -290,6 +290,10 @@ t_unit_u470_hdfs_SOURCES = \
 	t/unit/u470-hdfs.c \
 	$(NULL)
 t_unit_u470_hdfs_LDADD = $(HTTPRIG_LIBS)
+check_PROGRAMS += t/unit/u454-answers
+t_unit_u454_answers_SOURCES = t/unit/u454-answers.c
+t_unit_u454_answers_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u455-credentials
 t_unit_u455_credentials_SOURCES = $(HTTPRIG) t/unit/u455-credentials.c
 t_unit_u455_credentials_LDADD = $(HTTPRIG_LIBS)
@@ -659,6 +663,7 @@ TSAN_TESTS = \
 	t/unit/u443-coldcursor \
 	t/unit/u444-cursordamage \
 	t/unit/u445-cursorwait \
+	t/unit/u456-s3 \
 	t/unit/u458-httptls \
 	t/unit/u459-fakes3 \
 	t/unit/u460-storedir \

@@ -32,7 +32,9 @@ given(const char *value)
 static int
 open_dir(struct vrv_store **out, struct vrv_vfs **vfs, const char *path, struct vrv_err *e)
 {
-    struct vrv_store_dir_opts o = { .path = path, .clock = vrv_clock_real(), .threads = DIR_THREADS };
+    struct vrv_store_dir_opts o = {
+        .path = path, .clock = vrv_clock_real(), .threads = DIR_THREADS
+    };
     int rc = vrv_vfs_posix(path, true, vfs, e);
 
     if (rc == 0)
@@ -105,6 +107,8 @@ vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs, const struct vr
         return open_dir(out, vfs, url + strlen("file://"), e);
     if (begins(url, "s3://"))
         return open_s3(out, config, e);
-    return vrv_err_set(e, VRV_E_INVALID, "tier.store.url=%.100s: expected file:// and the path of a "
-        "directory, or s3://BUCKET/PREFIX", url);
+    return vrv_err_set(e, VRV_E_INVALID,
+        "tier.store.url=%.100s: expected file:// and the path of a "
+        "directory, or s3://BUCKET/PREFIX",
+        url);
 }

@@ -7,10 +7,10 @@
 
 struct vrv_vfs;
 
-/* vfs: of a directory, to be closed behind the store; else NULL.  Errors: what is wrong with the settings.
- * A store over a network that can't be used now is told as an event, within a few seconds: what is hot is
- * served without it. */
-int vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs, const struct vrv_config *config,
-    struct vrv_err *e) VRV_MUST_CHECK;
+/* vfs: of a directory, to be closed behind the store; else NULL.  Errors: what is wrong with the
+ * settings. A store over a network that can't be used now is told as an event, within a few
+ * seconds: what is hot is served without it. */
+int vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs,
+    const struct vrv_config *config, struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

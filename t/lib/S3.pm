@@ -4,7 +4,7 @@ package S3;
 #
 #   my $s3 = S3->start('versitygw', 'tls');    ready, with a bucket; ends with the script
 #   $s3->endpoint; $s3->url; $s3->ca; $s3->env;
-#   $s3->end; $s3->again;
+#   $s3->end; $s3->again('tls');
 #   $s3->tests('suite', 'refused');            t/s3suite on it: its tests become ours
 #   my $proxy = S3::Proxy->start($s3);         the same server, through toxiproxy
 #   $proxy->toxic(latency => { latency => 100 }, toxicity => 0.5); $proxy->heal;
@@ -36,19 +36,19 @@ sub start {
     my $self = bless { peer => $peer, dir => tempdir("$peer-XXXXXX", TMPDIR => 1),
         url => 's3://varve-' . ++$buckets . '/cold' }, $class;
     push @all, $self;
-    $self->{endpoint} = $self->started($tls // ());
-    $self->{ca} = $tls ? "$self->{dir}/tls.crt" : '';
+    $self->again($tls);
     $self->with_env(sub { system("$build/t/s3suite make >/dev/null") }) == 0
         or die "no bucket at $self->{endpoint}\n";
     return $self;
 }
 
-# It goes away, as it would in a crash, and comes back with all it had.
+# It goes away, as it would in a crash, and comes back with all it had; at the same port.
 sub end { system(peer("$_[0]{peer}/bin/stop"), $_[0]{dir}, 'KILL') }
 
 sub again {
-    my ($self) = @_;
-    $self->started($self->{ca} ? 'tls' : ()) eq $self->{endpoint} or die "it came back elsewhere\n";
+    my ($self, $tls) = @_;
+    $self->{endpoint} = $self->started($tls // ());
+    $self->{ca} = $tls ? "$self->{dir}/tls.crt" : '';
 }
 
 # What versitygw has on its disk.

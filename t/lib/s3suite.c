@@ -1,11 +1,12 @@
 /*
- * s3suite WHAT...   the conformance suite of stores, and what else must hold, on an S3 server; one of
+ * s3suite WHAT...   the conformance suite of stores, and what else must hold, on an S3 server:
  *   make      makes the bucket; no test
  *   suite     the suite on the store as it is
+ *   steps     ... without threads
  *   retry     ... through retry.h, for a server that is hard to reach
  *   refused   what wrong settings are told
- * Where: VARVE_S3_URL (s3://bucket/prefix, below which it is empty), VARVE_S3_ENDPOINT, VARVE_S3_REGION,
- * VARVE_S3_CA, and keys as AWS's programs find them.
+ * Where: VARVE_S3_URL (s3://bucket/prefix, below which it is empty), VARVE_S3_ENDPOINT,
+ * VARVE_S3_REGION, VARVE_S3_CA, and keys as AWS's programs find them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,12 @@
 enum { RETRY_MS = 10, ATTEMPT_MS = 3000, PATIENCE_S = 20 };
 
 #define SECOND 1000000000LL
+
+static int64_t
+now_ns(void)
+{
+    return vrv_clock_real()->mono_ns(vrv_clock_real());
+}
 
 static const char *
 setting(const char *name)
@@ -69,18 +76,26 @@ run_suite(struct vrv_store *store)
 }
 
 static void
-suite(void)
+suite_with(bool threads)
 {
     struct vrv_store_s3_opts o = opts();
-    struct vrv_store *s = open_store(&o);
 
+    o.http.thread = threads;
+    struct vrv_store *s = open_store(&o);
     run_suite(s);
     vrv_store_close(&s);
-    o.http.thread = false;
-    s = open_store(&o);
-    tap_note("without threads");
-    run_suite(s);
-    vrv_store_close(&s);
+}
+
+static void
+suite(void)
+{
+    suite_with(true);
+}
+
+static void
+steps(void)
+{
+    suite_with(false);
 }
 
 /* ---- a store whose calls go through retry.h ---- */
@@ -170,8 +185,13 @@ retry(void)
     o.http.stall_ms = ATTEMPT_MS;
     p.inner = open_store(&o);
     VRV_ASSERT(vrv_cq_init(&p.cq, 0) == 0);
-    struct vrv_retry_opts ro = { .store = p.inner, .clock = vrv_clock_real(), .cq = &p.cq, .random = 771,
-        .base_ms = RETRY_MS, .most_ms = 500, .attempt_ms = { ATTEMPT_MS, 5 * ATTEMPT_MS, ATTEMPT_MS } };
+    struct vrv_retry_opts ro = { .store = p.inner,
+        .clock = vrv_clock_real(),
+        .cq = &p.cq,
+        .random = 771,
+        .base_ms = RETRY_MS,
+        .most_ms = 500,
+        .attempt_ms = { ATTEMPT_MS, 5 * ATTEMPT_MS, ATTEMPT_MS } };
     p.retry = vrv_retry_new(&ro);
     p.store.caps = p.inner->caps;
     run_suite(&p.store);
@@ -225,7 +245,8 @@ refused(void)
     char *secret = vrv_mem_strdup(setting("AWS_SECRET_ACCESS_KEY"));
 
     o.url = "s3://varve-no-such-bucket/x";
-    told(&o, "a bucket that isn't there", VRV_E_INVALID, "there is no bucket varve-no-such-bucket: create it");
+    told(&o, "a bucket that isn't there", VRV_E_INVALID,
+        "there is no bucket varve-no-such-bucket: create it");
     o = opts();
     VRV_ASSERT(setenv("AWS_SECRET_ACCESS_KEY", "wrong", 1) == 0);
     told(&o, "a wrong secret", VRV_E_DENIED, "the secret key isn't that of the access key");
@@ -235,36 +256,52 @@ refused(void)
 
 /* ---- a bucket ---- */
 
+/* PUT of the bucket, signed: there is no call for that. */
+struct make {
+    char path[128], url[256], date[VRV_SIGV4_DATE], hash[VRV_SIGV4_HASH];
+    char header[4][1200];
+    const char *headers[4];
+};
+
+static void
+sign_make(struct make *m, const struct vrv_store_s3_opts *o)
+{
+    struct vrv_sigv4_keys keys = { setting("AWS_ACCESS_KEY_ID"), setting("AWS_SECRET_ACCESS_KEY"),
+        NULL };
+    const char *bucket = o->url + strlen("s3://");
+    int n = snprintf(m->header[3], sizeof(m->header[3]), "authorization: ");
+
+    (void)snprintf(m->path, sizeof(m->path), "/%.*s", (int)strcspn(bucket, "/"), bucket);
+    (void)snprintf(m->url, sizeof(m->url), "%s%s", o->endpoint, m->path);
+    vrv_sigv4_hash(m->hash, NULL, 0);
+    vrv_sigv4_date(m->date, vrv_clock_real()->wall_ms(vrv_clock_real()));
+    (void)snprintf(m->header[0], sizeof(m->header[0]), "host: %s", strstr(o->endpoint, "://") + 3);
+    (void)snprintf(m->header[1], sizeof(m->header[1]), "x-amz-date: %s", m->date);
+    (void)snprintf(m->header[2], sizeof(m->header[2]), "x-amz-content-sha256: %s", m->hash);
+    for (int i = 0; i < 4; i++)
+        m->headers[i] = m->header[i];
+    struct vrv_sigv4 r = { .method = "PUT", .path = m->path, .query = "", .headers = m->headers,
+        .header_n = 3, .payload = m->hash, .date = m->date, .service = "s3",
+        .region = *o->region != '\0' ? o->region : "us-east-1" };
+    vrv_sigv4_sign(&r, &keys, m->header[3] + n, sizeof(m->header[3]) - (size_t)n);
+}
+
 static void
 make(void)
 {
     struct vrv_store_s3_opts o = opts();
-    const char *bucket = strchr(o.url + strlen("s3://"), '\0') > o.url ? o.url + strlen("s3://") : "";
-    const char *host = strstr(o.endpoint, "://") + 3;
-    char path[128], url[256], hash[VRV_SIGV4_HASH], date[VRV_SIGV4_DATE], h[4][1200];
-    const char *headers[4] = { h[0], h[1], h[2], h[3] };
-    struct vrv_sigv4_keys keys = { setting("AWS_ACCESS_KEY_ID"), setting("AWS_SECRET_ACCESS_KEY"), NULL };
-    struct vrv_clock *clock = vrv_clock_real();
+    struct vrv_err e = { 0 };
     struct vrv_http *http;
     struct vrv_cq cq;
-    struct vrv_err e = { 0 };
+    struct make m;
 
-    (void)snprintf(path, sizeof(path), "/%.*s", (int)strcspn(bucket, "/"), bucket);
-    (void)snprintf(url, sizeof(url), "%s%s", o.endpoint, path);
-    vrv_sigv4_hash(hash, NULL, 0);
-    vrv_sigv4_date(date, clock->wall_ms(clock));
-    (void)snprintf(h[0], sizeof(h[0]), "host: %s", host);
-    (void)snprintf(h[1], sizeof(h[1]), "x-amz-date: %s", date);
-    (void)snprintf(h[2], sizeof(h[2]), "x-amz-content-sha256: %s", hash);
-    struct vrv_sigv4 r = { .method = "PUT", .path = path, .query = "", .headers = headers, .header_n = 3,
-        .payload = hash, .date = date, .region = *o.region != '\0' ? o.region : "us-east-1",
-        .service = "s3" };
-    char *authorization = h[3] + snprintf(h[3], sizeof(h[3]), "authorization: ");
-    vrv_sigv4_sign(&r, &keys, authorization, sizeof(h[3]) - 32);
+    VRV_ASSERT(strncmp(o.url, "s3://", 5) == 0 && strstr(o.endpoint, "://") != NULL);
+    sign_make(&m, &o);
     VRV_ASSERT(vrv_cq_init(&cq, 0) == 0);
     tap_need(vrv_http_open(&http, &o.http, &e), e.msg);
-    struct vrv_http_req q = { .done = { .cq = &cq }, .method = "PUT", .url = url, .headers = headers,
-        .header_n = 4, .has_body = true, .deadline_ns = clock->mono_ns(clock) + PATIENCE_S * SECOND };
+    struct vrv_http_req q = { .done = { .cq = &cq }, .method = "PUT", .url = m.url,
+        .headers = m.headers, .header_n = 4, .has_body = true,
+        .deadline_ns = now_ns() + PATIENCE_S * SECOND };
     vrv_http_submit(http, &q);
     (void)vrv_cq_take(&cq, -1);
     if (q.status < 0 || q.code != 200)
@@ -280,7 +317,8 @@ main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } all[] = { { "make", make }, { "suite", suite }, { "retry", retry }, { "refused", refused } };
+    } all[] = { { "make", make }, { "suite", suite }, { "steps", steps }, { "retry", retry },
+        { "refused", refused } };
 
     for (int a = 1; a < argc; a++)
         for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)

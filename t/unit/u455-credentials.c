@@ -1,5 +1,5 @@
-/* Keys for S3: each place where they can be, which comes first, and when they are looked for again; with a
- * fake of each service. */
+/* Keys for S3: each place where they can be, which comes first, and when they are looked for
+ * again; with a fake of each service. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +53,8 @@ write_file(const char *name, const char *text)
 
     (void)snprintf(p, sizeof(path[0]), "%s/%s", home, name);
     FILE *f = fopen(p, "w");
-    tap_need(f != NULL && fputs(text, f) >= 0 && fclose(f) == 0 ? 0 : -1, "a file can't be written");
+    tap_need(
+        f != NULL && fputs(text, f) >= 0 && fclose(f) == 0 ? 0 : -1, "a file can't be written");
     return p;
 }
 
@@ -73,9 +74,10 @@ say_json(struct world *w, struct httpd_reply *a)
 {
     char text[1024];
 
-    (void)snprintf(text, sizeof(text), "{\"Code\":\"Success\",\"AccessKeyId\":\"%s\","
-        "\"SecretAccessKey\":\"S%s\",\"Token\":\"T%s\",\"Expiration\":\"%s\"}", w->keys, w->keys, w->keys,
-        w->expires);
+    (void)snprintf(text, sizeof(text),
+        "{\"Code\":\"Success\",\"AccessKeyId\":\"%s\","
+        "\"SecretAccessKey\":\"S%s\",\"Token\":\"T%s\",\"Expiration\":\"%s\"}",
+        w->keys, w->keys, w->keys, w->expires);
     httpd_set_body(a, text, strlen(text));
 }
 
@@ -137,8 +139,13 @@ world(const char *source)
     w->g.server_opts.ctx = w;
     w->status = 200;
     httprig_open(&w->g);
-    struct vrv_creds_opts o = { .source = source, .http = w->g.http, .clock = &w->g.sim.clock,
-        .cq = &w->g.cq, .region = "eu-west-3", .env = env, .container_url = httprig_url(&w->g, "") };
+    struct vrv_creds_opts o = { .source = source,
+        .http = w->g.http,
+        .clock = &w->g.sim.clock,
+        .cq = &w->g.cq,
+        .region = "eu-west-3",
+        .env = env,
+        .container_url = httprig_url(&w->g, "") };
     tap_need(vrv_creds_new(&w->c, &o, &e), e.msg);
     return w;
 }
@@ -272,8 +279,10 @@ static const char credentials_file[] = "# keys\n[other]\naws_access_key_id=AKIB\
     "aws_secret_access_key = s2 \n\n[default]\n  nested = 1\naws_access_key_id = AKIA\r\n"
     "aws_secret_access_key=s1\n; more\n[last]\naws_access_key_id=AKIC\naws_secret_access_key=s3\n"
     "aws_session_token=t3";
-static const char config_file[] = "[default]\nregion = x\n[profile third]\naws_access_key_id = AKID\n"
-    "aws_secret_access_key = s4\ns3 =\n  aws_access_key_id = no\n[profile sso]\nsso_session = corp\n";
+static const char config_file[] =
+    "[default]\nregion = x\n[profile third]\naws_access_key_id = AKID\n"
+    "aws_secret_access_key = s4\ns3 =\n  aws_access_key_id = no\n[profile sso]\nsso_session = "
+    "corp\n";
 
 static void
 test_profiles(void)
@@ -302,8 +311,9 @@ test_profiles(void)
     w = world("profile:sso");
     says(w, "profile sso has sso_session, which varve can't do", VRV_E_DENIED);
     end_world(w);
-    set_var("AWS_SHARED_CREDENTIALS_FILE", write_file("elsewhere", "[default]\naws_access_key_id=E\n"
-        "aws_secret_access_key=e\n"));
+    set_var(
+        "AWS_SHARED_CREDENTIALS_FILE", write_file("elsewhere", "[default]\naws_access_key_id=E\n"
+                                                               "aws_secret_access_key=e\n"));
     w = world("chain");
     IS_STR(ask(w)->text, "E e -", "... where the environment says the files are");
     end_world(w);
@@ -496,8 +506,8 @@ test_sources(void)
 
         IS(vrv_creds_new(&c, &o, &e), VRV_E_INVALID, "%s is no source", bad[i]);
     }
-    OK(strstr(e.msg, "tier.s3.credentials=instance:x is none of chain, env, profile:NAME") != NULL, "... %s",
-        e.msg);
+    OK(strstr(e.msg, "tier.s3.credentials=instance:x is none of chain, env, profile:NAME") != NULL,
+        "... %s", e.msg);
 }
 
 int

@@ -1,5 +1,5 @@
-/* Signatures that others made: AWS's suite of test cases and the examples in S3's documentation; and keys
- * with awkward characters, as botocore signs them. */
+/* Signatures that others made: AWS's suite of test cases and the examples in S3's documentation;
+ * and keys with awkward characters, as botocore signs them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -37,7 +37,8 @@ static const struct vector suite[] = {
         "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
         "=-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
         "", { NULL }, "9c3e54bfcdf0b19771a7f523ee5669cdf59bc7cc0884027167c21bb143a40197" },
-    { "get-header-value-trim", "GET", "/", "", "", { "my-header1: value1", "my-header2: \"a   b   c\"" },
+    { "get-header-value-trim", "GET", "/", "", "",
+        { "my-header1: value1", "my-header2: \"a   b   c\"" },
         "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736" },
     { "post-header-key-sort", "POST", "/", "", "", { "my-header1:value1" },
         "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c" },
@@ -59,11 +60,11 @@ static const struct vector s3[] = {
 };
 
 static const struct vector awkward[] = {
-    { "blank, plus, percent, //, dots", "GET", "/bucket/a%20b%2Bc%25d~e//f/./g/../h", "", "", { NULL },
-        "710ffc7ac5c9855d396dba3361cd25559b6fda5d55856660f1e601ddef45bc9c" },
+    { "blank, plus, percent, //, dots", "GET", "/bucket/a%20b%2Bc%25d~e//f/./g/../h", "", "",
+        { NULL }, "710ffc7ac5c9855d396dba3361cd25559b6fda5d55856660f1e601ddef45bc9c" },
     { "all that is reserved, and more than ASCII", "GET",
-        "/bucket/%C3%BCn%C3%AF/%E1%88%B4%3D%26%3F%23%5B%5D%7B%7D%3A%3B%40%21%24%2A%28%29%27%22", "", "",
-        { NULL }, "6bff67bb812b186e58f29f6cc51a275d4faa94928e86b62dc62bcdc90b2ff610" },
+        "/bucket/%C3%BCn%C3%AF/%E1%88%B4%3D%26%3F%23%5B%5D%7B%7D%3A%3B%40%21%24%2A%28%29%27%22", "",
+        "", { NULL }, "6bff67bb812b186e58f29f6cc51a275d4faa94928e86b62dc62bcdc90b2ff610" },
     { "a blank", "GET", "/bucket/%20", "", "", { NULL },
         "46103eba9f432b387fd15e88acb2004f5111daf67edcb70565599d20d7ed56a0" },
     { "a part, with a token", "PUT", "/bucket/x", "uploadId=a%2Fb%3D%3D&partNumber=2", "hello",

@@ -64,8 +64,8 @@ vrv__creds_take(struct vrv__creds_keys *k, const char *id, const char *secret, c
 static bool
 is_same_file(const struct stat *a, const struct stat *b)
 {
-    return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-        a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 static struct stat
@@ -192,8 +192,9 @@ vrv__creds_looked(struct vrv_creds *c, int rc)
     if (rc == 0)
         take_found(c);
     else if (rc == VRV_E_NOTFOUND)
-        (void)vrv_err_set(&c->err, VRV_E_DENIED, "there are no keys for S3 where tier.s3.credentials=%.80s "
-            "looks for them", c->o.source);
+        (void)vrv_err_set(&c->err, VRV_E_DENIED,
+            "there are no keys for S3 where tier.s3.credentials=%.80s looks for them",
+            c->o.source);
     OPENSSL_cleanse(&c->found, sizeof(c->found));
     run_waiting(c);
 }
@@ -258,7 +259,8 @@ vrv_creds_ask(struct vrv_creds *c, struct vrv_creds_wait *w)
     }
     if (c->looking)
         return;
-    if (c->look_now || (may_watch(c) && has_changed(c)) || ((!good || expires_soon(c)) && may_look(c)))
+    if (c->look_now || (may_watch(c) && has_changed(c)) ||
+        ((!good || expires_soon(c)) && may_look(c)))
         look(c);
     else if (!good)
         run_waiting(c);
@@ -308,8 +310,12 @@ take_source(struct vrv_creds *c, const char *source, struct vrv_err *e)
         c->name = sources[i].named ? vrv_mem_strdup(source + n) : NULL;
         return 0;
     }
-    return c->chain ? 0 : vrv_err_set(e, VRV_E_INVALID, "tier.s3.credentials=%.80s is none of chain, env, "
-        "profile:NAME, file:PATH, web-identity, container, instance", source);
+    if (c->chain)
+        return 0;
+    return vrv_err_set(e, VRV_E_INVALID,
+        "tier.s3.credentials=%.80s is none of chain, env, profile:NAME, file:PATH, web-identity, "
+        "container, instance",
+        source);
 }
 
 static const char *

@@ -1,8 +1,8 @@
 /*
  * Keys that are written down: in the environment, or in files as AWS's programs have them.
  *
- *   [default]                        in ~/.aws/credentials; in ~/.aws/config others than this one are
- *   aws_access_key_id = AKIA...      called "[profile NAME]"
+ *   [default]                        in ~/.aws/credentials; in ~/.aws/config others than this
+ *   aws_access_key_id = AKIA...      one are called "[profile NAME]"
  *   aws_secret_access_key = ...
  */
 #include <ctype.h>
@@ -21,7 +21,8 @@ vrv__creds_env(struct vrv_creds *c)
     if (id == NULL && secret == NULL)
         return VRV_E_NOTFOUND;
     if (!vrv__creds_take(&c->found, id, secret, vrv__creds_var(c, "AWS_SESSION_TOKEN")))
-        return vrv_err_set(&c->err, VRV_E_DENIED, "the environment has no good AWS_ACCESS_KEY_ID and "
+        return vrv_err_set(&c->err, VRV_E_DENIED,
+            "the environment has no good AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY: both are needed, without blanks");
     return 0;
 }
@@ -110,7 +111,8 @@ read_profile(struct profile *p, char *text, const char *name, bool or_bare)
 
 /* The file of a variable's name, or of this one below the home directory. */
 static int
-read_file(struct vrv_creds *c, struct profile *p, const char *var, const char *usual, const char *name)
+read_file(
+    struct vrv_creds *c, struct profile *p, const char *var, const char *usual, const char *name)
 {
     const char *path = vrv__creds_var(c, var), *home = vrv__creds_var(c, "HOME");
     char at[VRV__CREDS_PATH], *text;
@@ -129,16 +131,22 @@ read_file(struct vrv_creds *c, struct profile *p, const char *var, const char *u
 static int
 take_profile(struct vrv_creds *c, const struct profile *p, const char *name)
 {
-    if (p->id[0] != '\0' || p->secret[0] != '\0')
-        return vrv__creds_take(&c->found, p->id, p->secret, p->token)
-                   ? 0
-                   : vrv_err_set(&c->err, VRV_E_DENIED, "profile %.80s has no good aws_access_key_id and "
-                         "aws_secret_access_key: both are needed, without blanks", name);
+    bool has_keys = p->id[0] != '\0' || p->secret[0] != '\0';
+
+    if (has_keys && vrv__creds_take(&c->found, p->id, p->secret, p->token))
+        return 0;
+    if (has_keys)
+        return vrv_err_set(&c->err, VRV_E_DENIED,
+            "profile %.80s has no good aws_access_key_id and aws_secret_access_key: both are "
+            "needed, without blanks",
+            name);
     if (p->role.arn[0] != '\0' && p->role.token_file[0] != '\0')
         return vrv__creds_assume(c, &p->role);
     if (p->other[0] != '\0')
-        return vrv_err_set(&c->err, VRV_E_DENIED, "profile %.80s has %s, which varve can't do: name keys, or "
-            "role_arn with web_identity_token_file", name, p->other);
+        return vrv_err_set(&c->err, VRV_E_DENIED,
+            "profile %.80s has %s, which varve can't do: name keys, or "
+            "role_arn with web_identity_token_file",
+            name, p->other);
     return VRV_E_NOTFOUND;
 }
 
@@ -155,8 +163,10 @@ vrv__creds_profile(struct vrv_creds *c)
     if (rc == 0)
         rc = take_profile(c, &p, name);
     if (rc == VRV_E_NOTFOUND && named != NULL)
-        rc = vrv_err_set(&c->err, VRV_E_DENIED, "there is no profile %.80s with keys in ~/.aws/credentials "
-            "or ~/.aws/config, or the files that the environment names", name);
+        rc = vrv_err_set(&c->err, VRV_E_DENIED,
+            "there is no profile %.80s with keys in ~/.aws/credentials "
+            "or ~/.aws/config, or the files that the environment names",
+            name);
     return rc;
 }
 
@@ -172,6 +182,8 @@ vrv__creds_file(struct vrv_creds *c)
     read_profile(&p, text, "default", true);
     free(text);
     rc = take_profile(c, &p, "default");
-    return rc == VRV_E_NOTFOUND ? vrv_err_set(&c->err, VRV_E_DENIED, "%.150s has no aws_access_key_id and "
-        "aws_secret_access_key", c->name) : rc;
+    if (rc == VRV_E_NOTFOUND)
+        rc = vrv_err_set(&c->err, VRV_E_DENIED,
+            "%.150s has no aws_access_key_id and aws_secret_access_key", c->name);
+    return rc;
 }

@@ -1,6 +1,6 @@
 /*
- * Keys that are asked for by HTTP: of the token service, of a container's agent, of a machine's metadata.
- * They come as XML from the first, as JSON from the others, and expire.
+ * Keys that are asked for by HTTP: of the token service, of a container's agent, of a machine's
+ * metadata. They come as XML from the first, as JSON from the others, and expire.
  */
 #include <jansson.h>
 #include <openssl/crypto.h>
@@ -70,8 +70,8 @@ request(struct vrv_creds *c, const char *method, int64_t wait_ms, void (*then)(s
 static void
 no_keys(struct vrv_creds *c, const char *who)
 {
-    vrv__creds_looked(c, vrv_err_set(&c->err, VRV_E_DENIED, "%s at %.100s gives no keys (HTTP %d)", who,
-        c->url, c->http.code));
+    vrv__creds_looked(c, vrv_err_set(&c->err, VRV_E_DENIED, "%s at %.100s gives no keys (HTTP %d)",
+                             who, c->url, c->http.code));
 }
 
 /* ---- keys in JSON: a container's, a machine's ---- */
@@ -148,8 +148,10 @@ vrv__creds_container(struct vrv_creds *c)
     (void)snprintf(c->url, sizeof(c->url), "%s%s", relative != NULL ? c->container_url : full,
         relative != NULL ? relative : "");
     if (!is_safe(c->url))
-        return vrv_err_set(&c->err, VRV_E_DENIED, "AWS_CONTAINER_CREDENTIALS_FULL_URI=%.100s is neither of "
-            "this machine nor https: keys would go over a network", c->url);
+        return vrv_err_set(&c->err, VRV_E_DENIED,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI=%.100s is neither of "
+            "this machine nor https: keys would go over a network",
+            c->url);
     int rc = authorize(c);
     return rc == 0 ? request(c, "GET", NEAR_MS, container_answered) : rc;
 }
@@ -181,7 +183,8 @@ role_named(struct vrv_creds *c)
 {
     char name[ROLE_NAME];
     const char *text = c->http.text != NULL ? c->http.text : "";
-    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+=,.@_-");
+    size_t n =
+        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+=,.@_-");
 
     if (c->http.code != 200 || n == 0 || n >= sizeof(name)) {
         no_keys(c, "the machine's metadata, which name no role,");

@@ -67,8 +67,9 @@ struct vrv_creds {
 };
 
 /*
- * Look in a place: 0, c->found is filled in; NOTFOUND, nothing is set up there; AGAIN, a request is under
- * way and vrv__creds_looked() will be told; else it is set up, but wrong, and c->err says how.
+ * Look in a place: 0, c->found is filled in; NOTFOUND, nothing is set up there; AGAIN, a request is
+ * under way and vrv__creds_looked() will be told; else it is set up, but wrong, and c->err says
+ * how.
  */
 int vrv__creds_env(struct vrv_creds *c);
 int vrv__creds_profile(struct vrv_creds *c);
@@ -81,9 +82,11 @@ void vrv__creds_looked(struct vrv_creds *c, int rc);
 /* An environment's variable, or NULL when it isn't there or empty. */
 const char *vrv__creds_var(const struct vrv_creds *c, const char *name);
 /* Fill in the keys; false: one is missing or too long. */
-bool vrv__creds_take(struct vrv__creds_keys *k, const char *id, const char *secret, const char *token);
+bool vrv__creds_take(
+    struct vrv__creds_keys *k, const char *id, const char *secret, const char *token);
 /* A file as text, which is watched from now on; NOTFOUND, or INVALID. */
-int vrv__creds_read(struct vrv_creds *c, const char *path, char **out, struct vrv_err *e) VRV_MUST_CHECK;
+int vrv__creds_read(
+    struct vrv_creds *c, const char *path, char **out, struct vrv_err *e) VRV_MUST_CHECK;
 /* Keys of a role: a request to the token service. */
 int vrv__creds_assume(struct vrv_creds *c, const struct vrv__creds_role *role);
 

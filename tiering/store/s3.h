@@ -5,16 +5,19 @@
  *
  * What makes it safe:
  * - A body is never without a check.  Over http its SHA-256 is signed; over https it isn't, TLS has
- *   that.  All carry x-amz-checksum-crc32c, which most stores check and keep.  One whose answers don't bring
- *   it back (Ceph) ignores it: it gets Content-MD5, too, which all check, and whose parts' MD5s make the ETag
- *   of what was uploaded in parts.  MD5 costs more than all else, so nobody else pays for it.
- * - VERIFY compares the checksum that the store keeps, or that ETag; where there is neither, it reads all.
- * - if_absent is If-None-Match: *, the one condition that all stores keep in a race.  For uploads in parts
- *   some ignore it, so it is no promise there (caps).
+ *   that.  All carry x-amz-checksum-crc32c, which most stores check and keep.  One whose answers
+ *   don't bring it back (Ceph) ignores it: it gets Content-MD5, too, which all check, and whose
+ *   parts' MD5s make the ETag of what was uploaded in parts.  MD5 costs more than all else, so
+ *   nobody else pays for it.
+ * - VERIFY compares the checksum that the store keeps, or that ETag; where there is neither, it
+ *   reads all.
+ * - if_absent is If-None-Match: *, the one condition that all stores keep in a race.  For uploads
+ *   in parts some ignore it, so it is no promise there (caps).
  * - What comes isn't believed for its status: "200" may hold an error, "404" may be a proxy's.
  * - Nothing is redirected: the sentence says where to.
  *
- * Threads: `varve-s3` does all but the transfers, which are HTTP's; without threads vrv_store_step() does.
+ * Threads: `varve-s3` does all but the transfers, which are HTTP's; without threads
+ * vrv_store_step() does.
  */
 #ifndef VRV_STORE_S3_H
 #define VRV_STORE_S3_H
@@ -25,10 +28,11 @@ struct vrv_store_s3_opts {
     const char *url;             /* "s3://bucket/prefix": names begin with the prefix and a slash */
     const char *endpoint;        /* "https://host:port"; NULL: AWS's of the region */
     const char *region;          /* NULL: us-east-1 */
-    bool path_style;             /* the bucket in the path, not in the host; always for an address */
+    bool path_style;             /* the bucket in the path; always where the host is an address */
     const char *credentials;     /* credentials.h; NULL: chain */
     const char *storage_class;   /* of what is written; NULL: the bucket's */
-    const char *sse, *sse_kms_key; /* x-amz-server-side-encryption, and its key's id; NULL: the bucket's */
+    const char *sse;             /* x-amz-server-side-encryption; NULL: as the bucket says */
+    const char *sse_kms_key;     /* ... and its key's id; NULL: the account's */
     const char *tags;            /* "a=1&b=2"; NULL: none */
     const char *(*env)(const char *name); /* of credentials.h; NULL: the process's */
     const char *container_url;   /* of credentials.h */

@@ -1,6 +1,7 @@
 /*
- * What an answer means that isn't what was asked for: a status of store.h, and a sentence that says what
- * to do.  S3's own code counts where there is one, HTTP's otherwise: proxies and other servers have those.
+ * What an answer means that isn't what was asked for: a status of store.h, and a sentence that says
+ * what to do.  S3's own code counts where there is one, HTTP's otherwise: proxies and other servers
+ * have those.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,7 +29,8 @@ static const char bad_secret[] = "the secret key isn't that of the access key (o
 static const char expired[] =
     "the keys have expired, and there are no newer ones where tier.s3.credentials says";
 static const char damaged[] = "it was damaged on its way there";
-static const char archived[] = "it is in an archive's storage class: restore it there before it is read";
+static const char archived[] =
+    "it is in an archive's storage class: restore it there before it is read";
 
 /* Those that depend on what the answer says. */
 typedef void teller(const struct vrv__s3_op *op, const struct says *s, char *out, size_t n);
@@ -37,7 +39,8 @@ static void
 no_bucket(const struct vrv__s3_op *op, const struct says *s, char *out, size_t n)
 {
     (void)s;
-    (void)snprintf(out, n, "there is no bucket %s: create it, or correct tier.store.url", op->s3->bucket);
+    (void)snprintf(
+        out, n, "there is no bucket %s: create it, or correct tier.store.url", op->s3->bucket);
 }
 
 static void
@@ -49,7 +52,8 @@ elsewhere(const struct vrv__s3_op *op, const struct says *s, char *out, size_t n
     else if (s->endpoint[0] != '\0')
         (void)snprintf(out, n, "it is at %s: set tier.s3.endpoint to that", s->endpoint);
     else
-        (void)snprintf(out, n, "it is somewhere else: correct tier.s3.endpoint or tier.s3.region (now %s)",
+        (void)snprintf(out, n,
+            "it is somewhere else: correct tier.s3.endpoint or tier.s3.region (now %s)",
             op->s3->region);
 }
 
@@ -81,7 +85,8 @@ not_allowed(const struct vrv__s3_op *op, const struct says *s, char *out, size_t
         [VRV_STORE_SWEEP] = "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload" };
 
     (void)s;
-    (void)snprintf(out, n, "not allowed: grant %s on s3://%s", permission[op->call->op], op->s3->bucket);
+    (void)snprintf(
+        out, n, "not allowed: grant %s on s3://%s", permission[op->call->op], op->s3->bucket);
 }
 
 static void
@@ -96,15 +101,16 @@ static void
 bad_encryption(const struct vrv__s3_op *op, const struct says *s, char *out, size_t n)
 {
     (void)op;
-    (void)snprintf(out, n, "the store can't encrypt so: correct tier.s3.sse and tier.s3.sse.kms.key (%s)",
-        s->message);
+    (void)snprintf(out, n,
+        "the store can't encrypt so: correct tier.s3.sse and tier.s3.sse.kms.key (%s)", s->message);
 }
 
 static void
 no_s3(const struct vrv__s3_op *op, const struct says *s, char *out, size_t n)
 {
     (void)s;
-    (void)snprintf(out, n, "%s doesn't answer as S3 does: is tier.s3.endpoint right?", op->s3->base);
+    (void)snprintf(
+        out, n, "%s doesn't answer as S3 does: is tier.s3.endpoint right?", op->s3->base);
 }
 
 /* ---- what each code means */
@@ -162,14 +168,22 @@ static const struct meaning {
 };
 
 static const struct meaning of_status[] = {
-    { "301", VRV_E_INVALID, NULL, elsewhere, false }, { "302", VRV_E_INVALID, NULL, elsewhere, false },
-    { "307", VRV_E_IO, NULL, elsewhere, false }, { "308", VRV_E_INVALID, NULL, elsewhere, false },
-    { "401", VRV_E_DENIED, NULL, NULL, true }, { "403", VRV_E_DENIED, NULL, not_allowed, true },
-    { "404", VRV_E_IO, NULL, no_s3, false }, { "405", VRV_E_INVALID, NULL, NULL, false },
-    { "408", VRV_E_IO, NULL, NULL, false }, { "409", VRV_E_BUSY, NULL, NULL, false },
-    { "412", VRV_E_EXISTS, NULL, NULL, false }, { "429", VRV_E_BUSY, NULL, NULL, false },
-    { "501", VRV_E_INVALID, NULL, NULL, false }, { "503", MAYBE, NULL, NULL, false },
-    { "507", VRV_E_NOSPACE, NULL, NULL, false }, { "4*", VRV_E_INVALID, NULL, NULL, false },
+    { "301", VRV_E_INVALID, NULL, elsewhere, false },
+    { "302", VRV_E_INVALID, NULL, elsewhere, false },
+    { "307", VRV_E_IO, NULL, elsewhere, false },
+    { "308", VRV_E_INVALID, NULL, elsewhere, false },
+    { "401", VRV_E_DENIED, NULL, NULL, true },
+    { "403", VRV_E_DENIED, NULL, not_allowed, true },
+    { "404", VRV_E_IO, NULL, no_s3, false },
+    { "405", VRV_E_INVALID, NULL, NULL, false },
+    { "408", VRV_E_IO, NULL, NULL, false },
+    { "409", VRV_E_BUSY, NULL, NULL, false },
+    { "412", VRV_E_EXISTS, NULL, NULL, false },
+    { "429", VRV_E_BUSY, NULL, NULL, false },
+    { "501", VRV_E_INVALID, NULL, NULL, false },
+    { "503", MAYBE, NULL, NULL, false },
+    { "507", VRV_E_NOSPACE, NULL, NULL, false },
+    { "4*", VRV_E_INVALID, NULL, NULL, false },
     { "5*", MAYBE, NULL, NULL, false },
     { "*", MAYBE, NULL, no_s3, false },
 };
@@ -265,14 +279,15 @@ without_answer(const struct vrv__s3_op *op)
 }
 
 static void
-finish(struct vrv__s3_op *op, int status, const char *code, const char *sentence, const char *request)
+finish(
+    struct vrv__s3_op *op, int status, const char *code, const char *sentence, const char *request)
 {
     const struct vrv_store_call *c = op->call;
     bool named = request[0] != '\0';
 
     (void)vrv_err_set(&op->call->err, status, "%s of %.100s: %.160s (%s%s%s)",
-        vrv_store_op_name(c->op), c->key != NULL && *c->key != '\0' ? c->key : op->s3->url, sentence, code,
-        named ? ", request " : "", request);
+        vrv_store_op_name(c->op), c->key != NULL && *c->key != '\0' ? c->key : op->s3->url,
+        sentence, code, named ? ", request " : "", request);
     vrv__s3_finish(op, status);
 }
 

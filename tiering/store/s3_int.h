@@ -1,5 +1,6 @@
 /*
- * What the parts of the S3 store share: an operation is a call on its way, one request after the other.
+ * What the parts of the S3 store share: an operation is a call on its way, one request after the
+ * other.
  *
  * Threads: all but what `lock` guards belongs to the thread that takes `cq`.
  */
@@ -110,7 +111,8 @@ void vrv__s3_finish(struct vrv__s3_op *op, int status);
 
 /* ---- s3_open.c: what the settings make of it, without its operations */
 
-int vrv__s3_new(struct vrv__s3 **out, const struct vrv_store_s3_opts *o, struct vrv_err *e) VRV_MUST_CHECK;
+int vrv__s3_new(
+    struct vrv__s3 **out, const struct vrv_store_s3_opts *o, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv__s3_free(struct vrv__s3 *s3);
 
 /* ---- s3_write.c, s3_read.c, s3_list.c, s3_sweep.c: each begins an operation */
@@ -162,24 +164,30 @@ int vrv__s3_code_means(const struct vrv__s3_op *op, const char *code);
 
 /* ---- s3_list.c: for all that read lists */
 
-/* The outermost element of a good answer if it has this name, else NULL; x: to be freed in any case. */
+/* The outermost element of a good answer if it has this name, else NULL; x: to be freed in any
+ * case. */
 const struct vrv_xml_node *vrv__s3_answer(const struct vrv__s3_op *op, const char *name,
     struct vrv_xml **x);
 /* There was no such answer: the operation ends. */
 void vrv__s3_finish_without(struct vrv__s3_op *op, const char *expected);
-/* The part of a name behind our prefix; NULL: it isn't ours. */
-const char *vrv__s3_key_of(const struct vrv__s3 *s3, const char *name);
-/* How long ago, by the store's clock, the time was that an element of this name tells; -1: it doesn't say. */
-int64_t vrv__s3_age_ms(const struct vrv__s3_op *op, const struct vrv_xml_node *of, const char *name);
+/* The part of an element's <Key> behind our prefix, in `name`; NULL: it isn't ours. */
+const char *vrv__s3_key_of(const struct vrv__s3 *s3, const struct vrv_xml_node *of,
+    char name[VRV__S3_KEY]);
+/* How long ago, by the store's clock, the time was that an element of this name tells; -1: it
+ * doesn't say. */
+int64_t vrv__s3_age_ms(
+    const struct vrv__s3_op *op, const struct vrv_xml_node *of, const char *name);
 
 /* ---- s3_sums.c */
 
 enum { VRV__S3_CRC_TEXT = 16, VRV__S3_MD5_TEXT = 28 };
 
 void vrv__s3_crc_text(char out[VRV__S3_CRC_TEXT], uint32_t crc);
-bool vrv__s3_md5(uint8_t out[VRV__S3_MD5], const struct iovec *iov, int n); /* false: there is none */
+bool vrv__s3_md5(
+    uint8_t out[VRV__S3_MD5], const struct iovec *iov, int n); /* false: there is none */
 void vrv__s3_md5_text(char out[VRV__S3_MD5_TEXT], const uint8_t md5[VRV__S3_MD5]);
-/* The checksum and the ETag that an object uploaded in these parts has; "" where they can't be told. */
+/* The checksum and the ETag that an object uploaded in these parts has; "" where they can't be
+ * told. */
 void vrv__s3_sum_of_sums(const struct vrv_store_upload *u, char *out, size_t n);
 void vrv__s3_etag_of_parts(const struct vrv_store_upload *u, char *out, size_t n);
 

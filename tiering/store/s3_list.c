@@ -30,11 +30,12 @@ vrv__s3_finish_without(struct vrv__s3_op *op, const char *expected)
 }
 
 const char *
-vrv__s3_key_of(const struct vrv__s3 *s3, const char *name)
+vrv__s3_key_of(const struct vrv__s3 *s3, const struct vrv_xml_node *of, char name[VRV__S3_KEY])
 {
     size_t n = strlen(s3->prefix);
+    bool ours = vrv_xml_text(of, "Key", name, VRV__S3_KEY) && strncmp(name, s3->prefix, n) == 0;
 
-    return strncmp(name, s3->prefix, n) == 0 ? name + n : NULL;
+    return ours ? name + n : NULL;
 }
 
 int64_t
@@ -50,25 +51,24 @@ vrv__s3_age_ms(const struct vrv__s3_op *op, const struct vrv_xml_node *of, const
     return now > then ? now - then : 0;
 }
 
-/* ---- names ---- */
+/* ---- names: of what we didn't write none is ours ---- */
 
 static void
 take_names(struct vrv__s3_op *op, const struct vrv_xml_node *list)
 {
     struct vrv_store_call *c = op->call;
+    const char *after = c->after != NULL ? c->after : "";
     const struct vrv_xml_node *n;
 
     c->names = vrv_mem_zero(LIST_MAX * sizeof(*c->names));
     for (n = vrv_xml_child(list, "Contents"); n != NULL && c->got < LIST_MAX;
         n = vrv_xml_next(n, "Contents")) {
         char name[VRV__S3_KEY], size[NUMBER];
-        bool told = vrv_xml_text(n, "Key", name, sizeof(name)) &&
+        const char *key = vrv__s3_key_of(op->s3, n, name);
+        bool ours = key != NULL && vrv_store_key_is_good(key, false) &&
             vrv_xml_text(n, "Size", size, sizeof(size));
-        const char *key = told ? vrv__s3_key_of(op->s3, name) : NULL;
 
-        /* what we didn't write is none of ours */
-        if (key != NULL && vrv_store_key_is_good(key, false) && strcmp(key, c->after != NULL ?
-            c->after : "") > 0)
+        if (ours && strcmp(key, after) > 0)
             c->names[c->got++] = (struct vrv_store_name){ .key = vrv_mem_strdup(key),
                 .size = strtoull(size, NULL, 10), .age_ms = vrv__s3_age_ms(op, n, "LastModified") };
     }
@@ -122,7 +122,7 @@ take_deleted(struct vrv__s3_op *op, const struct vrv_xml_node *result, int *each
 
     for (; n != NULL; n = vrv_xml_next(n, "Deleted")) {
         char name[VRV__S3_KEY];
-        const char *key = vrv_xml_text(n, "Key", name, sizeof(name)) ? vrv__s3_key_of(op->s3, name) : NULL;
+        const char *key = vrv__s3_key_of(op->s3, n, name);
 
         for (unsigned i = 0; key != NULL && i < c->max; i++)
             if (strcmp(c->keys[i], key) == 0)
@@ -138,7 +138,7 @@ take_errors(struct vrv__s3_op *op, const struct vrv_xml_node *result, int *each)
 
     for (; n != NULL; n = vrv_xml_next(n, "Error")) {
         char name[VRV__S3_KEY], code[64], message[120];
-        const char *key = vrv_xml_text(n, "Key", name, sizeof(name)) ? vrv__s3_key_of(op->s3, name) : NULL;
+        const char *key = vrv__s3_key_of(op->s3, n, name);
 
         (void)vrv_xml_text(n, "Code", code, sizeof(code));
         (void)vrv_xml_text(n, "Message", message, sizeof(message));
@@ -167,7 +167,8 @@ sum_up(struct vrv_store_call *c, const int *each)
             c->each[i] = each[i];
     }
     if (first < 0 && c->err.code == 0)
-        (void)vrv_err_set(&c->err, first, "delete of %u objects: the answer names not all of them", c->max);
+        (void)vrv_err_set(
+            &c->err, first, "delete of %u objects: the answer names not all of them", c->max);
     return first;
 }
 

@@ -63,12 +63,15 @@ take_url(struct vrv__s3 *s3, const char *url, struct vrv_err *e)
     const char *bucket = url + n;
     n = strcspn(bucket, "/");
     if (!is_bucket(bucket, n))
-        return vrv_err_set(e, VRV_E_INVALID, "tier.store.url: \"%.*s\" is no name of a bucket: 3 to 63 letters, digits, "
-            "\".\", \"-\"", n < BUCKET_MAX ? (int)n : BUCKET_MAX, bucket);
+        return vrv_err_set(e, VRV_E_INVALID,
+            "tier.store.url: \"%.*s\" is no name of a bucket: 3 to 63 letters, digits, "
+            "\".\", \"-\"",
+            n < BUCKET_MAX ? (int)n : BUCKET_MAX, bucket);
     const char *prefix = bucket[n] == '/' ? bucket + n + 1 : "";
     if (!is_prefix(prefix))
-        return vrv_err_set(e, VRV_E_INVALID, "tier.store.url: \"%.100s\" is no prefix: at most %d bytes, single slashes",
-            prefix, VRV__S3_PREFIX_MAX - 1);
+        return vrv_err_set(e, VRV_E_INVALID,
+            "tier.store.url: \"%.100s\" is no prefix: at most %d bytes, single slashes", prefix,
+            VRV__S3_PREFIX_MAX - 1);
     s3->bucket = strndup(bucket, n);
     VRV_ASSERT(s3->bucket != NULL);
     bool ended = *prefix == '\0' || prefix[strlen(prefix) - 1] == '/';
@@ -89,7 +92,8 @@ is_address(const char *host)
 static char *
 aws_endpoint(const char *region)
 {
-    return joined("https://s3.", region, ".amazonaws.com", strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
+    return joined(
+        "https://s3.", region, ".amazonaws.com", strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
 }
 
 /* host: with its port, unless that goes without saying. */
@@ -113,14 +117,15 @@ take_host(struct vrv__s3 *s3, const char *host, size_t n, bool path_style)
 static int
 take_endpoint(struct vrv__s3 *s3, const char *endpoint, bool path_style, struct vrv_err *e)
 {
-    size_t scheme = strncmp(endpoint, "https://", 8) == 0 ? 8 : strncmp(endpoint, "http://", 7) == 0 ? 7 : 0;
-    const char *host = endpoint + scheme;
+    bool tls = strncmp(endpoint, "https://", 8) == 0;
+    bool good = tls || strncmp(endpoint, "http://", 7) == 0;
+    const char *host = good ? strstr(endpoint, "://") + 3 : "";
     size_t n = strcspn(host, "/?#@ ");
 
-    if (scheme == 0 || n == 0 || n > HOST_MAX || (host[n] != '\0' && strcmp(host + n, "/") != 0))
+    if (n == 0 || n > HOST_MAX || (host[n] != '\0' && strcmp(host + n, "/") != 0))
         return vrv_err_set(e, VRV_E_INVALID, "tier.s3.endpoint=%.100s isn't https://HOST:PORT or "
             "http://HOST:PORT", endpoint);
-    s3->tls = scheme == 8;
+    s3->tls = tls;
     take_host(s3, host, n, path_style);
     return 0;
 }
@@ -140,8 +145,9 @@ static int
 take_region(struct vrv__s3 *s3, const char *region, struct vrv_err *e)
 {
     if (!is_region(region))
-        return vrv_err_set(e, VRV_E_INVALID, "tier.s3.region=%.100s isn't the name of a region, such as "
-            "%s", region, default_region);
+        return vrv_err_set(e, VRV_E_INVALID,
+            "tier.s3.region=%.100s isn't the name of a region, such as %s", region,
+            default_region);
     s3->region = vrv_mem_strdup(region);
     return 0;
 }
@@ -155,9 +161,12 @@ take_option(char **out, const char *name, const char *value, struct vrv_err *e)
     if (value == NULL || *value == '\0')
         return 0;
     for (const char *p = value; *p != '\0'; p++)
-        if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f || p - value >= VRV__S3_OPTION_MAX)
-            return vrv_err_set(e, VRV_E_INVALID, "%s=%.100s: at most %d letters, digits and signs of "
-                "ASCII, no blanks", name, value, VRV__S3_OPTION_MAX);
+        if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f ||
+            p - value >= VRV__S3_OPTION_MAX)
+            return vrv_err_set(e, VRV_E_INVALID,
+                "%s=%.100s: at most %d letters, digits and signs of "
+                "ASCII, no blanks",
+                name, value, VRV__S3_OPTION_MAX);
     *out = vrv_mem_strdup(value);
     return 0;
 }
@@ -173,8 +182,10 @@ take_options(struct vrv__s3 *s3, const struct vrv_store_s3_opts *o, struct vrv_e
         rc = take_option(&s3->sse_kms_key, "tier.s3.sse.kms.key", o->sse_kms_key, e);
     if (rc == 0)
         rc = take_option(&s3->tags, "tier.s3.tags", o->tags, e);
-    if (rc == 0 && s3->sse_kms_key != NULL && (s3->sse == NULL || strncmp(s3->sse, "aws:kms", 7) != 0))
-        rc = vrv_err_set(e, VRV_E_INVALID, "tier.s3.sse.kms.key is set, but tier.s3.sse isn't aws:kms");
+    if (rc == 0 && s3->sse_kms_key != NULL &&
+        (s3->sse == NULL || strncmp(s3->sse, "aws:kms", 7) != 0))
+        rc = vrv_err_set(
+            e, VRV_E_INVALID, "tier.s3.sse.kms.key is set, but tier.s3.sse isn't aws:kms");
     return rc;
 }
 
@@ -186,7 +197,8 @@ take_settings(struct vrv__s3 *s3, const struct vrv_store_s3_opts *o, struct vrv_
     int rc = take_url(s3, o->url, e);
 
     if (rc == 0)
-        rc = take_region(s3, o->region != NULL && *o->region != '\0' ? o->region : default_region, e);
+        rc = take_region(
+            s3, o->region != NULL && *o->region != '\0' ? o->region : default_region, e);
     if (rc < 0)
         return rc;
     bool given = o->endpoint != NULL && *o->endpoint != '\0';

@@ -83,9 +83,11 @@ finish_compared(struct vrv__s3_op *op, bool same, uint64_t size, const char *sum
     char wanted[VRV__S3_CRC_TEXT];
 
     vrv__s3_crc_text(wanted, c->crc);
-    vrv__s3_finish(op, same ? 0 : vrv_err_set(&op->call->err, VRV_E_CORRUPT,
-        "%.100s has %" PRIu64 " bytes with checksum %.40s, not %" PRIu64 " with %s", c->key, size, sum,
-        c->size, wanted));
+    if (!same)
+        (void)vrv_err_set(&op->call->err, VRV_E_CORRUPT,
+            "%.100s has %" PRIu64 " bytes with checksum %.40s, not %" PRIu64 " with %s", c->key, size,
+            sum, c->size, wanted);
+    vrv__s3_finish(op, same ? 0 : VRV_E_CORRUPT);
 }
 
 static void read_on(struct vrv__s3_op *op);
@@ -117,15 +119,16 @@ read_on(struct vrv__s3_op *op)
     if (op->buf == NULL)
         op->buf = vrv_mem_grow(NULL, READ_AT_ONCE);
     if (left > 0) {
-        ask_for_range(op, op->at, op->buf, left < READ_AT_ONCE ? (size_t)left : READ_AT_ONCE, was_read);
+        ask_for_range(
+            op, op->at, op->buf, left < READ_AT_ONCE ? (size_t)left : READ_AT_ONCE, was_read);
         return;
     }
     vrv__s3_crc_text(sum, op->crc);
     finish_compared(op, op->crc == op->call->crc, op->at, sum);
 }
 
-/* What else an object has that was uploaded in these parts: the checksum of their checksums, or an ETag
- * that is the MD5 of their MD5s. */
+/* What else an object has that was uploaded in these parts: the checksum of their checksums, or
+ * an ETag that is the MD5 of their MD5s. */
 static bool
 is_of_parts(const struct vrv__s3_op *op, const char *sum)
 {
@@ -140,10 +143,12 @@ is_of_parts(const struct vrv__s3_op *op, const char *sum)
         return true;
     vrv__s3_etag_of_parts(u, ours, sizeof(ours));
     size_t n = strlen(ours);
-    return n > 0 && etag != NULL && *etag == '"' && strncmp(etag + 1, ours, n) == 0 && etag[n + 1] == '"';
+    return n > 0 && etag != NULL && *etag == '"' && strncmp(etag + 1, ours, n) == 0 &&
+           etag[n + 1] == '"';
 }
 
-/* If GET finds no fault, HEAD's has gone meanwhile: other keys were found, or a proxy was in a mood. */
+/* If GET finds no fault, HEAD's has gone meanwhile: other keys were found, or a proxy was in a
+ * mood. */
 static void
 was_explained(struct vrv__s3_op *op)
 {

@@ -11,7 +11,8 @@
 #include "engine/base/assert.h"
 #include "tiering/store/s3_int.h"
 
-static const char empty_payload[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+static const char empty_payload[] =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /* ---- the URL ---- */
 
@@ -38,7 +39,8 @@ vrv__s3_request(struct vrv__s3_op *op, const char *method, const char *key)
     const struct vrv__s3 *s3 = op->s3;
 
     vrv_http_free(&op->http);
-    op->http = (struct vrv_http_req){ .lane = op->call->lane, .deadline_ns = op->call->deadline_ns };
+    op->http =
+        (struct vrv_http_req){ .lane = op->call->lane, .deadline_ns = op->call->deadline_ns };
     op->header_n = 0;
     op->header_at = 0;
     op->resent = false;

@@ -1,6 +1,6 @@
 /*
- * Uploads that nobody ended: a page of them is listed, those that are old enough and not ours are aborted
- * one after the other, then comes the next page.
+ * Uploads that nobody ended: a page of them is listed, those that are old enough and not ours are
+ * aborted one after the other, then comes the next page.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ take_upload(struct vrv__s3_op *op, const struct vrv_xml_node *n)
     struct vrv__s3_stale *s = &op->stale[op->stale_n];
     char name[VRV__S3_KEY];
     int64_t age = vrv__s3_age_ms(op, n, "Initiated");
-    const char *key = vrv_xml_text(n, "Key", name, sizeof(name)) ? vrv__s3_key_of(op->s3, name) : NULL;
+    const char *key = vrv__s3_key_of(op->s3, n, name);
 
     if (key == NULL || age < 0 || age < op->call->older_ms || !vrv_store_key_is_good(key, false) ||
         !vrv_xml_text(n, "UploadId", s->id, sizeof(s->id)) || is_ours(op->s3, s->id))
@@ -77,9 +77,10 @@ static bool
 take_markers(struct vrv__s3_op *op, const struct vrv_xml_node *list)
 {
     char key[VRV__S3_KEY], id[VRV__S3_ID], more[8];
-    bool has_more = vrv_xml_text(list, "IsTruncated", more, sizeof(more)) && strcmp(more, "true") == 0 &&
-        vrv_xml_text(list, "NextKeyMarker", key, sizeof(key)) &&
-        vrv_xml_text(list, "NextUploadIdMarker", id, sizeof(id));
+    bool has_more = vrv_xml_text(list, "IsTruncated", more, sizeof(more)) &&
+                    strcmp(more, "true") == 0 &&
+                    vrv_xml_text(list, "NextKeyMarker", key, sizeof(key)) &&
+                    vrv_xml_text(list, "NextUploadIdMarker", id, sizeof(id));
     /* one that doesn't move on would go on for ever */
     bool moves = has_more &&
         (strcmp(key, op->key_marker) != 0 || strcmp(id, op->id_marker) != 0);
@@ -103,7 +104,8 @@ page_came(struct vrv__s3_op *op)
         return;
     }
     op->stale_n = op->stale_at = 0;
-    for (n = vrv_xml_child(list, "Upload"); n != NULL && op->stale_n < PAGE; n = vrv_xml_next(n, "Upload"))
+    for (n = vrv_xml_child(list, "Upload"); n != NULL && op->stale_n < PAGE;
+         n = vrv_xml_next(n, "Upload"))
         take_upload(op, n);
     op->stale_more = take_markers(op, list);
     vrv_xml_free(&x);

@@ -69,7 +69,8 @@ was_begun(struct vrv__s3_op *op)
     struct vrv_store_upload *u = vrv_mem_zero(sizeof(*u));
     struct vrv_xml *x;
     const struct vrv_xml_node *root = vrv__s3_answer(op, "InitiateMultipartUploadResult", &x);
-    bool named = root != NULL && vrv_xml_text(root, "UploadId", u->id, sizeof(u->id)) && *u->id != '\0';
+    bool named =
+        root != NULL && vrv_xml_text(root, "UploadId", u->id, sizeof(u->id)) && *u->id != '\0';
 
     vrv_xml_free(&x);
     if (!named) {
@@ -176,8 +177,10 @@ list_of_parts(const struct vrv_store_upload *u, unsigned n)
 
         vrv_xml_escape(etag, sizeof(etag), u->part[i].etag);
         vrv__s3_crc_text(crc, u->part[i].crc);
-        at += (size_t)snprintf(out + at, cap - at, "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag>"
-            "<ChecksumCRC32C>%s</ChecksumCRC32C></Part>", i + 1, etag, crc);
+        at += (size_t)snprintf(out + at, cap - at,
+            "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag>"
+            "<ChecksumCRC32C>%s</ChecksumCRC32C></Part>",
+            i + 1, etag, crc);
     }
     at += (size_t)snprintf(out + at, cap - at, "</CompleteMultipartUpload>");
     VRV_ASSERT(at < cap);

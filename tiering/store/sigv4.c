@@ -1,6 +1,6 @@
 /*
- * A canonical form of the request is hashed; that, the date and the scope are what a key, which comes from
- * the secret by way of date, region and service, signs.
+ * A canonical form of the request is hashed; that, the date and the scope are what a key, which
+ * comes from the secret by way of date, region and service, signs.
  */
 #include "tiering/store/sigv4.h"
 

@@ -1,6 +1,7 @@
 /*
- * Requests signed as AWS wants it, Signature Version 4: who sends one has the secret key, and its method,
- * path, query and headers are those that were sent; with a real hash of the payload, that too.
+ * Requests signed as AWS wants it, Signature Version 4: who sends one has the secret key, and its
+ * method, path, query and headers are those that were sent; with a real hash of the payload, that
+ * too.
  *
  * Pure: no state, no clock.
  */
@@ -13,7 +14,7 @@
 
 struct vrv_sigv4_keys {
     const char *id, *secret;
-    const char *token;          /* of keys that expire; NULL: none.  The caller sends it as a header */
+    const char *token;          /* of keys that expire; NULL: none.  It is sent as a header */
 };
 
 enum {
@@ -27,8 +28,8 @@ struct vrv_sigv4 {
     const char *method;
     const char *path;           /* escaped as in the URL: S3's rule, which takes it as it is */
     const char *query;          /* likewise, "a=1&b", in any order; "": none */
-    const char *const *headers; /* "name: value", names in lower case: host and x-amz-date among them */
-    unsigned header_n;          /* ... all are signed */
+    const char *const *headers; /* "name: value", names in lower case; all are signed, ... */
+    unsigned header_n;          /* ... host and x-amz-date among them */
     const char *payload;        /* its SHA-256, or what S3 takes instead */
     const char *date;           /* as in x-amz-date */
     const char *region, *service;

@@ -14,8 +14,8 @@ to_ms(const struct tm *when, unsigned ms)
 
     /* a day that isn't in the calendar becomes another one */
     if (tm.tm_year < FIRST_YEAR - 1900 || tm.tm_year > LAST_YEAR - 1900 ||
-        gmtime_r(&t, &out) == NULL || out.tm_mday != when->tm_mday || out.tm_hour != when->tm_hour ||
-        out.tm_min != when->tm_min)
+        gmtime_r(&t, &out) == NULL || out.tm_mday != when->tm_mday ||
+        out.tm_hour != when->tm_hour || out.tm_min != when->tm_min)
         return -1;
     return (int64_t)t * 1000 + ms;
 }

@@ -41,7 +41,8 @@ vrv_xml_free(struct vrv_xml **x)
 static const struct vrv_xml_node *
 named(const xmlNode *node, const char *name)
 {
-    while (node != NULL && (node->type != XML_ELEMENT_NODE || strcmp((const char *)node->name, name) != 0))
+    while (node != NULL &&
+           (node->type != XML_ELEMENT_NODE || strcmp((const char *)node->name, name) != 0))
         node = node->next;
     return (const struct vrv_xml_node *)node;
 }
