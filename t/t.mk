@@ -546,7 +546,7 @@ t_ledger_ledger_SOURCES = \
 	$(NULL)
 t_ledger_ledger_LDADD = $(SERVER_LIBS)
 
-# For t/772-hdfs.t.
+# Calls of the HDFS store, for t/774-hdfs.t and t/775-hdfs-baddays.t, or on any HDFS by hand.
 check_PROGRAMS += t/hdfscall
 t_hdfscall_SOURCES = t/lib/hdfscall.c t/lib/storesuite.c t/lib/storesuite.h
 t_hdfscall_LDADD = libtap.a libvrvtiering.la libvrvengine.la
@@ -639,6 +639,8 @@ dist_check_SCRIPTS += \
 	t/773-tier-s3.t \
 	t/773-tier-tool.t \
 	t/774-s3d.t \
+	t/774-hdfs.t \
+	t/775-hdfs-baddays.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -708,8 +710,10 @@ EXTRA_DIST += \
 	t/README.md \
 	t/layers.txt \
 	t/lib/Ledger.pm \
+	t/lib/HDFS.pm \
 	t/lib/Records.pm \
 	t/lib/S3.pm \
+	t/lib/Toxiproxy.pm \
 	t/lib/Varved.pm \
 	t/lib/tool.sh \
 	t/run.sh \

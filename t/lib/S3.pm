@@ -12,8 +12,6 @@ use strict;
 use warnings;
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
-use HTTP::Tiny;
-use JSON::PP;
 use Records;
 use Test::More;
 use Varved;
@@ -93,37 +91,18 @@ END {
 
 package S3::Proxy;
 use parent -norequire, 'S3';
-use Test::More;
-use Varved;
+use Toxiproxy;
 
 sub start {
     my ($class, $s3) = @_;
-    my $self = bless { %$s3, peer => 'toxiproxy', dir => File::Temp::tempdir('toxiproxy-XXXXXX', TMPDIR => 1) },
-        $class;
-    push @all, $self;
-    $self->{api} = $self->started;
     my ($upstream) = $s3->endpoint =~ m{//(.*)};
-    my $made = $self->call('/proxies', { name => 's3', listen => '127.0.0.1:0', upstream => $upstream,
-        enabled => JSON::PP::true });
-    $self->{endpoint} =~ s{//.*}{//$made->{listen}};
+    my $self = bless { %$s3, proxy => Toxiproxy->start($upstream) }, $class;
+    my $address = $self->{proxy}->address;
+    $self->{endpoint} =~ s{//.*}{//$address};
     return $self;
 }
 
-sub call {
-    my ($self, $path, $what) = @_;
-    my $answer = HTTP::Tiny->new->post("$self->{api}$path",
-        { $what ? (content => JSON::PP::encode_json($what)) : () });
-    $answer->{success} or die "toxiproxy: $path: $answer->{status} $answer->{content}\n";
-    return $answer->{content} ? JSON::PP::decode_json($answer->{content}) : {};
-}
-
-# On what comes back, unless stream => 'upstream'; on all connections, unless toxicity is less than 1.
-sub toxic {
-    my ($self, $type, $attributes, %more) = @_;
-    $self->call('/proxies/s3/toxics', { type => $type, attributes => $attributes, toxicity => 1,
-        name => $type . ($more{stream} // ''), %more });
-}
-
-sub heal { $_[0]->call('/reset') }
+sub toxic { my $self = shift; $self->{proxy}->toxic(@_) }
+sub heal { $_[0]{proxy}->heal }
 
 1;

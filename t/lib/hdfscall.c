@@ -1,5 +1,5 @@
 /*
- * Calls of the HDFS store, for t/772-hdfs.t.
+ * Calls of the HDFS store, for t/774-hdfs.t and t/775-hdfs-baddays.t.
  *
  *   hdfscall [-u USER] [-t TOKENFILE] [-s SECONDS] [-r] URL suite PREFIX     the suite of all stores; TAP
  *   hdfscall ... URL put|parts|get|verify KEY BYTES       of an object whose bytes follow from how many
@@ -25,7 +25,6 @@
 enum { SECONDS = 60, STALL_MS = 5000, MS = 1000000 };
 
 struct world {
-    struct vrv_http *http;
     struct vrv_store *store;
     struct vrv_retry *retry; /* NULL: each call is one attempt */
     struct storesuite suite; /* its queue */
@@ -41,17 +40,12 @@ now_ns(void)
 static void
 open_store(struct world *w, struct vrv_store_hdfs_opts *o, bool again)
 {
-    struct vrv_http_opts http = { .clock = vrv_clock_real(), .thread = true, .at_once = { 8, 8, 8 },
-        .connect_ms = STALL_MS, .stall_ms = STALL_MS, .text_max = VRV_STORE_HDFS_TEXT, .proxy = "" };
     struct vrv_err e = { 0 };
 
     tap_need(vrv_cq_init(&w->suite.cq, 0), "no queue");
-    tap_need(vrv_http_open(&w->http, &http, &e), e.msg);
-    o->http = w->http;
-    o->clock = vrv_clock_real();
+    o->http = (struct vrv_http_opts){ .clock = vrv_clock_real(), .thread = true, .at_once = { 8, 8, 8 },
+        .connect_ms = STALL_MS, .stall_ms = STALL_MS, .text_max = VRV_STORE_HDFS_TEXT, .proxy = "" };
     o->random = (uint64_t)now_ns();
-    for (int i = 0; i < VRV_STORE_CLASSES; i++)
-        o->threads[i] = 8;
     tap_need(vrv_store_hdfs(&w->store, o, &e), e.msg);
     w->suite.store = w->store;
     struct vrv_retry_opts r = { .store = w->store, .clock = vrv_clock_real(), .cq = &w->suite.cq,
@@ -65,7 +59,6 @@ close_store(struct world *w)
 {
     vrv_retry_free(&w->retry);
     vrv_store_close(&w->store);
-    vrv_http_close(&w->http);
     vrv_cq_fini(&w->suite.cq);
 }
 

@@ -18,7 +18,6 @@ enum { STALL_MS = 2000, SIZE = 1000, MS = 1000000 };
 
 struct rig {
     struct fakehdfs *hdfs;
-    struct vrv_http *http;
     struct vrv_store *store;
     struct storesuite suite; /* its queue */
     struct vrv_store_call last;
@@ -29,17 +28,14 @@ static uint8_t bytes[SIZE];
 static void
 open_rig(struct rig *g, size_t page, const char *(*url)(const struct fakehdfs *f))
 {
-    struct vrv_http_opts http = { .clock = vrv_clock_real(), .thread = true, .at_once = { 8, 8, 8 },
-        .connect_ms = STALL_MS, .stall_ms = STALL_MS, .text_max = VRV_STORE_HDFS_TEXT, .proxy = "" };
-    struct vrv_store_hdfs_opts o = { .clock = vrv_clock_real(), .random = 470, .user = "joe & co",
-        .threads = { 4, 4, 4 } };
+    struct vrv_store_hdfs_opts o = { .random = 470, .user = "joe & co",
+        .http = { .clock = vrv_clock_real(), .thread = true, .at_once = { 4, 4, 4 },
+        .connect_ms = STALL_MS, .stall_ms = STALL_MS, .text_max = VRV_STORE_HDFS_TEXT, .proxy = "" } };
     struct vrv_err e = { 0 };
 
     memset(g, 0, sizeof(*g));
     g->hdfs = fakehdfs_new(page);
     tap_need(vrv_cq_init(&g->suite.cq, 0), "no queue");
-    tap_need(vrv_http_open(&g->http, &http, &e), e.msg);
-    o.http = g->http;
     o.url = url(g->hdfs);
     tap_need(vrv_store_hdfs(&g->store, &o, &e), e.msg);
     g->suite.store = g->store;
@@ -49,7 +45,6 @@ static void
 close_rig(struct rig *g)
 {
     vrv_store_close(&g->store);
-    vrv_http_close(&g->http);
     fakehdfs_free(&g->hdfs);
     vrv_cq_fini(&g->suite.cq);
 }
@@ -306,7 +301,8 @@ test_urls(void)
         "hdfs://a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1,a:1/x" };
     static const char *const good[] = { "hdfs://nn1:9870", "hdfs://nn1:9870/", "hdfs://nn1:9870,nn2:9870/a/b-c/",
         "hdfs://[::1]:9870/x", "swebhdfs://nn1.example.org:9871/x" };
-    struct vrv_store_hdfs_opts o = { .clock = vrv_clock_real() };
+    struct vrv_store_hdfs_opts o = { .http = { .clock = vrv_clock_real(), .thread = true, .at_once = { 1, 1, 1 },
+        .connect_ms = STALL_MS, .stall_ms = STALL_MS, .text_max = VRV_STORE_HDFS_TEXT, .proxy = "" } };
     struct vrv_store *store;
     struct vrv_err e;
 

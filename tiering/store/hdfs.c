@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/list.h"
@@ -103,6 +104,7 @@ hdfs_close(struct vrv_store *s)
     struct vrv__hdfs *h = hdfs_of(s);
 
     vrv_workers_stop(&h->workers);
+    vrv_http_close(&h->http);
     vrv_tmp_fini(&h->tmp);
     vrv_lock_fini(&h->lock);
     free(h->user);
@@ -123,20 +125,21 @@ int
 vrv_store_hdfs(struct vrv_store **out, const struct vrv_store_hdfs_opts *o, struct vrv_err *e)
 {
     struct vrv__hdfs *h = vrv_mem_zero(sizeof(*h));
-    struct vrv_workers_opts w = { .what = o->url, .clock = o->clock, .run = run, .ctx = h };
+    struct vrv_workers_opts w = { .what = o->url, .clock = o->http.clock, .run = run, .ctx = h };
 
+    VRV_ASSERT(o->http.thread && o->http.text_max >= VRV_STORE_HDFS_TEXT);
     *out = NULL;
     h->store = (struct vrv_store){ .ops = &hdfs_ops,
         .caps = { .kind = "hdfs", .atomic_put = true, .atomic_end = true, .lists_at_once = true } };
-    h->http = o->http;
-    h->clock = o->clock;
+    h->clock = o->http.clock;
     h->user = o->user != NULL ? vrv_mem_strdup(o->user) : NULL;
     h->token_file = o->token_file != NULL ? vrv_mem_strdup(o->token_file) : NULL;
-    vrv_tmp_init(&h->tmp, o->clock, o->random);
+    vrv_tmp_init(&h->tmp, h->clock, o->random);
     vrv_lock_init(&h->lock, VRV_LOCK_store);
-    for (int i = 0; i < VRV_STORE_CLASSES; i++)
-        w.own[i] = o->threads[i] > 0 ? o->threads[i] : 1;
+    memcpy(w.own, o->http.at_once, sizeof(w.own));
     int rc = vrv__hdfs_url_parse(&h->url, o->url, e);
+    if (rc == 0)
+        rc = vrv_http_open(&h->http, &o->http, e);
     if (rc == 0)
         rc = vrv_workers_start(&h->workers, &w, e);
     if (rc < 0)

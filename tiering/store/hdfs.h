@@ -33,18 +33,17 @@
 struct vrv_store_hdfs_opts {
     const char *url;          /* "hdfs://nn1:9870,nn2:9870/varve": HTTP addresses of name nodes, and a
                                * directory; swebhdfs:// is over TLS */
-    struct vrv_http *http;    /* borrowed; its answers may have to be VRV_STORE_HDFS_TEXT bytes */
-    struct vrv_clock *clock;  /* borrowed */
+    struct vrv_http_opts http; /* as many calls as requests are under way; text_max at least
+                               * VRV_STORE_HDFS_TEXT; clock is the store's, too, and has a thread */
     uint64_t random;          /* unpredictable */
     const char *user;         /* who we say we are (user.name); NULL: nothing is said */
-    const char *token_file;   /* instead: whose first line is a delegation token, read for each call;
+    const char *token_file;   /* instead: whose first line is a delegation token, read for each request;
                                * NULL: none */
-    unsigned threads[VRV_STORE_CLASSES]; /* calls under way; 0: one */
 };
 
-enum { VRV_STORE_HDFS_TEXT = 16 * 1024 * 1024 }; /* a page of a directory with dfs.ls.limit=40000 */
+enum { VRV_STORE_HDFS_TEXT = 1024 * 1024 }; /* a page of a directory, as long as dfs.ls.limit is 1000 */
 
-/* INVALID: the URL isn't one.  Nobody is asked yet. */
+/* INVALID: the URL isn't one, or a file of the options no good.  Nobody is asked yet. */
 int vrv_store_hdfs(struct vrv_store **out, const struct vrv_store_hdfs_opts *o, struct vrv_err *e)
     VRV_MUST_CHECK;
 

@@ -1,0 +1,83 @@
+package HDFS;
+# HDFS for one test script: the peer hdfs, in memory where there is /dev/shm; it ends with the script.
+#
+#   my $hdfs = HDFS->start('pair', 'nodes=2', 'dfs.replication=2');    as t/peers/hdfs/bin/start has it
+#   $hdfs->url('root');                         hdfs://HOST:PORT[,HOST:PORT]/root
+#   $hdfs->end('dn1'); $hdfs->again;            kill -9; start what doesn't run
+#   $hdfs->tool('tools.DFSAdmin', '-safemode', 'enter');
+#   $hdfs->says('put', 'k/a', 1000);            what t/hdfscall prints on it, as a user that may all
+#   $hdfs->tests('suite');                      t/hdfscall's tests become ours
+use strict;
+use warnings;
+use File::Path qw(remove_tree);
+use File::Temp qw(tempdir);
+use Test::More;
+use Varved;
+
+my $call = ($ENV{builddir} // '.') . '/t/hdfscall';
+my @all;
+
+sub start {
+    my ($class, @options) = @_;
+    peer('hdfs/bin/start');
+    my $self = bless { options => \@options,
+        dir => tempdir('hdfs-XXXXXX', -w '/dev/shm' ? (DIR => '/dev/shm') : (TMPDIR => 1)) }, $class;
+    push @all, $self;
+    $self->again;
+    return $self;
+}
+
+sub again {
+    my ($self) = @_;
+    my ($names, $code) = run(undef, peer('hdfs/bin/start'), $self->{dir}, @{ $self->{options} });
+    $code == 0 or die "HDFS does not start\n";
+    chomp($self->{names} = $names);
+}
+
+sub end {
+    my ($self, $name) = @_;
+    chomp(my $pid = text_of("$self->{dir}/$name.pid"));
+    kill KILL => $pid;
+    wait_until(sub { !kill 0 => $pid }) or die "$name does not end\n";
+}
+
+# The names in the order that is wanted: "nn2,nn1", or as they are.
+sub url { return "hdfs://$_[0]{names}/" . ($_[1] // 'varve') }
+sub port { my ($self, $name) = @_; chomp(my $port = text_of("$self->{dir}/$name.port")); return $port }
+
+sub tool {
+    my ($self, @args) = @_;
+    my ($out, $code) = run(undef, 'sh', '-c', 'exec "$@" 2>/dev/null', 'sh', peer('hdfs/bin/tool'),
+        $self->{dir}, @args);
+    return $code == 0;
+}
+
+# -x options of hdfscall may come first.
+sub says {
+    my ($self, @args) = @_;
+    my @options;
+    push @options, shift @args while $args[0] =~ /^-/ || (@options && $options[-1] =~ /^-[uts]$/);
+    my $said = run(undef, $call, '-u', 'hdfs', @options, $self->url, @args);
+    chomp $said;
+    return $said;
+}
+
+sub tests {
+    my ($self, @args) = @_;
+    take_tests($call, '-u', 'hdfs', $self->url, @args);
+}
+
+END {
+    my $code = $?;
+    for my $self (@all) {
+        system(peer('hdfs/bin/stop'), $self->{dir}, 'KILL');
+        if ($code == 0 && Test::More->builder->is_passing) {
+            remove_tree($self->{dir});
+        } else {
+            diag("kept: $self->{dir}");
+        }
+    }
+    $? = $code;
+}
+
+1;
