@@ -641,6 +641,7 @@ dist_check_SCRIPTS += \
 	t/774-s3d.t \
 	t/774-hdfs.t \
 	t/775-hdfs-baddays.t \
+	t/776-tier-hdfs.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -696,6 +697,7 @@ TSAN_TESTS = \
 	t/771-s3.t \
 	t/772-radosgw.t \
 	t/773-tier-s3.t \
+	t/776-tier-hdfs.t \
 	t/946-large.t \
 	$(NULL)
 

@@ -6,6 +6,7 @@
 #include "server/base/diag.h"
 #include "server/base/random.h"
 #include "tiering/store/dir.h"
+#include "tiering/store/hdfs.h"
 #include "tiering/store/s3.h"
 
 enum {
@@ -95,6 +96,21 @@ open_s3(struct vrv_store **out, const struct vrv_config *c, struct vrv_err *e)
     return rc;
 }
 
+static int
+open_hdfs(struct vrv_store **out, const struct vrv_config *c, struct vrv_err *e)
+{
+    struct vrv_store_hdfs_opts o = { .url = c->tier_store_url, .user = given(c->tier_hdfs_user),
+        .token_file = given(c->tier_hdfs_token_file), .http = http_opts(c) };
+    int rc = vrv_random(&o.random, sizeof(o.random), e);
+
+    o.http.negotiate = c->tier_hdfs_negotiate;
+    if (rc == 0)
+        rc = vrv_store_hdfs(out, &o, e);
+    if (rc == 0)
+        look_at(*out);
+    return rc < 0 ? vrv_err_prefix(e, rc, "tier.store.url=%.100s", c->tier_store_url) : 0;
+}
+
 int
 vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs, const struct vrv_config *config,
     struct vrv_err *e)
@@ -107,8 +123,10 @@ vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs, const struct vr
         return open_dir(out, vfs, url + strlen("file://"), e);
     if (begins(url, "s3://"))
         return open_s3(out, config, e);
+    if (begins(url, "hdfs://") || begins(url, "swebhdfs://"))
+        return open_hdfs(out, config, e);
     return vrv_err_set(e, VRV_E_INVALID,
         "tier.store.url=%.100s: expected file:// and the path of a "
-        "directory, or s3://BUCKET/PREFIX",
+        "directory, s3://BUCKET/PREFIX or hdfs://HOST:PORT/DIRECTORY",
         url);
 }
