@@ -48,6 +48,10 @@ sub told {
     like($line // '', $words, $what);
 }
 told('nobody there', qr/warn cold\.store .*127\.0\.0\.1:1: connection refused/i, 'tier.store.url=hdfs://127.0.0.1:1/x');
+told('a user that may not write there', qr/warn cold\.store .*Permission denied: user=joe.*set tier\.hdfs\.user/,
+    'tier.hdfs.user=joe');
+ok($hdfs->tool('tools.DFSAdmin', '-safemode', 'enter'), 'a name node is told to take no writes');
+told('... which is told', qr/warn cold\.store .*safe mode/);
 told('no token', qr/warn cold\.store .*tier\.hdfs\.token\.file: open/, 'tier.hdfs.token.file=/nonexistent/token');
 told('no port', qr/tier\.store\.url=hdfs:\/\/nn1\/x: "nn1" is no HOST:PORT; expected hdfs:/,
     'tier.store.url=hdfs://nn1/x');

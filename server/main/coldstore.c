@@ -59,14 +59,16 @@ http_opts(const struct vrv_config *c)
         .key_file = given(c->tier_store_key_file), .proxy = given(c->tier_store_proxy) };
 }
 
-/* Does it answer, and let us in?  A name that it lists says so. */
+/* Does it answer, and let us in?  LIST of a name says so; or DELETE of one that isn't there. */
 static void
-look_at(struct vrv_store *s)
+look_at(struct vrv_store *s, enum vrv_store_op op)
 {
+    static const char *const none = "none";
     struct vrv_clock *clock = vrv_clock_real();
     struct vrv_cq cq;
-    struct vrv_store_call c = { .done = { .cq = &cq }, .op = VRV_STORE_LIST, .lane = VRV_STORE_READ,
-        .deadline_ns = clock->mono_ns(clock) + (int64_t)LOOK_MS * 1000000, .key = "", .max = 1 };
+    struct vrv_store_call c = { .done = { .cq = &cq }, .op = op, .lane = VRV_STORE_READ,
+        .deadline_ns = clock->mono_ns(clock) + (int64_t)LOOK_MS * 1000000, .key = "", .keys = &none,
+        .max = 1 };
     char what[VRV_DIAG_VALUE];
 
     if (vrv_cq_init(&cq, 0) < 0)
@@ -74,7 +76,8 @@ look_at(struct vrv_store *s)
     vrv_store_submit(s, &c);
     (void)vrv_cq_take(&cq, -1);
     vrv_cq_fini(&cq);
-    vrv_store_names_free(&c);
+    if (op == VRV_STORE_LIST)
+        vrv_store_names_free(&c);
     vrv_store_describe(s, what, sizeof(what));
     if (c.status < 0)
         vrv_diag(VRV_EV_COLD_STORE, VRV_STR("store", what), VRV_STR("reason", c.err.msg));
@@ -92,7 +95,7 @@ open_s3(struct vrv_store **out, const struct vrv_config *c, struct vrv_err *e)
     int rc = vrv_store_s3(out, &o, e);
 
     if (rc == 0)
-        look_at(*out);
+        look_at(*out, VRV_STORE_LIST);
     return rc;
 }
 
@@ -106,8 +109,8 @@ open_hdfs(struct vrv_store **out, const struct vrv_config *c, struct vrv_err *e)
     o.http.negotiate = c->tier_hdfs_negotiate;
     if (rc == 0)
         rc = vrv_store_hdfs(out, &o, e);
-    if (rc == 0)
-        look_at(*out);
+    if (rc == 0) /* who may not write, and a name node in safe mode, lists all the same */
+        look_at(*out, VRV_STORE_DELETE);
     return rc < 0 ? vrv_err_prefix(e, rc, "tier.store.url=%.100s", c->tier_store_url) : 0;
 }
 

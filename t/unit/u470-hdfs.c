@@ -26,9 +26,9 @@ struct rig {
 static uint8_t bytes[SIZE];
 
 static void
-open_rig(struct rig *g, size_t page, const char *(*url)(const struct fakehdfs *f))
+open_rig_as(struct rig *g, size_t page, const char *(*url)(const struct fakehdfs *f), const char *token_file)
 {
-    struct vrv_store_hdfs_opts o = { .random = 470, .user = "joe & co",
+    struct vrv_store_hdfs_opts o = { .random = 470, .user = "joe & co", .token_file = token_file,
         .http = { .clock = vrv_clock_real(), .thread = true, .at_once = { 4, 4, 4 },
         .connect_ms = STALL_MS, .stall_ms = STALL_MS, .text_max = VRV_STORE_HDFS_TEXT, .proxy = "" } };
     struct vrv_err e = { 0 };
@@ -39,6 +39,12 @@ open_rig(struct rig *g, size_t page, const char *(*url)(const struct fakehdfs *f
     o.url = url(g->hdfs);
     tap_need(vrv_store_hdfs(&g->store, &o, &e), e.msg);
     g->suite.store = g->store;
+}
+
+static void
+open_rig(struct rig *g, size_t page, const char *(*url)(const struct fakehdfs *f))
+{
+    open_rig_as(g, page, url, NULL);
 }
 
 static void
@@ -293,6 +299,42 @@ test_exceptions(void)
 }
 
 static void
+write_token(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "we");
+
+    tap_need(f == NULL ? -1 : 0, "no file");
+    (void)fputs(text, f);
+    (void)fclose(f);
+}
+
+static void
+test_token(void)
+{
+    struct rig g;
+    char path[256];
+
+    (void)snprintf(path, sizeof(path), "%s/token", tap_dir());
+    open_rig_as(&g, 100, first_name, path);
+    IS(put(&g, "k/a"), VRV_E_DENIED, "a token whose file isn't there");
+    write_token(path, "\n");
+    IS(get(&g, "k/a"), VRV_E_DENIED, "... or has none");
+    OK(strstr(g.last.err.msg, "has no token in its first line") != NULL, "... %s", g.last.err.msg);
+    write_token(path, "one+two/=\nx");
+    IS(put(&g, "k/a"), 0, "... has one");
+    OK(strstr(fakehdfs_query(g.hdfs), "&delegation=one%2Btwo%2F%3D") != NULL, "... which is shown");
+    OK(strstr(fakehdfs_query(g.hdfs), "user.name") == NULL, "... and not a name beside");
+    write_token(path, "three");
+    IS(get(&g, "k/a"), 0, "another one");
+    OK(strstr(fakehdfs_query(g.hdfs), "&delegation=three") != NULL, "... is taken at once");
+    fakehdfs_fail(g.hdfs, (struct fakehdfs_fault){ .op = "OPEN", .deed = FAKEHDFS_REFUSE, .code = 403,
+        .exception = "InvalidToken", .times = 1 });
+    IS(get(&g, "k/a"), VRV_E_DENIED, "one that is refused");
+    OK(strstr(g.last.err.msg, "three") == NULL, "... isn't told: %s", g.last.err.msg);
+    close_rig(&g);
+}
+
+static void
 test_urls(void)
 {
     static const char *const bad[] = { "", "hdfs:/a", "http://a:1/x", "hdfs://", "hdfs:///x", "hdfs://a/x",
@@ -342,7 +384,8 @@ test_name_nodes(void)
     httpd_listen(fakehdfs_name(g.hdfs, 0), false);
     httpd_drop_kept(fakehdfs_name(g.hdfs, 0));
     IS(put(&g, "k/c"), VRV_E_UNREACHABLE, "both have died");
-    OK(strstr(g.last.err.msg, "refused") != NULL || g.last.err.msg[0] == '\0', "... and that is told");
+    IS(get(&g, "k/a"), VRV_E_UNREACHABLE, "... also to read");
+    OK(strstr(g.last.err.msg, "refused") != NULL, "... %s", g.last.err.msg);
     close_rig(&g);
 }
 
@@ -595,6 +638,7 @@ main(void)
     test_lists();
     test_urls();
     test_exceptions();
+    test_token();
     test_name_nodes();
     test_data_nodes();
     test_lost_writes();

@@ -16,6 +16,9 @@
  * (journal nodes, or one disk).  HttpFS and Hadoop before 3.0 don't know SYNC_BLOCK: set
  * dfs.datanode.synconclose there.
  *
+ * The parts of an upload are joined by CONCAT, which HDFS refuses in an encryption zone, and of files that it
+ * erasure codes: the directory must be neither.
+ *
  * VERIFY reads the object, unless the data nodes combine the checksums that they keep
  * (dfs.checksum.combine.mode=COMPOSITE_CRC in their configuration; nobody can ask for it): then it takes one
  * request.

@@ -48,7 +48,7 @@ static const struct exception exceptions[] = {
     { "UnresolvedPathException", VRV_E_INVALID, "name a directory that isn't a link" },
     { "UnsupportedOperationException", VRV_E_INVALID, hadoop3 },
     { "IllegalArgumentException", VRV_E_INVALID, hadoop3 },
-    { "HadoopIllegalArgumentException", VRV_E_INVALID, hadoop3 },
+    { "HadoopIllegalArgumentException", VRV_E_INVALID, "" },
 };
 
 /* Stack traces and all that follows the first line are for others. */
