@@ -308,6 +308,20 @@ t_unit_u487_tierask_SOURCES = \
 	$(NULL)
 t_unit_u487_tierask_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u490-fifo
+t_unit_u490_fifo_SOURCES = t/unit/u490-fifo.c
+t_unit_u490_fifo_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
+check_PROGRAMS += t/unit/u491-readahead
+t_unit_u491_readahead_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/tierrig.c \
+	t/lib/tierrig.h \
+	t/unit/u491-readahead.c \
+	$(NULL)
+t_unit_u491_readahead_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u466-policy
 t_unit_u466_policy_SOURCES = t/unit/u466-policy.c
 t_unit_u466_policy_LDADD = libtap.a libvrvtiering.la libvrvengine.la
@@ -672,6 +686,7 @@ TSAN_TESTS = \
 	t/unit/u460-storedir \
 	t/unit/u470-hdfs \
 	t/unit/u487-tierask \
+	t/unit/u491-readahead \
 	t/unit/u510-kill \
 	t/unit/u520-threads \
 	t/unit/u713-net \

@@ -85,8 +85,13 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     vrv_parts_init(&t->parts, &(struct vrv_parts_opts){ .retry = t->retry, .cq = &t->cq,
         .clock = o->clock, .random = o->random, .read_ms = o->call_ms, .write_ms = o->call_ms,
         .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes, .root_keeps = o->root_keeps });
-    vrv_cold_reader_init(&t->reader, &t->parts, &(struct vrv_cache_opts){ .retry = t->retry,
-        .cq = &t->cq, .clock = o->clock, .bytes = o->cache_bytes, .read_ms = o->call_ms });
+    struct vrv_cache_opts cache;
+    vrv_cache_opts_default(&cache);
+    cache.retry = t->retry;
+    cache.cq = &t->cq;
+    cache.clock = o->clock;
+    cache.bytes = o->cache_bytes;
+    vrv_cold_reader_init(&t->reader, &t->parts, &cache);
     vrv_pace_init(&t->pace, o->clock, o->copy_bytes_s);
     vrv_source_init(&t->source);
     t->move = (struct vrv_move_opts){ .parts = &t->parts, .pace = &t->pace, .source = &t->source,
@@ -96,6 +101,12 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     vrv_omap_init(&t->tended, compare);
     vrv_lock_init(&t->lock, VRV_LOCK_tier);
     return t;
+}
+
+void
+vrv_tier_fetch_rate(struct vrv_tier *t, uint64_t bytes_s)
+{
+    vrv_cold_reader_rate(&t->reader, bytes_s >= INT64_MAX ? 0 : bytes_s);
 }
 
 struct vrv_cold *
@@ -568,7 +579,8 @@ vrv_tier_step(struct vrv_tier *t, int64_t *next_ns)
 {
     if (step(t))
         return true;
-    *next_ns = earlier(vrv_retry_step(t->retry), vrv_pace_step(&t->pace));
+    *next_ns = earlier(vrv_retry_step(t->retry),
+        earlier(vrv_pace_step(&t->pace), vrv_cache_step(&t->reader.cache)));
     if (t->eng != NULL)
         *next_ns = earlier(*next_ns, earlier(t->look_ns, t->learn_ns));
     if (!t->owns)
@@ -724,7 +736,7 @@ vrv_tier_free(struct vrv_tier **tp)
     VRV_ASSERT(t->eng == NULL && t->moves == 0);
     stop_thread(t);
     vrv_parts_cancel_reads(&t->parts);
-    vrv_cache_cancel(&t->reader.cache);
+    vrv_cache_cancel(&t->reader.cache, NULL);
     while (t->reads > 0 || !vrv_cold_reader_is_idle(&t->reader))
         wait_step(t);
     while ((n = vrv_omap_pop(&t->tended)) != NULL)

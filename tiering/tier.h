@@ -46,6 +46,9 @@ void vrv_tier_opts_default(struct vrv_tier_opts *o);
 struct vrv_tier *vrv_tier_new(const struct vrv_tier_opts *o);
 /* For the engine's options. */
 struct vrv_cold *vrv_tier_cold(struct vrv_tier *t);
+/* So many bytes in a second are read of the store for readers, at most (INT64_MAX: as many as it gives).
+ * Any thread. */
+void vrv_tier_fetch_rate(struct vrv_tier *t, uint64_t bytes_s);
 /* Of this engine; it is open.  cluster: whose the store is; nothing is written there before that is known
  * for sure (daemon/owner.h).  NULL: whoever's.  records: for markers, may be NULL. */
 void vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng, const char *cluster,

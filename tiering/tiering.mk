@@ -37,14 +37,21 @@ libvrvtiering_la_SOURCES = \
 	tiering/parts/parts.h \
 	tiering/parts/parts_int.h \
 	tiering/parts/root.c \
+	tiering/reader/ahead.c \
+	tiering/reader/ahead.h \
 	tiering/reader/cache.c \
 	tiering/reader/cache.h \
 	tiering/reader/cold.c \
 	tiering/reader/cold.h \
 	tiering/reader/extras.c \
 	tiering/reader/extras.h \
+	tiering/reader/fifo.c \
+	tiering/reader/fifo.h \
+	tiering/reader/forward.c \
+	tiering/reader/forward.h \
 	tiering/reader/place.c \
 	tiering/reader/place.h \
+	tiering/reader/run.c \
 	tiering/restore/find.c \
 	tiering/restore/find.h \
 	tiering/restore/restore.c \

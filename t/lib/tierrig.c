@@ -5,7 +5,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 
-enum { MS = 1000000, MINUTE_MS = 60000, CHUNK = 600, CACHE = 4000 };
+enum { MS = 1000000, MINUTE_MS = 60000, CHUNK = TIERRIG_CHUNK, CACHE = 4000 };
 
 void
 tierrig_init(struct tierrig *t, struct simclock *clock, struct vrv_store *store, uint64_t seed)
@@ -20,7 +20,8 @@ tierrig_init(struct tierrig *t, struct simclock *clock, struct vrv_store *store,
         .clock = &clock->clock, .random = seed, .read_ms = MINUTE_MS, .write_ms = MINUTE_MS,
         .adopt_ms = INT64_MAX, .root_bytes = 2000, .root_keeps = 3 });
     vrv_cold_reader_init(&t->reader, &t->parts, &(struct vrv_cache_opts){ .retry = t->retry,
-        .cq = &t->cq, .clock = &clock->clock, .bytes = CACHE, .read_ms = MINUTE_MS });
+        .cq = &t->cq, .clock = &clock->clock, .bytes = CACHE, .run_bytes = 3 * CHUNK, .ahead_bytes = 4 * CHUNK,
+        .read_ms = MINUTE_MS, .again_ms = TIERRIG_AGAIN_MS });
     vrv_pace_init(&t->pace, &clock->clock, INT64_MAX);
     vrv_source_init(&t->source);
     t->o = (struct vrv_move_opts){ .parts = &t->parts, .pace = &t->pace, .source = &t->source,
@@ -53,6 +54,7 @@ tierrig_step(struct tierrig *t)
         return true;
     }
     (void)vrv_retry_step(t->retry);
+    (void)vrv_cache_step(&t->reader.cache);
     return vrv_store_step(t->store);
 }
 
@@ -62,8 +64,12 @@ tierrig_wait(struct tierrig *t)
     int64_t at = vrv_retry_step(t->retry), turn = vrv_pace_step(&t->pace);
     int64_t now = t->clock->clock.mono_ns(&t->clock->clock);
 
+    int64_t read = vrv_cache_step(&t->reader.cache);
+
     if (turn < at)
         at = turn;
+    if (read < at)
+        at = read;
     if (at == INT64_MAX)
         return false;
     simclock_advance_ms(t->clock, at > now ? (at - now) / MS + 1 : 1);

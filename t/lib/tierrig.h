@@ -11,6 +11,8 @@
 #include "tiering/daemon/move.h"
 #include "tiering/reader/cold.h"
 
+enum { TIERRIG_CHUNK = 600, TIERRIG_AGAIN_MS = 100 }; /* what failed isn't tried again before that */
+
 struct tierrig {
     struct simclock *clock;
     struct vrv_store *store;

@@ -224,7 +224,7 @@ void
 vrv_sweep_cancel(struct vrv_sweep *s)
 {
     if (s->awaited != NULL)
-        vrv_retry_cancel(s->retry, &s->awaited->call);
+        vrv_cache_cancel(s->cache, s->awaited);
     else if (s->key_n > 0)
         vrv_retry_cancel(s->retry, &s->del);
     else

@@ -4,9 +4,13 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
 
+enum { MIB = 1 << 20 };
 static const int64_t MS = 1000000;
+/* One fetch asks several times for the same: what is wanted again so soon says nothing. */
+static const int64_t SOON_NS = 1000000000;
 
 struct name {
     const char *key;
@@ -23,40 +27,52 @@ compare(const void *key, const struct vrv_omap_node *n)
     return order != 0 ? order : (name->pos > p->pos) - (name->pos < p->pos);
 }
 
+static int64_t
+now_ns(const struct vrv_cache *c)
+{
+    return c->o.clock->mono_ns(c->o.clock);
+}
+
+void
+vrv_cache_opts_default(struct vrv_cache_opts *o)
+{
+    /* a chunk is a batch larger than a MiB at most: eight of them fit */
+    *o = (struct vrv_cache_opts){ .bytes = 64 * MIB, .run_bytes = 9 * MIB, .ahead_bytes = 32 * MIB,
+        .read_ms = 30000, .again_ms = 1000 };
+}
+
 void
 vrv_cache_init(struct vrv_cache *c, const struct vrv_cache_opts *o)
 {
     *c = (struct vrv_cache){ .o = *o };
     vrv_omap_init(&c->map, compare);
-    vrv_list_init(&c->recent);
+    vrv_fifo_init(&c->fifo);
+    vrv_list_init(&c->runs);
+    vrv_list_init(&c->under_way);
+    c->ahead.most = o->ahead_bytes < o->bytes / 2 ? o->ahead_bytes : o->bytes / 2;
     vrv_lock_init(&c->lock, VRV_LOCK_cache);
 }
 
 /* ---- pieces: with the lock held, but for giving back ---- */
 
-static size_t
-weight(const struct vrv_piece *p)
-{
-    size_t n = sizeof(*p) + p->n;
-
-    for (uint32_t i = 0; i < p->seg_n; i++)
-        n += sizeof(p->seg[i]) + p->seg[i].chunk_n * sizeof(struct vrv_chunk);
-    return n;
-}
-
 void
 vrv_piece_unref(struct vrv_piece *p)
 {
-    if (p == NULL || atomic_fetch_sub(&p->refs, 1) > 1)
+    if (p == NULL)
         return;
+    struct vrv_cache *c = p->cache;
+    if (atomic_fetch_sub(&p->refs, 1) > 1) {
+        vrv__cache_wake(c); /* it may go now */
+        return;
+    }
     for (uint32_t i = 0; i < p->seg_n; i++)
         vrv_cold_seg_fini(&p->seg[i]);
     free(p->seg);
-    free(p->stored);
-    free(p->opened);
     free(p->key);
-    (void)atomic_fetch_sub(&p->cache->pieces, 1);
+    struct vrv_cache_bytes *mem = p->mem;
     free(p);
+    vrv__cache_bytes_unref(mem);
+    (void)atomic_fetch_sub(&c->pieces, 1);
 }
 
 static void
@@ -64,115 +80,44 @@ forget(struct vrv_cache *c, struct vrv_piece *p)
 {
     struct name name = { p->key, p->pos };
 
-    if (p->there && p->status == 0)
-        c->used -= weight(p);
-    vrv_list_del(&p->recent);
+    vrv_fifo_del(&c->fifo, &p->fifo);
     (void)vrv_omap_remove(&c->map, &name);
     vrv_piece_unref(p);
 }
 
-static void
-make_room(struct vrv_cache *c)
+static struct vrv_piece *
+piece_of(const struct vrv_fifo_node *n)
 {
-    struct vrv_list *next;
-
-    for (struct vrv_list *l = c->recent.next; l != &c->recent && c->used > c->o.bytes; l = next) {
-        struct vrv_piece *p = VRV_LIST_OF(l, struct vrv_piece, recent);
-
-        next = l->next;
-        if (p->there && atomic_load(&p->refs) == 1) {
-            forget(c, p);
-            c->evictions++;
-        }
-    }
+    return VRV_LIST_OF((struct vrv_fifo_node *)n, struct vrv_piece, fifo);
 }
 
-void
-vrv_cache_fini(struct vrv_cache *c)
+/* In use, or read ahead of somebody who comes to it. */
+static bool
+must_stay(const struct vrv_fifo_node *n, void *ctx)
 {
-    VRV_ASSERT(c->reading == 0);
-    while (!vrv_list_empty(&c->recent))
-        forget(c, VRV_LIST_OF(c->recent.next, struct vrv_piece, recent));
-    VRV_ASSERT(atomic_load(&c->pieces) == 0);
-    vrv_lock_fini(&c->lock);
+    const struct vrv_cache *c = ctx;
+    const struct vrv_piece *p = piece_of(n);
+
+    return atomic_load(&p->refs) > 1 || vrv_ahead_holds(&c->ahead, p->stream, p->end);
 }
 
-/* ---- reading ---- */
-
-static int
-open_chunk(struct vrv_piece *p, struct vrv_err *e)
+bool
+vrv__cache_make_room(struct vrv_cache *c, size_t n, bool all)
 {
-    int rc = vrv_chunk_open(&p->chunk, p->stored, p->call.got, &p->opened, e);
+    bool more = true;
 
-    p->bytes = p->opened != NULL ? p->opened : p->stored;
-    p->n = p->chunk.plain;
-    if (rc == 0 && p->opened != NULL) {
-        free(p->stored);
-        p->stored = NULL;
-    }
-    return rc;
-}
-
-static int
-open_page(struct vrv_piece *p, struct vrv_err *e)
-{
-    int rc = vrv_manifest_read_page(&p->id, &p->page, p->stored, p->call.got, &p->seg, e);
-
-    p->seg_n = rc == 0 ? p->page.segments : 0;
-    free(p->stored);
-    p->stored = NULL;
-    return rc;
-}
-
-static void
-tell_all(struct vrv_piece *p)
-{
-    while (!vrv_list_empty(&p->waiting)) {
-        struct vrv_piece_wait *w = VRV_LIST_OF(p->waiting.next, struct vrv_piece_wait, link);
-
-        vrv_list_del(&w->link);
-        w->run(w);
-    }
-}
-
-static void
-was_read(struct vrv_done *d)
-{
-    struct vrv_piece *p = VRV_LIST_OF(d, struct vrv_piece, call.done);
-    struct vrv_cache *c = p->cache;
-
-    c->reading--;
-    p->status = p->call.status;
-    p->err = p->call.err;
-    if (p->status == 0)
-        p->status = p->page.key != NULL ? open_page(p, &p->err) : open_chunk(p, &p->err);
-    if (p->status < 0)
-        (void)vrv_err_prefix(&p->err, p->status, "%.100s", p->key);
     vrv_lock(&c->lock);
-    (void)atomic_fetch_add(&p->refs, 1); /* for as long as this takes */
-    p->there = true;
-    if (p->status < 0) {
-        forget(c, p);
-    } else {
-        c->used += weight(p);
-        make_room(c);
+    while (more && atomic_load(&c->used) + n > c->o.bytes) {
+        struct vrv_fifo_node *node = vrv_fifo_take(&c->fifo, must_stay, c);
+
+        if (node != NULL)
+            forget(c, piece_of(node));
+        else
+            more = all && vrv_ahead_forget(&c->ahead);
+        c->evictions += node != NULL;
     }
     vrv_unlock(&c->lock);
-    tell_all(p);
-    vrv_piece_unref(p);
-}
-
-static void
-read_piece(struct vrv_piece *p, size_t n)
-{
-    struct vrv_cache *c = p->cache;
-
-    p->stored = vrv_mem_grow(NULL, n);
-    p->call = (struct vrv_store_call){ .done = { .cq = c->o.cq, .run = was_read },
-        .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = p->key, .pos = p->pos, .size = n,
-        .buf = p->stored, .deadline_ns = c->o.clock->mono_ns(c->o.clock) + c->o.read_ms * MS };
-    c->reading++;
-    vrv_retry_submit(c->o.retry, &p->call);
+    return atomic_load(&c->used) + n <= c->o.bytes;
 }
 
 static struct vrv_piece *
@@ -194,7 +139,7 @@ new_piece(struct vrv_cache *c, const struct name *name)
     p->key = (char *)own.key;
     p->pos = own.pos;
     vrv_list_init(&p->waiting);
-    vrv_list_init(&p->recent);
+    vrv_list_init(&p->fifo.link);
     vrv_omap_insert(&c->map, &own, &p->node);
     (void)atomic_fetch_add(&c->pieces, 1);
     return p;
@@ -204,13 +149,15 @@ new_piece(struct vrv_cache *c, const struct name *name)
 static struct vrv_piece *
 use(struct vrv_cache *c, struct vrv_piece *p)
 {
-    vrv_list_del(&p->recent);
-    vrv_list_push(&c->recent, &p->recent);
+    if (p->there && now_ns(c) - p->came_ns >= SOON_NS) {
+        vrv_fifo_use(&p->fifo);
+        p->came_ns = now_ns(c);
+    }
     (void)atomic_fetch_add(&p->refs, 1);
     return p;
 }
 
-/* It and a reference for who asks; *is_new: nothing is known of it yet. */
+/* It and a reference for who asks; *is_new: nothing is known of it, or no longer. */
 static struct vrv_piece *
 get(struct vrv_cache *c, const char *key, uint64_t pos, bool *is_new)
 {
@@ -218,6 +165,10 @@ get(struct vrv_cache *c, const char *key, uint64_t pos, bool *is_new)
 
     vrv_lock(&c->lock);
     struct vrv_piece *p = find(c, &name);
+    if (p != NULL && p->there && p->status < 0 && now_ns(c) - p->came_ns >= c->o.again_ms * MS) {
+        forget(c, p);
+        p = NULL;
+    }
     *is_new = p == NULL;
     c->hits += p != NULL;
     c->misses += p == NULL;
@@ -233,7 +184,7 @@ vrv_cache_now(struct vrv_cache *c, const char *key, uint64_t pos)
 
     vrv_lock(&c->lock);
     struct vrv_piece *p = find(c, &name);
-    if (p != NULL && p->there)
+    if (p != NULL && p->there && p->status == 0)
         (void)use(c, p);
     else
         p = NULL;
@@ -242,16 +193,55 @@ vrv_cache_now(struct vrv_cache *c, const char *key, uint64_t pos)
     return p;
 }
 
+/* ---- what came ---- */
+
+static uint64_t
+hash_of(const struct vrv_piece *p)
+{
+    return (uint64_t)vrv_crc32c(0, p->key, strlen(p->key)) << 32 ^ p->pos;
+}
+
+void
+vrv__cache_arrived(struct vrv_cache *c, struct vrv_piece *p)
+{
+    (void)atomic_fetch_add(&p->refs, 1); /* for as long as this takes */
+    vrv_lock(&c->lock);
+    p->there = true;
+    p->came_ns = now_ns(c);
+    /* a page leads to many chunks */
+    vrv_fifo_add(&c->fifo, &p->fifo, hash_of(p), sizeof(*p) + p->n, p->page.key != NULL);
+    vrv_unlock(&c->lock);
+    while (!vrv_list_empty(&p->waiting)) {
+        struct vrv_piece_wait *w = VRV_LIST_OF(p->waiting.next, struct vrv_piece_wait, link);
+
+        vrv_list_del(&w->link);
+        w->run(w);
+    }
+    vrv_piece_unref(p);
+}
+
+/* ---- what is wanted ---- */
+
+static struct vrv_piece *
+get_chunk(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk, bool *is_new)
+{
+    struct vrv_piece *p = get(c, s->key, s->pos + s->chunk[chunk].pos, is_new);
+
+    if (*is_new) {
+        p->chunk = s->chunk[chunk];
+        p->end = chunk + 1 < s->chunk_n ? s->chunk[chunk + 1].base : s->next;
+    }
+    return p;
+}
+
 struct vrv_piece *
-vrv_cache_chunk(struct vrv_cache *c, const struct vrv_cold_seg *s, const struct vrv_chunk *chunk)
+vrv_cache_chunk(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk)
 {
     bool is_new;
-    struct vrv_piece *p = get(c, s->key, s->pos + chunk->pos, &is_new);
+    struct vrv_piece *p = get_chunk(c, s, chunk, &is_new);
 
-    if (is_new) {
-        p->chunk = *chunk;
-        read_piece(p, chunk->stored);
-    }
+    if (is_new)
+        vrv__cache_run(c, &p, 1);
     return p;
 }
 
@@ -265,18 +255,91 @@ vrv_cache_page(struct vrv_cache *c, const struct vrv_manifest *m, const struct v
         p->id = (struct vrv_manifest){ .topic = m->topic, .partition = m->partition };
         p->page = *page;
         p->page.key = p->key;
-        read_piece(p, page->size);
+        vrv__cache_run(c, &p, 1);
     }
     return p;
 }
 
-void
-vrv_cache_cancel(struct vrv_cache *c)
+bool
+vrv_cache_has(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk)
 {
-    for (struct vrv_list *l = c->recent.next; l != &c->recent; l = l->next) {
-        struct vrv_piece *p = VRV_LIST_OF(l, struct vrv_piece, recent);
+    struct name name = { s->key, s->pos + s->chunk[chunk].pos };
 
-        if (!p->there)
-            vrv_retry_cancel(c->o.retry, &p->call);
+    vrv_lock(&c->lock);
+    bool has = find(c, &name) != NULL;
+    vrv_unlock(&c->lock);
+    return has;
+}
+
+/* ---- read ahead ---- */
+
+bool
+vrv_cache_note(struct vrv_cache *c, struct vrv_piece *p, struct vrv_ahead_had *h)
+{
+    h->chunk_bytes = p->chunk.stored;
+    h->chunk_end = p->end;
+    vrv_lock(&c->lock);
+    struct vrv_stream *s = vrv_ahead_note(&c->ahead, h);
+    p->stream = s->id;
+    bool wants = s->wants;
+    vrv_unlock(&c->lock);
+    return wants;
+}
+
+bool
+vrv_cache_ahead(struct vrv_cache *c, struct vrv_stream *out)
+{
+    bool found = false;
+
+    vrv_lock(&c->lock);
+    for (unsigned i = 0; i < VRV_STREAMS && !found; i++) {
+        struct vrv_stream *s = &c->ahead.v[i];
+
+        found = s->id != 0 && s->wants;
+        s->wants &= !found;
+        if (found)
+            *out = *s;
     }
+    vrv_unlock(&c->lock);
+    return found;
+}
+
+bool
+vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s, const struct vrv_cold_seg *seg,
+    uint32_t from, uint32_t to)
+{
+    size_t n = 0;
+
+    for (uint32_t i = from; i < to; i++)
+        n += seg->chunk[i].stored;
+    if (!vrv_list_empty(&c->runs) || (atomic_load(&c->rate) > 0 && c->room <= 0) ||
+        !vrv__cache_make_room(c, n, false))
+        return false;
+    struct vrv_piece **p = vrv_mem_zero((to - from) * sizeof(struct vrv_piece *));
+    for (uint32_t i = from; i < to; i++) {
+        bool is_new;
+
+        p[i - from] = get_chunk(c, seg, i, &is_new);
+        VRV_ASSERT(is_new); /* the tier's thread alone adds some, and it has looked */
+        p[i - from]->stream = s->id;
+    }
+    vrv__cache_run(c, p, to - from);
+    for (uint32_t i = from; i < to; i++)
+        vrv_piece_unref(p[i - from]);
+    free(p);
+    return true;
+}
+
+/* ---- life ---- */
+
+void
+vrv_cache_fini(struct vrv_cache *c)
+{
+    struct vrv_omap_node *n;
+
+    VRV_ASSERT(vrv_cache_is_idle(c));
+    while ((n = vrv_omap_first(&c->map)) != NULL)
+        forget(c, VRV_OMAP_OF(n, struct vrv_piece, node));
+    VRV_ASSERT(atomic_load(&c->pieces) == 0 && atomic_load(&c->used) == 0);
+    vrv_lock_fini(&c->lock);
 }

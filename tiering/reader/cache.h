@@ -2,10 +2,15 @@
  * What was read of a store, in memory: chunks of cold objects, opened and checked, and pages of
  * manifests.  Who wants what isn't there waits for it; there is one read for all who want the same.
  *
- * Pieces stay while there is room, the ones that were wanted last the longest.  A piece in use stays
- * whatever the room.
+ *   wanted ─► a run: one ranged read for it ──────────────┐
+ *   a reader reads on ─► runs of neighbours ahead of him ─┴─► pieces ─► small queue ─► main queue
  *
- * Threads: the tier's; but any may look for what is there (vrv_cache_now), and give references back.
+ * One budget of bytes holds for all of it: what is kept, what is being read, and what is in use and no
+ * longer kept.  (A run is there twice for a moment, while its pieces are taken out of it.)  Room for what is wanted is made (fifo.h), then taken from those who are read ahead of, then
+ * waited for; one read is always allowed.  Read ahead is only into what is left.  A rate may hold beside
+ * that: it is charged before a read, and what didn't come is given back.
+ *
+ * Threads: the tier's; but any may look for what is there (vrv_cache_now, _note), and give references back.
  */
 #ifndef VRV_READER_CACHE_H
 #define VRV_READER_CACHE_H
@@ -16,6 +21,8 @@
 #include "engine/base/omap.h"
 #include "engine/os/lock.h"
 #include "tiering/format/manifest.h"
+#include "tiering/reader/ahead.h"
+#include "tiering/reader/fifo.h"
 #include "tiering/store/retry.h"
 
 struct vrv_cache;
@@ -27,20 +34,31 @@ struct vrv_piece_wait {
     void (*run)(struct vrv_piece_wait *w);
 };
 
+/* Bytes that are counted; several pieces may lie in them. */
+struct vrv_cache_bytes {
+    _Atomic uint32_t refs;
+    struct vrv_cache *cache;
+    size_t n;
+    uint8_t *p;
+};
+
 struct vrv_piece {
     struct vrv_omap_node node;
-    struct vrv_list recent;     /* in the cache's order */
+    struct vrv_fifo_node fifo;
     _Atomic uint32_t refs;
     struct vrv_cache *cache;
     char *key;                  /* of the object, and where in it: its name in the cache */
     uint64_t pos;
     bool there;
-    int status;                 /* when it is: 0, or why it can't be had; then it isn't in the cache */
+    int status;                 /* when it is: 0, or why it can't be had, which holds for again_ms */
     struct vrv_err err;
+    int64_t came_ns;            /* when it came, or was used last, as far as that counts */
     struct vrv_list waiting;
+    struct vrv_cache_bytes *mem;
     /* a chunk */
     struct vrv_chunk chunk;
-    uint8_t *stored, *opened;   /* batches are in opened, or in stored where that is NULL */
+    uint64_t stream;            /* for whom it was read, or 0 */
+    int64_t end;                /* one past what it holds */
     const uint8_t *bytes;
     size_t n;
     /* or a page */
@@ -48,25 +66,37 @@ struct vrv_piece {
     struct vrv_cold_page page;
     struct vrv_cold_seg *seg;
     uint32_t seg_n;
-    struct vrv_store_call call;
 };
 
 struct vrv_cache_opts {
     struct vrv_retry *retry; /* borrowed, as all */
     struct vrv_cq *cq;
     struct vrv_clock *clock;
-    size_t bytes;            /* kept at most, but for what is in use */
+    size_t bytes;            /* at most */
+    size_t run_bytes;        /* of one read of neighbours, */
+    size_t ahead_bytes;      /* and ahead of one reader; never more than a half of all */
     int64_t read_ms;         /* how long a read may take, with all its attempts */
+    int64_t again_ms;        /* what failed isn't tried again so soon */
 };
+void vrv_cache_opts_default(struct vrv_cache_opts *o); /* but for what is borrowed */
 
 struct vrv_cache {
     struct vrv_cache_opts o;
-    unsigned reading;        /* the tier's thread's */
+    /* the tier's thread's */
+    struct vrv_list runs;    /* that wait for room, in order */
+    struct vrv_list under_way;
+    unsigned reading;
+    int64_t room;            /* bytes that may be read at once, by the rate */
+    int64_t filled_ns;       /* when that was counted */
+    struct vrv_done freed;   /* posted when bytes were given back that somebody waits for */
+    _Atomic bool starved, posted;
+    _Atomic uint64_t rate;   /* bytes in a second; any thread */
+    _Atomic size_t used;
     struct vrv_lock lock;    /* rank cache; guards what follows, and of pieces `there` */
     struct vrv_omap map;
-    struct vrv_list recent;  /* newest last */
-    size_t used;
-    uint64_t hits, misses, evictions;
+    struct vrv_fifo fifo;
+    struct vrv_ahead ahead;
+    _Atomic uint64_t hits, misses, evictions; /* to be looked at by any thread */
     _Atomic uint32_t pieces; /* in memory, also those that are no longer here */
 };
 
@@ -75,14 +105,43 @@ void vrv_cache_init(struct vrv_cache *c, const struct vrv_cache_opts *o);
 void vrv_cache_fini(struct vrv_cache *c);
 
 /* A reference to the chunk of a segment, or to a page: perhaps it isn't there yet. */
-struct vrv_piece *vrv_cache_chunk(struct vrv_cache *c, const struct vrv_cold_seg *s,
-    const struct vrv_chunk *chunk);
+struct vrv_piece *vrv_cache_chunk(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk);
 struct vrv_piece *vrv_cache_page(struct vrv_cache *c, const struct vrv_manifest *m,
     const struct vrv_cold_page *page);
 /* The same of what is there: it was read, and can be had; else NULL.  Any thread. */
 struct vrv_piece *vrv_cache_now(struct vrv_cache *c, const char *key, uint64_t pos);
-/* What is being read ends soon, with CANCELLED. */
-void vrv_cache_cancel(struct vrv_cache *c);
+/* Somebody had this of a chunk.  True: more is to be read ahead of somebody (vrv_cache_ahead).  Any
+ * thread. */
+bool vrv_cache_note(struct vrv_cache *c, struct vrv_piece *p, struct vrv_ahead_had *h);
+/* A reader of whom to read ahead: a copy; false: there is none any more. */
+bool vrv_cache_ahead(struct vrv_cache *c, struct vrv_stream *out);
+/* Read neighbours ahead of him, [from, to) of the segment's chunks, where there is room.  False: there is
+ * none. */
+bool vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s,
+    const struct vrv_cold_seg *seg, uint32_t from, uint32_t to);
+/* Is it there, or on its way? */
+bool vrv_cache_has(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk);
+
+/* Begin the reads that may; the next such time (monotonic ns), or INT64_MAX. */
+int64_t vrv_cache_step(struct vrv_cache *c);
+/* Nothing is under way, and nobody waits. */
+bool vrv_cache_is_idle(const struct vrv_cache *c);
+/* What is being read, or is to be, ends soon or at once, with CANCELLED; this piece, or all where it is
+ * NULL. */
+void vrv_cache_cancel(struct vrv_cache *c, const struct vrv_piece *p);
 void vrv_piece_unref(struct vrv_piece *p); /* NULL is fine */
+
+/* ---- inside: run.c ---- */
+
+/* One read of the store, for one piece or some neighbours. */
+void vrv__cache_run(struct vrv_cache *c, struct vrv_piece **p, uint32_t n);
+/* Evict until there is room for n more bytes; what is read ahead of somebody, too, if `all`. */
+bool vrv__cache_make_room(struct vrv_cache *c, size_t n, bool all);
+/* It is there, or can't be had (p->status, p->err): told to all. */
+void vrv__cache_arrived(struct vrv_cache *c, struct vrv_piece *p);
+/* Somebody gave something back: does anybody wait for that?  Any thread. */
+void vrv__cache_wake(struct vrv_cache *c);
+struct vrv_cache_bytes *vrv__cache_bytes(struct vrv_cache *c, size_t n, uint8_t *p);
+void vrv__cache_bytes_unref(struct vrv_cache_bytes *b);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
+#include "tiering/reader/forward.h"
 #include "tiering/reader/place.h"
 
 /* A fetch that isn't answered yet. */
@@ -13,6 +14,7 @@ struct asked {
     struct vrv_cold_reader *r;
     struct vrv_cold_fetch *f;   /* guarded by r->lock; NULL: nobody waits for it any more */
     struct vrv_log_id id;
+    int64_t offset;
     size_t max_bytes;
     struct vrv_place place;
     bool begun;                 /* the tier has begun to look for it */
@@ -22,6 +24,7 @@ struct asked {
 };
 
 static void serve(struct asked *a);
+static void awake(struct vrv_done *d);
 
 /* ---- answers ---- */
 
@@ -67,6 +70,31 @@ refuse(struct asked *a, int status, const struct vrv_err *e)
 
 /* ---- one thing after the other ---- */
 
+/* With the lock held. */
+static void
+wake(struct vrv_cold_reader *r)
+{
+    if (r->woken)
+        return;
+    r->woken = true;
+    r->wake = (struct vrv_done){ .cq = r->cq, .run = awake };
+    vrv_cq_post(r->cq, &r->wake, &r->wake);
+}
+
+/* Somebody had what was found, from `offset` on: perhaps he reads on. */
+static void
+note(struct vrv_cold_reader *r, const struct vrv_log_id *id, int64_t offset,
+    const struct vrv_place *found, struct vrv_piece *chunk)
+{
+    struct vrv_ahead_had h = { .log = *id, .from = offset, .next = found->next };
+
+    if (found->want != VRV_COLD_ANY || !vrv_cache_note(&r->cache, chunk, &h))
+        return;
+    vrv_lock(&r->lock);
+    wake(r);
+    vrv_unlock(&r->lock);
+}
+
 /* The chunk that was found, or the page that was needed, is there.  True: go on looking. */
 static bool
 take(struct asked *a, struct vrv_piece *p)
@@ -82,8 +110,10 @@ take(struct asked *a, struct vrv_piece *p)
         return true;
     }
     struct vrv_cold_bytes *b = vrv_place_look(&a->place, p, a->max_bytes);
-    if (b != NULL)
+    if (b != NULL) {
+        note(a->r, &a->id, a->offset, &a->place, p);
         answer(a, 0, b, NULL);
+    }
     vrv_piece_unref(p);
     return b == NULL;
 }
@@ -126,7 +156,7 @@ search(struct asked *a)
         }
         p = rc == VRV_PLACE_PAGE
             ? vrv_cache_page(&a->r->cache, &at->snap->m, at->needs)
-            : vrv_cache_chunk(&a->r->cache, at->seg, &at->seg->chunk[at->chunk]);
+            : vrv_cache_chunk(&a->r->cache, at->seg, at->chunk);
         if (!p->there) {
             a->awaited = p;
             a->piece_wait.run = piece_came;
@@ -207,6 +237,7 @@ static void
 awake(struct vrv_done *d)
 {
     struct vrv_cold_reader *r = VRV_LIST_OF(d, struct vrv_cold_reader, wake);
+    struct vrv_stream s;
     struct vrv_list *l;
 
     vrv_lock(&r->lock);
@@ -220,17 +251,8 @@ awake(struct vrv_done *d)
         k->wait.run = manifest_came;
         vrv_parts_read(r->parts, &k->id, &k->wait);
     }
-}
-
-/* With the lock held. */
-static void
-wake(struct vrv_cold_reader *r)
-{
-    if (r->woken)
-        return;
-    r->woken = true;
-    r->wake = (struct vrv_done){ .cq = r->cq, .run = awake };
-    vrv_cq_post(r->cq, &r->wake, &r->wake);
+    while (vrv_cache_ahead(&r->cache, &s))
+        vrv_forward(&r->cache, r->parts, &s);
 }
 
 static struct vrv_cold_reader *
@@ -245,8 +267,8 @@ fetch(struct vrv_cold *c, struct vrv_cold_fetch *f)
     struct vrv_cold_reader *r = reader_of(c);
     struct asked *a = VRV_NEW(struct asked);
 
-    *a = (struct asked){ .r = r, .f = f, .id = { f->topic, f->partition }, .max_bytes = f->max_bytes,
-        .place = { .want = f->want, .at = f->offset,
+    *a = (struct asked){ .r = r, .f = f, .id = { f->topic, f->partition }, .offset = f->offset,
+        .max_bytes = f->max_bytes, .place = { .want = f->want, .at = f->offset,
             .ts = f->want == VRV_COLD_AS_NEW ? f->ts : INT64_MIN } };
     vrv_list_init(&a->news);
     vrv_list_init(&a->part_wait.link);
@@ -307,6 +329,8 @@ now(struct vrv_cold *c, const struct vrv_cold_wanted *w)
             continue;
         }
         b = vrv_place_look(&at, p, w->max_bytes);
+        if (b != NULL && b->n <= w->max_bytes) /* else there may be no room for it */
+            note(r, &id, w->offset, &at, p);
         vrv_piece_unref(p);
     }
     vrv_place_fini(&at);
@@ -347,6 +371,18 @@ earliest(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t *offset, stru
     return rc;
 }
 
+static int
+next(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t *offset, struct vrv_err *e)
+{
+    struct vrv_snap *s;
+    int rc = ask(c, a, &s, e);
+
+    if (rc == 0)
+        *offset = s->m.next;
+    vrv_snap_unref(s);
+    return rc;
+}
+
 /* No segment says that it has any: nothing is appended of transactions yet. */
 static int
 aborted(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t from, int64_t to,
@@ -365,7 +401,7 @@ aborted(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t from, int64_t 
     return rc;
 }
 
-static const struct vrv_cold_ops ops = { fetch, cancel, now, earliest, aborted };
+static const struct vrv_cold_ops ops = { fetch, cancel, now, earliest, next, aborted };
 
 void
 vrv_cold_reader_init(struct vrv_cold_reader *r, struct vrv_parts *parts,
@@ -376,6 +412,15 @@ vrv_cold_reader_init(struct vrv_cold_reader *r, struct vrv_parts *parts,
     vrv_lock_init(&r->lock, VRV_LOCK_cold);
     vrv_list_init(&r->news);
     vrv_list_init(&r->asks);
+}
+
+void
+vrv_cold_reader_rate(struct vrv_cold_reader *r, uint64_t bytes_s)
+{
+    atomic_store(&r->cache.rate, bytes_s);
+    vrv_lock(&r->lock);
+    wake(r); /* who waits for his turn may have it earlier */
+    vrv_unlock(&r->lock);
 }
 
 void
@@ -392,5 +437,5 @@ vrv_cold_reader_is_idle(struct vrv_cold_reader *r)
     vrv_lock(&r->lock);
     bool idle = r->fetches == 0 && vrv_list_empty(&r->asks) && !r->woken;
     vrv_unlock(&r->lock);
-    return idle && r->cache.reading == 0;
+    return idle && vrv_cache_is_idle(&r->cache);
 }

@@ -30,6 +30,8 @@ struct vrv_cold_reader {
 
 void vrv_cold_reader_init(struct vrv_cold_reader *r, struct vrv_parts *parts,
     const struct vrv_cache_opts *o);
+/* Bytes in a second that are read of the store, at most; 0: no limit.  Any thread. */
+void vrv_cold_reader_rate(struct vrv_cold_reader *r, uint64_t bytes_s);
 /* Is nothing being read, or asked for? */
 bool vrv_cold_reader_is_idle(struct vrv_cold_reader *r);
 /* All that was asked is answered, and all bytes were given back. */

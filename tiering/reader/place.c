@@ -151,7 +151,7 @@ find_batch(const struct vrv_place *p, const struct vrv_piece *c)
 
 /* Whole batches from there on, as many as may be, but one at least. */
 static size_t
-bytes_from(const struct vrv_piece *c, size_t from, size_t max_bytes)
+bytes_from(const struct vrv_piece *c, size_t from, size_t max_bytes, int64_t *next)
 {
     struct vrv_batch b;
     size_t n = 0;
@@ -163,6 +163,7 @@ bytes_from(const struct vrv_piece *c, size_t from, size_t max_bytes)
         if (n > 0 && n + b.size > max_bytes)
             break;
         n += b.size;
+        *next = vrv_batch_last_offset(&b) + 1;
     }
     return n;
 }
@@ -201,7 +202,7 @@ vrv_place_look(struct vrv_place *p, struct vrv_piece *chunk, size_t max_bytes)
     size_t at = find_batch(p, chunk);
 
     if (at < chunk->n)
-        return view_of(chunk, at, bytes_from(chunk, at, max_bytes));
+        return view_of(chunk, at, bytes_from(chunk, at, max_bytes, &p->next));
     if (p->want == VRV_COLD_NEWEST)
         p->want = VRV_COLD_AS_NEW;
     p->at = p->end;

@@ -21,6 +21,7 @@ struct vrv_place {
     const struct vrv_cold_seg *seg;
     uint32_t chunk;
     int64_t end;             /* one past what that chunk holds */
+    int64_t next;            /* one past the batches that were taken of it */
 };
 
 void vrv_place_fini(struct vrv_place *p);

@@ -1,0 +1,266 @@
+/* Reads of the store for the cache: one for a piece, or for neighbours; when they may begin. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "tiering/reader/cache.h"
+
+static const int64_t MS = 1000000, SECOND_NS = 1000000000;
+
+struct run {
+    struct vrv_list link;
+    struct vrv_cache *cache;
+    struct vrv_piece **piece; /* references */
+    uint32_t n;
+    uint64_t pos, size;
+    struct vrv_cache_bytes *mem;
+    struct vrv_store_call call;
+};
+
+static void begin_runs(struct vrv_cache *c);
+
+/* ---- bytes ---- */
+
+struct vrv_cache_bytes *
+vrv__cache_bytes(struct vrv_cache *c, size_t n, uint8_t *p)
+{
+    struct vrv_cache_bytes *b = VRV_NEW(struct vrv_cache_bytes);
+
+    atomic_init(&b->refs, 1);
+    b->cache = c;
+    b->n = n;
+    b->p = p;
+    (void)atomic_fetch_add(&c->used, n);
+    return b;
+}
+
+static void
+freed(struct vrv_done *d)
+{
+    struct vrv_cache *c = VRV_LIST_OF(d, struct vrv_cache, freed);
+
+    atomic_store(&c->posted, false);
+    begin_runs(c);
+}
+
+void
+vrv__cache_wake(struct vrv_cache *c)
+{
+    if (!atomic_exchange(&c->starved, false) || atomic_exchange(&c->posted, true))
+        return;
+    c->freed = (struct vrv_done){ .cq = c->o.cq, .run = freed };
+    vrv_cq_post(c->o.cq, &c->freed, &c->freed);
+}
+
+void
+vrv__cache_bytes_unref(struct vrv_cache_bytes *b)
+{
+    if (b == NULL || atomic_fetch_sub(&b->refs, 1) > 1)
+        return;
+    struct vrv_cache *c = b->cache;
+
+    free(b->p);
+    (void)atomic_fetch_sub(&c->used, b->n);
+    free(b);
+    vrv__cache_wake(c);
+}
+
+/* ---- what came ---- */
+
+/* Neighbours go their own ways: each has memory of its own. */
+static uint8_t *
+own_copy(const uint8_t *p, size_t n)
+{
+    return memcpy(vrv_mem_grow(NULL, n), p, n);
+}
+
+static int
+open_chunk(const struct run *r, struct vrv_piece *p)
+{
+    uint64_t at = p->pos - r->pos, got = r->call.got > at ? r->call.got - at : 0;
+    const uint8_t *stored = r->mem->p + at;
+    uint8_t *opened = NULL;
+    int rc = vrv_chunk_open(&p->chunk, stored, got < p->chunk.stored ? got : p->chunk.stored, &opened,
+        &p->err);
+
+    if (rc < 0)
+        return rc;
+    p->n = p->chunk.plain;
+    if (opened == NULL && r->n == 1) {
+        (void)atomic_fetch_add(&r->mem->refs, 1);
+        p->mem = r->mem;
+    } else {
+        p->mem = vrv__cache_bytes(r->cache, p->n, opened != NULL ? opened : own_copy(stored, p->n));
+    }
+    p->bytes = p->mem->p;
+    return 0;
+}
+
+static int
+open_page(const struct run *r, struct vrv_piece *p)
+{
+    int rc = vrv_manifest_read_page(&p->id, &p->page, r->mem->p, r->call.got, &p->seg, &p->err);
+    size_t n = 0;
+
+    p->seg_n = rc == 0 ? p->page.segments : 0;
+    for (uint32_t i = 0; i < p->seg_n; i++)
+        n += sizeof(p->seg[i]) + p->seg[i].chunk_n * sizeof(struct vrv_chunk);
+    p->n = n;
+    p->mem = vrv__cache_bytes(r->cache, n, NULL);
+    return rc;
+}
+
+static void
+tell(const struct run *r, struct vrv_piece *p)
+{
+    p->status = r->call.status;
+    p->err = r->call.err;
+    if (p->status == 0)
+        p->status = p->page.key != NULL ? open_page(r, p) : open_chunk(r, p);
+    if (p->status < 0)
+        (void)vrv_err_prefix(&p->err, p->status, "%.100s", p->key);
+    vrv__cache_arrived(r->cache, p);
+}
+
+static void
+end(struct run *r)
+{
+    for (uint32_t i = 0; i < r->n; i++) {
+        tell(r, r->piece[i]);
+        vrv_piece_unref(r->piece[i]);
+    }
+    vrv__cache_bytes_unref(r->mem);
+    free(r->piece);
+    free(r);
+}
+
+static void
+was_read(struct vrv_done *d)
+{
+    struct run *r = VRV_LIST_OF(d, struct run, call.done);
+    struct vrv_cache *c = r->cache;
+
+    c->reading--;
+    vrv_list_del(&r->link);
+    c->room += (int64_t)(r->size - (r->call.status == 0 ? r->call.got : 0));
+    end(r);
+    begin_runs(c);
+}
+
+/* ---- when ---- */
+
+/* When the rate allows the next read; 0: now. */
+static int64_t
+allowed_ns(struct vrv_cache *c)
+{
+    int64_t now = c->o.clock->mono_ns(c->o.clock), past = now - c->filled_ns;
+    uint64_t rate = atomic_load(&c->rate);
+
+    if (rate == 0) {
+        c->room = 0;
+        return 0;
+    }
+    if (past > SECOND_NS)
+        past = SECOND_NS;
+    double more = (double)rate * (double)past / (double)SECOND_NS;
+    c->filled_ns = now;
+    c->room += (int64_t)more;
+    if (c->room > (int64_t)(rate < INT64_MAX ? rate : INT64_MAX))
+        c->room = (int64_t)rate;
+    return c->room > 0 ? 0 : now + 1 + (int64_t)((double)-c->room / (double)rate * (double)SECOND_NS);
+}
+
+static void
+begin(struct run *r)
+{
+    struct vrv_cache *c = r->cache;
+
+    vrv_list_push(&c->under_way, &r->link);
+    r->mem = vrv__cache_bytes(c, r->size, vrv_mem_grow(NULL, r->size));
+    r->call = (struct vrv_store_call){ .done = { .cq = c->o.cq, .run = was_read },
+        .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = r->piece[0]->key, .pos = r->pos,
+        .size = r->size, .buf = r->mem->p,
+        .deadline_ns = c->o.clock->mono_ns(c->o.clock) + c->o.read_ms * MS };
+    c->reading++;
+    c->room -= (int64_t)r->size;
+    vrv_retry_submit(c->o.retry, &r->call);
+}
+
+/* In order; one read is always allowed, whatever others hold. */
+static void
+begin_runs(struct vrv_cache *c)
+{
+    while (!vrv_list_empty(&c->runs) && allowed_ns(c) == 0) {
+        struct run *r = VRV_LIST_OF(c->runs.next, struct run, link);
+
+        atomic_store(&c->starved, true); /* first: what is given back from here on is told */
+        if (!vrv__cache_make_room(c, r->size, true) && c->reading > 0)
+            return;
+        vrv_list_del(&r->link);
+        begin(r);
+    }
+    if (vrv_list_empty(&c->runs))
+        atomic_store(&c->starved, false);
+}
+
+void
+vrv__cache_run(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
+{
+    struct run *r = VRV_NEW(struct run);
+
+    r->cache = c;
+    r->piece = vrv_mem_zero(n * sizeof(struct vrv_piece *));
+    r->n = n;
+    r->pos = p[0]->pos;
+    for (uint32_t i = 0; i < n; i++) {
+        r->piece[i] = p[i];
+        (void)atomic_fetch_add(&p[i]->refs, 1);
+        r->size += p[i]->page.key != NULL ? p[i]->page.size : p[i]->chunk.stored;
+    }
+    vrv_list_push(&c->runs, &r->link);
+    begin_runs(c);
+}
+
+int64_t
+vrv_cache_step(struct vrv_cache *c)
+{
+    begin_runs(c);
+    int64_t at = allowed_ns(c);
+    return vrv_list_empty(&c->runs) || at == 0 ? INT64_MAX : at;
+}
+
+bool
+vrv_cache_is_idle(const struct vrv_cache *c)
+{
+    return c->reading == 0 && vrv_list_empty(&c->runs) && !atomic_load(&c->posted);
+}
+
+static bool
+is_of(const struct run *r, const struct vrv_piece *p)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        if (r->piece[i] == p)
+            return true;
+    return p == NULL;
+}
+
+void
+vrv_cache_cancel(struct vrv_cache *c, const struct vrv_piece *p)
+{
+    struct vrv_list *next;
+
+    for (struct vrv_list *l = c->under_way.next; l != &c->under_way; l = l->next)
+        if (is_of(VRV_LIST_OF(l, struct run, link), p))
+            vrv_retry_cancel(c->o.retry, &VRV_LIST_OF(l, struct run, link)->call);
+    for (struct vrv_list *l = c->runs.next; l != &c->runs; l = next) {
+        struct run *r = VRV_LIST_OF(l, struct run, link);
+
+        next = l->next;
+        if (!is_of(r, p))
+            continue;
+        vrv_list_del(&r->link);
+        r->call.status = vrv_err_set(&r->call.err, VRV_E_CANCELLED, "the tier stops");
+        end(r);
+    }
+}
