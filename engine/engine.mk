@@ -133,6 +133,7 @@ libvrvengine_la_SOURCES = \
 	engine/log/topic_config.c \
 	engine/log/topic_config.h \
 	engine/log/topic_options.def \
+	engine/reader/cold_next.c \
 	engine/reader/fetch.c \
 	engine/reader/fetch.h \
 	engine/reader/read_time.c \

@@ -108,6 +108,9 @@ struct vrv_cold_ops {
     /* The oldest offset that it can serve. */
     int (*earliest)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t *offset,
         struct vrv_err *e);
+    /* One past the newest offset that it can serve. */
+    int (*next)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t *offset,
+        struct vrv_err *e);
     /* Aborted transactions that overlap [from, to): calls add for each. */
     int (*aborted)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t from, int64_t to,
         void (*add)(void *ctx, int64_t producer, int64_t first), void *ctx, struct vrv_err *e);

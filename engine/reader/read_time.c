@@ -156,6 +156,8 @@ ask_cold(struct search *q, struct vrv_read *r, int64_t from, enum vrv_cold_want 
 
     *r = (struct vrv_read){ .offset = from, .max_bytes = 1, .whole_first = true };
     int rc = vrv__read_cold(q->log, from, e);
+    if (rc == VRV_READ_COLD && q->deadline_ns == VRV_READ_NOT_COLD)
+        return vrv_err_set(e, VRV_E_AGAIN, "that is in the cold tier");
     if (rc == VRV_READ_COLD)
         rc = vrv_fetch_wait(q->log, &f, q->deadline_ns, e);
     if (rc == 0 && r->slice_n > 0)

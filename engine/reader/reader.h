@@ -76,6 +76,9 @@ struct vrv_read_found {
     int64_t offset, timestamp;
 };
 
+/* As a deadline: what needs the cold tier isn't waited for, but AGAIN. */
+enum { VRV_READ_NOT_COLD = 0 };
+
 /* First record with a timestamp >= ts.  Reads and unpacks what it must, and waits for the cold
  * tier, up to the deadline (TIMEDOUT; INT64_MAX: none): not for a thread that mustn't wait. */
 int vrv_read_time(struct vrv_log *log, int64_t ts, int64_t deadline_ns,
@@ -83,5 +86,9 @@ int vrv_read_time(struct vrv_log *log, int64_t ts, int64_t deadline_ns,
 /* The record with the largest timestamp (the first such); none when the log is empty. */
 int vrv_read_max_time(struct vrv_log *log, int64_t deadline_ns, struct vrv_read_found *found,
     struct vrv_err *e) VRV_MUST_CHECK;
+/* One past the newest offset that the cold tier has; NOTFOUND: it has none.  What it must load first is
+ * waited for likewise. */
+int vrv_read_cold_next(struct vrv_log *log, int64_t deadline_ns, int64_t *next, struct vrv_err *e)
+    VRV_MUST_CHECK;
 
 #endif

@@ -29,6 +29,7 @@ struct vrv_broker {
     struct vrv_clock *clock;
     struct vrv_pool *pool;          /* for what must not run on a reactor */
     struct vrv_pool *large;         /* ... and would take much memory: one thread */
+    struct vrv_pool *cold;          /* for what may wait for the cold tier; NULL: there is none */
     const char *data_dir;
     int32_t node_id;
     const char *cluster_id;
@@ -41,7 +42,8 @@ struct vrv_broker {
     bool auto_create;
     bool delete_topics;             /* clients may */
     int32_t fetch_max_bytes;
-    _Atomic int32_t cold_wait_ms;   /* of a fetch for the cold tier; changes while it runs */
+    _Atomic int32_t cold_wait_ms;   /* of a fetch for the cold tier; changes while it runs, as */
+    _Atomic int64_t cold_lookup_ms; /* ... that of a look-up there */
     struct vrv_config_store *config;
     struct vrv_coord *coord;
     struct vrv_stat *stat;          /* where requests are counted, or NULL */

@@ -1,4 +1,8 @@
-/* ListOffsets: from offsets with a name, or from times, to offsets. */
+/*
+ * ListOffsets: from offsets with a name, or from times, to offsets.
+ *
+ *   here, what is known ─► where a disk may be waited for ─► where the cold tier may, for a limited time
+ */
 #include "engine/reader/reader.h"
 #include "server/api/find.h"
 #include "server/api/handlers.h"
@@ -16,13 +20,19 @@ enum {
 static const int16_t special_since[] = { [-LATEST] = 0, [-EARLIEST] = 0, [-MAX_TIME] = 7,
     [-EARLIEST_LOCAL] = 8, [-LATEST_TIERED] = 9, [-EARLIEST_PENDING] = 11 };
 
-enum { REPLICA_DEBUG = -2, TIMEOUT_MS = 30000 };
+enum { REPLICA_DEBUG = -2 };
+
+/* Who answers, and what he may wait for. */
+enum who { HERE, DISK, COLD };
+
+/* Requests that wait for a thread that may wait for the cold tier, at most. */
+enum { COLD_MAX = 100 };
 
 struct state {
     const struct vrv_list_offsets_req *q;
     struct vrv_list_offsets_resp resp;
     int64_t deadline_ns;
-    bool slow; /* something can't be answered here */
+    bool left; /* something can't be answered by who answers now */
 };
 
 static void
@@ -52,49 +62,87 @@ latest(const struct vrv_list_offsets_req *q, const struct vrv_log_offsets *o)
     return q->isolation_level == VRV_READ_COMMITTED ? o->stable : o->hw;
 }
 
-/* Those that need no looking into the log; false: it is not one of them. */
-static bool
+static void
+set_error(struct vrv_list_offsets_resp_partition *p, int rc)
+{
+    p->error_code = (int16_t)(rc == VRV_E_VERSION ? VRV_K_UNSUPPORTED_VERSION : vrv_kerror_of(rc));
+}
+
+/* The newest offset that is tiered, or the oldest that is not; of a log that isn't tiered there is none. */
+static int
+set_tiered(struct vrv_list_offsets_resp_partition *p, struct vrv_log *log, int64_t ts,
+    int64_t deadline_ns)
+{
+    struct vrv_log_offsets o = vrv_log_offsets(log);
+    struct vrv_log_config *c = vrv_log_config_ref(log);
+    int64_t next = -1;
+    int rc = c->tiered ? vrv_read_cold_next(log, deadline_ns, &next, NULL) : VRV_E_NOTFOUND;
+
+    p->offset = p->timestamp = -1;
+    if (rc == 0 && ts == LATEST_TIERED && next > o.start)
+        set_offset(p, log, next - 1, -1);
+    else if (rc == 0 && ts == EARLIEST_PENDING)
+        set_offset(p, log, next > o.start ? next : o.start, -1);
+    else if (rc == VRV_E_NOTFOUND && ts == EARLIEST_PENDING && c->tiered && o.local_start == o.start)
+        set_offset(p, log, o.start, -1);
+    vrv_log_config_unref(c);
+    return rc == VRV_E_NOTFOUND ? 0 : rc;
+}
+
+/* Those that need no looking into the log. */
+static int
 set_special(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p, struct vrv_log *log,
-    int64_t ts)
+    int64_t ts, int64_t deadline_ns)
 {
     const struct state *s = r->state;
     struct vrv_log_offsets o = vrv_log_offsets(log);
 
-    if (ts >= 0 || ts == MAX_TIME)
-        return false;
-    if (ts < EARLIEST_PENDING || vrv_request_version(r) < special_since[-ts])
-        p->error_code = VRV_K_UNSUPPORTED_VERSION;
-    else if (ts == LATEST)
+    if (ts == LATEST_TIERED || ts == EARLIEST_PENDING)
+        return set_tiered(p, log, ts, deadline_ns);
+    if (ts == LATEST)
         set_end(p, &o, latest(s->q, &o));
-    else if (ts == LATEST_TIERED || ts == EARLIEST_PENDING)
-        p->offset = p->timestamp = -1; /* nothing has left this disk */
     else
         set_offset(p, log, ts == EARLIEST ? o.start : o.local_start, -1);
-    return true;
+    return 0;
 }
 
-static void
-set_time(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p, struct vrv_log *log,
-    int64_t ts)
+static int
+set_time(struct vrv_list_offsets_resp_partition *p, struct vrv_log *log, int64_t ts,
+    int64_t deadline_ns)
+{
+    struct vrv_read_found found = { -1, -1 };
+    int rc = ts == MAX_TIME ? vrv_read_max_time(log, deadline_ns, &found, NULL)
+                            : vrv_read_time(log, ts, deadline_ns, &found, NULL);
+
+    if (rc == 0)
+        set_offset(p, log, found.offset, found.timestamp);
+    return rc;
+}
+
+static bool
+is_known(const struct vrv_request *r, int64_t ts)
+{
+    return ts >= 0 || (ts >= EARLIEST_PENDING && vrv_request_version(r) >= special_since[-ts]);
+}
+
+/* AGAIN: it is for who may wait for more. */
+static int
+look_up(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p, struct vrv_log *log,
+    int64_t ts, enum who who)
 {
     const struct state *s = r->state;
-    struct vrv_read_found found = { -1, -1 };
-    int rc = ts == MAX_TIME && vrv_request_version(r) < special_since[-MAX_TIME]
-        ? VRV_E_VERSION
-        : ts == MAX_TIME ? vrv_read_max_time(log, s->deadline_ns, &found, NULL)
-                         : vrv_read_time(log, ts, s->deadline_ns, &found, NULL);
+    int64_t deadline_ns = who == COLD ? s->deadline_ns : VRV_READ_NOT_COLD;
 
-    if (rc == VRV_E_VERSION)
-        p->error_code = VRV_K_UNSUPPORTED_VERSION;
-    else if (rc < 0)
-        p->error_code = (int16_t)vrv_kerror_of(rc);
-    else
-        set_offset(p, log, found.offset, found.timestamp);
+    if (!is_known(r, ts))
+        return VRV_E_VERSION;
+    if (ts < 0 && ts != MAX_TIME)
+        return set_special(r, p, log, ts, deadline_ns);
+    return who == HERE ? VRV_E_AGAIN : set_time(p, log, ts, deadline_ns);
 }
 
 static void
 set_partition(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p,
-    const struct vrv_found_topic *t, const struct vrv_list_offsets_req_partition *q, bool may_wait)
+    const struct vrv_found_topic *t, const struct vrv_list_offsets_req_partition *q, enum who who)
 {
     struct state *s = r->state;
     struct vrv_log *log = t != NULL ? vrv_find_log(r->broker, t, q->partition_index) : NULL;
@@ -106,11 +154,12 @@ set_partition(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p,
         return;
     }
     p->error_code = (int16_t)vrv_find_epoch(log, q->current_leader_epoch);
-    if (p->error_code == VRV_K_NONE && !set_special(r, p, log, q->timestamp)) {
-        if (may_wait)
-            set_time(r, p, log, q->timestamp);
-        else
-            s->slow = true;
+    if (p->error_code == VRV_K_NONE) {
+        int rc = look_up(r, p, log, q->timestamp, who);
+
+        s->left |= rc == VRV_E_AGAIN;
+        if (rc < 0)
+            set_error(p, rc);
     }
     vrv_log_unref(&log);
 }
@@ -147,10 +196,12 @@ refuse_twice(struct vrv_request *r, struct vrv_list_offsets_resp_topic *t, int32
 }
 
 static void
-set_all(struct vrv_request *r, bool may_wait)
+set_all(struct vrv_request *r, enum who who)
 {
     struct state *s = r->state;
 
+    s->left = false;
+    s->resp.topics.n = s->q->topics.n;
     for (int32_t i = 0; i < s->q->topics.n && !vrv_request_is_over(r); i++) {
         const struct vrv_list_offsets_req_topic *tq = &s->q->topics.v[i];
         struct vrv_list_offsets_resp_topic *t = &s->resp.topics.v[i];
@@ -160,16 +211,10 @@ set_all(struct vrv_request *r, bool may_wait)
         t->name = tq->name;
         for (int32_t k = 0; k < tq->partitions.n; k++)
             set_partition(r, &t->partitions.v[k], there ? &found : NULL, &tq->partitions.v[k],
-                may_wait);
+                who);
         if (there)
             refuse_twice(r, t, found.partitions);
     }
-}
-
-static void
-look(struct vrv_request *r)
-{
-    set_all(r, true);
 }
 
 static void
@@ -180,12 +225,37 @@ answer(struct vrv_request *r)
     vrv_request_reply(r, &s->resp);
 }
 
+static void
+look_in_cold(struct vrv_request *r)
+{
+    set_all(r, COLD);
+}
+
+static void
+look_on_disk(struct vrv_request *r)
+{
+    set_all(r, DISK);
+}
+
+/* What is left is for the cold tier: of this there are few at a time, and few that wait. */
+static void
+disk_done(struct vrv_request *r)
+{
+    const struct state *s = r->state;
+
+    if (s->left && vrv_request_block_cold(r, COLD_MAX, look_in_cold, answer))
+        return;
+    answer(r); /* those that are left say so: the client asks again */
+}
+
 void
 vrv_api_list_offsets(struct vrv_request *r, const void *message)
 {
     const struct vrv_list_offsets_req *q = message;
     struct state *s = r->state = VRV_ROOM(r, struct state, 1);
-    int64_t ms = vrv_request_version(r) >= 10 && q->timeout_ms > 0 ? q->timeout_ms : TIMEOUT_MS;
+    int64_t ms = vrv_request_version(r) >= 10 && q->timeout_ms > 0
+        ? q->timeout_ms
+        : atomic_load(&r->broker->cold_lookup_ms);
 
     s->q = q;
     s->deadline_ns = r->broker->clock->mono_ns(r->broker->clock) + ms * 1000000;
@@ -197,9 +267,9 @@ vrv_api_list_offsets(struct vrv_request *r, const void *message)
         s->resp.topics.v[i].partitions.v =
             VRV_ROOM(r, struct vrv_list_offsets_resp_partition, q->topics.v[i].partitions.n);
     }
-    set_all(r, false);
-    if (s->slow)
-        vrv_request_block(r, look, answer);
+    set_all(r, HERE);
+    if (s->left)
+        vrv_request_block(r, look_on_disk, disk_done);
     else
         answer(r);
 }

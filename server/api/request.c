@@ -232,6 +232,23 @@ vrv_request_block_large(struct vrv_request *r, void (*work)(struct vrv_request *
         give(r, r->broker->large, job_work_large);
 }
 
+bool
+vrv_request_block_cold(struct vrv_request *r, uint64_t max, void (*work)(struct vrv_request *r),
+    void (*then)(struct vrv_request *r))
+{
+    struct vrv_pool_stats st;
+
+    if (r->broker->cold == NULL)
+        return false;
+    vrv_pool_stats(r->broker->cold, &st);
+    if (st.waiting >= max)
+        return false;
+    r->work = work;
+    r->then = then;
+    give(r, r->broker->cold, job_work);
+    return true;
+}
+
 void
 vrv_request_may_cancel(struct vrv_request *r, void (*cancel)(struct vrv_request *r))
 {

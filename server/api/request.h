@@ -88,6 +88,10 @@ void vrv_request_block(struct vrv_request *r, void (*work)(struct vrv_request *r
 void vrv_request_block_large(struct vrv_request *r, void (*work)(struct vrv_request *r),
     void (*then)(struct vrv_request *r));
 
+/* The same for what may wait for the cold tier; false: more than max do already. */
+bool vrv_request_block_cold(struct vrv_request *r, uint64_t max, void (*work)(struct vrv_request *r),
+    void (*then)(struct vrv_request *r));
+
 static inline int16_t
 vrv_request_version(const struct vrv_request *r)
 {

@@ -14,6 +14,8 @@
 #include "server/main/serve.h"
 #include "server/stat/stat.h"
 
+enum { LOOKUPS = 4 }; /* in the cold tier, at the same time */
+
 /* ---- the engine ---- */
 
 static void
@@ -50,6 +52,8 @@ apply(void *ctx, const struct vrv_config *c)
     struct vrv_server *s = ctx;
 
     atomic_store(&s->broker.cold_wait_ms, c->remote_fetch_max_wait_ms);
+    atomic_store(&s->broker.cold_lookup_ms, c->remote_list_offsets_request_timeout_ms);
+    vrv_server_cold_set(&s->cold, c);
     for (int i = VRV_DIAG_ERROR; i <= VRV_DIAG_DEBUG; i++)
         if (strcmp(c->log_level, level[i]) == 0)
             vrv_diag_level((enum vrv_diag_level)i);
@@ -287,6 +291,7 @@ set_broker(struct vrv_server *s, struct vrv_err *e)
         .auto_create = c->auto_create_topics_enable, .delete_topics = c->delete_topic_enable,
         .fetch_max_bytes = c->fetch_max_bytes,
         .cold_wait_ms = atomic_load(&s->broker.cold_wait_ms),
+        .cold_lookup_ms = atomic_load(&s->broker.cold_lookup_ms), .cold = s->lookups,
         .waiting_max = (size_t)c->queued_max_response_bytes, .config = s->store,
         .coord = s->coord, .stat = s->stat, .tier = s->cold.tier };
     vrv_fetch_sessions_init(&s->broker.sessions,
@@ -317,6 +322,8 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
         rc = vrv_pool_start(&s->pool, "varve-pool", (unsigned)config->num_io_threads, e);
     if (rc == 0)
         rc = vrv_pool_start(&s->large, "varve-large", 1, e);
+    if (rc == 0 && s->cold.tier != NULL)
+        rc = vrv_pool_start(&s->lookups, "varve-lookup", LOOKUPS, e);
     if (rc == 0)
         rc = start_groups(s, e);
     if (rc == 0)
@@ -349,6 +356,7 @@ vrv_server_stop(struct vrv_server *s, struct vrv_err *e)
     vrv_net_stop(&s->net);
     vrv_pool_stop(&s->pool);
     vrv_pool_stop(&s->large);
+    vrv_pool_stop(&s->lookups);
     if (s->broker.engine != NULL) {
         vrv_fetch_sessions_fini(&s->broker.sessions);
         vrv_producer_ids_fini(&s->broker.ids);

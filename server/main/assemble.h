@@ -29,6 +29,7 @@ struct vrv_server {
     struct vrv_server_cold cold;
     struct vrv_config_store *store;
     struct vrv_pool *pool, *large;
+    struct vrv_pool *lookups;        /* in the cold tier; NULL: there is none */
     struct vrv_coord *coord;
     struct vrv_endpoint endpoint[VRV_LISTENERS_MAX];
     struct vrv_broker broker;

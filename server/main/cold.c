@@ -31,6 +31,14 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     return 0;
 }
 
+void
+vrv_server_cold_set(struct vrv_server_cold *c, const struct vrv_config *config)
+{
+    if (c->tier != NULL)
+        vrv_tier_fetch_rate(c->tier,
+            (uint64_t)config->remote_log_manager_fetch_max_bytes_per_second);
+}
+
 struct vrv_cold *
 vrv_server_cold(const struct vrv_server_cold *c)
 {

@@ -23,6 +23,8 @@ struct vrv_server_cold {
 /* Before the engine is opened.  Errors: what is wrong with the store. */
 int vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     struct vrv_err *e) VRV_MUST_CHECK;
+/* What may change while it runs.  Any thread. */
+void vrv_server_cold_set(struct vrv_server_cold *c, const struct vrv_config *config);
 /* For the engine, or NULL. */
 struct vrv_cold *vrv_server_cold(const struct vrv_server_cold *c);
 /* The engine is open, and does nothing yet.  INVALID: topics need a cold tier, and there is none. */

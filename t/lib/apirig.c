@@ -27,12 +27,12 @@ apirig_up(struct apirig *a)
     a->b = (struct vrv_broker){ .engine = a->rig.eng, .clock = &a->rig.clock.clock, .node_id = 1,
         .cluster_id = "rig", .endpoint = &a->endpoint, .endpoint_n = 1, .num_partitions = 1,
         .max_partitions = 1000, .request_timeout_ms = 1000, .auto_create = true,
-        .fetch_max_bytes = 1 << 20, .cold_wait_ms = 500, .waiting_max = 1 << 20 };
+        .fetch_max_bytes = 1 << 20, .cold_wait_ms = 500, .cold_lookup_ms = 30000, .waiting_max = 1 << 20 };
     vrv_fetch_sessions_init(&a->b.sessions, SESSIONS_MAX, a->rig.o.random);
     vrv_producer_ids_init(&a->b.ids);
     int rc = vrv_pool_start(&a->b.pool, "rig", 1, &e);
     VRV_ASSERT(rc == 0);
-    a->b.large = a->b.pool;
+    a->b.large = a->b.cold = a->b.pool;
     for (int i = 0; i < APIRIG_CLIENTS; i++)
         vrv_client_init(&a->client[i], &a->b, &a->spares, &a->endpoint, "127.0.0.1");
 }

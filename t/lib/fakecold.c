@@ -471,6 +471,19 @@ earliest(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t *offset, s
 }
 
 static int
+next(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t *offset, struct vrv_err *e)
+{
+    int rc;
+    const struct coldpart *p = ask(of(cold), a, &rc, e);
+
+    if (p == NULL)
+        return rc;
+    *offset = coldpart_end(p);
+    leave(of(cold));
+    return 0;
+}
+
+static int
 aborted(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t from, int64_t to,
     void (*add)(void *ctx, int64_t producer, int64_t first), void *ctx, struct vrv_err *e)
 {
@@ -491,7 +504,7 @@ aborted(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t from, int64
 struct vrv_cold *
 fakecold_new(const struct fakecold_opts *o)
 {
-    static const struct vrv_cold_ops ops = { fetch, cancel, now, earliest, aborted };
+    static const struct vrv_cold_ops ops = { fetch, cancel, now, earliest, next, aborted };
     struct fakecold *c = VRV_NEW(struct fakecold);
     int rc = pthread_mutex_init(&c->mutex, NULL);
 

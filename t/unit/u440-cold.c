@@ -344,6 +344,8 @@ test_again(void)
     IS(ready, 1, "called once when it is worth it");
     IS(cold->ops->earliest(cold, &a, &at, NULL), 0, "the earliest offset");
     IS(at, 100, "is the first batch's");
+    IS(cold->ops->next(cold, &a, &at, NULL), 0, "the one behind all");
+    IS(at, end_of_all(), "is that of the last batch");
     settle();
     IS(ready, 1, "no call without an AGAIN");
     a.partition = 0;

@@ -400,9 +400,93 @@ test_session(void)
     end();
 }
 
+/* ---- ListOffsets ---- */
+
+enum { V_LIST = 11, LATEST = -1, EARLIEST = -2, MAX_TIME = -3, EARLIEST_LOCAL = -4, LATEST_TIERED = -5,
+    EARLIEST_PENDING = -6 };
+
+static const struct vrv_list_offsets_resp_partition *
+looked_up(int32_t partition, int64_t ts, int32_t timeout_ms)
+{
+    struct vrv_list_offsets_req_partition part;
+    struct vrv_list_offsets_req_topic t;
+    struct vrv_list_offsets_req q;
+    struct apirig_call c;
+
+    VRV_WIRE_INIT(list_offsets_req, &q);
+    VRV_WIRE_INIT(list_offsets_req_topic, &t);
+    VRV_WIRE_INIT(list_offsets_req_partition, &part);
+    part.partition_index = partition;
+    part.timestamp = ts;
+    t.name = vrv_str("t");
+    t.partitions.v = &part;
+    t.partitions.n = q.topics.n = 1;
+    q.topics.v = &t;
+    q.timeout_ms = timeout_ms;
+    APIRIG_SEND(&a, &c, list_offsets, V_LIST, &q);
+    const struct vrv_list_offsets_resp *resp = apirig_answer(&a, &c);
+    apirig_forget(&a, &c);
+    return &resp->topics.v[0].partitions.v[0];
+}
+
+static int64_t
+offset_at(int32_t partition, int64_t ts)
+{
+    const struct vrv_list_offsets_resp_partition *p = looked_up(partition, ts, 0);
+
+    return p->error_code == VRV_K_NONE ? p->offset : -1000 - p->error_code;
+}
+
+static void
+test_list_offsets(void)
+{
+    begin();
+    IS(rig_alter(&a.rig, "t", "remote.storage.enable=true"), 0, "a tiered topic %s", a.rig.e.msg);
+    fakecold_thread(cold, true);
+    IS(offset_at(0, EARLIEST), 0, "the earliest record is in the cold tier");
+    IS(offset_at(0, EARLIEST_LOCAL), 12, "the earliest local one isn't");
+    IS(offset_at(0, LATEST_TIERED), 11, "the latest tiered one is the last that is cold");
+    IS(offset_at(0, EARLIEST_PENDING), 12, "what waits to be tiered begins behind it");
+    IS(offset_at(0, LATEST), 12, "the end");
+    IS(offset_at(HOT, LATEST_TIERED), -1, "where nothing is tiered there is no latest");
+    IS(offset_at(HOT, EARLIEST_PENDING), 0, "... and all waits for it");
+    unsigned loads = fakecold_loads(cold);
+    IS(offset_at(1, 1000), 0, "a time is found there");
+    IS(fakecold_loads(cold) - loads, 1, "... with one read of the store");
+    IS(offset_at(1, 5000), -1, "a later one isn't");
+    IS(offset_at(2, MAX_TIME), 0, "the newest record is");
+    OK(fakecold_loads(cold) - loads <= 2, "... with one read");
+    IS_ERR(looked_up(0, -7, 0)->error_code, UNSUPPORTED_VERSION, "what has no meaning");
+    fakecold_thread(cold, false);
+    end();
+}
+
+static void
+test_list_offsets_fails(void)
+{
+    static const struct {
+        int code;
+        const char *name;
+    } all[] = { { VRV_E_DENIED, "KAFKA_STORAGE_ERROR" }, { VRV_E_UNREACHABLE, "KAFKA_STORAGE_ERROR" },
+        { VRV_E_TIMEDOUT, "REQUEST_TIMED_OUT" }, { VRV_E_CORRUPT, "CORRUPT_MESSAGE" } };
+
+    begin();
+    fakecold_thread(cold, true);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        fakecold_fail(cold, all[i].code);
+        IS_STR(vrv_kerror_name(looked_up(0, 1000, 0)->error_code), all[i].name,
+            "a look-up where the store says: %s", vrv_err_text(all[i].code));
+    }
+    IS(offset_at(0, 1000), 0, "and when it is well");
+    fakecold_thread(cold, false);
+    end();
+}
+
 int
 main(void)
 {
+    test_list_offsets();
+    test_list_offsets_fails();
     test_hot_goes_on();
     test_cold_only();
     test_min_bytes();
