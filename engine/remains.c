@@ -13,7 +13,7 @@ static const char DELETED[] = "deleted/", BEGIN[] = "begin/", SETTING[] = "set."
 
 enum {
     PARTS_EACH = 1000, /* partitions of one entity */
-    PART_TEXT = 56,    /* "<start> <end> <epoch> " */
+    PART_TEXT = 76,    /* "<start> <gap> <end> <epoch> " */
     OWN_KEYS = 5,      /* of a topic's entity, beside its settings */
 };
 
@@ -64,8 +64,8 @@ put_some(struct vrv_engine *eng, const char *entity, const struct vrv_remains_pa
     size_t at = 0;
 
     for (int32_t i = 0; i < n; i++)
-        at += (size_t)snprintf(text + at, PART_TEXT, "%" PRId64 " %" PRId64 " %" PRId32 " ",
-            part[i].start, part[i].end, part[i].epoch);
+        at += (size_t)snprintf(text + at, PART_TEXT, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId32 " ",
+            part[i].start, part[i].gap, part[i].end, part[i].epoch);
     int rc = put(eng, entity, &kv, 1, e);
     free(text);
     return rc;
@@ -101,8 +101,9 @@ read_part(char **text, struct vrv_remains_part *p)
 {
     int64_t epoch;
 
-    if (!read_number(text, INT64_MAX, &p->start) || !read_number(text, INT64_MAX, &p->end) ||
-        !read_number(text, INT32_MAX - 1, &epoch) || p->start > p->end)
+    if (!read_number(text, INT64_MAX, &p->start) || !read_number(text, INT64_MAX, &p->gap) ||
+        !read_number(text, INT64_MAX, &p->end) || !read_number(text, INT32_MAX - 1, &epoch) ||
+        p->start > p->gap || p->gap > p->end)
         return false;
     p->epoch = (int32_t)epoch;
     (*text)++;
@@ -297,6 +298,24 @@ vrv_remains_purge(struct vrv_engine *eng, struct vrv_remains *r, struct vrv_err 
     return put_topic(eng, r, e);
 }
 
+/* Who deletes keeps the record first: when nobody does, a topic that is there stays. */
+int
+vrv_remains_settle(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e)
+{
+    char entity[VRV_ENTITY_MAX + 1], name[VRV_TOPIC_NAME_MAX + 1];
+    struct vrv_entity_configs c;
+    int32_t n;
+
+    entity_of(entity, DELETED, id, -1);
+    vrv_catalog_configs(eng->catalog, entity, &c);
+    free(c.v);
+    if (atomic_load(&eng->deleting) > 0)
+        return vrv_err_set(e, VRV_E_AGAIN, "a topic is being deleted");
+    if (!vrv_catalog_find_id(eng->catalog, id, name, &n))
+        return vrv_err_set(e, VRV_E_NOTFOUND, "there is no such topic");
+    return vrv_catalog_drop_configs(eng->catalog, entity, c.mod, e);
+}
+
 /* The topic's own goes last: it says that the others are there. */
 int
 vrv_remains_drop(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e)
@@ -331,7 +350,8 @@ note_parts(struct vrv_remains *r, struct vrv_log **logs, int64_t more)
     for (int32_t i = 0; i < r->topic.partitions; i++) {
         struct vrv_log_offsets o = vrv_log_offsets(logs[i]);
 
-        r->part[i] = (struct vrv_remains_part){ o.start, o.end + more, o.epoch };
+        r->part[i] = (struct vrv_remains_part){ .start = o.start, .gap = o.end + more,
+            .end = o.end + more, .epoch = o.epoch };
     }
 }
 

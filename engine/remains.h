@@ -19,6 +19,7 @@
 
 struct vrv_remains_part {
     int64_t start, end; /* of its log; what comes back goes on at `end` */
+    int64_t gap;        /* from there to `end` nothing is left; as it is kept, `end` */
     int32_t epoch;      /* of its leader; what comes back has a higher one */
 };
 
@@ -42,12 +43,16 @@ int vrv_remains_each(struct vrv_engine *eng, vrv_remains_fn *fn, void *ctx);
 /* From now on it can't come back: durable when it returns 0. */
 int vrv_remains_purge(struct vrv_engine *eng, struct vrv_remains *r, struct vrv_err *e)
     VRV_MUST_CHECK;
+/* Nothing more is kept of one that is there: it came back, or never went.  NOTFOUND: there is no such topic;
+ * AGAIN: some topic is being deleted now. */
+int vrv_remains_settle(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e)
+    VRV_MUST_CHECK;
 /* Nothing is kept of it any more. */
 int vrv_remains_drop(struct vrv_engine *eng, const struct vrv_uuid *id, struct vrv_err *e)
     VRV_MUST_CHECK;
 
 /* Bring it back under its name, with its settings: each log from part.start on, which lies in the cold tier
- * up to part.end, where it goes on.  Durable when it returns 0; may be repeated until then.  AGAIN: what this
+ * up to part.gap; it goes on at part.end.  Durable when it returns 0; may be repeated until then.  AGAIN: what this
  * disk had of it is not all removed yet.  EXISTS: another topic has the name. */
 int vrv_engine_undelete_topic(struct vrv_engine *eng, const struct vrv_remains *r, struct vrv_err *e)
     VRV_MUST_CHECK;

@@ -56,7 +56,7 @@ vrv__engine_add_topic(struct vrv_engine *eng, const struct vrv_topic_info *t, st
         }
         log = vrv_log_new(&eng->env, &id, config, vrv_catalog_epoch(eng->catalog, &t->id, p));
         if (p < begin_n)
-            vrv_log_begin(log, begin[p].start, begin[p].end);
+            vrv_log_begin(log, begin[p].start, begin[p].gap, begin[p].end);
         vrv__table_put(&eng->logs, log);
         if (running) /* a new one: once a checkpoint knows it, the catalog can't lose it unseen */
             vrv_log_touch(log);

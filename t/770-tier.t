@@ -11,7 +11,7 @@ use Records;
 
 my $cold = tempdir(CLEANUP => 1);
 my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
-    'checkpoint.interval.ms=200');
+    'checkpoint.interval.ms=200', 'tier.delete.grace.ms=1000');
 plan skip_all => 'varved has a tier of its own' unless $broker->is_varved;
 my $records = Records->new($broker);
 
@@ -55,6 +55,16 @@ like(refused('topic create', 'wide', '-c remote.storage.enable=true -c retention
     qr/Value must not be more than retention\.ms property value: 5/, 'nor stay here longer than in all');
 like(refused('config set', 'topic cold remote.storage.enable=false'),
     qr/without deleting remote data/, 'cold data is not deleted unless somebody says so');
+
+# ---- who leaves
+
+ok($records->topic('gone', '--partitions 2 -c remote.storage.enable=true -c local.retention.ms=0',
+    '-c segment.bytes=1100000'), 'another cold topic');
+my $before = bytes_of($cold);
+ok($records->produce('gone', 30_000), 'has records');
+ok(wait_until(sub { bytes_of($cold) > $before + 2_000_000 }), 'in the store');
+ok($records->varve('topic rm', 'gone', '--yes >/dev/null'), 'is deleted');
+ok(wait_until(sub { bytes_of($cold) <= $before }), 'and so is what was cold of it');
 
 $broker->stop;
 my $without = Varved->new(port => $broker->{port}, dir => $broker->dir,

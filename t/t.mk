@@ -321,6 +321,15 @@ t_unit_u491_readahead_SOURCES = \
 	t/unit/u491-readahead.c \
 	$(NULL)
 t_unit_u491_readahead_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+check_PROGRAMS += t/unit/u488-deletions
+t_unit_u488_deletions_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u488-deletions.c \
+	$(NULL)
+t_unit_u488_deletions_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u466-policy
 t_unit_u466_policy_SOURCES = t/unit/u466-policy.c

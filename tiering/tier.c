@@ -57,7 +57,8 @@ vrv_tier_opts_default(struct vrv_tier_opts *o)
 {
     *o = (struct vrv_tier_opts){ .clock = vrv_clock_real(), .cache_bytes = 64 << 20, .moves = 2,
         .parts = 3, .look_ms = 1000, .call_ms = 300000, .attempt_ms = 60000, .again_ms = 5000,
-        .grace_ms = 60000, .orphan_ms = 86400000, .sweep_ms = 3600000, .copy_bytes_s = INT64_MAX,
+        .grace_ms = 60000, .orphan_ms = 86400000, .sweep_ms = 3600000, .settle_ms = 120000,
+        .keep_ms = 86400000, .deletes_per_second = 1000, .copy_bytes_s = INT64_MAX,
         .marker_ms = 60000, .marker_idle_ms = 600000,
         .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = 256 << 10, .root_keeps = 16 };
 }
@@ -98,6 +99,7 @@ vrv_tier_new(const struct vrv_tier_opts *o)
         .chunk_bytes = o->chunk_bytes, .zstd_level = o->zstd_level, .index_interval = 4096,
         .upload = { .store = o->store, .retry = t->retry, .cq = &t->cq, .clock = o->clock,
             .parts = o->parts, .call_ms = o->call_ms } };
+    vrv__tier_house_init(t);
     vrv_omap_init(&t->tended, compare);
     vrv_lock_init(&t->lock, VRV_LOCK_tier);
     return t;
@@ -120,6 +122,7 @@ vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng, const char *cluster,
     vrv_marker_records_fn *records, void *ctx)
 {
     t->eng = eng;
+    t->house.eng = eng;
     t->look_ns = 0;
     t->owns = cluster == NULL;
     vrv_parts_attach(&t->parts, vrv_engine_catalog(eng));
@@ -139,6 +142,18 @@ may_write(const struct vrv_tier *t)
 
 /* ---- what is told ---- */
 
+void
+vrv__tier_note_failure(void *ctx, const struct vrv_err *e)
+{
+    struct vrv_tier *t = ctx;
+
+    vrv_lock(&t->lock);
+    t->stats.failed++;
+    t->stats.last = *e;
+    t->stats.last_ms = wall_ms(t);
+    vrv_unlock(&t->lock);
+}
+
 static void
 failed(struct tended *d, const struct vrv_err *e)
 {
@@ -147,11 +162,7 @@ failed(struct tended *d, const struct vrv_err *e)
     d->again_ns = now_ns(t) + t->o.again_ms * MS;
     d->last = *e;
     d->last_ms = wall_ms(t);
-    vrv_lock(&t->lock);
-    t->stats.failed++;
-    t->stats.last = *e;
-    t->stats.last_ms = d->last_ms;
-    vrv_unlock(&t->lock);
+    vrv__tier_note_failure(t, e);
 }
 
 void
@@ -184,6 +195,33 @@ vrv__tier_doing(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier
     if (now_ns(t) < d->again_ns)
         p->again_ms = wall_ms(t) + (d->again_ns - now_ns(t)) / MS;
     p->counts = d->counts;
+}
+
+bool
+vrv__tier_is_busy(struct vrv_tier *t, const struct vrv_log_id *id)
+{
+    struct vrv_omap_node *n = vrv_omap_find(&t->tended, id);
+    const struct tended *d = n != NULL ? VRV_OMAP_OF(n, struct tended, node) : NULL;
+
+    return d != NULL && (d->move != NULL || d->trim != NULL || d->waits ||
+                            (t->sweep != NULL && t->sweep->owner == d));
+}
+
+static void
+forget(struct tended *d)
+{
+    VRV_ASSERT(d->move == NULL && d->trim == NULL && !d->waits);
+    vrv_producers_free(&d->producers);
+    free(d);
+}
+
+void
+vrv__tier_forget(struct vrv_tier *t, const struct vrv_log_id *id)
+{
+    struct vrv_omap_node *n = vrv_omap_remove(&t->tended, id);
+
+    if (n != NULL)
+        forget(VRV_OMAP_OF(n, struct tended, node));
 }
 
 int64_t
@@ -240,6 +278,7 @@ move(struct tended *d, struct vrv_log *log, struct vrv_snap *from, int64_t base)
     struct vrv_tier *t = d->t;
     struct vrv_seg *s = vrv_log_sealed(log, base);
     int64_t end = from != NULL ? from->m.next : -1;
+    struct vrv_log_offsets o = vrv_log_offsets(log);
     struct vrv_err e = { 0 };
     int rc = s != NULL ? vrv_parts_touch(&t->parts, &d->id, &e) : 0;
 
@@ -254,7 +293,7 @@ move(struct tended *d, struct vrv_log *log, struct vrv_snap *from, int64_t base)
     d->log = vrv_log_ref(log);
     d->move = VRV_NEW(struct vrv_move);
     *d->move = (struct vrv_move){ .o = &t->move, .owner = d, .seg = s,
-        .epoch = vrv_log_offsets(log).epoch, .start = vrv_log_offsets(log).start,
+        .epoch = o.epoch, .start = o.start, .gap = o.gap, .gap_end = o.gap_end,
         .from = from != NULL ? &from->m : NULL, .run = moved };
     if (d->known == end) {
         d->move->producers = d->producers;
@@ -347,6 +386,7 @@ sweep(struct tended *d, bool leaves)
     s->retry = t->retry;
     s->cq = &t->cq;
     s->clock = t->o.clock;
+    s->rate = &t->deletes;
     s->id = d->id;
     s->leaves = leaves;
     s->orphan_ms = t->o.orphan_ms;
@@ -534,6 +574,8 @@ look(struct vrv_tier *t)
     t->look_ns = now_ns(t) + t->o.look_ms * MS;
     (void)vrv_catalog_each(vrv_engine_catalog(t->eng), look_at_topic, t);
     (void)vrv_parts_each_head(&t->parts, look_at_head, t);
+    if (may_write(t))
+        vrv__tier_house_look(t);
 }
 
 /* ---- steps ---- */
@@ -552,6 +594,7 @@ static bool
 step(struct vrv_tier *t)
 {
     (void)vrv_pace_step(&t->pace);
+    (void)vrv__tier_delete_step(t);
     struct vrv_done *d = vrv_cq_take(&t->cq, 0);
     if (d != NULL) {
         d->run(d);
@@ -581,6 +624,7 @@ vrv_tier_step(struct vrv_tier *t, int64_t *next_ns)
         return true;
     *next_ns = earlier(vrv_retry_step(t->retry),
         earlier(vrv_pace_step(&t->pace), vrv_cache_step(&t->reader.cache)));
+    *next_ns = earlier(*next_ns, vrv__tier_delete_step(t));
     if (t->eng != NULL)
         *next_ns = earlier(*next_ns, earlier(t->look_ns, t->learn_ns));
     if (!t->owns)
@@ -619,6 +663,7 @@ give_up(struct vrv_tier *t)
     t->eng = NULL;
     if (!t->owns)
         vrv_owner_end(&t->owner, t->started); /* time must pass for it */
+    vrv__tier_house_give_up(t);
     if (t->sweep != NULL)
         vrv_sweep_cancel(t->sweep);
     while (n != NULL) {
@@ -632,6 +677,13 @@ give_up(struct vrv_tier *t)
     }
 }
 
+static bool
+has_left(const struct vrv_tier *t)
+{
+    return t->moves == 0 && t->sweep == NULL && vrv_house_is_idle(&t->house) &&
+        !vrv_owner_is_busy(&t->owner);
+}
+
 static void
 leave(struct vrv_done *d)
 {
@@ -641,13 +693,6 @@ leave(struct vrv_done *d)
     give_up(l->t);
 }
 
-/* With what needs the engine. */
-static bool
-is_busy(const struct vrv_tier *t)
-{
-    return t->moves > 0 || t->sweep != NULL || vrv_owner_is_busy(&t->owner);
-}
-
 static void *
 tier_main(void *ctx)
 {
@@ -655,7 +700,7 @@ tier_main(void *ctx)
 
     while (!atomic_load(&t->stop)) {
         wait_step(t);
-        if (t->leaving != NULL && !is_busy(t)) {
+        if (t->leaving != NULL && has_left(t)) {
             struct leave *l = t->leaving;
 
             t->leaving = NULL;
@@ -684,7 +729,7 @@ vrv_tier_detach(struct vrv_tier *t)
 
     if (!t->started) {
         give_up(t);
-        while (is_busy(t))
+        while (!has_left(t))
             wait_step(t);
         vrv_parts_attach(&t->parts, NULL);
         return;
@@ -717,14 +762,6 @@ stop_thread(struct vrv_tier *t)
         d->run(d);
 }
 
-static void
-forget(struct tended *d)
-{
-    VRV_ASSERT(d->move == NULL && d->trim == NULL && !d->waits);
-    vrv_producers_free(&d->producers);
-    free(d);
-}
-
 void
 vrv_tier_free(struct vrv_tier **tp)
 {
@@ -741,6 +778,7 @@ vrv_tier_free(struct vrv_tier **tp)
         wait_step(t);
     while ((n = vrv_omap_pop(&t->tended)) != NULL)
         forget(VRV_OMAP_OF(n, struct tended, node));
+    vrv_house_fini(&t->house);
     vrv_cold_reader_fini(&t->reader);
     vrv_parts_fini(&t->parts);
     vrv_retry_free(&t->retry);

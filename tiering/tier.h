@@ -14,7 +14,9 @@
 #define VRV_TIERING_TIER_H
 
 #include "engine/engine.h"
+#include "tiering/daemon/house.h"
 #include "tiering/daemon/owner.h"
+#include "tiering/daemon/undelete.h"
 #include "tiering/store/store.h"
 
 struct vrv_tier;
@@ -31,6 +33,9 @@ struct vrv_tier_opts {
     int64_t call_ms;          /* how long the store may take for one thing, all attempts together */
     int64_t attempt_ms;       /* ... and for one attempt */
     int64_t grace_ms;         /* what is deleted stays in the store for so long: who reads it may finish */
+    int64_t settle_ms;        /* what a store was asked for and did late is there after so long */
+    int64_t keep_ms;          /* a deleted topic can come back for so long, then its cold data is deleted */
+    int64_t deletes_per_second; /* objects, at most */
     int64_t orphan_ms;        /* what nothing has named for so long is nobody's */
     int64_t sweep_ms;         /* how often a partition's part of the store is looked through for that */
     int64_t marker_ms;        /* a marker so often, when something has changed, */
@@ -63,9 +68,15 @@ int vrv_tier_start(struct vrv_tier *t, struct vrv_err *e) VRV_MUST_CHECK;
 /* Do one thing; false: nothing can be done before *next_ns (INT64_MAX: before something is posted). */
 bool vrv_tier_step(struct vrv_tier *t, int64_t *next_ns);
 
+/* Bring a deleted topic back; posted on u's queue.  Any thread, before the engine is about to close. */
+void vrv_tier_undelete(struct vrv_tier *t, struct vrv_undelete *u);
+
 struct vrv_tier_stats {
     uint64_t moved, moved_bytes;  /* segments, and their bytes */
-    uint64_t swept;               /* objects deleted */
+    uint64_t swept;               /* objects deleted that nothing named, */
+    uint64_t deleted;             /* ... and of deleted topics */
+    uint64_t stale;               /* uploads removed that nobody ended */
+    struct vrv_house_lag lag;     /* what is still to be deleted of deleted topics */
     uint64_t failed;              /* moves and looks that failed */
     uint64_t hits, misses;        /* of the cache */
     struct vrv_err last;          /* the newest failure, and when (wall clock) */

@@ -25,6 +25,9 @@ struct vrv_tier {
     struct vrv_omap tended;
     unsigned moves, reads;       /* under way; trims count as moves */
     struct vrv_sweep *sweep;     /* under way: one of all */
+    struct vrv_rate deletes;
+    struct vrv_house house;
+    struct vrv_undelete *undelete; /* under way, or NULL */
     int64_t look_ns;             /* the next look */
     int64_t moved_ms, deleted_ms, swept_ms; /* when one has succeeded last (wall clock); 0: none */
     struct vrv_lock lock;        /* rank tier; guards stats */
@@ -45,5 +48,19 @@ void vrv__tier_doing(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv
 int64_t vrv__tier_oldest_move(struct vrv_tier *t);
 /* Let all below `to` go now, also where it failed a moment ago. */
 void vrv__tier_hurry(struct vrv_tier *t, const struct vrv_log_id *id, int64_t to);
+/* Is something of a partition under way that a deletion must not meet? */
+bool vrv__tier_is_busy(struct vrv_tier *t, const struct vrv_log_id *id);
+/* Nothing of it is left, and nothing under way. */
+void vrv__tier_forget(struct vrv_tier *t, const struct vrv_log_id *id);
+/* As vrv_house_opts wants it. */
+void vrv__tier_note_failure(void *ctx, const struct vrv_err *e);
+
+/* ---- tier_house.c ---- */
+
+void vrv__tier_house_init(struct vrv_tier *t);
+void vrv__tier_house_look(struct vrv_tier *t);
+/* Deletions whose time has come; the next such time, or INT64_MAX. */
+int64_t vrv__tier_delete_step(struct vrv_tier *t);
+void vrv__tier_house_give_up(struct vrv_tier *t);
 
 #endif

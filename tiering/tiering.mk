@@ -3,6 +3,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/daemon/explain.c \
 	tiering/daemon/explain.h \
 	tiering/daemon/marks.c \
+	tiering/daemon/house.c \
+	tiering/daemon/house.h \
 	tiering/daemon/move.c \
 	tiering/daemon/move.h \
 	tiering/daemon/owner.c \
@@ -12,12 +14,16 @@ libvrvtiering_la_SOURCES = \
 	tiering/daemon/pace.h \
 	tiering/daemon/policy.c \
 	tiering/daemon/policy.h \
+	tiering/daemon/rate.c \
+	tiering/daemon/rate.h \
 	tiering/daemon/rules.c \
 	tiering/daemon/rules.h \
 	tiering/daemon/source.c \
 	tiering/daemon/source.h \
 	tiering/daemon/sweep.c \
 	tiering/daemon/sweep.h \
+	tiering/daemon/undelete.c \
+	tiering/daemon/undelete.h \
 	tiering/daemon/upload.c \
 	tiering/daemon/upload.h \
 	tiering/format/codec.c \
@@ -121,6 +127,7 @@ libvrvtiering_la_SOURCES = \
 	tiering/tier.h \
 	tiering/tier_ask.c \
 	tiering/tier_ask.h \
+	tiering/tier_house.c \
 	tiering/tier_int.h \
 	$(NULL)
 libvrvtiering_la_LIBADD = $(DEP_LIBS) $(STORE_LIBS)

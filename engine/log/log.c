@@ -158,8 +158,8 @@ vrv_log_offsets(struct vrv_log *log)
     VRV_CHECK(log, VRV_LOG_MAGIC);
     vrv_lock(&log->lock);
     struct vrv_log_offsets o = { .start = log->start, .local_start = vrv_log_local(log),
-        .hw = log->hw, .end = log->end, .stable = vrv_log_stable(log), .epoch = log->epoch,
-        .segments = log->seg_n };
+        .hw = log->hw, .end = log->end, .stable = vrv_log_stable(log), .gap = log->gap,
+        .gap_end = log->begin, .epoch = log->epoch, .segments = log->seg_n };
     for (uint32_t i = 0; i < log->seg_n; i++)
         o.bytes += log->segs[i]->size;
     vrv_unlock(&log->lock);

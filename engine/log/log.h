@@ -92,7 +92,8 @@ struct vrv_log {
     struct vrv_log_config *config;
     int64_t start, hw, end;
     int64_t start_next;        /* where the start will be once the journal is committed */
-    int64_t begin;             /* of one that came back: what is older is of its life before */
+    int64_t gap, begin;        /* of one that came back: nothing is in between, and what the WAL has of
+                                * lower offsets is of its life before */
     int64_t local, local_next; /* what lies below was dropped here for good: the cold tier has it */
     int64_t ceiling;           /* offsets below it may be given out without being durable (L1) */
     int32_t epoch;             /* of the metastore; stamped on batches */
@@ -121,9 +122,9 @@ struct vrv_log {
 /* A log that never held anything, starting at offset 0. */
 struct vrv_log *vrv_log_new(struct vrv_log_env *env, const struct vrv_log_id *id,
     struct vrv_log_config *config, int32_t epoch);
-/* Before anything else happens to it: what lies between start and end is in the cold tier, or nowhere, and
- * it goes on at end.  What the WAL has of lower offsets is not its own. */
-void vrv_log_begin(struct vrv_log *log, int64_t start, int64_t end);
+/* Before anything else happens to it: what lies between start and gap is in the cold tier, and it goes on at
+ * end.  What the WAL has of lower offsets is not its own. */
+void vrv_log_begin(struct vrv_log *log, int64_t start, int64_t gap, int64_t end);
 struct vrv_log *vrv_log_ref(struct vrv_log *log);
 /* The last one frees it; nothing of it may be in the journal then.  NULL is fine; clears it. */
 void vrv_log_unref(struct vrv_log **log);
@@ -144,6 +145,7 @@ int vrv_log_each_producer(struct vrv_log *log, vrv_producer_fn *fn, void *ctx);
 struct vrv_log_offsets {
     int64_t start, local_start, hw, end;
     int64_t stable; /* below it no transaction is open */
+    int64_t gap, gap_end; /* there is nothing in between, and never was in this life */
     int32_t epoch;
     uint64_t bytes; /* in segments */
     uint32_t segments;

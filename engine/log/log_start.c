@@ -130,10 +130,11 @@ vrv_log_drop_local(struct vrv_log *log, int64_t offset, struct vrv_ticket *t, st
 }
 
 void
-vrv_log_begin(struct vrv_log *log, int64_t start, int64_t end)
+vrv_log_begin(struct vrv_log *log, int64_t start, int64_t gap, int64_t end)
 {
     vrv_lock(&log->lock);
-    VRV_ASSERT(log->end == 0 && log->seg_n == 0 && start <= end);
+    VRV_ASSERT(log->end == 0 && log->seg_n == 0 && start <= gap && gap <= end);
+    log->gap = gap;
     log->begin = log->local = log->local_next = log->hw = log->end = end;
     log->start = log->start_next = start;
     vrv_unlock(&log->lock);

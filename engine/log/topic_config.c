@@ -21,6 +21,7 @@ static const char *const policies[] = { "sync", "interval", "none", NULL };
 static const char *const stamps[] = { "CreateTime", "LogAppendTime", NULL };
 static const char *const checks[] = { "header", "records", NULL };
 static const char *const cleanups[] = { "compact", "delete", NULL };
+static const char *const on_deletes[] = { "delete", "keep", NULL };
 static const char *const codecs[] = { "uncompressed", "zstd", "lz4", "snappy", "gzip", "producer",
     NULL };
 

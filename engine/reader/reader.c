@@ -142,13 +142,22 @@ vrv__read_cold(const struct vrv_log *log, int64_t offset, struct vrv_err *e)
         "offset %" PRId64 " is in the cold tier, which this engine was opened without", offset);
 }
 
-/* The next place to look at or behind `from`: *seg is a segment (with a reference); or NULL: it is cold,
+/* Of a log that came back neither this disk nor the cold tier has what lies in the gap. */
+static int64_t
+behind_gap(const struct vrv_log *log, int64_t offset)
+{
+    return offset >= log->gap && offset < log->begin ? log->begin : offset;
+}
+
+/* The next place to look at or behind *place: *seg is a segment (with a reference); or NULL: it is cold,
  * or memory was read, or that was all. */
 static int
-next_source(struct vrv_log *log, int64_t from, struct vrv_read *r, struct vrv_seg **seg,
+next_source(struct vrv_log *log, int64_t *place, struct vrv_read *r, struct vrv_seg **seg,
     struct vrv_seg_view *v, struct vrv_err *e)
 {
     vrv_lock(&log->lock);
+    int64_t from = *place = behind_gap(log, *place);
+    r->offset = behind_gap(log, r->offset);
     int rc = vrv__read_check(log, r, e);
     *seg = NULL;
     if (rc == 0) {
@@ -178,7 +187,7 @@ read_source(struct vrv_log *log, int64_t *from, struct vrv_read *r, struct vrv_e
 {
     struct vrv_seg *seg;
     struct vrv_seg_view v;
-    int rc = next_source(log, *from, r, &seg, &v, e);
+    int rc = next_source(log, from, r, &seg, &v, e);
 
     if (rc == VRV_READ_COLD)
         return read_cold(log, from, r, e);

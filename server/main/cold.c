@@ -27,6 +27,8 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
         return rc;
     }
     o.store = c->store;
+    o.keep_ms = config->tier_delete_grace_ms;
+    o.deletes_per_second = config->tier_delete_max_per_second;
     c->tier = vrv_tier_new(&o);
     return 0;
 }

@@ -14,6 +14,7 @@ enum { LARGE = 1 << 20 };
 struct rig rig;
 struct fakestore *fake;
 struct vrv_tier *tier;
+int64_t deletes_per_second = INT64_MAX;
 static struct vrv_cq cq; /* of fetches */
 
 void
@@ -32,6 +33,9 @@ up(uint64_t seed)
     o.grace_ms = 5000;
     o.orphan_ms = 20000;
     o.sweep_ms = 10000;
+    o.settle_ms = 40000;
+    o.keep_ms = MINUTE_MS;
+    o.deletes_per_second = deletes_per_second;
     tier = vrv_tier_new(&o);
     rig.o.cold = vrv_tier_cold(tier);
     rig_up(&rig);
@@ -114,6 +118,30 @@ put(const char *topic, int32_t partition, int batches)
             OK(false, "a checkpoint");
 }
 
+static struct {
+    int64_t from, to;
+} hole[64];
+static unsigned hole_n;
+
+void
+lost(int64_t from, int64_t to)
+{
+    hole_n = to > 0 ? hole_n : 0;
+    VRV_ASSERT(hole_n < sizeof(hole) / sizeof(hole[0]));
+    hole[hole_n].from = from;
+    hole[hole_n].to = to;
+    hole_n += to > from;
+}
+
+static int64_t
+behind_hole(int64_t from)
+{
+    for (unsigned i = 0; i < hole_n; i++)
+        if (from >= hole[i].from && from < hole[i].to)
+            from = hole[i].to;
+    return from;
+}
+
 int64_t
 read_all(const char *topic, int32_t partition)
 {
@@ -121,7 +149,7 @@ read_all(const char *topic, int32_t partition)
     int64_t from = offsets(topic, partition).start, next_ns;
     char want[201];
 
-    while (from < vrv_log_offsets(log).end) {
+    while ((from = behind_hole(from)) < vrv_log_offsets(log).end) {
         struct vrv_read r = { .offset = from, .max_bytes = LARGE, .whole_first = true };
         struct vrv_fetch f = { .done.cq = &cq, .read = &r };
         int rc = vrv_read(log, &r, &rig.e);
@@ -135,6 +163,11 @@ read_all(const char *topic, int32_t partition)
             rc = f.status;
             if (rc < 0)
                 tap_note("%s, offset %" PRId64 ": %s", topic, from, f.err.msg);
+        }
+        if (r.offset > from) { /* nothing is between */
+            vrv_read_fini(&r);
+            from = r.offset;
+            continue;
         }
         if (rc < 0 || r.slice_n == 0)
             return rc < 0 ? rc : -2000;

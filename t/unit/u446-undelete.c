@@ -132,11 +132,15 @@ test_comes_back(void)
     OK(strstr(rig.e.msg, "delete it first") != NULL, "... which is told: %s", rig.e.msg);
     IS(delete("t"), 0, "that goes");
     bury();
-    left.part[0].start = 8; /* the cold tier has records from there on */
-    left.part[1].start = 5;
+    left.part[0].start = 8; /* this is what the cold tier has of them */
+    left.part[0].gap = 20;
+    left.part[1].start = left.part[1].gap = 5;
     IS(undelete(), 0, "back again %s", rig.e.msg);
     OK(offsets(0).start == 8 && offsets(0).local_start == 30 && offsets(0).end == 30,
         "from what is cold to where it ended");
+    struct vrv_read r = { .offset = 21, .max_bytes = 1000 };
+    IS(vrv_read(rig_log(&rig, "t", 0), &r, &rig.e), 0, "who reads what is lost");
+    IS(r.offset, 30, "... goes on behind that");
     OK(offsets(1).start == 5 && offsets(1).end == 5, "or all of it is behind that");
     IS(offsets(0).epoch, 1, "with a new epoch");
     OK(rig_log(&rig, "t", 0)->config->tiered, "and its settings");

@@ -48,6 +48,16 @@ entry_of(const struct vrv_move *m)
     return s;
 }
 
+/* A topic that came back goes on behind what it had: the segment before it reaches up to there, then. */
+static void
+bridge_gap(struct vrv_manifest *next, const struct vrv_move *m)
+{
+    if (next->seg_n == 0 || next->next != m->gap || m->seg->base != m->gap_end)
+        return;
+    next->seg[next->seg_n - 1].next = m->gap_end;
+    next->next = m->gap_end;
+}
+
 static void
 uploaded(struct vrv_upload *u, int status, const struct vrv_err *e)
 {
@@ -65,6 +75,7 @@ uploaded(struct vrv_upload *u, int status, const struct vrv_err *e)
         *next = (struct vrv_manifest){ .topic = m->seg->log.topic,
             .partition = m->seg->log.partition, .next = m->seg->base };
     next->epoch = m->epoch;
+    bridge_gap(next, m);
     (void)vrv_manifest_trim(next, m->start);
     if (next->page_n + next->seg_n == 0) /* what was between is deleted, and was never cold */
         next->next = m->seg->base;

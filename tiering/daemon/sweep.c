@@ -97,6 +97,8 @@ judge(struct vrv_sweep *s, const char *key)
 
     if (!vrv_parts_read_key(&s->id, s->what, key, &k))
         return 0; /* not ours */
+    if (s->all)
+        return 1;
     int named = is_named(s, key, &k);
     if (named != 0)
         return named == 1 ? 0 : named;
@@ -118,7 +120,10 @@ deleted(struct vrv_done *d)
     struct vrv_sweep *s = VRV_LIST_OF(d, struct vrv_sweep, del.done);
 
     s->deleted += s->del.got;
+    s->deleted_bytes += s->del.status == 0 ? s->key_bytes : 0;
+    s->key_bytes = 0;
     s->key_n = 0;
+    s->deletes = false;
     if (s->del.status < 0)
         finish(s, s->del.status, &s->del.err);
     else
@@ -128,10 +133,44 @@ deleted(struct vrv_done *d)
 static void
 delete(struct vrv_sweep *s)
 {
+    s->at_ns = INT64_MAX;
+    s->deletes = true;
     s->del = call_of(s, VRV_STORE_DELETE, deleted);
     s->del.keys = s->keys;
     s->del.max = s->key_n;
     vrv_retry_submit(s->retry, &s->del);
+}
+
+/* As fast as is allowed, at most. */
+static void
+delete_in_time(struct vrv_sweep *s)
+{
+    int64_t now_ns = s->clock->mono_ns(s->clock);
+
+    s->at_ns = vrv_rate_take(s->rate, s->key_n, now_ns);
+    if (s->at_ns <= now_ns)
+        delete(s);
+}
+
+int64_t
+vrv_sweep_step(struct vrv_sweep *s)
+{
+    if (s->at_ns <= s->clock->mono_ns(s->clock))
+        delete(s);
+    return s->at_ns;
+}
+
+static void
+take(struct vrv_sweep *s, const struct vrv_store_name *name)
+{
+    s->found++;
+    s->found_bytes += name->size;
+    if (s->tell != NULL)
+        s->tell(s, name->key, name->size);
+    if (s->dry)
+        return;
+    s->keys[s->key_n++] = name->key;
+    s->key_bytes += name->size;
 }
 
 /* Behind the last name of a list. */
@@ -156,7 +195,7 @@ end_list(struct vrv_sweep *s)
 static void
 go_on(struct vrv_sweep *s)
 {
-    while (s->at < s->list.got) {
+    while (s->at < s->list.got && s->key_n < vrv_rate_some(s->rate, VRV_STORE_DELETE_MAX)) {
         int rc = judge(s, s->list.names[s->at].key);
 
         if (rc == WAIT + 1)
@@ -168,11 +207,11 @@ go_on(struct vrv_sweep *s)
             return;
         }
         if (rc == 1)
-            s->keys[s->key_n++] = s->list.names[s->at].key;
+            take(s, &s->list.names[s->at]);
         s->at++;
     }
     if (s->key_n > 0)
-        delete(s);
+        delete_in_time(s);
     else
         end_list(s);
 }
@@ -186,7 +225,7 @@ listed(struct vrv_done *d)
 
     vrv_snap_unref(s->snap);
     s->snap = NULL;
-    if (rc == 0) /* what counts now, not when it was listed */
+    if (rc == 0 && !s->all) /* what counts now, not when it was listed */
         rc = vrv_parts_now(s->parts, &s->id, &s->snap, &e);
     if (rc == VRV_E_NOTFOUND) {
         s->snap = vrv_snap_none();
@@ -216,8 +255,19 @@ void
 vrv_sweep_begin(struct vrv_sweep *s)
 {
     s->what = 'd';
+    s->at_ns = INT64_MAX;
     vrv_list_init(&s->wait.link);
     list(s);
+}
+
+/* What waits for its time is not waited for. */
+static void
+give_up(struct vrv_sweep *s)
+{
+    struct vrv_err e;
+
+    s->at_ns = INT64_MAX;
+    finish(s, vrv_err_set(&e, VRV_E_CANCELLED, "the sweep was given up"), &e);
 }
 
 void
@@ -225,8 +275,10 @@ vrv_sweep_cancel(struct vrv_sweep *s)
 {
     if (s->awaited != NULL)
         vrv_cache_cancel(s->cache, s->awaited);
-    else if (s->key_n > 0)
+    else if (s->deletes)
         vrv_retry_cancel(s->retry, &s->del);
+    else if (s->at_ns != INT64_MAX)
+        give_up(s);
     else
         vrv_retry_cancel(s->retry, &s->list);
 }

@@ -9,11 +9,15 @@
  * that counts when it is deleted; names are drawn anew for each object, so that what isn't named and is old
  * never will be.
  *
+ * Of a partition whose topic was deleted everything goes.  Where nothing is to happen, it is only counted
+ * and told.
+ *
  * Threads: the tier's.
  */
 #ifndef VRV_DAEMON_SWEEP_H
 #define VRV_DAEMON_SWEEP_H
 
+#include "tiering/daemon/rate.h"
 #include "tiering/parts/parts.h"
 #include "tiering/reader/cache.h"
 
@@ -25,12 +29,17 @@ struct vrv_sweep {
     struct vrv_cq *cq;
     struct vrv_clock *clock;
     struct vrv_log_id id;
+    struct vrv_rate *rate;     /* of all sweeps together */
+    bool all;                  /* nothing of it stays: its topic was deleted */
+    bool dry;                  /* delete nothing */
+    void (*tell)(struct vrv_sweep *s, const char *key, uint64_t size); /* of each that is to go; or NULL */
     bool leaves;               /* the partition does: when its manifest is empty no segment is awaited */
     int64_t orphan_ms;         /* what was made so long ago and isn't named is an orphan */
     int64_t call_ms;
     void (*run)(struct vrv_sweep *s, int status, const struct vrv_err *e);
     void *owner;
-    uint64_t deleted;          /* names */
+    uint64_t found, found_bytes; /* what is to go */
+    uint64_t deleted, deleted_bytes; /* of that */
     /* ours */
     struct vrv_snap *snap;
     char what;                 /* 'd', then 'm' */
@@ -40,12 +49,17 @@ struct vrv_sweep {
     bool more;
     const char *keys[VRV_STORE_DELETE_MAX]; /* to be deleted; in the list */
     unsigned key_n;
+    uint64_t key_bytes;
+    bool deletes;              /* a call that deletes them is under way */
+    int64_t at_ns;             /* when they may be deleted; INT64_MAX: nothing waits for that */
     struct vrv_piece *page, *awaited;
     struct vrv_piece_wait wait;
 };
 
 void vrv_sweep_begin(struct vrv_sweep *s);
-/* End it soon. */
+/* Do what has waited for its time; the next such time, or INT64_MAX. */
+int64_t vrv_sweep_step(struct vrv_sweep *s);
+/* End it soon; perhaps from within. */
 void vrv_sweep_cancel(struct vrv_sweep *s);
 
 #endif

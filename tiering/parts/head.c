@@ -138,3 +138,18 @@ vrv_parts_touch(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_er
         p->head.mod = h.mod;
     return rc;
 }
+
+int
+vrv_parts_drop_head(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_err *e)
+{
+    char entity[VRV_ENTITY_MAX + 1];
+    struct vrv_entity_configs c;
+
+    entity_of(id, entity);
+    vrv_catalog_configs(atomic_load(&ps->catalog), entity, &c);
+    free(c.v);
+    int rc = c.mod != 0 ? vrv_catalog_drop_configs(atomic_load(&ps->catalog), entity, c.mod, e) : 0;
+    if (rc == 0)
+        vrv__part_forget(ps, id);
+    return rc;
+}

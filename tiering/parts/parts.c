@@ -95,6 +95,21 @@ vrv__part_get(struct vrv_parts *ps, const struct vrv_log_id *id)
 }
 
 void
+vrv__part_forget(struct vrv_parts *ps, const struct vrv_log_id *id)
+{
+    vrv_lock(&ps->lock);
+    struct vrv_omap_node *n = vrv_omap_remove(&ps->map, id);
+    vrv_unlock(&ps->lock);
+    struct vrv_part *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
+
+    if (p == NULL)
+        return;
+    VRV_ASSERT(vrv_list_empty(&p->waiting) && p->reading == NULL);
+    vrv_snap_unref(p->now);
+    free(p);
+}
+
+void
 vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manifest *m)
 {
     struct vrv_snap *s = vrv_snap_none(), *old;

@@ -85,6 +85,11 @@ int vrv_parts_each_head(struct vrv_parts *ps, vrv_head_fn *fn, void *ctx);
 int vrv_parts_touch(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_err *e)
     VRV_MUST_CHECK;
 
+/* Nothing is left of it in the store, and never will be: its topic is gone.  Nothing of it may be under
+ * way. */
+int vrv_parts_drop_head(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_err *e)
+    VRV_MUST_CHECK;
+
 /* Told when the manifest is in memory, or why it can't be read (NOTFOUND, CORRUPT, VERSION, ...). */
 struct vrv_part_wait {
     void (*run)(struct vrv_part_wait *w, int status, const struct vrv_err *e);

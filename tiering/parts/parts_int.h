@@ -26,6 +26,7 @@ struct vrv_part {
 
 /* There is one now. */
 struct vrv_part *vrv__part_get(struct vrv_parts *ps, const struct vrv_log_id *id);
+void vrv__part_forget(struct vrv_parts *ps, const struct vrv_log_id *id);
 /* This is what counts; takes m over. */
 void vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manifest *m);
 

@@ -1,0 +1,354 @@
+/*
+ * What is cold of a deleted topic: it stays for a while, in which the topic can come back, then all of it
+ * goes; whatever the store does, and however often all of it starts anew.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/rand.h"
+#include "engine/engine_int.h"
+#include "t/lib/onetier.h"
+#include "t/lib/tap.h"
+
+#define SMALL "segment.bytes=1000 retention.ms=-1 remote.storage.enable=true local.retention.ms=0 "
+
+static struct vrv_tier_stats
+stats(void)
+{
+    struct vrv_tier_stats s;
+
+    vrv_tier_stats(tier, &s);
+    return s;
+}
+
+static size_t
+objects(void)
+{
+    return fakestore_count(fake, "d/") + fakestore_count(fake, "m/");
+}
+
+static int
+delete(const char *topic)
+{
+    return vrv_engine_delete_topic(rig.eng, topic, &rig.e);
+}
+
+/* What this disk had of deleted topics is removed. */
+static void
+bury(void)
+{
+    for (int i = 0; i < 3; i++) {
+        rig_commit(&rig);
+        rig_flush(&rig);
+        (void)rig_checkpoint(&rig);
+        rig_pass(&rig, 250);
+    }
+}
+
+static int
+undelete(const char *topic)
+{
+    struct vrv_undelete u = { .done.cq = &rig.cq, .topic = topic };
+    int64_t next_ns;
+
+    vrv_tier_undelete(tier, &u);
+    while (vrv_cq_take(&rig.cq, 0) != &u.done)
+        if (!vrv_tier_step(tier, &next_ns))
+            rig_pass(&rig, 250);
+    rig.e = u.err;
+    return u.status;
+}
+
+static int
+count_one(void *ctx, const char *entity)
+{
+    (void)entity;
+    ++*(int *)ctx;
+    return 0;
+}
+
+/* Heads and records that the catalog has. */
+static int
+kept(void)
+{
+    struct vrv_catalog *c = vrv_engine_catalog(rig.eng);
+    int n = 0;
+
+    (void)vrv_catalog_each_entity(c, "tier/", count_one, &n);
+    (void)vrv_catalog_each_entity(c, "deleted/", count_one, &n);
+    (void)vrv_catalog_each_entity(c, "begin/", count_one, &n);
+    return n;
+}
+
+static void
+make(const char *configs)
+{
+    char text[200];
+
+    (void)snprintf(text, sizeof(text), SMALL "%s", configs);
+    rig_topic(&rig, "t", 2, text);
+    put("t", 0, 10);
+    put("t", 1, 6);
+    pass(20000);
+    OK(offsets("t", 0).local_start > 8, "most of it is cold only");
+}
+
+/* ---- tests ---- */
+
+static void
+test_goes(void)
+{
+    begin(1);
+    make("");
+    rig_topic(&rig, "other", 1, SMALL);
+    put("other", 0, 10);
+    pass(20000);
+    size_t other = fakestore_count(fake, "d/"), all = objects();
+    IS(delete("t"), 0, "a topic is deleted");
+    pass(40000);
+    IS((int64_t)objects(), (int64_t)all, "what is cold of it stays for a while");
+    OK(stats().lag.partitions == 0 && kept() > 3, "... without being due");
+    down();
+    up(2);
+    pass(40000);
+    OK(objects() < other + 8, "also after a stop, and then goes");
+    IS(read_all("other", 0), 20, "but nothing of others");
+    pass(2 * MINUTE_MS);
+    IS(kept(), 1, "in the end the catalog knows nothing of it");
+    IS((int64_t)stats().lag.objects, 0, "there is nothing left to do");
+    OK(stats().deleted > 8, "%d objects were deleted", (int)stats().deleted);
+    IS(delete("other"), 0, "the other one is deleted");
+    pass(4 * MINUTE_MS);
+    IS((int64_t)objects() + kept(), 0, "and goes");
+    end();
+}
+
+static void
+test_keeps(void)
+{
+    begin(1);
+    make("varve.tier.on.delete=keep");
+    size_t all = objects();
+    IS(delete("t"), 0, "a topic is deleted whose cold data is to stay");
+    bury();
+    pass(10 * MINUTE_MS);
+    IS((int64_t)objects(), (int64_t)all, "it stays");
+    IS(undelete("t"), 0, "and the topic can come back at any time %s", rig.e.msg);
+    end();
+}
+
+/* It left the tier before, or nothing of it was cold yet. */
+static void
+test_nothing_kept(void)
+{
+    begin(1);
+    make("");
+    IS(rig_alter(&rig, "t", "remote.storage.enable=false"), 0, "off");
+    IS(delete("t"), 0, "and deleted at once");
+    pass(10000);
+    OK(fakestore_count(fake, "d/") == 0, "there is no grace for that");
+    pass(2 * MINUTE_MS);
+    IS((int64_t)objects() + kept(), 0, "nothing is left");
+    rig_topic(&rig, "t", 3, SMALL);
+    IS(delete("t"), 0, "a topic without records");
+    IS(kept(), 2, "leaves its name");
+    pass(3 * MINUTE_MS);
+    IS(kept(), 0, "... for a while");
+    end();
+}
+
+static void
+test_comes_back(void)
+{
+    begin(1);
+    make("segment.ms=600000");
+    put("t", 0, 3);
+    int64_t cold = offsets("t", 0).local_start, end_ = offsets("t", 0).end;
+    OK(cold < end_, "some of it is on this disk only");
+    IS(delete("t"), 0, "a topic is deleted");
+    IS(undelete("x"), VRV_E_NOTFOUND, "another one doesn't come back");
+    IS(undelete("t"), VRV_E_AGAIN, "nor it, before its files are removed: %s", rig.e.msg);
+    bury();
+    rig_topic(&rig, "t", 1, NULL);
+    IS(undelete("t"), VRV_E_EXISTS, "nor while its name is taken: %s", rig.e.msg);
+    IS(delete("t"), 0, "that goes");
+    down();
+    up(2);
+    bury();
+    IS(undelete("t"), 0, "then it comes back %s", rig.e.msg);
+    struct vrv_log_offsets o = offsets("t", 0);
+    OK(o.start == 0 && o.end == end_, "from where it began to where it ended");
+    OK(o.gap == cold && o.gap_end == end_, "without what was on this disk only");
+    IS(read_all("t", 0), end_, "what is cold can be read");
+    IS(read_all("t", 1), offsets("t", 1).end, "of all partitions");
+    OK(rig_log(&rig, "t", 0)->config->segment_ms == 600000, "it has its settings");
+    put("t", 0, 8);
+    IS(read_all("t", 0), end_ + 16, "it goes on");
+    pass(30000);
+    OK(offsets("t", 0).local_start > end_, "also into the store");
+    crash(1);
+    up(3);
+    IS(read_all("t", 0), end_ + 16, "all can be read after a crash");
+    pass(5 * MINUTE_MS);
+    IS(read_all("t", 0), end_ + 16, "nothing of it is deleted");
+    IS(kept(), 3, "and nothing is kept but where it begins");
+    end();
+}
+
+static void
+test_too_late(void)
+{
+    begin(1);
+    make("");
+    deletes_per_second = 1;
+    down();
+    up(2);
+    IS(delete("t"), 0, "a topic is deleted");
+    bury();
+    pass(MINUTE_MS + 4000);
+    struct vrv_tier_stats s = stats();
+    OK(s.lag.partitions == 2 && s.lag.objects > 2 && s.lag.bytes > 1000 && s.lag.since_ms > 0,
+        "what is due is counted: %d objects, %d bytes", (int)s.lag.objects, (int)s.lag.bytes);
+    size_t before = objects();
+    pass(3000);
+    OK(objects() < before && before - objects() <= 4, "no more are deleted than may be (%d in 3 s)",
+        (int)(before - objects()));
+    IS(undelete("t"), VRV_E_INVALID, "it is too late: %s", rig.e.msg);
+    pass(4 * MINUTE_MS);
+    IS((int64_t)objects() + kept(), 0, "in the end nothing is left");
+    deletes_per_second = INT64_MAX;
+    end();
+}
+
+static uint64_t
+number(const char *name, uint64_t otherwise)
+{
+    const char *s = getenv(name);
+
+    return s != NULL ? strtoull(s, NULL, 10) : otherwise;
+}
+
+static void
+trouble(struct vrv_rand *r)
+{
+    for (int f = 0; f < FAKE_FAULTS; f++)
+        if (vrv_rand_below(r, 3) == 0)
+            fakestore_fault(fake, VRV_STORE_OPS, (enum fakestore_fault)f,
+                (unsigned)vrv_rand_below(r, 50));
+}
+
+/* What is there of the topic can be read; 1: not so. */
+static int
+is_wrong(uint64_t seed)
+{
+    struct vrv_log_offsets o = offsets("t", 0);
+    int64_t end_ = read_all("t", 0);
+
+    if (end_ != o.end)
+        OK(false, "seed %d: from %d, read to %d of %d", (int)seed, (int)o.start, (int)end_, (int)o.end);
+    return end_ != o.end;
+}
+
+static struct vrv_rand rnd;
+static bool there;           /* the topic is */
+static int64_t cold;         /* when it was deleted, so much of it was on this disk no more */
+static int back, bad;
+
+static void
+make_one(void)
+{
+    there = rig_create(&rig, "t", 1, SMALL) == 0;
+    lost(0, 0);
+}
+
+static void
+delete_it(void)
+{
+    struct vrv_log_offsets o = offsets("t", 0);
+
+    cold = o.local_start == o.gap_end ? o.gap : o.local_start;
+    there = delete("t") != 0;
+    bury();
+    pass((int64_t)vrv_rand_below(&rnd, vrv_rand_below(&rnd, 2) == 0 ? 2000 : 90000));
+    if (vrv_rand_below(&rnd, 3) == 0)
+        fakestore_heal(fake);
+}
+
+static void
+bring_back(uint64_t seed)
+{
+    there = undelete("t") == 0;
+    if (!there)
+        return;
+    struct vrv_log_offsets o = offsets("t", 0);
+    back++;
+    lost(o.gap, o.gap_end);
+    if (o.gap < cold) {
+        OK(false, "seed %d: cold up to %d, back only up to %d", (int)seed, (int)cold, (int)o.gap);
+        bad++;
+    }
+}
+
+static void
+end_storm(uint64_t seed)
+{
+    fakestore_heal(fake);
+    pass(MINUTE_MS);
+    if (there) {
+        bad += is_wrong(seed);
+        (void)delete("t");
+    }
+    there = false;
+    bury();
+    pass(10 * MINUTE_MS);
+    if (objects() + (size_t)kept() > 0) {
+        OK(false, "seed %d: %d objects, %d keys are left", (int)seed, (int)objects(), kept());
+        bad++;
+    }
+    end();
+}
+
+/* One topic after the other, deleted and brought back at bad moments. */
+static void
+test_storms(void)
+{
+    uint64_t first = number("VARVE_SEED", 1), n = number("VARVE_RUNS", 60);
+
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        rnd = (struct vrv_rand){ seed };
+        begin(seed);
+        for (int i = 0; i < 15; i++) {
+            if (!there)
+                make_one();
+            if (vrv_rand_below(&rnd, 2) == 0)
+                trouble(&rnd);
+            put("t", 0, (int)vrv_rand_below(&rnd, 9));
+            pass((int64_t)vrv_rand_below(&rnd, 20000));
+            if (vrv_rand_below(&rnd, 3) == 0)
+                delete_it();
+            if (vrv_rand_below(&rnd, 3) == 0) {
+                crash(seed);
+                up(seed * 100 + (uint64_t)i);
+                bury();
+            }
+            if (!there)
+                bring_back(seed);
+        }
+        end_storm(seed);
+    }
+    IS(bad, 0, "%d storms, %d topics came back in them: nothing is lost, nothing is left", (int)n, back);
+}
+
+int
+main(void)
+{
+    test_goes();
+    test_keeps();
+    test_nothing_kept();
+    test_comes_back();
+    test_too_late();
+    test_storms();
+    return tap_done();
+}

@@ -1,0 +1,318 @@
+#include "tiering/daemon/house.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+
+static const int64_t MS = 1000000;
+
+/* A partition that goes. */
+struct due {
+    struct vrv_omap_node node;
+    struct vrv_log_id id;
+    struct vrv_house *h;
+    int64_t since_ms;
+    uint64_t objects, bytes;   /* left, as it was counted */
+    bool counted;
+    int64_t again_ns;          /* nothing before that */
+    bool empty;                /* once nothing was found, after all was deleted */
+};
+
+static int
+compare(const void *key, const struct vrv_omap_node *n)
+{
+    const struct vrv_log_id *a = key, *b = &VRV_OMAP_OF(n, struct due, node)->id;
+    int order = memcmp(&a->topic, &b->topic, sizeof(a->topic));
+
+    return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
+}
+
+void
+vrv_house_init(struct vrv_house *h, const struct vrv_house_opts *o)
+{
+    *h = (struct vrv_house){ .o = *o };
+    vrv_omap_init(&h->due, compare);
+}
+
+bool
+vrv_house_is_idle(const struct vrv_house *h)
+{
+    return h->sweep == NULL && !h->stale_runs;
+}
+
+void
+vrv_house_fini(struct vrv_house *h)
+{
+    struct vrv_omap_node *n;
+
+    VRV_ASSERT(vrv_house_is_idle(h));
+    while ((n = vrv_omap_pop(&h->due)) != NULL)
+        free(VRV_OMAP_OF(n, struct due, node));
+}
+
+static int64_t
+now_ns(const struct vrv_house *h)
+{
+    return h->o.clock->mono_ns(h->o.clock);
+}
+
+static int64_t
+wall_ms(const struct vrv_house *h)
+{
+    return h->o.clock->wall_ms(h->o.clock);
+}
+
+/* ---- one partition ---- */
+
+static void
+forget(struct due *d)
+{
+    (void)vrv_omap_remove(&d->h->due, &d->id);
+    free(d);
+}
+
+static int
+is_of(void *ctx, const struct vrv_log_id *id)
+{
+    return vrv_uuid_eq(ctx, &id->topic);
+}
+
+/* Its head goes, and with the last one of its topic the record. */
+static void
+end(struct due *d)
+{
+    struct vrv_house *h = d->h;
+    struct vrv_uuid topic = d->id.topic;
+    struct vrv_err e;
+    int rc = vrv_parts_drop_head(h->o.parts, &d->id, &e);
+
+    if (rc == 0 && vrv_parts_each_head(h->o.parts, is_of, &topic) == 0)
+        rc = vrv_remains_drop(h->eng, &topic, &e);
+    if (rc < 0) {
+        h->o.failed(h->o.ctx, &e);
+        d->again_ns = now_ns(h) + h->o.again_ms * MS;
+        return;
+    }
+    h->o.gone(h->o.ctx, &d->id);
+    forget(d);
+}
+
+/* First it is counted; then deleted; then, when what was written late is there, looked at again. */
+static void
+swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
+{
+    struct due *d = s->owner;
+    struct vrv_house *h = d->h;
+
+    h->sweep = NULL;
+    h->deleted += s->deleted;
+    d->objects = s->found - s->deleted;
+    d->bytes = s->found_bytes - s->deleted_bytes;
+    d->again_ns = now_ns(h);
+    if (status < 0) {
+        d->again_ns += h->o.again_ms * MS;
+        h->o.failed(h->o.ctx, e);
+    } else if (s->dry) {
+        d->counted = true;
+    } else if (s->found > 0 || !d->empty) {
+        d->empty = s->found == 0;
+        d->again_ns += h->o.settle_ms * MS;
+    } else if (h->eng != NULL) {
+        end(d);
+    }
+    free(s);
+}
+
+static void
+sweep(struct due *d)
+{
+    struct vrv_house *h = d->h;
+    struct vrv_sweep *s = h->sweep = VRV_NEW(struct vrv_sweep);
+
+    s->parts = h->o.parts;
+    s->cache = h->o.cache;
+    s->retry = h->o.retry;
+    s->cq = h->o.cq;
+    s->clock = h->o.clock;
+    s->rate = h->o.rate;
+    s->id = d->id;
+    s->all = true;
+    s->dry = !d->counted;
+    s->call_ms = h->o.call_ms;
+    s->run = swept;
+    s->owner = d;
+    vrv_sweep_begin(s);
+}
+
+/* ---- which ---- */
+
+/* Is its cold data to stay for good? */
+static bool
+stays(const struct vrv_remains *r)
+{
+    for (size_t i = 0; i < r->topic.config_n; i++)
+        if (strcmp(r->topic.configs[i].key, "varve.tier.on.delete") == 0)
+            return strcmp(r->topic.configs[i].value, "keep") == 0;
+    return false;
+}
+
+/* May all of it go, and since when might it? */
+static bool
+is_due(struct vrv_house *h, const struct vrv_uuid *topic, int64_t *since_ms)
+{
+    struct vrv_remains r;
+    struct vrv_err e;
+    int rc = vrv_remains_read(h->eng, topic, &r, &e);
+
+    *since_ms = wall_ms(h);
+    if (rc == VRV_E_NOTFOUND)
+        return true; /* it had left the tier before it was deleted */
+    bool due = rc == 0 && r.purging;
+    if (rc == 0)
+        *since_ms = r.deleted_ms + h->o.keep_ms;
+    if (rc == 0 && !due && !stays(&r) && wall_ms(h) >= *since_ms) {
+        rc = vrv_remains_purge(h->eng, &r, &e);
+        due = rc == 0;
+    }
+    if (rc < 0)
+        h->o.failed(h->o.ctx, &e);
+    vrv_remains_fini(&r);
+    return due;
+}
+
+/* The partitions of a topic come one after the other. */
+static void
+ask(struct vrv_house *h, const struct vrv_uuid *topic)
+{
+    if (h->asked.known && vrv_uuid_eq(&h->asked.topic, topic))
+        return;
+    h->asked.known = true;
+    h->asked.topic = *topic;
+    h->asked.due = is_due(h, topic, &h->asked.since_ms);
+}
+
+static struct due *
+due_of(struct vrv_house *h, const struct vrv_log_id *id)
+{
+    struct vrv_omap_node *n = vrv_omap_find(&h->due, id);
+
+    if (n != NULL)
+        return VRV_OMAP_OF(n, struct due, node);
+    ask(h, &id->topic);
+    if (!h->asked.due)
+        return NULL;
+    struct due *d = VRV_NEW(struct due);
+    d->id = *id;
+    d->h = h;
+    d->since_ms = h->asked.since_ms;
+    vrv_omap_insert(&h->due, &d->id, &d->node);
+    return d;
+}
+
+static void
+count(struct vrv_house_lag *lag, const struct due *d)
+{
+    lag->partitions++;
+    lag->objects += d->objects;
+    lag->bytes += d->bytes;
+    if (lag->since_ms == 0 || d->since_ms < lag->since_ms)
+        lag->since_ms = d->since_ms;
+}
+
+static bool
+has_topic(struct vrv_house *h, const struct vrv_uuid *topic)
+{
+    char name[VRV_TOPIC_NAME_MAX + 1];
+    int32_t partitions;
+
+    return vrv_catalog_find_id(vrv_engine_catalog(h->eng), topic, name, &partitions);
+}
+
+static int
+look_at_head(void *ctx, const struct vrv_log_id *id)
+{
+    struct vrv_house *h = ctx;
+
+    if (has_topic(h, &id->topic))
+        return 0;
+    struct due *d = due_of(h, id);
+    if (d == NULL)
+        return 0;
+    count(&h->lag, d);
+    if (h->sweep == NULL && now_ns(h) >= d->again_ns && !h->o.busy(h->o.ctx, id))
+        sweep(d);
+    return 0;
+}
+
+/* Of a topic that came back, or never had a partition there, nothing else tells. */
+static int
+look_at_record(void *ctx, const struct vrv_uuid *topic)
+{
+    struct vrv_house *h = ctx;
+    struct vrv_uuid id = *topic;
+    struct vrv_err e;
+    int64_t since_ms;
+    int rc = vrv_remains_settle(h->eng, topic, &e);
+
+    if (rc == VRV_E_NOTFOUND && vrv_parts_each_head(h->o.parts, is_of, &id) == 0)
+        rc = is_due(h, topic, &since_ms) ? vrv_remains_drop(h->eng, topic, &e) : 0;
+    if (rc < 0 && rc != VRV_E_NOTFOUND && rc != VRV_E_AGAIN)
+        h->o.failed(h->o.ctx, &e);
+    return 0;
+}
+
+/* ---- uploads that nobody ends ---- */
+
+static void
+stale_removed(struct vrv_done *done)
+{
+    struct vrv_house *h = VRV_LIST_OF(done, struct vrv_house, stale.done);
+
+    h->stale_runs = false;
+    h->stale_removed += h->stale.got;
+    if (h->stale.status < 0 && h->stale.status != VRV_E_CANCELLED)
+        h->o.failed(h->o.ctx, &h->stale.err);
+}
+
+static void
+remove_stale(struct vrv_house *h)
+{
+    int64_t now = now_ns(h);
+
+    h->stale_runs = true;
+    h->stale_ns = now + h->o.stale_ms * MS;
+    h->stale = (struct vrv_store_call){ .done = { .cq = h->o.cq, .run = stale_removed },
+        .op = VRV_STORE_SWEEP, .lane = VRV_STORE_HOUSEKEEPING, .older_ms = h->o.stale_ms,
+        .deadline_ns = now + h->o.call_ms * MS };
+    vrv_retry_submit(h->o.retry, &h->stale);
+}
+
+/* ---- from time to time ---- */
+
+void
+vrv_house_look(struct vrv_house *h)
+{
+    h->lag = (struct vrv_house_lag){ 0 };
+    h->asked.known = false;
+    (void)vrv_parts_each_head(h->o.parts, look_at_head, h);
+    (void)vrv_remains_each(h->eng, look_at_record, h);
+    if (!h->stale_runs && now_ns(h) >= h->stale_ns)
+        remove_stale(h);
+}
+
+int64_t
+vrv_house_step(struct vrv_house *h)
+{
+    return h->sweep != NULL ? vrv_sweep_step(h->sweep) : INT64_MAX;
+}
+
+void
+vrv_house_cancel(struct vrv_house *h)
+{
+    if (h->sweep != NULL)
+        vrv_sweep_cancel(h->sweep);
+    if (h->stale_runs)
+        vrv_retry_cancel(h->o.retry, &h->stale);
+}

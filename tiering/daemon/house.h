@@ -1,0 +1,75 @@
+/*
+ * What the tier does in a store beside its partitions' own affairs: it deletes what is cold of deleted
+ * topics, and lets the store remove uploads that nobody ends.
+ *
+ *   head of a partition without a topic ─► kept, or still within the grace: nothing
+ *                                       └► the record says "purging" ─► all of it is deleted ─► listed
+ *                                          again after a while, nothing there ─► the head goes ─► with
+ *                                          the last one the record
+ *
+ * So heads are the queue of what is to be deleted, durable as the catalog is; a crash anywhere only delays
+ * it.  A topic that left no record (it had left the tier before) has no grace.  Objects of topics that the
+ * catalog knows nothing of are not looked for here: a scrub reports them.
+ *
+ * Threads: the tier's.
+ */
+#ifndef VRV_DAEMON_HOUSE_H
+#define VRV_DAEMON_HOUSE_H
+
+#include "engine/remains.h"
+#include "tiering/daemon/sweep.h"
+
+struct vrv_house_opts {
+    struct vrv_parts *parts;   /* borrowed, as all */
+    struct vrv_cache *cache;
+    struct vrv_retry *retry;
+    struct vrv_cq *cq;
+    struct vrv_clock *clock;
+    struct vrv_rate *rate;
+    int64_t call_ms;
+    int64_t keep_ms;           /* so long a deleted topic can come back */
+    int64_t settle_ms;         /* what a store has written late is there by then */
+    int64_t stale_ms;          /* uploads that began so long ago are nobody's; how often that is looked at */
+    int64_t again_ms;          /* after something failed */
+    bool (*busy)(void *ctx, const struct vrv_log_id *id); /* something of it is under way */
+    void (*gone)(void *ctx, const struct vrv_log_id *id); /* nothing is left of it */
+    void (*failed)(void *ctx, const struct vrv_err *e);
+    void *ctx;
+};
+
+/* What is to be deleted, and isn't yet. */
+struct vrv_house_lag {
+    uint64_t partitions, objects, bytes; /* as far as they are counted */
+    int64_t since_ms;          /* when the oldest was due (wall clock); 0: there is nothing */
+};
+
+struct vrv_house {
+    struct vrv_house_opts o;
+    struct vrv_engine *eng;    /* NULL: none, or about to close */
+    struct vrv_omap due;       /* partitions whose turn it is, or was */
+    struct vrv_sweep *sweep;   /* under way: one of all */
+    struct vrv_store_call stale;
+    bool stale_runs;
+    int64_t stale_ns;          /* the next look at uploads */
+    struct {
+        bool known, due;
+        struct vrv_uuid topic;
+        int64_t since_ms;
+    } asked;                   /* what is known of a topic within one look */
+    struct vrv_house_lag lag;
+    uint64_t deleted, stale_removed;
+};
+
+void vrv_house_init(struct vrv_house *h, const struct vrv_house_opts *o);
+/* Nothing is under way. */
+void vrv_house_fini(struct vrv_house *h);
+bool vrv_house_is_idle(const struct vrv_house *h);
+/* End it soon. */
+void vrv_house_cancel(struct vrv_house *h);
+
+/* Every now and then. */
+void vrv_house_look(struct vrv_house *h);
+/* What has waited for its time; the next such time, or INT64_MAX. */
+int64_t vrv_house_step(struct vrv_house *h);
+
+#endif
