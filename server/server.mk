@@ -209,6 +209,7 @@ server_main_varved_SOURCES = \
 	server/main/listener_text.h \
 	server/main/metrics.c \
 	server/main/metrics.h \
+	server/main/metrics_tier.c \
 	server/main/metrics_topics.c \
 	server/main/notify.c \
 	server/main/notify.h \

@@ -16,7 +16,7 @@ my $cold = tempdir(CLEANUP => 1);
 my $dir = tempdir(CLEANUP => 1);
 my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
 my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
-    'checkpoint.interval.ms=200');
+    'checkpoint.interval.ms=200', 'admin.listeners=127.0.0.1:0');
 
 # The tool's exit code, and what it printed.
 my ($out, $err);
@@ -53,6 +53,16 @@ sub make {
     varve('topic create -b', $broker->address, $topic, map { "-c $_" } 'segment.bytes=1100000', @settings);
     return;
 }
+
+# The metrics, by name and labels.
+sub scrape {
+    my ($admin) = $broker->said('err') =~ /.*admin\.listen address=127\.0\.0\.1:(\d+)/s;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $admin) or die "no port: $!";
+    print $s "GET /metrics HTTP/1.0\r\n\r\n";
+    local $/;
+    return map { /^([^#\s]\S*) (\S+)$/ ? ($1 => $2) : () } split /\r?\n/, <$s>;
+}
+sub of_topic { return "kafka_server_brokertopicmetrics_$_[0]\{topic=\"t\"}" }
 
 # ---- nothing to see
 
@@ -128,6 +138,32 @@ my ($store) = told('store', 'status');
 is($store->{state}, 'works', 'the store works');
 cmp_ok($store->{uploaded_ms}, '>', 0, '... and when it did');
 
+# ---- metrics
+
+my %m = scrape();
+my $arrived = $m{of_topic('remotecopybytes_total')};
+cmp_ok($arrived, '>', 5_000_000, 'bytes copied are counted');
+is($m{kafka_server_brokertopicmetrics_remotecopybytes_total}, $arrived, '... of all topics, too');
+is($m{of_topic('remotelogsizebytes')}, $arrived, 'all that arrived is there');
+is($m{of_topic('remotelogmetadatacount')}, scalar @segments, '... in so many segments');
+is($m{of_topic('remotecopyerrors_total')}, 0, 'without errors');
+is($m{of_topic('remotecopylagsegments')}, 0, 'nothing lags');
+is($m{'varve_store_requests_total{store="directory",operation="put",outcome="ok"}'}, 2 * @segments,
+    'requests are, by what came of them');
+is($m{'varve_store_request_seconds_count{store="directory",operation="put",outcome="ok"}'},
+    2 * @segments, '... with how long they took');
+cmp_ok($m{'varve_store_bytes_total{store="directory",direction="written"}'}, '>', $arrived, '... and bytes');
+cmp_ok($m{varve_tier_since_upload_seconds}, '<', 60, 'when something arrived last');
+ok(!exists $m{varve_tier_since_delete_seconds}, 'what never was has no line');
+is($m{varve_tier_oldest_move_seconds}, 0, 'nothing is on its way');
+$broker->stop; # and nothing is in memory
+$broker->restart;
+is(varve('consume -b', $broker->address, 't >/dev/null'), 0, 'who reads all of it');
+%m = scrape();
+cmp_ok($m{of_topic('remotefetchbytes_total')}, '>', 5_000_000, '... has bytes from there, which are counted');
+cmp_ok($m{of_topic('remotefetchrequests_total')}, '>', 0, '... and reads');
+cmp_ok($m{varve_tier_cache_misses_total}, '>', 0, '... and what the cache did');
+
 # ---- a store that fails
 
 # A file where a directory was stops root, too.
@@ -142,8 +178,17 @@ like($err, qr/^varve: not all has arrived after 2 s/m, '... and that they have n
 is(tier('status'), 0, 'the status');
 like($out, qr/^directory \Q$cold\E: fails\nlast failure \d+ s ago: \S+/, '... says so, too');
 like($out, qr/^t 0: .* on this disk only because they are not in the store yet$/m, '... and what that holds up');
+%m = scrape();
+cmp_ok($m{of_topic('remotecopylagbytes')}, '>', 4_000_000, 'metrics say what lags');
+cmp_ok($m{'varve_tier_held_bytes{topic="t"}'}, '>', 4_000_000, '... and what is held');
+cmp_ok($m{'varve_tier_copy_lag_seconds{topic="t"}'}, '>', 0, '... since when');
+cmp_ok($m{varve_tier_oldest_move_seconds}, '>', 0, '... and what does not end');
+ok((grep { /^varve_store_requests_total.*outcome="(?!ok)/ } keys %m),
+    '... and how the store refuses');
 mend_store();
 is(tier('offload', '--wait 60 t'), 0, 'when the store is back it goes on');
+%m = scrape();
+is($m{of_topic('remotecopylagbytes')}, 0, '... and nothing lags any more');
 
 # ---- whom it talks to
 

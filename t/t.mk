@@ -473,6 +473,7 @@ t_unit_u742_allocations_SOURCES = \
 	server/main/coldstore.c \
 	server/main/descriptors.c \
 	server/main/metrics.c \
+	server/main/metrics_tier.c \
 	server/main/metrics_topics.c \
 	server/main/serve.c \
 	t/unit/u742-allocations.c \
@@ -512,6 +513,7 @@ t_unit_u701_codes_LDADD = $(SERVER_LIBS)
 # What only varved has is compiled into its test.
 check_PROGRAMS += t/unit/u763-admin
 t_unit_u763_admin_SOURCES = t/unit/u763-admin.c server/main/admin.c server/main/metrics.c \
+	server/main/metrics_tier.c \
 	server/main/metrics_topics.c
 t_unit_u763_admin_LDADD = $(SERVER_LIBS)
 

@@ -65,7 +65,8 @@ tell_state(struct ask *a)
         .oldest_ms = vrv__tier_oldest_move(t), .moves = t->moves, .queued = c->reading,
         .swept = t->stats.swept, .settled = r->settled, .read_bytes = r->read_bytes,
         .written_bytes = r->written_bytes, .cache_hits = c->hits, .cache_misses = c->misses,
-        .cache_evictions = c->evictions, .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes };
+        .cache_evictions = c->evictions, .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes,
+        .kind = t->o.store->caps.kind };
     vrv_store_describe(t->o.store, s->store, sizeof(s->store));
 }
 

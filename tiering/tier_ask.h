@@ -24,6 +24,7 @@
 
 struct vrv_tier_state {
     char store[256];             /* "directory /srv/cold" */
+    const char *kind;            /* "directory" */
     int64_t now_ms;
     struct vrv_err last;         /* the store's newest failure, and when (wall clock); 0: there was none */
     int64_t last_ms;

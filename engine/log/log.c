@@ -173,7 +173,10 @@ vrv_log_traffic(struct vrv_log *log)
     vrv_lock(&log->lock);
     struct vrv_log_traffic t = { .batches = log->batches, .records = log->records,
         .bytes = log->batch_bytes,
-        .read_bytes = atomic_load_explicit(&log->read_bytes, memory_order_relaxed) };
+        .read_bytes = atomic_load_explicit(&log->read_bytes, memory_order_relaxed),
+        .cold_reads = atomic_load_explicit(&log->cold_reads, memory_order_relaxed),
+        .cold_bytes = atomic_load_explicit(&log->cold_bytes, memory_order_relaxed),
+        .cold_errors = atomic_load_explicit(&log->cold_errors, memory_order_relaxed) };
     vrv_unlock(&log->lock);
     return t;
 }
@@ -182,6 +185,14 @@ void
 vrv_log_note_read(struct vrv_log *log, uint64_t bytes)
 {
     (void)atomic_fetch_add_explicit(&log->read_bytes, bytes, memory_order_relaxed);
+}
+
+void
+vrv_log_note_cold(struct vrv_log *log, uint64_t bytes, bool failed)
+{
+    (void)atomic_fetch_add_explicit(&log->cold_reads, 1, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&log->cold_bytes, bytes, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&log->cold_errors, failed, memory_order_relaxed);
 }
 
 void

@@ -110,6 +110,7 @@ struct vrv_log {
     uint64_t seq_end;          /* one past its newest journal entry */
     uint64_t batches, records, batch_bytes; /* appended since it was opened */
     _Atomic uint64_t read_bytes; /* given to readers, as they tell it: vrv_log_note_read */
+    _Atomic uint64_t cold_reads, cold_bytes, cold_errors; /* answers of the cold tier */
     int64_t unsynced;          /* records since the last group that was to be synced (interval) */
     struct vrv_list waiters;
     struct vrv_cut *cut;       /* NULL, but while it is being truncated */
@@ -156,10 +157,13 @@ struct vrv_log_offsets vrv_log_offsets(struct vrv_log *log);
 struct vrv_log_traffic {
     uint64_t batches, records, bytes; /* appended, repetitions not counted */
     uint64_t read_bytes;
+    uint64_t cold_reads, cold_bytes, cold_errors; /* asked of the cold tier; what came; what failed */
 };
 struct vrv_log_traffic vrv_log_traffic(struct vrv_log *log);
 /* So many bytes were handed to who asked for them. */
 void vrv_log_note_read(struct vrv_log *log, uint64_t bytes);
+/* The cold tier has answered: bytes, or an error. */
+void vrv_log_note_cold(struct vrv_log *log, uint64_t bytes, bool failed);
 
 /* OffsetForLeaderEpoch: the largest epoch <= `epoch` and where it ends, as in vrv_epochs_end_of.
  * The log's own epoch counts also while it has no records; epochs are kept from the start on, also

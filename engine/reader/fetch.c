@@ -124,6 +124,8 @@ finish(struct vrv_fetch *f, int status, struct vrv_cold_bytes *b)
     struct vrv_fetches *fs = f->log->env->fetches;
 
     f->status = status == 0 ? accept(f, b) : refuse(f, status);
+    if (f->status != VRV_E_CANCELLED)
+        vrv_log_note_cold(f->log, f->read->bytes, f->status < 0);
     vrv_log_unref(&f->log);
     (void)atomic_fetch_sub(&fs->waiting, 1);
     vrv_cq_post(f->done.cq, &f->done, &f->done);

@@ -303,4 +303,5 @@ vrv_metrics_write(struct vrv_server *s, bool ready, int64_t started_ms, struct v
     put_threads(&p, s);
     put_groups(&p, s);
     put_engine(&p, s);
+    vrv__metrics_tier(s, &p);
 }

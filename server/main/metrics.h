@@ -16,6 +16,8 @@ void vrv_metrics_write(struct vrv_server *s, bool ready, int64_t started_ms,
 
 /* metrics_topics.c: families by topic, partition and group. */
 void vrv__metrics_topics(struct vrv_server *s, struct vrv_prom *p);
+/* metrics_tier.c: the cold tier, computed at this moment. */
+void vrv__metrics_tier(struct vrv_server *s, struct vrv_prom *p);
 void vrv__metrics_lag(struct vrv_server *s, struct vrv_prom *p, uint64_t offsets);
 
 #endif

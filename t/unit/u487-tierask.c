@@ -69,15 +69,23 @@ test_part(void)
     vrv_tier_part_fini(&p);
     pass(20000);
     p = part("t", true);
+    OK(p.counts.copies == 4 && p.counts.copied_bytes > 0 && p.counts.copy_errors == 0,
+        "what was copied is counted");
     OK(p.cold_end == 16 && p.local_start > 0 && p.local_start < 16, "then all that is sealed is");
+    down();
+    up(2);
+    IS(read_all("t", 0), 18, "it can be read");
+    struct vrv_log_traffic came = vrv_log_traffic(rig_log(&rig, "t", 0));
+    OK(came.cold_reads > 0 && came.cold_bytes > 200 && came.cold_errors == 0,
+        "... and what came from the store is counted");
+    vrv_tier_part_fini(&p);
+    p = part("t", true);
     OK(p.sums.lag.segments == 0 && p.sums.lag_ms == 0, "... and nothing lags");
     OK(p.sums.cold.segments + p.sums.both.segments == 4 && p.sums.here.segments == 1,
         "... each segment is somewhere");
     OK(p.stored > p.sums.cold.bytes + p.sums.both.bytes, "what the store has of it");
     OK(p.seg[0].place == VRV_TIER_COLD && p.seg[p.seg_n - 1].when.why == VRV_WHY_OPEN,
         "segment by segment");
-    OK(p.counts.copies == 4 && p.counts.copied_bytes > 0 && p.counts.copy_errors == 0,
-        "what was copied is counted");
     vrv_tier_part_fini(&p);
     struct vrv_log_id nowhere = id_of("t");
     nowhere.partition = 7;
@@ -204,6 +212,8 @@ test_offload(void)
     IS(offload("off"), VRV_E_INVALID, "not with copies switched off: %s", e.msg);
     IS(offload("plain"), VRV_E_INVALID, "nor of a topic that doesn't ask for it: %s", e.msg);
     IS(read_all("t", 0), 12, "all can be read");
+    struct vrv_log_traffic came = vrv_log_traffic(rig_log(&rig, "t", 0));
+    OK(came.cold_reads == 0 && came.cold_errors == 0, "... from here, as nothing has left");
     end();
 }
 
