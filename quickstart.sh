@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From a fresh checkout on Debian 12 to a running varve, or to its tests:
-#   ./quickstart.sh                     installs what is missing, builds in ./build, starts varved
+#   ./quickstart.sh                     installs what is missing, builds in ./build, starts varved,
+#                                       shows its cold tier
 #   ./quickstart.sh test [--no-peers]   the same, with the tests; without peers their tests skip
 #   ./quickstart.sh packages GROUP...   only installs Debian packages: base peers ci fresh
 # Whatever is there already is left as it is.
@@ -91,10 +92,11 @@ is_running() {
   [ -e build/varved.pid ] && kill -0 "$(cat build/varved.pid)" 2>/dev/null
 }
 
-# A server as it is without any setting, which stays when this script ends.
+# A server as it is without any setting, but with a directory as its cold tier; it stays when this script ends.
 start_server() {
   local i log=build/varved.log
-  setsid nohup build/server/main/varved >"$log" 2>&1 </dev/null &
+  setsid nohup build/server/main/varved -o remote.log.storage.system.enable=true \
+    -o "tier.store.url=file://$PWD/varve-cold" >"$log" 2>&1 </dev/null &
   echo $! >build/varved.pid
   for ((i = 0; i < 300; i++)); do
     ! grep -q '^ready ' "$log" || break
@@ -104,7 +106,61 @@ start_server() {
   grep '^ready ' "$log" || die "varved does not get ready; $log tells more"
 }
 
-# The main job: a server on the embedded default, and a record through it.
+stop_server() {
+  local i
+  kill "$(cat build/varved.pid)"
+  for ((i = 0; i < 300; i++)); do
+    is_running || return 0
+    sleep 0.1
+  done
+  die "varved does not stop"
+}
+
+# read_rate TOPIC   how fast it is read, as varve bench says it
+read_rate() {
+  build/server/tool/varve bench consume -t "$1" | sed -n 's/^consumed: //p'
+}
+
+# checksum TOPIC   of all its records
+checksum() {
+  build/server/tool/varve consume "$1" | sha256sum | cut -d' ' -f1
+}
+
+# is_cold TOPIC   has all of it left this disk?
+is_cold() {
+  local status
+  status=$(build/server/tool/varve tier status "$1" --json)
+  [[ $status == *'"here_bytes":0,'*'"both_bytes":0,'* ]]
+}
+
+# Records go to the store and leave this disk, and are read from there as they were.
+show_cold_tier() {
+  local varve=build/server/tool/varve topic=quickstart-cold i hot cold before after
+  say "The cold tier: ./varve-cold"
+  "$varve" topic rm -y --if-exists $topic
+  "$varve" topic create $topic -c remote.storage.enable=true -c segment.bytes=8388608
+  "$varve" bench produce -t $topic --bytes 67108864 --batch-bytes 65536
+  hot=$(read_rate $topic)
+  before=$(checksum $topic)
+  "$varve" tier offload $topic
+  "$varve" config set topic $topic local.retention.ms=0
+  for ((i = 0; i < 300; i++)); do
+    ! is_cold $topic || break
+    sleep 0.1
+  done
+  is_cold $topic || die "$topic does not leave this disk: $("$varve" tier explain $topic)"
+  echo "varved starts anew: nothing of it is in memory"
+  stop_server
+  start_server
+  cold=$(read_rate $topic)
+  after=$(checksum $topic)
+  [ "$before" = "$after" ] || die "$topic has other records when it is read from ./varve-cold"
+  "$varve" tier status $topic
+  echo "read from memory: $hot"
+  echo "from ./varve-cold: $cold, and the same records"
+}
+
+# The main job: a server on the embedded default, a record through it, and its cold tier.
 run_server() {
   local varve=build/server/tool/varve
   say "varved"
@@ -117,12 +173,15 @@ run_server() {
   "$varve" topic create --if-not-exists quickstart
   date -u '+hello at %FT%TZ' | "$varve" produce quickstart
   "$varve" consume quickstart --from -1
+  show_cold_tier
   cat <<TEXT
 
-varved serves 127.0.0.1:9092; its data is in ./varve-data. Any Kafka client can use it.
+varved serves 127.0.0.1:9092; its data is in ./varve-data, what topics with remote.storage.enable move
+away in ./varve-cold. Any Kafka client can use it.
 What to try next, with PATH=\$PATH:$PWD/build/server/tool:
   varve topic ls                    varve produce quickstart        varve consume quickstart --follow
   varve group ls                    varve bench produce             man man/varve.1
+  varve tier status                 varve tier explain quickstart-cold
   less build/varved.log             what it has to say
   kill \$(cat build/varved.pid)      stops it; ./quickstart.sh starts it again
   ./quickstart.sh test              the tests
@@ -155,7 +214,7 @@ packages)
   packages "$@"
   ;;
 *)
-  sed -n '2,6s/^# \{0,1\}//p' "$0"
+  sed -n '2,7s/^# \{0,1\}//p' "$0"
   [[ $1 == -h || $1 == --help ]]
   ;;
 esac
