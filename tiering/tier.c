@@ -26,7 +26,7 @@ struct tended {
     struct vrv_snap *from;
     struct vrv_producers *producers; /* as of `known`, where the manifest ends */
     int64_t known;
-    struct vrv_commit *trim;     /* a commit without what is deleted, under way; or NULL */
+    struct vrv_parts_commit *trim;     /* a commit without what is deleted, under way; or NULL */
     bool empties;                /* ... for good: what it names isn't relied on any more */
     int64_t dropped;             /* what this disk lacks, or will when the journal is committed */
     int64_t again_ns;            /* nothing that failed before that */
@@ -309,7 +309,7 @@ move(struct tended *d, struct vrv_log *log, struct vrv_snap *from, int64_t base)
 /* ---- deleting ---- */
 
 static void
-trimmed(struct vrv_commit *c, int status, const struct vrv_err *e)
+trimmed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
 {
     struct tended *d = c->owner;
 
@@ -331,7 +331,7 @@ trim(struct tended *d, const struct vrv_manifest *m, int64_t below, int64_t star
 {
     struct vrv_tier *t = d->t;
 
-    d->trim = VRV_NEW(struct vrv_commit);
+    d->trim = VRV_NEW(struct vrv_parts_commit);
     d->trim->owner = d;
     d->trim->run = trimmed;
     struct vrv_manifest *next = &d->trim->next;

@@ -25,7 +25,7 @@ finish(struct vrv_move *m, int status, const struct vrv_err *e)
 }
 
 static void
-committed(struct vrv_commit *c, int status, const struct vrv_err *e)
+committed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
 {
     finish(VRV_LIST_OF(c, struct vrv_move, commit), status, e);
 }

@@ -61,7 +61,7 @@ struct vrv_move {
     uint32_t index_n, index_cap;
     struct vrv_epochs epochs;
     struct vrv_extras extras;        /* of the segment before */
-    struct vrv_commit commit;
+    struct vrv_parts_commit commit;
 };
 
 void vrv_move_begin(struct vrv_move *m);

@@ -17,13 +17,13 @@
 static const int64_t MS = 1000000;
 
 static struct vrv_log_id
-id_of(const struct vrv_commit *c)
+id_of(const struct vrv_parts_commit *c)
 {
     return (struct vrv_log_id){ c->next.topic, c->next.partition };
 }
 
 static struct vrv_part *
-part_of(const struct vrv_commit *c)
+part_of(const struct vrv_parts_commit *c)
 {
     struct vrv_log_id id = id_of(c);
 
@@ -31,7 +31,7 @@ part_of(const struct vrv_commit *c)
 }
 
 static void
-finish(struct vrv_commit *c, int status, const struct vrv_err *e)
+finish(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
 {
     vrv_manifest_fini(&c->next);
     free(c->bytes);
@@ -40,7 +40,7 @@ finish(struct vrv_commit *c, int status, const struct vrv_err *e)
 }
 
 static void
-put(struct vrv_commit *c, void (*run)(struct vrv_done *d), bool if_absent)
+put(struct vrv_parts_commit *c, void (*run)(struct vrv_done *d), bool if_absent)
 {
     struct vrv_parts *ps = c->parts;
     struct vrv_clock *clock = ps->o.clock;
@@ -57,7 +57,7 @@ put(struct vrv_commit *c, void (*run)(struct vrv_done *d), bool if_absent)
 
 struct vrv_root_found {
     struct vrv_read_root read; /* first */
-    struct vrv_commit *c;
+    struct vrv_parts_commit *c;
 };
 
 /* Everything that it names and the one that counts doesn't. */
@@ -79,14 +79,14 @@ is_fresh(const struct vrv_part *p, const struct vrv_manifest *m)
 /* All that the log may still have and the one that counts names.  One that was to name less counts only if
  * nobody relied on that meanwhile, which nobody knows any more. */
 static bool
-is_whole(const struct vrv_commit *c, const struct vrv_part *p, const struct vrv_manifest *m)
+is_whole(const struct vrv_parts_commit *c, const struct vrv_part *p, const struct vrv_manifest *m)
 {
     return p->now == NULL ||
         (m->next >= p->now->m.next && vrv_manifest_base(m) <= c->next.start);
 }
 
 static int
-adopt(struct vrv_commit *c, struct vrv_head *h, struct vrv_manifest *m, struct vrv_err *e)
+adopt(struct vrv_parts_commit *c, struct vrv_head *h, struct vrv_manifest *m, struct vrv_err *e)
 {
     struct vrv_part *p = part_of(c);
 
@@ -109,7 +109,7 @@ static void
 found(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *why)
 {
     struct vrv_root_found *f = (struct vrv_root_found *)(void *)r;
-    struct vrv_commit *c = f->c;
+    struct vrv_parts_commit *c = f->c;
     struct vrv_err e = *why;
 
     if (status == 0)
@@ -121,7 +121,7 @@ found(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct 
 }
 
 static void
-read_other(struct vrv_commit *c)
+read_other(struct vrv_parts_commit *c)
 {
     struct vrv_root_found *f = VRV_NEW(struct vrv_root_found);
 
@@ -138,7 +138,7 @@ read_other(struct vrv_commit *c)
 static void
 root_put(struct vrv_done *d)
 {
-    struct vrv_commit *c = VRV_LIST_OF(d, struct vrv_commit, call.done);
+    struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
     struct vrv_part *p = part_of(c);
     struct vrv_head h = { .mod = p->head.mod, .version = c->next.version, .size = c->n,
         .crc = c->call.crc };
@@ -157,7 +157,7 @@ root_put(struct vrv_done *d)
 }
 
 static void
-put_root(struct vrv_commit *c)
+put_root(struct vrv_parts_commit *c)
 {
     struct vrv_log_id id = id_of(c);
 
@@ -168,7 +168,7 @@ put_root(struct vrv_commit *c)
 static void
 page_put(struct vrv_done *d)
 {
-    struct vrv_commit *c = VRV_LIST_OF(d, struct vrv_commit, call.done);
+    struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
 
     if (c->call.status < 0) {
         finish(c, c->call.status, &c->call.err);
@@ -182,7 +182,7 @@ page_put(struct vrv_done *d)
 }
 
 static void
-put_page(struct vrv_commit *c)
+put_page(struct vrv_parts_commit *c)
 {
     struct vrv_log_id id = id_of(c);
 
@@ -195,14 +195,14 @@ put_page(struct vrv_commit *c)
 static void
 refused(struct vrv_done *d)
 {
-    struct vrv_commit *c = VRV_LIST_OF(d, struct vrv_commit, call.done);
+    struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
 
     finish(c, c->call.status, &c->call.err);
 }
 
 /* Does it continue what counts?  Nothing may be written otherwise: it would be a hole (L7). */
 static int
-check(const struct vrv_commit *c, uint64_t from, struct vrv_err *e)
+check(const struct vrv_parts_commit *c, uint64_t from, struct vrv_err *e)
 {
     const struct vrv_manifest *m = &c->next;
     const struct vrv_part *p = part_of(c);
@@ -215,7 +215,7 @@ check(const struct vrv_commit *c, uint64_t from, struct vrv_err *e)
 }
 
 void
-vrv_parts_commit(struct vrv_parts *ps, struct vrv_commit *c)
+vrv_parts_commit(struct vrv_parts *ps, struct vrv_parts_commit *c)
 {
     struct vrv_manifest *m = &c->next;
 
@@ -239,7 +239,7 @@ vrv_parts_commit(struct vrv_parts *ps, struct vrv_commit *c)
 }
 
 void
-vrv_parts_cancel(struct vrv_parts *ps, struct vrv_commit *c)
+vrv_parts_cancel(struct vrv_parts *ps, struct vrv_parts_commit *c)
 {
     vrv_retry_cancel(ps->o.retry, c->found != NULL ? &c->found->read.call : &c->call);
 }

@@ -102,10 +102,10 @@ void vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vr
 void vrv_parts_cancel_reads(struct vrv_parts *ps);
 
 /* Make a manifest count. */
-struct vrv_commit {
+struct vrv_parts_commit {
     /* the caller's */
     struct vrv_manifest next;  /* a copy of what counts, changed, but for its version; or the first one */
-    void (*run)(struct vrv_commit *c, int status, const struct vrv_err *e);
+    void (*run)(struct vrv_parts_commit *c, int status, const struct vrv_err *e);
     void *owner;
     /* ours */
     struct vrv_parts *parts;
@@ -120,9 +120,9 @@ struct vrv_commit {
 /* c->run is called once, never from within: 0; CONFLICT when another one counts than c->next was made of,
  * be it that it was found only now; FENCED when a newer owner wrote it; or what failed: nothing has changed, as
  * far as anybody can tell.  One at a time of a partition.  c->next is used up. */
-void vrv_parts_commit(struct vrv_parts *ps, struct vrv_commit *c);
+void vrv_parts_commit(struct vrv_parts *ps, struct vrv_parts_commit *c);
 /* End it soon: with CANCELLED or UNKNOWN, or what becomes known in time. */
-void vrv_parts_cancel(struct vrv_parts *ps, struct vrv_commit *c);
+void vrv_parts_cancel(struct vrv_parts *ps, struct vrv_parts_commit *c);
 
 /* A new name for a segment; out has VRV_STORE_KEY_MAX + 1 bytes. */
 void vrv_parts_segment_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base,
