@@ -31,6 +31,7 @@ struct tended {
     int64_t dropped;             /* what this disk lacks, or will when the journal is committed */
     int64_t again_ns;            /* nothing that failed before that */
     int64_t sweep_ns;            /* when to look through the store */
+    struct vrv_piece *oldest;    /* the manifest's oldest page, while some of it may be too old; or NULL */
     int64_t wanted;              /* whatever is below goes without waiting for remote.copy.lag.* */
     int64_t began_ms;            /* what is under way (wall clock) */
     struct vrv_err last;         /* the newest failure, */
@@ -212,6 +213,7 @@ forget(struct tended *d)
 {
     VRV_ASSERT(d->move == NULL && d->trim == NULL && !d->waits);
     vrv_producers_free(&d->producers);
+    vrv_piece_unref(d->oldest);
     free(d);
 }
 
@@ -440,6 +442,29 @@ hasten(const struct tended *d, struct vrv_tier_rules *r, const struct vrv_tier_v
             vrv_engine_want_checkpoint(d->t->eng);
 }
 
+/* A page that isn't there yet is at one of the next looks; until then it goes as a whole, or not. */
+static void
+show_oldest(struct tended *d, const struct vrv_tier_rules *r, struct vrv_tier_view *v)
+{
+    bool wants = vrv_tier_wants_oldest(r, v);
+    bool is_there = d->oldest != NULL && d->oldest->there;
+
+    if (d->oldest != NULL && (!wants || strcmp(d->oldest->key, v->cold->page[0].key) != 0 ||
+            (is_there && d->oldest->status < 0))) {
+        vrv_piece_unref(d->oldest);
+        d->oldest = NULL;
+        is_there = false;
+    }
+    if (wants && d->oldest == NULL) {
+        d->oldest = vrv_cache_page(&d->t->reader.cache, v->cold, &v->cold->page[0]);
+        is_there = d->oldest->there;
+    }
+    if (is_there && d->oldest->status == 0) {
+        v->oldest = d->oldest->seg;
+        v->oldest_n = d->oldest->seg_n;
+    }
+}
+
 /* Takes over the reference to the manifest, which is NULL where nothing is cold. */
 static void
 decide(struct tended *d, struct vrv_log *log, const struct vrv_log_config *c, struct vrv_snap *s)
@@ -456,6 +481,7 @@ decide(struct tended *d, struct vrv_log *log, const struct vrv_log_config *c, st
     v.local = local;
     vrv_tier_rules_of(c, &r);
     hasten(d, &r, &v);
+    show_oldest(d, &r, &v);
     vrv_tier_plan(&r, &v, &p);
     let_go(d, log, &p);
     bool swept_ = t->sweep != NULL && t->sweep->owner == d;

@@ -159,6 +159,14 @@ test_pages(void)
     IS(plan().start, 300, "a page goes as a whole");
     rules.retention_ms = 7 * MINUTE;
     IS(plan().start, 0, "... or not");
+    page.min_ts = NOW - 9 * MINUTE;
+    OK(vrv_tier_wants_oldest(&rules, &view), "its segments are worth reading when one may be too old");
+    rules.retention_ms = 10 * MINUTE;
+    OK(!vrv_tier_wants_oldest(&rules, &view), "... and not before");
+    rules.retention_bytes = 9000;
+    OK(vrv_tier_wants_oldest(&rules, &view), "... or there is too much");
+    rules.retention_bytes = INT64_MAX;
+    rules.retention_ms = 7 * MINUTE;
     view.oldest = cold_seg;
     view.oldest_n = 3;
     IS(plan().start, 200, "... but where its segments are known");

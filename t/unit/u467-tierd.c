@@ -64,6 +64,28 @@ test_keeps(void)
     end();
 }
 
+/* Also of a page of the manifest only what is too old goes. */
+static void
+test_pages(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0 retention.ms=-1");
+    put("t", 0, 60);
+    pass(60000);
+    OK(fakestore_count(fake, "m/") > 3 && offsets("t", 0).local_start > 100, "most is in pages");
+    IS(rig_alter(&rig, "t", "retention.ms=3000000"), 0, "50 minutes are to stay");
+    pass(10000);
+    int64_t start = offsets("t", 0).start;
+    OK(start >= 16 && start <= 24, "what is older goes, and not much more or less: up to %d", (int)start);
+    IS(read_all("t", 0), 120, "the rest can be read");
+    IS(rig_alter(&rig, "t", "retention.ms=-1 retention.bytes=20000"), 0, "or so many bytes");
+    pass(10000);
+    int64_t less = offsets("t", 0).start;
+    OK(less > start, "what is too much goes (up to %d)", (int)less);
+    IS(read_all("t", 0), 120, "the rest can be read");
+    end();
+}
+
 static void
 alter(const char *configs)
 {
@@ -281,6 +303,7 @@ main(void)
 {
     test_drains();
     test_keeps();
+    test_pages();
     test_copies_no_more();
     test_leaves();
     test_storms();

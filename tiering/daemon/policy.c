@@ -161,3 +161,17 @@ vrv_tier_plan(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
     out->drop = new_local_start(r, v, out->start);
     next_move(r, v, out);
 }
+
+bool
+vrv_tier_wants_oldest(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
+{
+    uint64_t total = 0;
+    struct vrv_tier_item it;
+
+    if (r->leaves || !r->deletes || v->cold == NULL || v->cold->page_n == 0)
+        return false;
+    for (uint32_t i = 0; vrv_tier_item_at(v, i, &it); i++)
+        total += it.next > v->start ? it.bytes : 0;
+    return is_older(v->cold->page[0].min_ts, r->retention_ms, v->now_ms) ||
+        total > (uint64_t)r->retention_bytes;
+}

@@ -54,6 +54,8 @@ struct vrv_tier_plan {
 
 void vrv_tier_plan(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
     struct vrv_tier_plan *out);
+/* May some of the oldest page be too old, or too much, so that its segments are worth reading? */
+bool vrv_tier_wants_oldest(const struct vrv_tier_rules *r, const struct vrv_tier_view *v);
 
 /* Both tiers as one row, oldest first, as retention goes through them: segments of the store, some of them
  * together as a page, then those that only this disk has. */
