@@ -723,7 +723,6 @@ TSAN_TESTS = \
 	t/771-s3.t \
 	t/772-radosgw.t \
 	t/773-tier-s3.t \
-	t/776-tier-hdfs.t \
 	t/946-large.t \
 	$(NULL)
 
