@@ -1,6 +1,6 @@
 /*
- * What the cold tier tells of itself, and is told to do, by whoever looks after it: where each partition's
- * segments are and why, what settings would change, how the store does.
+ * What the cold tier tells of itself, and is told to do, by whoever looks after it: where each
+ * partition's segments are and why, what settings would change, how the store does.
  *
  *   vrv_tier_state      the tier as a whole
  *   vrv_tier_part       a partition as it is, or as it would be with other settings
@@ -8,8 +8,8 @@
  *
  * All is told of one moment, and computed then.
  *
- * Threads: any, between attach and detach; it is done on the tier's, and waited for.  A tier without a
- * thread does it at once.
+ * Threads: any, between attach and detach; it is done on the tier's, and waited for.  A tier
+ * without a thread does it at once.
  */
 #ifndef VRV_TIERING_TIER_ASK_H
 #define VRV_TIERING_TIER_ASK_H
@@ -26,11 +26,11 @@ struct vrv_tier_state {
     char store[256];             /* "directory /srv/cold" */
     const char *kind;            /* "directory" */
     int64_t now_ms;
-    struct vrv_err last;         /* the store's newest failure, and when (wall clock); 0: there was none */
-    int64_t last_ms;
+    struct vrv_err last;         /* the store's newest failure, */
+    int64_t last_ms;             /* and when (wall clock); 0: there was none */
     int64_t good_ms;             /* when it did last what it was asked to; 0: never */
     int64_t moved_ms, deleted_ms, swept_ms; /* when one of these succeeded last; 0: never */
-    int64_t oldest_ms;           /* when the segment that has been on its way the longest began; 0: none is */
+    int64_t oldest_ms;           /* when the first of those under way began; 0: none is */
     uint64_t moves, queued;      /* segments on their way, reads under way */
     uint64_t swept;              /* objects deleted */
     uint64_t settled;            /* writes of unknown outcome that turned out to be done */
@@ -39,7 +39,8 @@ struct vrv_tier_state {
 };
 void vrv_tier_state(struct vrv_tier *t, struct vrv_tier_state *s);
 
-/* The store's answers, by what it was asked for and what came of it; several may be read into one view. */
+/* The store's answers, by what it was asked for and what came of it; several may be read into one
+ * view. */
 void vrv_tier_requests(struct vrv_tier *t, enum vrv_store_op op, enum vrv_store_outcome outcome,
     struct vrv_hist_view *v);
 
@@ -55,15 +56,16 @@ enum vrv_tier_work {
 
 /* Since the start. */
 struct vrv_tier_counts {
-    uint64_t copies, copied_bytes, copy_errors; /* segments that were begun; that arrived; that failed */
+    uint64_t copies, copy_errors; /* segments that were sent; those that failed */
+    uint64_t copied_bytes;        /* of those that arrived */
     uint64_t deletes, delete_errors;            /* rounds of deletion */
 };
 
 struct vrv_tier_part {
     bool tiered;                 /* it asks for the cold tier */
     int64_t start, local_start, end;
-    int64_t cold_end;            /* what is below is in the store, from the start on; -1: nothing is */
-    int unknown;                 /* 0; or why what is cold can't be told: AGAIN, it is being read; ... */
+    int64_t cold_end;            /* what is below is in the store; -1: nothing is */
+    int unknown;                 /* 0; or why that can't be told: AGAIN, it is being read; ... */
     struct vrv_err why;
     uint64_t stored;             /* bytes that the store has of it, packed as they are */
     struct vrv_tier_sums sums;
@@ -78,16 +80,16 @@ struct vrv_tier_part {
     uint32_t seg_n;
 };
 
-/* `as`: with these settings in the place of its own; NULL: as it is.  NOTFOUND: there is no such partition;
- * STOPPED.  To be finished when it returns 0. */
+/* `as`: with these settings in the place of its own; NULL: as it is.  NOTFOUND: there is no such
+ * partition; STOPPED.  To be finished when it returns 0. */
 int vrv_tier_part(struct vrv_tier *t, const struct vrv_log_id *id, const struct vrv_log_config *as,
     bool segments, struct vrv_tier_part *p, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_tier_part_fini(struct vrv_tier_part *p);
 
 /* Close the open segment, and let all that is there now leave for the store without waiting for
- * remote.copy.lag.*: *to is where that ends.  INVALID: the topic doesn't ask for the cold tier, or has its
- * copies switched off; NOTFOUND, STOPPED. */
-int vrv_tier_offload(struct vrv_tier *t, const struct vrv_log_id *id, int64_t *to, struct vrv_err *e)
-    VRV_MUST_CHECK;
+ * remote.copy.lag.*: *to is where that ends.  INVALID: the topic doesn't ask for the cold tier, or
+ * has its copies switched off; NOTFOUND, STOPPED. */
+int vrv_tier_offload(struct vrv_tier *t, const struct vrv_log_id *id, int64_t *to,
+    struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

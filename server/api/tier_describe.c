@@ -9,7 +9,7 @@
 struct describe {
     const struct vrv_tier_describe_req *q;
     struct vrv_tier_describe_resp resp;
-    struct vrv_tier_describe_req_topic *topic; /* that are asked for, or all that ask for the tier */
+    struct vrv_tier_describe_req_topic *topic; /* those asked about, or all that ask for the tier */
     int32_t n, cap;
 };
 

@@ -1,6 +1,6 @@
 /*
- * TierPlan and TierOffload: what other settings would make of a topic's segments; what is to go to the cold
- * tier at once.
+ * TierPlan and TierOffload: what other settings would make of a topic's segments; what is to go to
+ * the cold tier at once.
  *
  * It is asked of the tier's thread, on one that may wait.
  */
@@ -92,7 +92,8 @@ would_be(struct vrv_request *r, const char *name, const struct vrv_tier_plan_req
     w->n = (size_t)q->configs.n;
     int rc = vrv_config_changes_check(w->change, w->n, e);
     if (rc == 0)
-        rc = vrv_config_alter_topic(r->broker->config, name, w->change, w->n, VRV_ALTER_VALIDATE, e);
+        rc = vrv_config_alter_topic(r->broker->config, name, w->change, w->n,
+            VRV_ALTER_VALIDATE, e);
     if (rc == 0)
         rc = vrv_engine_describe_topic(r->broker->engine, name, set_one, w, e);
     return rc;

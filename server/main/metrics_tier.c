@@ -1,5 +1,5 @@
-/* The cold tier's families.  Nothing of them is kept: each is computed when it is asked for, from what there
- * is then, so that no number outlives what it tells of. */
+/* The cold tier's families.  Nothing of them is kept: each is computed when it is asked for, from
+ * what there is then, so that no number outlives what it tells of. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -8,7 +8,7 @@
 #include "server/tool/tier.h"
 
 static const char plan_help[] =
-    "usage: varve tier plan [options] TOPIC [KEY=VALUE...]   what settings would do, before they are set\n"
+    "usage: varve tier plan [options] TOPIC [KEY=VALUE...]   what settings would do\n"
     "      --unset KEY            this one back to its default\n"
     KAFKA_OPTIONS_HELP;
 
@@ -104,7 +104,8 @@ row(struct table *t, const struct vrv_tier_plan_resp_partition *p)
 }
 
 static int
-show(struct kafka *k, const char *topic, const struct vrv_tier_plan_resp_topic *t, struct vrv_err *e)
+show(struct kafka *k, const char *topic, const struct vrv_tier_plan_resp_topic *t,
+    struct vrv_err *e)
 {
     struct vrv_tier_plan_resp_partition all = { .partition_index = -1 };
     struct table table;

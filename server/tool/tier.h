@@ -1,6 +1,6 @@
 /*
- * `varve tier`: what a varved's cold tier has, why, and what becomes of it.  These requests are varve's own,
- * which librdkafka doesn't have: they are sent on a plain connection.
+ * `varve tier`: what a varved's cold tier has, why, and what becomes of it.  These requests are
+ * varve's own, which librdkafka doesn't have: they are sent on a plain connection.
  */
 #ifndef VRV_TOOL_TIER_H
 #define VRV_TOOL_TIER_H
@@ -20,15 +20,17 @@ void tier_close(struct tier *t);
 /* One of varve's own requests. */
 int tier_ask(struct tier *t, enum vrv_api_key key, const void *request, void *response,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* A sentence and a code of ours for an error in an answer: what it is about, and the broker's words. */
+/* A sentence and a code of ours for an error in an answer: what it is about, the broker's words. */
 int tier_err(struct vrv_err *e, int16_t code, struct vrv_str text, const char *fmt, ...)
     VRV_PRINTF(4, 5);
 
-/* A partition, or a topic with all of its (-1), as the command line names them: TOPIC, TOPIC:PARTITION. */
+/* "TOPIC:PARTITION", or a topic with all of its (-1): "TOPIC". */
 struct tier_named {
     char topic[256];
     int32_t partition;
 };
+/* A topic that doesn't ask for it: what to do. */
+int tier_not_tiered(struct vrv_err *e, const char *topic);
 int tier_name(const char *word, struct tier_named *out, struct vrv_err *e) VRV_MUST_CHECK;
 
 /* Ask about it: one topic, which is there, in *out. */

@@ -156,8 +156,7 @@ explain_one(struct tier *t, const char *word, struct vrv_err *e)
     if (rc < 0)
         return rc;
     if (!topic->is_tiered)
-        return vrv_err_set(e, VRV_E_INVALID, "topic \"%.80s\" does not ask for the cold tier: varve "
-            "config set topic %.80s remote.storage.enable=true", named.topic, named.topic);
+        return tier_not_tiered(e, named.topic);
     for (int32_t i = 0; i < topic->partitions.n; i++)
         kafka_told(show(t->k, named.topic, resp.now_ms, &topic->partitions.v[i], e), e, &first);
     note_failure(t->k, &resp);

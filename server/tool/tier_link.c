@@ -64,6 +64,13 @@ tier_err(struct vrv_err *e, int16_t code, struct vrv_str text, const char *fmt, 
 }
 
 int
+tier_not_tiered(struct vrv_err *e, const char *topic)
+{
+    return vrv_err_set(e, VRV_E_INVALID, "topic \"%.80s\" does not ask for the cold tier: varve "
+        "config set topic %.80s remote.storage.enable=true", topic, topic);
+}
+
+int
 tier_name(const char *word, struct tier_named *out, struct vrv_err *e)
 {
     const char *colon = strrchr(word, ':');

@@ -98,7 +98,9 @@ tell_failure(struct offload *o, struct vrv_str why, int64_t ms, struct progress 
 {
     size_t n = (size_t)why.n < sizeof(o->told) ? (size_t)why.n : sizeof(o->told) - 1;
 
-    if (why.p == NULL || ms <= o->began_ms || (strncmp(o->told, why.p, n) == 0 && o->told[n] == '\0'))
+    if (why.p == NULL || ms <= o->began_ms)
+        return;
+    if (strncmp(o->told, why.p, n) == 0 && o->told[n] == '\0')
         return;
     (void)snprintf(o->told, sizeof(o->told), "%.*s", (int)n, why.p);
     progress_clear(bar);
@@ -163,8 +165,8 @@ follow(struct offload *o, int64_t wait_s, struct vrv_err *e)
         if (rc == 0 && !over && stop_asked())
             break;
         if (rc == 0 && !over && bench_now() > until)
-            rc = vrv_err_set(e, VRV_E_TIMEDOUT, "not all has arrived after %" PRId64 " s; the server "
-                "goes on, varve tier status tells how far it is", wait_s);
+            rc = vrv_err_set(e, VRV_E_TIMEDOUT, "not all has arrived after %" PRId64 " s; the "
+                "server goes on, varve tier status tells how far it is", wait_s);
     }
     progress_clear(&bar);
     return rc;

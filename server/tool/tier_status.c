@@ -8,8 +8,9 @@
 #include "server/tool/tool.h"
 
 const char tier_status_help[] =
-    "usage: varve tier status [options] [TOPIC[:PARTITION]...]   what is where, and how the store does\n"
-    "  without topics, of all that ask for the cold tier\n"
+    "usage: varve tier status [options] [TOPIC[:PARTITION]...]\n"
+    "  what is where, and how the store does;"
+    " without topics, of all that ask for the cold tier\n"
     KAFKA_OPTIONS_HELP;
 
 /* As varve-protocol(7) has them. */
@@ -228,7 +229,8 @@ show_topic(struct kafka *k, struct shown *s, const struct vrv_tier_describe_resp
 
     (void)snprintf(name, sizeof(name), "%.*s", (int)t->name.n, t->name.p);
     if (t->error_code != 0)
-        return s->notes ? 0 : tier_err(e, t->error_code, t->error_message, "topic \"%.100s\"", name);
+        return s->notes ? 0 : tier_err(e, t->error_code, t->error_message, "topic \"%.100s\"",
+            name);
     for (int32_t i = 0; i < t->partitions.n; i++) {
         const struct vrv_tier_describe_resp_partition *p = &t->partitions.v[i];
 
@@ -236,9 +238,7 @@ show_topic(struct kafka *k, struct shown *s, const struct vrv_tier_describe_resp
             return s->notes ? 0 : tier_err(e, p->error_code, p->error_message,
                 "partition %" PRId32 " of topic \"%.100s\"", p->partition_index, name);
         if (!t->is_tiered && p->cold_end_offset < 0)
-            return s->notes ? 0 : vrv_err_set(e, VRV_E_INVALID,
-                "topic \"%.80s\" does not ask for the cold tier: varve config set topic %.80s "
-                "remote.storage.enable=true", name, name);
+            return s->notes ? 0 : tier_not_tiered(e, name);
         if (s->notes)
             part_notes(&k->out, s->resp, name, p);
         else if (k->out.json)
@@ -260,7 +260,8 @@ show(struct kafka *k, const struct vrv_tier_describe_resp *r, struct vrv_err *e)
     else
         store_text(&k->out, r);
     table_init(&s.table, (const char *const[]){ "TOPIC", ">PARTITION", ">START", ">LOCAL START",
-        ">COLD END", ">END", ">ONLY HERE", ">IN BOTH", ">ONLY COLD", ">LAG", ">AGE", "DOING", NULL });
+        ">COLD END", ">END", ">ONLY HERE", ">IN BOTH", ">ONLY COLD", ">LAG", ">AGE", "DOING",
+        NULL });
     for (int32_t i = 0; i < r->topics.n; i++)
         kafka_told(show_topic(k, &s, &r->topics.v[i], e), e, &first);
     if (r->topics.n == 0 && !k->out.json)

@@ -1,6 +1,6 @@
 /*
- * An engine on the simulated disk with the cold tier beside it, over a store of the test's: what tests of the
- * tier as a whole begin with.  Rig, store and tier are theirs to use.
+ * An engine on the simulated disk with the cold tier beside it, over a store of the test's: what
+ * tests of the tier as a whole begin with.  Rig, store and tier are theirs to use.
  *
  * Threads: one.
  */
@@ -20,8 +20,9 @@ extern int64_t deletes_per_second; /* for the next tier that starts */
 
 void begin(uint64_t seed);
 void end(void);
-/* An orderly stop; or power fails: what is on its way reaches the store, or doesn't, and nobody hears of it. */
+/* An orderly stop. */
 void down(void);
+/* Power fails; what is on its way reaches the store, or doesn't, and nobody hears of it. */
 void crash(uint64_t seed);
 void up(uint64_t seed);
 

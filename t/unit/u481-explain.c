@@ -1,6 +1,6 @@
 /*
- * What people are told of a partition's segments: where they are, what comes next, when and why; and that it
- * is what the policy does.
+ * What people are told of a partition's segments: where they are, what comes next, when and why;
+ * and that it is what the policy does.
  *
  * A log of segments of 100 offsets and 1,000 bytes, one per minute; the newest is open.
  */
@@ -34,8 +34,8 @@ begin(uint32_t moved, uint32_t dropped)
         int64_t newest = NOW - (int64_t)(SEGS - 1 - i) * MINUTE;
 
         local[i] = (struct vrv_tier_local){ i * EACH, (i + 1) * EACH, BYTES, newest, i < SEGS - 1 };
-        cold_seg[i] = (struct vrv_cold_seg){ .base = i * EACH, .next = (i + 1) * EACH, .plain = BYTES,
-            .max_ts = newest, .appended_ms = newest };
+        cold_seg[i] = (struct vrv_cold_seg){ .base = i * EACH, .next = (i + 1) * EACH,
+            .plain = BYTES, .max_ts = newest, .appended_ms = newest };
     }
     cold = (struct vrv_manifest){ .next = moved * EACH, .seg = cold_seg, .seg_n = moved };
     view = (struct vrv_tier_view){ .cold = moved > 0 ? &cold : NULL, .local = local + dropped,
@@ -115,10 +115,12 @@ test_copies(void)
     OK(s[9].fate == VRV_TIER_STAYS && s[9].when.why == VRV_WHY_OPEN, "the open one stays");
     local[8].sealed = false;
     s = tell();
-    OK(s[8].fate == VRV_TIER_STAYS && s[8].when.why == VRV_WHY_CLOSED, "... and who isn't sealed yet");
+    OK(s[8].fate == VRV_TIER_STAYS && s[8].when.why == VRV_WHY_CLOSED,
+        "... and who isn't sealed yet");
     rules.lag_ms = 6 * MINUTE;
     s = tell();
-    OK(s[4].when.ms == NOW + MINUTE && s[4].when.why == VRV_WHY_LAG_MS, "who waits by age, until then");
+    OK(s[4].when.ms == NOW + MINUTE && s[4].when.why == VRV_WHY_LAG_MS,
+        "who waits by age, until then");
     rules.lag_ms = INT64_MAX;
     rules.lag_bytes = 5400;
     s = tell();
@@ -126,10 +128,12 @@ test_copies(void)
         "who waits for bytes, for how many");
     rules.copies = false;
     s = tell();
-    OK(s[4].fate == VRV_TIER_STAYS && s[4].when.why == VRV_WHY_COPY_OFF, "with copies switched off");
+    OK(s[4].fate == VRV_TIER_STAYS && s[4].when.why == VRV_WHY_COPY_OFF,
+        "with copies switched off");
     rules.retention_ms = 5 * MINUTE;
     s = tell();
-    OK(s[4].fate == VRV_TIER_DELETED && s[4].when.ms == NOW + 1, "... it is deleted when it is old");
+    OK(s[4].fate == VRV_TIER_DELETED && s[4].when.ms == NOW + 1,
+        "... it is deleted when it is old");
     rules.copies = true;
     rules.lag_bytes = 0;
     rules.retention_ms = 4 * MINUTE;
@@ -143,7 +147,8 @@ test_drops(void)
 {
     begin(5, 0);
     const struct vrv_tier_seg *s = tell();
-    OK(s[0].fate == VRV_TIER_STAYS && s[0].when.why == VRV_WHY_UNLIMITED, "without limits all stays");
+    OK(s[0].fate == VRV_TIER_STAYS && s[0].when.why == VRV_WHY_UNLIMITED,
+        "without limits all stays");
     rules.local_ms = 7 * MINUTE;
     s = tell();
     OK(s[1].fate == VRV_TIER_DROPPED && s[1].when.ms <= NOW && s[1].when.why == VRV_WHY_LOCAL_MS,
@@ -174,7 +179,8 @@ test_deletes(void)
     begin(5, 3);
     rules.retention_ms = 7 * MINUTE;
     const struct vrv_tier_seg *s = tell();
-    OK(s[1].fate == VRV_TIER_DELETED && s[1].when.ms <= NOW && s[1].when.why == VRV_WHY_RETENTION_MS,
+    OK(s[1].fate == VRV_TIER_DELETED && s[1].when.ms <= NOW &&
+        s[1].when.why == VRV_WHY_RETENTION_MS,
         "too old for both tiers");
     OK(s[2].fate == VRV_TIER_DELETED && s[2].when.ms == NOW + 1, "... or soon");
     OK(s[5].fate == VRV_TIER_COPIED && s[5].gone.ms == NOW + 3 * MINUTE + 1,
@@ -198,7 +204,8 @@ test_leaves(void)
     const struct vrv_tier_seg *s = tell();
     OK(s[2].fate == VRV_TIER_DELETED && s[2].when.ms <= NOW && s[2].when.why == VRV_WHY_LEAVES,
         "a topic that leaves the tier loses what only the store has");
-    OK(s[3].fate == VRV_TIER_STAYS && s[8].fate == VRV_TIER_STAYS && s[8].when.why == VRV_WHY_LEAVES,
+    OK(s[3].fate == VRV_TIER_STAYS && s[8].fate == VRV_TIER_STAYS &&
+        s[8].when.why == VRV_WHY_LEAVES,
         "... and keeps the rest here");
 }
 
@@ -259,7 +266,8 @@ contradicts(void)
         bool due = s->when.ms <= NOW, here = s->place != VRV_TIER_COLD;
 
         bad += (s->fate == VRV_TIER_DELETED && due) != (s->next <= p.start);
-        bad += (s->fate == VRV_TIER_DROPPED && due) != (here && s->next <= p.drop && s->next > p.start);
+        bad += (s->fate == VRV_TIER_DROPPED && due) !=
+            (here && s->next <= p.drop && s->next > p.start);
         bad += (s->when.why == VRV_WHY_NEXT) != (s->next == next);
         bad += s->fate == VRV_TIER_COPIED && due && (next < 0 || s->next < next);
         bad += i > 0 && s->base != told[i - 1].next;

@@ -1,6 +1,7 @@
 /*
- * What the cold tier tells of itself: of each partition where its segments are, what is under way, what failed
- * and when it is tried again; what settings would change; that what somebody wants moved goes at once.
+ * What the cold tier tells of itself: of each partition where its segments are, what is under way,
+ * what failed and when it is tried again; what settings would change; that what somebody wants
+ * moved goes at once.
  */
 #include <stdlib.h>
 

@@ -16,7 +16,8 @@ struct walk {
     uint64_t left;               /* bytes behind that, in both tiers */
     struct vrv_tier_event gone;  /* when it is deleted */
     uint64_t local_left;         /* bytes on this disk behind the segment that it is at */
-    struct vrv_tier_event drop, copy; /* when the one before may leave this disk, and go to the store */
+    struct vrv_tier_event drop;  /* when the one before may leave this disk, */
+    struct vrv_tier_event copy;  /* and when it may go to the store */
 };
 
 /* ---- events ---- */
@@ -266,7 +267,7 @@ add(struct vrv_tier_amount *a, const struct vrv_tier_seg *s)
     a->bytes += s->bytes;
 }
 
-/* Requests that a segment of so many bytes takes: its object, in parts where it is large, and a root. */
+/* Requests that a segment of so many bytes takes: its object, in parts if it is large; a root. */
 static uint64_t
 puts_of(uint64_t bytes)
 {

@@ -1,8 +1,9 @@
 /*
  * Why each segment is where it is, and what becomes of it: the policy, told to people.
  *
- * It never contradicts the plan: what is due is what vrv_tier_plan does of the same rules and view; what is
- * to come by a time is what it will do then, if until then nothing is appended and no setting changes.
+ * It never contradicts the plan: what is due is what vrv_tier_plan does of the same rules and view;
+ * what is to come by a time is what it will do then, if until then nothing is appended and no
+ * setting changes.
  */
 #ifndef VRV_DAEMON_EXPLAIN_H
 #define VRV_DAEMON_EXPLAIN_H
@@ -32,7 +33,7 @@ enum vrv_tier_why {
     VRV_WHY_RETENTION_MS,
     VRV_WHY_RETENTION_BYTES,
     VRV_WHY_BELOW_START,      /* the log begins behind it */
-    VRV_WHY_LEAVES,           /* not remote.storage.enable: what only the store has goes, the rest stays here */
+    VRV_WHY_LEAVES,           /* not remote.storage.enable: what is here stays, the rest goes */
 };
 
 /* Something that will happen at a time, or before that when more was appended. */
@@ -68,11 +69,11 @@ struct vrv_tier_amount {
 struct vrv_tier_sums {
     struct vrv_tier_amount here, both, cold; /* by place */
     struct vrv_tier_amount lag;     /* should be in the store, and isn't */
-    int64_t lag_ms;                 /* how old the newest record of the oldest of them is; 0: there are none */
+    int64_t lag_ms;                 /* how old the newest record of the first of them is; or 0 */
     struct vrv_tier_amount held;    /* as above */
     struct vrv_tier_amount dead;    /* below the log's start, and still in the manifest */
     struct vrv_tier_amount copies, drops, deletes; /* what is due, one thing after the other */
-    uint64_t puts;                  /* what the store is asked for by that: objects, parts, manifests */
+    uint64_t puts;                  /* requests to the store for that: objects, parts, manifests */
 };
 void vrv_tier_sum(const struct vrv_tier_view *v, const struct vrv_tier_seg *s, uint32_t n,
     struct vrv_tier_sums *out);
