@@ -76,7 +76,7 @@ told('nobody at the endpoint', qr/warn cold\.store .*connection refused/i,
     'tier.s3.endpoint=https://127.0.0.1:1');
 told('another region', qr/in region us-east-1: set tier\.s3\.region to that, not eu-west-1/,
     'tier.s3.region=eu-west-1');
-told('no URL of S3', qr/tier\.store\.url=s3:bucket: expected file:.* or s3:/, 'tier.store.url=s3:bucket');
+told('no URL of S3', qr/tier\.store\.url=s3:bucket: expected file:.* s3:/, 'tier.store.url=s3:bucket');
 told('no endpoint', qr/tier\.s3\.endpoint=minio:9000 isn't https:/, 'tier.s3.endpoint=minio:9000');
 told('no source of keys', qr/tier\.s3\.credentials=keys is none of chain, env/, 'tier.s3.credentials=keys');
 done_testing;

@@ -85,8 +85,8 @@ finish_compared(struct vrv__s3_op *op, bool same, uint64_t size, const char *sum
     vrv__s3_crc_text(wanted, c->crc);
     if (!same)
         (void)vrv_err_set(&op->call->err, VRV_E_CORRUPT,
-            "%.100s has %" PRIu64 " bytes with checksum %.40s, not %" PRIu64 " with %s", c->key, size,
-            sum, c->size, wanted);
+            "%.100s has %" PRIu64 " bytes with checksum %.40s, not %" PRIu64 " with %s", c->key,
+            size, sum, c->size, wanted);
     vrv__s3_finish(op, same ? 0 : VRV_E_CORRUPT);
 }
 
