@@ -180,6 +180,7 @@ read_all(const char *topic, int32_t partition)
 
                 if (vrv_batch_read(&b, p, r.slice[i].n - at, NULL) < 0)
                     return -3000;
+                from = behind_hole(from);
                 (void)snprintf(want, sizeof(want), "%0200" PRId64, b.base_offset);
                 if (vrv_batch_last_offset(&b) < from || b.base_offset > from ||
                     memmem(p, b.size, want, 200) == NULL)

@@ -181,6 +181,7 @@ test_comes_back(void)
     struct vrv_log_offsets o = offsets("t", 0);
     OK(o.start == 0 && o.end == end_, "from where it began to where it ended");
     OK(o.gap == cold && o.gap_end == end_, "without what was on this disk only");
+    lost(o.gap, o.gap_end);
     IS(read_all("t", 0), end_, "what is cold can be read");
     IS(read_all("t", 1), offsets("t", 1).end, "of all partitions");
     OK(rig_log(&rig, "t", 0)->config->segment_ms == 600000, "it has its settings");
@@ -194,6 +195,7 @@ test_comes_back(void)
     pass(5 * MINUTE_MS);
     IS(read_all("t", 0), end_ + 16, "nothing of it is deleted");
     IS(kept(), 3, "and nothing is kept but where it begins");
+    lost(0, 0);
     end();
 }
 
