@@ -465,6 +465,19 @@ show_oldest(struct tended *d, const struct vrv_tier_rules *r, struct vrv_tier_vi
     }
 }
 
+void
+vrv__tier_oldest(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier_view *v)
+{
+    struct vrv_omap_node *n = vrv_omap_find(&t->tended, id);
+    const struct vrv_piece *p = n != NULL ? VRV_OMAP_OF(n, struct tended, node)->oldest : NULL;
+
+    if (p == NULL || !p->there || p->status < 0 || v->cold == NULL || v->cold->page_n == 0 ||
+        strcmp(p->key, v->cold->page[0].key) != 0)
+        return;
+    v->oldest = p->seg;
+    v->oldest_n = p->seg_n;
+}
+
 /* Takes over the reference to the manifest, which is NULL where nothing is cold. */
 static void
 decide(struct tended *d, struct vrv_log *log, const struct vrv_log_config *c, struct vrv_snap *s)

@@ -66,7 +66,8 @@ tell_state(struct ask *a)
         .swept = t->stats.swept, .settled = r->settled, .read_bytes = r->read_bytes,
         .written_bytes = r->written_bytes, .cache_hits = c->hits, .cache_misses = c->misses,
         .cache_evictions = c->evictions, .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes,
-        .kind = t->o.store->caps.kind };
+        .kind = t->o.store->caps.kind, .owned = t->owns || t->owner.state == VRV_OWNER_OWNS,
+        .owner = t->owner.err };
     vrv_store_describe(t->o.store, s->store, sizeof(s->store));
 }
 
@@ -118,6 +119,7 @@ explain(struct ask *a, const struct vrv_log_config *c, struct vrv_log *log,
 
     v.local = local;
     vrv_tier_rules_of(c, &r);
+    vrv__tier_oldest(a->t, a->id, &v);
     p->seg = vrv_tier_explain(&r, &v, &p->seg_n);
     vrv_tier_sum(&v, p->seg, p->seg_n, &p->sums);
     if (!a->segments) {

@@ -42,6 +42,8 @@ struct vrv_tier {
 
 /* The log's segments (malloc'd; NULL: none). */
 struct vrv_tier_local *vrv__tier_local(struct vrv_log *log, uint32_t *n);
+/* The segments of its oldest page, if the daemon looks at them; borrowed until its next look. */
+void vrv__tier_oldest(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier_view *v);
 /* What is done about a partition, and what was. */
 void vrv__tier_doing(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier_part *p);
 /* When what has been under way the longest began (wall clock); 0: nothing is. */

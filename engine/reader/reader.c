@@ -96,7 +96,7 @@ read_segment(struct vrv_seg *s, const struct vrv_seg_view *v, int64_t from, stru
 /* ---- from the cold tier: no lock is held ---- */
 
 static int
-read_cold(const struct vrv_log *log, int64_t *from, struct vrv_read *r, struct vrv_err *e)
+read_cold(struct vrv_log *log, int64_t *from, struct vrv_read *r, struct vrv_err *e)
 {
     struct vrv_cold *cold = log->env->cold;
     const struct vrv__cold_want w = { .want = VRV_COLD_ANY, .offset = *from };
@@ -108,6 +108,7 @@ read_cold(const struct vrv_log *log, int64_t *from, struct vrv_read *r, struct v
     if (b == NULL)
         return VRV_READ_COLD;
     int64_t next = vrv__read_take_cold(r, &w, b, e);
+    vrv_log_note_cold(log, r->bytes - before, next < 0);
     if (next < 0)
         return (int)next;
     *from = next;

@@ -181,6 +181,9 @@ describe_all(struct vrv_request *r)
 
     vrv_tier_state(r->broker->tier, &s);
     d->resp.store = vrv_request_str(r, s.store);
+    d->resp.is_owned = s.owned;
+    if (s.owner.code != 0)
+        d->resp.owner_failure = vrv_request_str(r, s.owner.msg);
     d->resp.now_ms = s.now_ms;
     d->resp.good_ms = s.good_ms;
     d->resp.failure_ms = s.last_ms;

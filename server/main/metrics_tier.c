@@ -191,6 +191,7 @@ put_since(struct vrv_prom *p, enum vrv_metric m, const struct vrv_tier_state *s,
 static void
 put_state(struct vrv_prom *p, const struct vrv_tier_state *s)
 {
+    vrv_prom_one(p, VRV_M_tier_owned, s->owned);
     vrv_prom_one(p, VRV_M_tier_moves, s->moves);
     vrv_prom_begin(p, VRV_M_tier_oldest);
     vrv_prom_seconds(p, NULL, span_ns(s, s->oldest_ms));

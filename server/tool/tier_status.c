@@ -36,6 +36,8 @@ store_json(struct out *o, const struct vrv_tier_describe_resp *r)
     out_begin(o, "store");
     out_bytes(o, "store", r->store.p, r->store.n);
     out_str(o, "state", state(r));
+    out_bool(o, "owned", r->is_owned);
+    out_bytes(o, "owner_failure", r->owner_failure.p, r->owner_failure.n);
     out_int(o, "now_ms", r->now_ms);
     out_int(o, "answered_ms", r->good_ms);
     out_bytes(o, "failure", r->failure.p, r->failure.n);
@@ -54,7 +56,7 @@ ago(FILE *f, const char *what, int64_t now_ms, int64_t ms, const char *end)
     if (ms > 0)
         (void)fprintf(f, "%s %s ago%s", what, tier_span(now_ms - ms, span), end);
     else
-        (void)fprintf(f, "%s: none yet%s", what, end);
+        (void)fprintf(f, "%s: none since the start%s", what, end);
 }
 
 static void
@@ -66,6 +68,14 @@ store_text(struct out *o, const struct vrv_tier_describe_resp *r)
     (void)fputs(": ", o->f);
     out_paint(o, is_failing(r) ? OUT_RED : r->good_ms > 0 ? OUT_GREEN : OUT_PLAIN, state(r));
     (void)fputc('\n', o->f);
+    if (!r->is_owned) {
+        out_paint(o, OUT_RED, "nothing is written there: ");
+        if (r->owner_failure.p != NULL)
+            out_shown(o->f, r->owner_failure.p, (size_t)r->owner_failure.n);
+        else
+            (void)fputs("it is being asked whose it is", o->f);
+        (void)fputc('\n', o->f);
+    }
     if (r->failure_ms > 0) {
         (void)fprintf(o->f, "last failure %s ago: ",
             tier_span(r->now_ms - r->failure_ms, span));

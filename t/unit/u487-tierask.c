@@ -94,6 +94,31 @@ test_part(void)
     end();
 }
 
+/* Of the oldest page the segments are told, as soon as retention looks at them: what is due is what the
+ * daemon does, not a page at a time. */
+static void
+test_pages(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, "segment.bytes=1000 remote.storage.enable=true local.retention.ms=0 "
+        "retention.ms=2000000000");
+    put("t", 0, 40);
+    pass(20000);
+    struct vrv_tier_part p = part("t", true);
+    OK(p.seg_n > 2 && p.seg[0].segments > 1, "older segments are told together");
+    vrv_tier_part_fini(&p);
+    IS(rig_alter(&rig, "t", "retention.ms=2100000"), 0, "until some of them are too old");
+    pass(20000);
+    p = part("t", true);
+    OK(p.seg[0].segments == 1 && p.start > 0, "then each is told");
+    for (uint32_t i = 0; i < p.seg_n; i++)
+        if (p.seg[i].next > p.start && p.seg[i].fate == VRV_TIER_DELETED &&
+            p.seg[i].when.ms <= rig.clock.clock.wall_ms(&rig.clock.clock))
+            OK(false, "segment %d is due, and the daemon leaves it", (int)p.seg[i].base);
+    vrv_tier_part_fini(&p);
+    end();
+}
+
 static void
 limit_local(struct vrv_log_config *c)
 {
@@ -145,6 +170,10 @@ test_failure(void)
     rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0");
     vrv_tier_state(tier, &s);
     OK(s.last_ms == 0 && s.good_ms == 0 && s.store[0] != '\0', "a store that nothing was asked of");
+    OK(!s.owned, "... isn't known to be ours");
+    pass(2000);
+    vrv_tier_state(tier, &s);
+    OK(s.owned && s.owner.code == 0, "... until it was asked");
     put("t", 0, 9);
     fakestore_fault(fake, VRV_STORE_PUT, FAKE_DENIED, 100);
     pass(2000);
@@ -168,7 +197,7 @@ test_failure(void)
         n[0] += denied.n[i];
         n[1] += done.n[i];
     }
-    OK(n[0] > 0 && n[1] == 8, "each attempt is counted by what came of it");
+    OK(n[0] > 0 && n[1] >= 8, "each attempt is counted by what came of it");
     end();
 }
 
@@ -180,6 +209,7 @@ test_under_way(void)
 
     begin(1);
     rig_topic(&rig, "t", 1, SMALL);
+    pass(2000); /* the store is ours */
     put("t", 0, 9);
     struct vrv_tier_part p = part("t", false);
     while (p.work == VRV_TIER_RESTS && vrv_tier_step(tier, &next))
@@ -255,6 +285,7 @@ int
 main(void)
 {
     test_part();
+    test_pages();
     test_plan();
     test_failure();
     test_under_way();
