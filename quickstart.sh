@@ -199,7 +199,7 @@ test)
   "")
     packages base peers
     say "Peers"
-    t/peers/install.sh kafka clients stores
+    t/peers/install.sh kafka clients
     echo "peers: in place"
     ;;
   --no-peers) packages base ;;

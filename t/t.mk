@@ -659,19 +659,20 @@ dist_check_SCRIPTS += \
 	t/940-consistency.t \
 	t/945-baddays.t \
 	t/770-tier.t \
-	t/771-s3.t \
-	t/772-radosgw.t \
-	t/773-tier-s3.t \
 	t/773-tier-tool.t \
 	t/774-s3d.t \
-	t/774-hdfs.t \
-	t/775-hdfs-baddays.t \
-	t/776-tier-hdfs.t \
 	t/946-large.t \
 	$(NULL)
 
-# ---- the long tests, run by `make check-long` beside the others
+# ---- the long tests, run by `make check-long` beside the others.  Those of real stores need what
+# `t/peers/install.sh stores` installs.
 LONG_TESTS = \
+	t/771-s3.t \
+	t/772-radosgw.t \
+	t/773-tier-s3.t \
+	t/774-hdfs.t \
+	t/775-hdfs-baddays.t \
+	t/776-tier-hdfs.t \
 	t/long/800-mutants.t \
 	$(NULL)
 dist_check_SCRIPTS += $(LONG_TESTS)
@@ -720,9 +721,6 @@ TSAN_TESTS = \
 	t/940-consistency.t \
 	t/945-baddays.t \
 	t/770-tier.t \
-	t/771-s3.t \
-	t/772-radosgw.t \
-	t/773-tier-s3.t \
 	t/946-large.t \
 	$(NULL)
 

@@ -53,7 +53,6 @@ posted(struct vrv_done *d)
     if (cf->status < 0 && !is_late(cf->status)) {
         p->failed = true;
         p->error = vrv_kerror_of(cf->status);
-        vrv_stat_count(r->broker->stat, VRV_C_cold_failed, 1);
         tell(p, &cf->err);
     }
     vrv__fetch_goes_on(r);
@@ -73,7 +72,6 @@ ask(struct vrv_request *r, struct vrv__fetch_part *p)
     c->fetch = (struct vrv_fetch){ .done = { .cq = r->call.cq, .run = posted }, .read = &c->read,
         .want = VRV_COLD_ANY };
     f->asked++;
-    vrv_stat_count(r->broker->stat, VRV_C_cold_asked, 1);
     vrv_fetch(p->log, &c->fetch, f->cold_ns);
 }
 
