@@ -648,7 +648,6 @@ dist_check_SCRIPTS += \
 	t/730-protocol-docs.t \
 	t/750-varved.t \
 	t/760-metrics.t \
-	t/770-tier.t \
 	t/900-kcat.t \
 	t/901-confluent.t \
 	t/902-kafka-python.t \
@@ -720,7 +719,6 @@ TSAN_TESTS = \
 	t/910-librdkafka.t \
 	t/940-consistency.t \
 	t/945-baddays.t \
-	t/770-tier.t \
 	t/946-large.t \
 	$(NULL)
 
