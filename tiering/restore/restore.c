@@ -130,7 +130,7 @@ set_value(struct work *w, struct vrv_catalog_kv *kv, const struct vrv_config_kv 
     return rc;
 }
 
-/* Whatever root was found is its head. */
+/* Whatever root was found is its head; version 0: none does, but what is left there is swept. */
 static int
 set_head(struct work *w, struct part *p, struct vrv_err *e)
 {
@@ -138,10 +138,12 @@ set_head(struct work *w, struct part *p, struct vrv_err *e)
     const struct vrv_config_kv v[] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
         { (char[]){ "version" }, version } };
 
+    if (p->status < 0)
+        p->f = (struct vrv_found){ .passed = 0 };
     (void)snprintf(crc, sizeof(crc), "%" PRIu32, p->f.root_crc);
     (void)snprintf(size, sizeof(size), "%" PRIu64, p->f.root_size);
     (void)snprintf(version, sizeof(version), "%" PRIu64, p->f.m.version);
-    return set_value(w, p->kv, v, p->status == 0 ? 3 : 0, e);
+    return set_value(w, p->kv, v, 3, e);
 }
 
 static int
