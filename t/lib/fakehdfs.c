@@ -180,7 +180,7 @@ make_dirs(struct fakehdfs *f, const char *path)
 
 /* ---- answers ---- */
 
-static void
+static void VRV_PRINTF(3, 4)
 say(struct ask *k, int code, const char *fmt, ...)
 {
     static _Thread_local char text[1 << 20];
