@@ -202,8 +202,8 @@ server_main_varved_SOURCES = \
 	server/main/assemble.h \
 	server/main/cold.c \
 	server/main/cold.h \
-	server/main/coldstore.c \
-	server/main/coldstore.h \
+	server/cold/coldstore.c \
+	server/cold/coldstore.h \
 	server/main/descriptors.c \
 	server/main/descriptors.h \
 	server/main/listener_text.h \

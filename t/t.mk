@@ -470,7 +470,7 @@ t_unit_u742_allocations_SOURCES = \
 	server/main/admin.c \
 	server/main/assemble.c \
 	server/main/cold.c \
-	server/main/coldstore.c \
+	server/cold/coldstore.c \
 	server/main/descriptors.c \
 	server/main/metrics.c \
 	server/main/metrics_tier.c \

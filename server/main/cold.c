@@ -7,7 +7,7 @@
 #include "engine/base/mem.h"
 #include "engine/os/vfs.h"
 #include "server/base/random.h"
-#include "server/main/coldstore.h"
+#include "server/cold/coldstore.h"
 #include "tiering/tier.h"
 
 int

@@ -1,6 +1,6 @@
 /* The store of cold segments that the configuration asks for.  Threads: one. */
-#ifndef VRV_MAIN_COLDSTORE_H
-#define VRV_MAIN_COLDSTORE_H
+#ifndef VRV_COLD_COLDSTORE_H
+#define VRV_COLD_COLDSTORE_H
 
 #include "server/config/config.h"
 #include "tiering/store/store.h"

@@ -1,4 +1,4 @@
-#include "server/main/coldstore.h"
+#include "server/cold/coldstore.h"
 
 #include <string.h>
 
