@@ -246,6 +246,8 @@ uninstall-local:
 # ---- varve, the tool
 bin_PROGRAMS += server/tool/varve
 server_tool_varve_SOURCES = \
+	server/cold/coldstore.c \
+	server/cold/coldstore.h \
 	server/tool/args.c \
 	server/tool/args.h \
 	server/tool/bench.h \
@@ -266,6 +268,8 @@ server_tool_varve_SOURCES = \
 	server/tool/cmd_proto.c \
 	server/tool/cmd_tier.c \
 	server/tool/cmd_topic.c \
+	server/tool/coldlink.c \
+	server/tool/coldlink.h \
 	server/tool/commands.h \
 	server/tool/consume.h \
 	server/tool/consume_plan.c \
@@ -328,4 +332,4 @@ server_tool_varve_SOURCES = \
 	server/tool/when.h \
 	$(NULL)
 server_tool_varve_CPPFLAGS = $(AM_CPPFLAGS) $(RDKAFKA_CFLAGS)
-server_tool_varve_LDADD = libvrvserver.la libvrvengine.la $(RDKAFKA_LIBS)
+server_tool_varve_LDADD = libvrvserver.la libvrvtiering.la libvrvengine.la $(RDKAFKA_LIBS)

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "engine/os/vfs.h"
-#include "server/base/diag.h"
 #include "server/base/random.h"
 #include "tiering/store/dir.h"
 #include "tiering/store/hdfs.h"
@@ -15,7 +14,6 @@ enum {
     CONNECT_MS = 5000,
     STALL_MS = 20000,
     TEXT_MAX = 4 << 20,                         /* a thousand long names in XML are 1.5 MB */
-    LOOK_MS = 5000,
 };
 
 static bool
@@ -31,12 +29,13 @@ given(const char *value)
 }
 
 static int
-open_dir(struct vrv_store **out, struct vrv_vfs **vfs, const char *path, struct vrv_err *e)
+open_dir(struct vrv_store **out, struct vrv_vfs **vfs, const char *path, bool create,
+    struct vrv_err *e)
 {
     struct vrv_store_dir_opts o = {
         .path = path, .clock = vrv_clock_real(), .threads = DIR_THREADS
     };
-    int rc = vrv_vfs_posix(path, true, vfs, e);
+    int rc = vrv_vfs_posix(path, create, vfs, e);
 
     if (rc == 0)
         rc = vrv_random(&o.random, sizeof(o.random), e);
@@ -59,30 +58,6 @@ http_opts(const struct vrv_config *c)
         .key_file = given(c->tier_store_key_file), .proxy = given(c->tier_store_proxy) };
 }
 
-/* Does it answer, and let us in?  LIST of a name says so; or DELETE of one that isn't there. */
-static void
-look_at(struct vrv_store *s, enum vrv_store_op op)
-{
-    static const char *const none = "none";
-    struct vrv_clock *clock = vrv_clock_real();
-    struct vrv_cq cq;
-    struct vrv_store_call c = { .done = { .cq = &cq }, .op = op, .lane = VRV_STORE_READ,
-        .deadline_ns = clock->mono_ns(clock) + (int64_t)LOOK_MS * 1000000, .key = "", .keys = &none,
-        .max = 1 };
-    char what[VRV_DIAG_VALUE];
-
-    if (vrv_cq_init(&cq, 0) < 0)
-        return;
-    vrv_store_submit(s, &c);
-    (void)vrv_cq_take(&cq, -1);
-    vrv_cq_fini(&cq);
-    if (op == VRV_STORE_LIST)
-        vrv_store_names_free(&c);
-    vrv_store_describe(s, what, sizeof(what));
-    if (c.status < 0)
-        vrv_diag(VRV_EV_COLD_STORE, VRV_STR("store", what), VRV_STR("reason", c.err.msg));
-}
-
 static int
 open_s3(struct vrv_store **out, const struct vrv_config *c, struct vrv_err *e)
 {
@@ -92,11 +67,8 @@ open_s3(struct vrv_store **out, const struct vrv_config *c, struct vrv_err *e)
         .storage_class = given(c->tier_s3_storage_class), .sse = given(c->tier_s3_sse),
         .sse_kms_key = given(c->tier_s3_sse_kms_key), .tags = given(c->tier_s3_tags),
         .http = http_opts(c) };
-    int rc = vrv_store_s3(out, &o, e);
 
-    if (rc == 0)
-        look_at(*out, VRV_STORE_LIST);
-    return rc;
+    return vrv_store_s3(out, &o, e);
 }
 
 static int
@@ -109,21 +81,19 @@ open_hdfs(struct vrv_store **out, const struct vrv_config *c, struct vrv_err *e)
     o.http.negotiate = c->tier_hdfs_negotiate;
     if (rc == 0)
         rc = vrv_store_hdfs(out, &o, e);
-    if (rc == 0) /* who may not write, and a name node in safe mode, lists all the same */
-        look_at(*out, VRV_STORE_DELETE);
     return rc < 0 ? vrv_err_prefix(e, rc, "tier.store.url=%.100s", c->tier_store_url) : 0;
 }
 
 int
 vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs, const struct vrv_config *config,
-    struct vrv_err *e)
+    bool create, struct vrv_err *e)
 {
     const char *url = config->tier_store_url;
 
     *out = NULL;
     *vfs = NULL;
     if (begins(url, "file:///"))
-        return open_dir(out, vfs, url + strlen("file://"), e);
+        return open_dir(out, vfs, url + strlen("file://"), create, e);
     if (begins(url, "s3://"))
         return open_s3(out, config, e);
     if (begins(url, "hdfs://") || begins(url, "swebhdfs://"))
@@ -132,4 +102,26 @@ vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs, const struct vr
         "tier.store.url=%.100s: expected file:// and the path of a "
         "directory, s3://BUCKET/PREFIX or hdfs://HOST:PORT/DIRECTORY",
         url);
+}
+
+int
+vrv_coldstore_look(struct vrv_store *s, enum vrv_store_op op, int64_t ms, struct vrv_err *e)
+{
+    static const char *const none = "none";
+    struct vrv_clock *clock = vrv_clock_real();
+    struct vrv_cq cq;
+    struct vrv_store_call c = { .done = { .cq = &cq }, .op = op, .lane = VRV_STORE_READ,
+        .deadline_ns = clock->mono_ns(clock) + ms * 1000000, .key = "", .keys = &none, .max = 1 };
+
+    int rc = vrv_cq_init(&cq, 0);
+    if (rc < 0)
+        return vrv_err_set(e, rc, "no queue for the store's answers");
+    vrv_store_submit(s, &c);
+    (void)vrv_cq_take(&cq, -1);
+    vrv_cq_fini(&cq);
+    if (op == VRV_STORE_LIST)
+        vrv_store_names_free(&c);
+    if (c.status < 0)
+        *e = c.err;
+    return c.status;
 }

@@ -7,10 +7,14 @@
 
 struct vrv_vfs;
 
-/* vfs: of a directory, to be closed behind the store; else NULL.  Errors: what is wrong with the
- * settings. A store over a network that can't be used now is told as an event, within a few
- * seconds: what is hot is served without it. */
+/* create: a directory that isn't there is made.  vfs: of a directory, to be closed behind the store; else
+ * NULL.  Errors: what is wrong with the settings; nobody is asked yet. */
 int vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs,
-    const struct vrv_config *config, struct vrv_err *e) VRV_MUST_CHECK;
+    const struct vrv_config *config, bool create, struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Does it answer within so long (a directory: at all), and let us in?  One attempt, of LIST or of DELETE
+ * for a name that isn't there. */
+int vrv_coldstore_look(struct vrv_store *s, enum vrv_store_op op, int64_t ms, struct vrv_err *e)
+    VRV_MUST_CHECK;
 
 #endif

@@ -6,9 +6,27 @@
 
 #include "engine/base/mem.h"
 #include "engine/os/vfs.h"
+#include "server/base/diag.h"
 #include "server/base/random.h"
 #include "server/cold/coldstore.h"
 #include "tiering/tier.h"
+
+enum { LOOK_MS = 5000 };
+
+/* A store over a network that can't be used now is told, within a few seconds: what is hot is served
+ * without it. */
+static void
+look(struct vrv_store *store)
+{
+    bool is_hdfs = strcmp(store->caps.kind, "hdfs") == 0; /* in safe mode it lists all the same */
+    char what[VRV_DIAG_VALUE];
+    struct vrv_err why;
+
+    if (vrv_coldstore_look(store, is_hdfs ? VRV_STORE_DELETE : VRV_STORE_LIST, LOOK_MS, &why) == 0)
+        return;
+    vrv_store_describe(store, what, sizeof(what));
+    vrv_diag(VRV_EV_COLD_STORE, VRV_STR("store", what), VRV_STR("reason", why.msg));
+}
 
 int
 vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config, struct vrv_err *e)
@@ -19,13 +37,15 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     if (!config->remote_log_storage_system_enable)
         return 0;
     vrv_tier_opts_default(&o);
-    int rc = vrv_coldstore_open(&c->store, &c->vfs, config, e);
+    int rc = vrv_coldstore_open(&c->store, &c->vfs, config, true, e);
     if (rc == 0)
         rc = vrv_random(&o.random, sizeof(o.random), e);
     if (rc < 0) {
         vrv_server_cold_close(c);
         return rc;
     }
+    if (c->vfs == NULL)
+        look(c->store);
     o.store = c->store;
     o.keep_ms = config->tier_delete_grace_ms;
     o.deletes_per_second = config->tier_delete_max_per_second;
