@@ -1,4 +1,4 @@
-/* Within the room: the daemon, and what of it is told (tier_ask.c). */
+/* Within the room: the daemon as a whole.  Its partitions are in tended.h. */
 #ifndef VRV_TIERING_TIER_INT_H
 #define VRV_TIERING_TIER_INT_H
 
@@ -39,6 +39,13 @@ struct vrv_tier {
 };
 
 /* All of these on the tier's thread. */
+
+int64_t vrv__tier_now_ns(const struct vrv_tier *t);  /* monotonic */
+int64_t vrv__tier_wall_ms(const struct vrv_tier *t);
+/* Is it known that the store is ours? */
+bool vrv__tier_may_write(const struct vrv_tier *t);
+/* At every partition (tier_look.c). */
+void vrv__tier_look(struct vrv_tier *t);
 
 /* The log's segments (malloc'd; NULL: none). */
 struct vrv_tier_local *vrv__tier_local(struct vrv_log *log, uint32_t *n);

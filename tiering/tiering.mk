@@ -123,11 +123,15 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/times.h \
 	tiering/store/xml.c \
 	tiering/store/xml.h \
+	tiering/tended.c \
+	tiering/tended.h \
+	tiering/tended_work.c \
 	tiering/tier.c \
 	tiering/tier.h \
 	tiering/tier_ask.c \
 	tiering/tier_ask.h \
 	tiering/tier_house.c \
 	tiering/tier_int.h \
+	tiering/tier_look.c \
 	$(NULL)
 libvrvtiering_la_LIBADD = $(DEP_LIBS) $(STORE_LIBS)

@@ -1,0 +1,154 @@
+#include "tiering/tended.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+
+static const int64_t MS = 1000000;
+
+/* ---- the map ---- */
+
+static int
+compare(const void *key, const struct vrv_omap_node *n)
+{
+    const struct vrv_log_id *a = key, *b = &VRV_OMAP_OF(n, struct vrv_tended, node)->id;
+    int order = memcmp(&a->topic, &b->topic, sizeof(a->topic));
+
+    return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
+}
+
+void
+vrv__tended_init(struct vrv_tier *t)
+{
+    vrv_omap_init(&t->tended, compare);
+}
+
+struct vrv_tended *
+vrv__tended_find(struct vrv_tier *t, const struct vrv_log_id *id)
+{
+    struct vrv_omap_node *n = vrv_omap_find(&t->tended, id);
+
+    return n != NULL ? VRV_OMAP_OF(n, struct vrv_tended, node) : NULL;
+}
+
+struct vrv_tended *
+vrv__tended_of(struct vrv_tier *t, const struct vrv_log_id *id, bool leaves)
+{
+    struct vrv_tended *d = vrv__tended_find(t, id);
+
+    if (d == NULL) {
+        d = VRV_NEW(struct vrv_tended);
+        d->id = *id;
+        d->t = t;
+        d->known = -1;
+        d->sweep_ns = vrv__tier_now_ns(t) + (leaves ? t->o.grace_ms : t->o.sweep_ms) * MS;
+        vrv_list_init(&d->wait.link);
+        vrv_omap_insert(&t->tended, &d->id, &d->node);
+    }
+    return d;
+}
+
+static void
+forget(struct vrv_tended *d)
+{
+    VRV_ASSERT(d->move == NULL && d->trim == NULL && !d->waits);
+    vrv_producers_free(&d->producers);
+    vrv_piece_unref(d->oldest);
+    free(d);
+}
+
+void
+vrv__tier_forget(struct vrv_tier *t, const struct vrv_log_id *id)
+{
+    struct vrv_omap_node *n = vrv_omap_remove(&t->tended, id);
+
+    if (n != NULL)
+        forget(VRV_OMAP_OF(n, struct vrv_tended, node));
+}
+
+void
+vrv__tended_fini(struct vrv_tier *t)
+{
+    struct vrv_omap_node *n;
+
+    while ((n = vrv_omap_pop(&t->tended)) != NULL)
+        forget(VRV_OMAP_OF(n, struct vrv_tended, node));
+}
+
+void
+vrv__tended_cancel(struct vrv_tier *t)
+{
+    struct vrv_omap_node *n = vrv_omap_first(&t->tended);
+
+    while (n != NULL) {
+        struct vrv_tended *d = VRV_OMAP_OF(n, struct vrv_tended, node);
+
+        if (d->move != NULL)
+            vrv_move_cancel(d->move);
+        if (d->trim != NULL)
+            vrv_parts_cancel(&t->parts, d->trim);
+        n = vrv_omap_after(&t->tended, &d->id);
+    }
+}
+
+/* ---- what is told ---- */
+
+void
+vrv__tended_failed(struct vrv_tended *d, const struct vrv_err *e)
+{
+    struct vrv_tier *t = d->t;
+
+    d->again_ns = vrv__tier_now_ns(t) + t->o.again_ms * MS;
+    d->last = *e;
+    d->last_ms = vrv__tier_wall_ms(t);
+    vrv__tier_note_failure(t, e);
+}
+
+void
+vrv__tier_doing(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier_part *p)
+{
+    const struct vrv_tended *d = vrv__tended_find(t, id);
+
+    if (d == NULL)
+        return;
+    bool sweeps = t->sweep != NULL && t->sweep->owner == d;
+    p->work = d->move != NULL ? VRV_TIER_MOVES : d->trim != NULL ? VRV_TIER_TRIMS
+        : sweeps ? VRV_TIER_SWEEPS : d->waits ? VRV_TIER_READS : VRV_TIER_RESTS;
+    p->since_ms = p->work == VRV_TIER_RESTS || p->work == VRV_TIER_READS ? 0 : d->began_ms;
+    if (d->move != NULL) {
+        p->at = d->move->seg->base;
+        p->done = d->move->at;
+        p->size = d->move->seg->size;
+    }
+    p->last = d->last;
+    p->last_ms = d->last_ms;
+    if (vrv__tier_now_ns(t) < d->again_ns)
+        p->again_ms = vrv__tier_wall_ms(t) + (d->again_ns - vrv__tier_now_ns(t)) / MS;
+    p->counts = d->counts;
+}
+
+bool
+vrv__tier_is_busy(struct vrv_tier *t, const struct vrv_log_id *id)
+{
+    const struct vrv_tended *d = vrv__tended_find(t, id);
+
+    return d != NULL && (d->move != NULL || d->trim != NULL || d->waits ||
+                            (t->sweep != NULL && t->sweep->owner == d));
+}
+
+int64_t
+vrv__tier_oldest_move(struct vrv_tier *t)
+{
+    int64_t oldest = 0;
+
+    for (struct vrv_omap_node *n = vrv_omap_first(&t->tended); n != NULL;) {
+        const struct vrv_tended *d = VRV_OMAP_OF(n, struct vrv_tended, node);
+
+        if (d->move != NULL && (oldest == 0 || d->began_ms < oldest))
+            oldest = d->began_ms;
+        n = vrv_omap_after(&t->tended, &d->id);
+    }
+    return oldest;
+}

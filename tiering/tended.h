@@ -1,0 +1,62 @@
+/*
+ * Within the room: a partition whose segments are the tier's to move, what is known of it and what is
+ * done about it: one thing at a time, but that a manifest may be read meanwhile.
+ *
+ * Threads: the tier's.
+ */
+#ifndef VRV_TIERING_TENDED_H
+#define VRV_TIERING_TENDED_H
+
+#include "tiering/tier_int.h"
+
+struct vrv_tended {
+    struct vrv_omap_node node;
+    struct vrv_log_id id;
+    struct vrv_tier *t;
+    struct vrv_part_wait wait;
+    bool waits;                  /* for its manifest */
+    struct vrv_move *move;       /* under way, or NULL: */
+    struct vrv_log *log;
+    struct vrv_snap *from;
+    struct vrv_producers *producers; /* as of `known`, where the manifest ends */
+    int64_t known;
+    struct vrv_parts_commit *trim;     /* a commit without what is deleted, under way; or NULL */
+    bool empties;                /* ... for good: what it names isn't relied on any more */
+    int64_t dropped;             /* what this disk lacks, or will when the journal is committed */
+    int64_t again_ns;            /* nothing that failed before that */
+    int64_t sweep_ns;            /* when to look through the store */
+    struct vrv_piece *oldest;    /* the manifest's oldest page, while some of it may be too old; or NULL */
+    int64_t wanted;              /* whatever is below goes without waiting for remote.copy.lag.* */
+    int64_t began_ms;            /* what is under way (wall clock) */
+    struct vrv_err last;         /* the newest failure, */
+    int64_t last_ms;             /* and when */
+    struct vrv_tier_counts counts;
+};
+
+/* It is made where there is none.  leaves: it asks for the tier no more. */
+struct vrv_tended *vrv__tended_of(struct vrv_tier *t, const struct vrv_log_id *id, bool leaves);
+/* NULL: there is none. */
+struct vrv_tended *vrv__tended_find(struct vrv_tier *t, const struct vrv_log_id *id);
+/* Something failed with it: nothing is tried again for a while. */
+void vrv__tended_failed(struct vrv_tended *d, const struct vrv_err *e);
+
+/* ---- all of them ---- */
+
+void vrv__tended_init(struct vrv_tier *t);
+/* Nothing is under way. */
+void vrv__tended_fini(struct vrv_tier *t);
+/* What is under way ends soon. */
+void vrv__tended_cancel(struct vrv_tier *t);
+
+/* ---- what is done about one (tended_work.c) ---- */
+
+/* The segment that begins at `base` to the store.  Takes over the reference to the manifest, NULL: nothing
+ * is cold. */
+void vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *from, int64_t base);
+/* The manifest without what lies below.  start: the log's. */
+void vrv__tended_trim(struct vrv_tended *d, const struct vrv_manifest *m, int64_t below,
+    int64_t start);
+/* What the store has of it, and nothing names, goes. */
+void vrv__tended_sweep(struct vrv_tended *d, bool leaves);
+
+#endif

@@ -1,0 +1,158 @@
+#include "tiering/tended.h"
+
+#include <stdlib.h>
+
+#include "engine/base/mem.h"
+
+static const int64_t MS = 1000000;
+
+/* ---- moving ---- */
+
+static void
+moved(struct vrv_move *m, int status, const struct vrv_err *e)
+{
+    struct vrv_tended *d = m->owner;
+    struct vrv_tier *t = d->t;
+
+    vrv_producers_free(&d->producers);
+    d->producers = m->producers;
+    d->known = status == 0 ? m->seg->next : -1;
+    if (status == 0) {
+        vrv_lock(&t->lock);
+        t->stats.moved++;
+        t->stats.moved_bytes += m->seg->size;
+        vrv_unlock(&t->lock);
+        d->counts.copied_bytes += m->seg->size;
+        t->moved_ms = vrv__tier_wall_ms(t);
+        t->look_ns = 0; /* there may be more */
+    } else {
+        d->counts.copy_errors += status != VRV_E_CANCELLED;
+        vrv__tended_failed(d, e);
+    }
+    vrv_seg_unref(m->seg);
+    vrv_snap_unref(d->from);
+    vrv_log_unref(&d->log);
+    d->from = NULL;
+    d->move = NULL;
+    free(m);
+    t->moves--;
+}
+
+void
+vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *from, int64_t base)
+{
+    struct vrv_tier *t = d->t;
+    struct vrv_seg *s = vrv_log_sealed(log, base);
+    int64_t end = from != NULL ? from->m.next : -1;
+    struct vrv_log_offsets o = vrv_log_offsets(log);
+    struct vrv_err e = { 0 };
+    int rc = s != NULL ? vrv_parts_touch(&t->parts, &d->id, &e) : 0;
+
+    if (rc < 0)
+        vrv__tended_failed(d, &e);
+    if (s == NULL || rc < 0) { /* deleted meanwhile, or nobody could find it again */
+        vrv_seg_unref(s);
+        vrv_snap_unref(from);
+        return;
+    }
+    d->from = from;
+    d->log = vrv_log_ref(log);
+    d->move = VRV_NEW(struct vrv_move);
+    *d->move = (struct vrv_move){ .o = &t->move, .owner = d, .seg = s,
+        .epoch = o.epoch, .start = o.start, .gap = o.gap, .gap_end = o.gap_end,
+        .from = from != NULL ? &from->m : NULL, .run = moved };
+    if (d->known == end) {
+        d->move->producers = d->producers;
+        d->move->knows_producers = true;
+        d->producers = NULL;
+    }
+    t->moves++;
+    d->began_ms = vrv__tier_wall_ms(t);
+    d->counts.copies++;
+    vrv_move_begin(d->move);
+}
+
+/* ---- deleting ---- */
+
+static void
+trimmed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
+{
+    struct vrv_tended *d = c->owner;
+
+    if (status == 0)
+        d->sweep_ns = vrv__tier_now_ns(d->t) + d->t->o.grace_ms * MS;
+    else
+        vrv__tended_failed(d, e);
+    d->counts.delete_errors += status < 0 && status != VRV_E_CANCELLED;
+    d->trim = NULL;
+    d->empties = false;
+    d->t->moves--;
+    free(c);
+}
+
+/* One that has nothing left knows no more of where it ended: what
+ * follows may be what this disk has kept of that. */
+void
+vrv__tended_trim(struct vrv_tended *d, const struct vrv_manifest *m, int64_t below, int64_t start)
+{
+    struct vrv_tier *t = d->t;
+
+    d->trim = VRV_NEW(struct vrv_parts_commit);
+    d->trim->owner = d;
+    d->trim->run = trimmed;
+    struct vrv_manifest *next = &d->trim->next;
+    vrv_manifest_copy(next, m);
+    (void)vrv_manifest_trim(next, below);
+    if (next->page_n + next->seg_n == 0) {
+        d->empties = start < next->next;
+        next->start = start;
+        next->next = d->empties ? start : next->next;
+    }
+    t->moves++;
+    d->began_ms = vrv__tier_wall_ms(t);
+    d->counts.deletes++;
+    vrv_parts_commit(&t->parts, d->trim);
+}
+
+static void
+swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
+{
+    struct vrv_tended *d = s->owner;
+    struct vrv_tier *t = d->t;
+
+    d->sweep_ns = vrv__tier_now_ns(t) + t->o.sweep_ms * MS;
+    vrv_lock(&t->lock);
+    t->stats.swept += s->deleted;
+    vrv_unlock(&t->lock);
+    if (s->deleted > 0)
+        t->deleted_ms = vrv__tier_wall_ms(t);
+    if (status < 0)
+        vrv__tended_failed(d, e);
+    else
+        t->swept_ms = vrv__tier_wall_ms(t);
+    d->counts.delete_errors += status < 0 && status != VRV_E_CANCELLED;
+    t->sweep = NULL;
+    free(s);
+}
+
+void
+vrv__tended_sweep(struct vrv_tended *d, bool leaves)
+{
+    struct vrv_tier *t = d->t;
+    struct vrv_sweep *s = t->sweep = VRV_NEW(struct vrv_sweep);
+
+    s->parts = &t->parts;
+    s->cache = &t->reader.cache;
+    s->retry = t->retry;
+    s->cq = &t->cq;
+    s->clock = t->o.clock;
+    s->rate = &t->deletes;
+    s->id = d->id;
+    s->leaves = leaves;
+    s->orphan_ms = t->o.orphan_ms;
+    s->call_ms = t->o.call_ms;
+    s->run = swept;
+    s->owner = d;
+    d->began_ms = vrv__tier_wall_ms(t);
+    vrv_sweep_begin(s);
+}
