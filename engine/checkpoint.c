@@ -355,6 +355,7 @@ keep_log(struct keeping *k, struct captured *c, struct vrv_err *e)
         k->w[k->n] = (struct vrv_meta_write){ k->key[k->n], k->seal[k->n], VRV_SEG_RECORD };
         VRV_PUSH_ROOM(k->segs, k->seg_n, k->seg_cap);
         k->segs[k->seg_n++] = s;
+        c->seals = true;
         if (++k->n == VRV_META_OPS_MAX - LOG_OPS)
             rc = send(k, e);
     }
@@ -404,6 +405,15 @@ forget_dead(struct vrv_engine *eng)
     eng->dead_n = kept;
 }
 
+/* Also when it must be tried again: some are sealed by now. */
+static void
+tell_changes(const struct checkpoint *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->v[i].seals || c->v[i].cut)
+            vrv_log_note_change(c->v[i].log);
+}
+
 static int
 keep_all(struct vrv_engine *eng, struct vrv_err *e)
 {
@@ -423,6 +433,7 @@ keep_all(struct vrv_engine *eng, struct vrv_err *e)
     rc = rc == 0 ? rest : rc;
     free(k->segs);
     free(k);
+    tell_changes(c);
     if (rc == 0)
         rc = clean_cuts(eng, e);
     if (rc == 0) {

@@ -305,6 +305,7 @@ engine_new(const struct vrv_engine_opts *o)
     vrv_lock_init(&eng->env.lock, VRV_LOCK_lists);
     vrv_list_init(&eng->env.touched);
     vrv_list_init(&eng->env.flushable);
+    vrv_list_init(&eng->env.changed);
     vrv_fetches_init(&eng->fetches);
     eng->env.fetches = &eng->fetches;
     eng->ckpt.last_ms = o->clock->mono_ns(o->clock) / 1000000;
@@ -366,7 +367,7 @@ forget_lists(struct vrv_log_env *env)
 {
     struct vrv_log *log;
 
-    while ((log = take_flushable(env)) != NULL)
+    while ((log = take_flushable(env)) != NULL || (log = vrv_log_take_changed(env)) != NULL)
         vrv_log_unref(&log);
     while (!vrv_list_empty(&env->touched)) {
         log = VRV_LIST_OF(env->touched.next, struct vrv_log, touched_link);

@@ -21,6 +21,7 @@ struct captured {
     uint8_t *state;
     size_t n;
     bool cut;            /* it is to be truncated, and nothing was appended since */
+    bool seals;          /* segments of it are sealed with this checkpoint */
 };
 
 enum checkpoint_phase { CKPT_IDLE, CKPT_COMMITTED, CKPT_FLUSH, CKPT_DURABLE, CKPT_SYNC };

@@ -208,6 +208,9 @@ t_unit_u445_cursorwait_SOURCES = t/unit/u445-cursorwait.c
 check_PROGRAMS += t/unit/u446-undelete
 t_unit_u446_undelete_SOURCES = t/unit/u446-undelete.c
 
+check_PROGRAMS += t/unit/u447-changed
+t_unit_u447_changed_SOURCES = t/unit/u447-changed.c
+
 # ---- tiering
 check_PROGRAMS += t/unit/u460-storedir
 t_unit_u460_storedir_SOURCES = \

@@ -30,6 +30,7 @@ struct vrv_log_env {
     /* Lists of logs, with a reference to each. */
     struct vrv_list touched;   /* they changed since their last checkpoint */
     struct vrv_list flushable; /* they have flush_bytes or more to write */
+    struct vrv_list changed;   /* what the cold tier goes by is another now; empty without one */
     struct vrv_heap waits;     /* deadlines of waiters */
     void (*flush_wanted)(void *ctx); /* called when flushable gets its first member */
     void *ctx;

@@ -40,6 +40,8 @@ vrv_log_new(struct vrv_log_env *env, const struct vrv_log_id *id, struct vrv_log
     vrv_list_init(&log->waiters);
     vrv_list_init(&log->touched_link);
     vrv_list_init(&log->flush_link);
+    vrv_list_init(&log->change_link);
+    log->tell_at = UINT64_MAX;
     return log;
 }
 
@@ -61,6 +63,7 @@ vrv_log_unref(struct vrv_log **logp)
         return;
     VRV_CHECK(log, VRV_LOG_MAGIC);
     VRV_ASSERT(vrv_list_empty(&log->touched_link) && vrv_list_empty(&log->flush_link));
+    VRV_ASSERT(vrv_list_empty(&log->change_link));
     for (uint32_t i = 0; i < log->seg_n; i++)
         vrv_seg_unref(log->segs[i]);
     free(log->segs);
@@ -84,6 +87,7 @@ vrv_log_set_config(struct vrv_log *log, struct vrv_log_config *config)
     log->config = config;
     vrv_unlock(&log->lock);
     vrv_log_config_unref(old);
+    vrv_log_note_change(log);
 }
 
 void

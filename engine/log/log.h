@@ -109,12 +109,13 @@ struct vrv_log {
     uint64_t replay_pos;       /* here */
     uint64_t seq_end;          /* one past its newest journal entry */
     uint64_t batches, records, batch_bytes; /* appended since it was opened */
+    uint64_t tell_at;          /* when batch_bytes is as large it has changed; UINT64_MAX: never */
     _Atomic uint64_t read_bytes; /* given to readers, as they tell it: vrv_log_note_read */
     _Atomic uint64_t cold_reads, cold_bytes, cold_errors; /* answers of the cold tier */
     int64_t unsynced;          /* records since the last group that was to be synced (interval) */
     struct vrv_list waiters;
     struct vrv_cut *cut;       /* NULL, but while it is being truncated */
-    struct vrv_list touched_link, flush_link; /* guarded by env->lock */
+    struct vrv_list touched_link, flush_link, change_link; /* guarded by env->lock */
     bool touched;              /* guarded by lock: is it in env->touched? */
     void *face;                /* the library's handle for it; the library's business */
     bool seals_pending;        /* a closed segment waits for its footer */
@@ -272,6 +273,17 @@ struct vrv_log_seg *vrv_log_segs(struct vrv_log *log, uint32_t *n);
 struct vrv_seg *vrv_log_sealed(struct vrv_log *log, int64_t base);
 /* The settings in force: a reference. */
 struct vrv_log_config *vrv_log_config_ref(struct vrv_log *log);
+
+/* Tell the cold tier, if there is one, that something has changed; with log->lock or without. */
+void vrv_log_note_change(struct vrv_log *log);
+/* One of the logs of which something has changed since it was last taken: a segment was sealed or went, a
+ * start moved, settings are others, it was cut back or deleted, it came back with what is cold; or as much
+ * was appended as it was to tell.  A reference; NULL: there is none.  Nothing is noted without a cold
+ * tier. */
+struct vrv_log *vrv_log_take_changed(struct vrv_log_env *env);
+/* It has changed when so much was appended since it was opened, too (`bytes` of vrv_log_traffic); once,
+ * and what was said before doesn't hold any more. */
+void vrv_log_tell_at(struct vrv_log *log, uint64_t bytes);
 
 /* ---- waiting for records (log_wait.c) ---- */
 

@@ -265,6 +265,10 @@ note_traffic(struct vrv_log *log, uint64_t bytes, uint64_t records)
     log->batches++;
     log->records += records;
     log->batch_bytes += bytes;
+    if (log->batch_bytes >= log->tell_at) {
+        log->tell_at = UINT64_MAX;
+        vrv_log_note_change(log);
+    }
     (void)atomic_fetch_add_explicit(&env->appended_batches, 1, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&env->appended_records, records, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&env->appended_bytes, bytes, memory_order_relaxed);
@@ -499,11 +503,13 @@ commit_one(struct vrv_log *log, struct vrv_entry *en)
         if (en->item.arg > log->start) {
             log->start = en->item.arg;
             vrv_epochs_trim_start(&log->epochs, log->start);
+            vrv_log_note_change(log);
         }
         atomic_store(&en->flushed, true);
         break;
     case VRV_WAL_LOCAL:
         vrv__log_raise_local(log, en->item.arg);
+        vrv_log_note_change(log);
         atomic_store(&en->flushed, true);
         break;
     default:

@@ -158,6 +158,7 @@ vrv_log_take_dead(struct vrv_log *log)
         log->seg_n--;
         for (uint32_t i = 0; i < log->seg_n; i++)
             log->segs[i] = log->segs[i + 1];
+        vrv_log_note_change(log);
     }
     vrv_unlock(&log->lock);
     return s;

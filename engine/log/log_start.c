@@ -137,5 +137,6 @@ vrv_log_begin(struct vrv_log *log, int64_t start, int64_t gap, int64_t end)
     log->gap = gap;
     log->begin = log->local = log->local_next = log->hw = log->end = end;
     log->start = log->start_next = start;
+    vrv_log_note_change(log);
     vrv_unlock(&log->lock);
 }

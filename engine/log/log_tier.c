@@ -4,6 +4,49 @@
 #include "engine/base/mem.h"
 #include "engine/log/log_int.h"
 
+/* ---- what has changed ---- */
+
+void
+vrv_log_note_change(struct vrv_log *log)
+{
+    struct vrv_log_env *env = log->env;
+
+    if (env->cold == NULL)
+        return;
+    vrv_lock(&env->lock);
+    if (vrv_list_empty(&log->change_link))
+        vrv_list_push(&env->changed, &vrv_log_ref(log)->change_link);
+    vrv_unlock(&env->lock);
+}
+
+struct vrv_log *
+vrv_log_take_changed(struct vrv_log_env *env)
+{
+    struct vrv_log *log = NULL;
+
+    vrv_lock(&env->lock);
+    if (!vrv_list_empty(&env->changed)) {
+        log = VRV_LIST_OF(env->changed.next, struct vrv_log, change_link);
+        vrv_list_del(&log->change_link);
+    }
+    vrv_unlock(&env->lock);
+    return log;
+}
+
+void
+vrv_log_tell_at(struct vrv_log *log, uint64_t bytes)
+{
+    vrv_lock(&log->lock);
+    log->tell_at = bytes;
+    if (log->batch_bytes >= bytes) {
+        log->tell_at = UINT64_MAX;
+        vrv_log_note_change(log);
+    }
+    vrv_unlock(&log->lock);
+}
+
+/* ---- what there is ---- */
+
 struct vrv_log_seg *
 vrv_log_segs(struct vrv_log *log, uint32_t *n)
 {

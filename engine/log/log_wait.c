@@ -173,5 +173,6 @@ vrv_log_retire(struct vrv_log *log)
     log->gone = true;
     struct vrv_waiter *chain = vrv__log_take_all(log, VRV_E_NOTFOUND);
     vrv_unlock(&log->lock);
+    vrv_log_note_change(log);
     vrv__waiters_post(chain);
 }
