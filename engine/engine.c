@@ -534,9 +534,11 @@ evict(struct vrv_engine *eng)
 
     for (;;) {
         struct vrv_entry *en = vrv_journal_oldest(eng->env.journal);
-        bool wanted = atomic_load(&eng->pool.used) > high || eng->retired_n > 0;
 
-        if (en == NULL || !wanted)
+        if (en == NULL)
+            return any;
+        if (atomic_load(&eng->pool.used) <= high && eng->retired_n == 0 &&
+            en->seq >= atomic_load(&eng->forget_seq))
             return any;
         if (!atomic_load(&en->flushed)) {
             struct vrv_log *log = en->owner;
@@ -593,6 +595,15 @@ void
 vrv_engine_want_checkpoint(struct vrv_engine *eng)
 {
     atomic_store(&eng->want_checkpoint, true);
+}
+
+void
+vrv_engine_forget(struct vrv_engine *eng)
+{
+    atomic_store(&eng->forget_seq, vrv_journal_state(eng->env.journal).committed_seq);
+    atomic_store(&eng->want_checkpoint, true);
+    if (eng->o.flush_wanted != NULL)
+        eng->o.flush_wanted(eng->o.ctx);
 }
 
 uint64_t

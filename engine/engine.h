@@ -151,6 +151,9 @@ int64_t vrv_engine_expire_step(struct vrv_engine *eng);
 /* Begin a checkpoint at the next step, whether due or not; how many have been completed. */
 void vrv_engine_want_checkpoint(struct vrv_engine *eng);
 uint64_t vrv_engine_checkpoints(struct vrv_engine *eng);
+/* What was appended so far leaves memory, of all logs, as if there were no room for it, and a checkpoint
+ * puts it on the disk: soon, and later readers find it there (vrv_log_forget).  For measurements. */
+void vrv_engine_forget(struct vrv_engine *eng);
 /* 0, or why appends are refused for good. */
 int vrv_engine_error(struct vrv_engine *eng, struct vrv_err *e);
 /* May appends go on?  NOSPACE when the disk is too full. */

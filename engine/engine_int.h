@@ -81,6 +81,7 @@ struct vrv_engine {
 
     _Atomic bool sync_due, syncing;      /* see vrv_engine_sync_step */
     _Atomic bool want_checkpoint;
+    _Atomic uint64_t forget_seq;         /* entries below it needn't stay in memory */
     _Atomic bool disk_full;
     _Atomic uint64_t checkpoints;
     struct vrv_hist checkpoint_times;

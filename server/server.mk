@@ -69,6 +69,7 @@ libvrvserver_la_SOURCES = \
 	server/wire/msg/produce.def \
 	server/wire/msg/sync_group.def \
 	server/wire/msg/tier_describe.def \
+	server/wire/msg/tier_forget.def \
 	server/wire/msg/tier_offload.def \
 	server/wire/msg/tier_plan.def \
 	server/wire/read.c \
@@ -113,6 +114,7 @@ libvrvserver_la_SOURCES = \
 	server/api/spans.h \
 	server/api/tier.h \
 	server/api/tier_describe.c \
+	server/api/tier_forget.c \
 	server/api/tier_plan.c \
 	server/api/topics.c \
 	server/group/calls.c \

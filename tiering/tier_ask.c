@@ -217,3 +217,22 @@ vrv_tier_offload(struct vrv_tier *t, const struct vrv_log_id *id, int64_t *to, s
     *to = a.to;
     return a.rc;
 }
+
+/* ---- forget ---- */
+
+static void
+forget(struct ask *a)
+{
+    char prefix[VRV_STORE_KEY_MAX + 1];
+
+    vrv_parts_prefix(a->id, 'd', prefix);
+    vrv_cache_forget(&a->t->reader.cache, prefix);
+    vrv_parts_prefix(a->id, 'm', prefix);
+    vrv_cache_forget(&a->t->reader.cache, prefix);
+}
+
+void
+vrv_tier_forget(struct vrv_tier *t, const struct vrv_log_id *id)
+{
+    (void)ask(&(struct ask){ .t = t, .run = forget, .id = id });
+}

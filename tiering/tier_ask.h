@@ -5,6 +5,7 @@
  *   vrv_tier_state      the tier as a whole
  *   vrv_tier_part       a partition as it is, or as it would be with other settings
  *   vrv_tier_offload    seal what is there, and move it now
+ *   vrv_tier_forget     read it of the store again, next time
  *
  * All is told of one moment, and computed then.
  *
@@ -93,5 +94,8 @@ void vrv_tier_part_fini(struct vrv_tier_part *p);
  * has its copies switched off; NOTFOUND, STOPPED. */
 int vrv_tier_offload(struct vrv_tier *t, const struct vrv_log_id *id, int64_t *to,
     struct vrv_err *e) VRV_MUST_CHECK;
+
+/* What the cache has of a partition goes, as far as nobody uses it. */
+void vrv_tier_forget(struct vrv_tier *t, const struct vrv_log_id *id);
 
 #endif

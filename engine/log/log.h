@@ -273,6 +273,9 @@ struct vrv_log_seg *vrv_log_segs(struct vrv_log *log, uint32_t *n);
 struct vrv_seg *vrv_log_sealed(struct vrv_log *log, int64_t base);
 /* The settings in force: a reference. */
 struct vrv_log_config *vrv_log_config_ref(struct vrv_log *log);
+/* Who reads it next is to have it from files, or even from the disk: what the page cache has of its segments
+ * goes.  False: some of it is in memory yet, or on its way to the disk (vrv_engine_forget). */
+bool vrv_log_forget(struct vrv_log *log, bool pages);
 
 /* Tell the cold tier, if there is one, that something has changed; with log->lock or without. */
 void vrv_log_note_change(struct vrv_log *log);

@@ -79,6 +79,38 @@ vrv_log_sealed(struct vrv_log *log, int64_t base)
     return found;
 }
 
+static void
+drop_pages(struct vrv_seg *s)
+{
+    struct vrv_file *f;
+
+    if (vrv_seg_file_get(s, &f, NULL) < 0) /* it has left this disk meanwhile */
+        return;
+    vrv_file_drop_cache(f, 0, 0);
+    vrv_seg_file_put(s);
+}
+
+bool
+vrv_log_forget(struct vrv_log *log, bool pages)
+{
+    vrv_lock(&log->lock);
+    bool all = log->ring.first == log->ring.end;
+    uint32_t n = log->seg_n;
+    struct vrv_seg **v = vrv_mem_zero((n + 1) * sizeof(struct vrv_seg *));
+    for (uint32_t i = 0; i < n; i++) {
+        v[i] = vrv_seg_ref(log->segs[i]);
+        all &= !v[i]->dirty && v[i]->flushed == v[i]->size;
+    }
+    vrv_unlock(&log->lock);
+    for (uint32_t i = 0; i < n; i++) {
+        if (pages)
+            drop_pages(v[i]);
+        vrv_seg_unref(v[i]);
+    }
+    free(v);
+    return all;
+}
+
 struct vrv_log_config *
 vrv_log_config_ref(struct vrv_log *log)
 {

@@ -5,6 +5,7 @@
  */
 #include "server/api/handlers.h"
 #include "server/api/tier.h"
+#include "server/stat/stat.h"
 
 struct describe {
     const struct vrv_tier_describe_req *q;
@@ -173,6 +174,37 @@ find_topics(struct vrv_request *r)
     (void)vrv_catalog_each(c, add_topic, r);
 }
 
+/* What was never seen isn't told. */
+static void
+set_requests(struct vrv_request *r, struct vrv_tier_describe_resp *resp)
+{
+    int32_t most = VRV_STORE_OPS * VRV_STORE_OUTCOMES;
+
+    resp->requests.v = VRV_ROOM(r, struct vrv_tier_describe_resp_request, most);
+    for (int32_t i = 0; i < most; i++) {
+        enum vrv_store_op op = (enum vrv_store_op)(i / VRV_STORE_OUTCOMES);
+        enum vrv_store_outcome outcome = (enum vrv_store_outcome)(i % VRV_STORE_OUTCOMES);
+        struct vrv_hist_view v = { .sum_ns = 0 };
+        int64_t n = 0;
+
+        vrv_tier_requests(r->broker->tier, op, outcome, &v);
+        for (unsigned k = 0; k < VRV_HIST_BUCKETS; k++)
+            n += (int64_t)v.n[k];
+        if (n > 0)
+            resp->requests.v[resp->requests.n++] = (struct vrv_tier_describe_resp_request){
+                vrv_str(vrv_store_op_name(op)), vrv_str(vrv_store_outcome_name(outcome)), n };
+    }
+}
+
+static void
+set_fetched(const struct vrv_broker *b, struct vrv_tier_describe_resp *resp)
+{
+    resp->memory_fetch_bytes = (int64_t)vrv_stat_counted(b->stat, VRV_C_read_memory);
+    resp->file_fetch_bytes = (int64_t)vrv_stat_counted(b->stat, VRV_C_read_file);
+    resp->cold_fetch_bytes = (int64_t)vrv_stat_counted(b->stat, VRV_C_read_cold);
+    resp->slow_fetches = (int64_t)vrv_stat_counted(b->stat, VRV_C_slow_reads);
+}
+
 static void
 describe_all(struct vrv_request *r)
 {
@@ -180,6 +212,12 @@ describe_all(struct vrv_request *r)
     struct vrv_tier_state s;
 
     vrv_tier_state(r->broker->tier, &s);
+    set_requests(r, &d->resp);
+    d->resp.written_bytes = (int64_t)s.written_bytes;
+    d->resp.read_bytes = (int64_t)s.read_bytes;
+    d->resp.cache_bytes = (int64_t)s.cache_bytes;
+    d->resp.cache_max_bytes = (int64_t)s.cache_max;
+    set_fetched(r->broker, &d->resp);
     d->resp.store = vrv_request_str(r, s.store);
     d->resp.is_owned = s.owned;
     if (s.owner.code != 0)

@@ -1,11 +1,12 @@
 /*
  * What the cold tier tells of itself: of each partition where its segments are, what is under way,
  * what failed and when it is tried again; what settings would change; that what somebody wants
- * moved goes at once.
+ * moved goes at once; that what is forgotten is read again from where it is.
  */
 #include <stdlib.h>
 
 #include "engine/os/thread.h"
+#include "engine/reader/reader.h"
 #include "t/lib/onetier.h"
 #include "t/lib/tap.h"
 #include "tiering/tier_ask.h"
@@ -248,6 +249,64 @@ test_offload(void)
     end();
 }
 
+static int
+first_slice(const char *topic)
+{
+    struct vrv_read rd = { .max_bytes = 1, .whole_first = true };
+
+    IS(vrv_read(rig_log(&rig, topic, 0), &rd, &e), 0, "it can be read");
+    int kind = (int)rd.slice[0].kind;
+    vrv_read_fini(&rd);
+    return kind;
+}
+
+static void
+forget_memory(void)
+{
+    vrv_engine_forget(rig.eng);
+    rig_flush(&rig);
+    OK(rig_checkpoint(&rig), "what is in memory goes to the disk");
+}
+
+static void
+test_forget(void)
+{
+    struct vrv_tier_state s;
+    uint64_t misses;
+
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0");
+    rig_topic(&rig, "hot", 1, "segment.bytes=1000");
+    put("t", 0, 9);
+    pass(20000);
+    forget_memory();
+    IS(read_all("t", 0), 18, "what is cold");
+    vrv_tier_state(tier, &s);
+    misses = s.cache_misses;
+    IS(read_all("t", 0), 18, "... is read of the cache");
+    vrv_tier_state(tier, &s);
+    OK(s.cache_bytes > 0 && s.cache_misses == misses, "... the second time");
+    struct vrv_log_id id = id_of("hot"), cold = id_of("t");
+    vrv_tier_forget(tier, &id);
+    vrv_tier_state(tier, &s);
+    OK(s.cache_bytes > 0, "forgetting another topic doesn't change that");
+    vrv_tier_forget(tier, &cold);
+    vrv_tier_state(tier, &s);
+    IS(s.cache_bytes, 0, "forgetting it does");
+    IS(read_all("t", 0), 18, "and it is read");
+    vrv_tier_state(tier, &s);
+    OK(s.cache_misses > misses, "... of the store");
+
+    put("hot", 0, 3);
+    IS(first_slice("hot"), VRV_SLICE_MEMORY, "what is new is in memory");
+    OK(!vrv_log_forget(rig_log(&rig, "hot", 0), false), "and must not be forgotten yet");
+    forget_memory();
+    OK(vrv_log_forget(rig_log(&rig, "hot", 0), true), "until it has gone to the disk");
+    IS(first_slice("hot"), VRV_SLICE_FILE, "where it is read then");
+    IS(read_all("hot", 0), 6, "... all of it");
+    end();
+}
+
 static void *
 tell(void *ctx)
 {
@@ -290,6 +349,7 @@ main(void)
     test_failure();
     test_under_way();
     test_offload();
+    test_forget();
     test_threads();
     return tap_done();
 }

@@ -497,6 +497,7 @@ test_own(void)
     struct vrv_tier_describe_req describe;
     struct vrv_tier_plan_req plan;
     struct vrv_tier_offload_req offload;
+    struct vrv_tier_forget_req forget;
     struct apirig_call c;
     int own = 0;
 
@@ -523,6 +524,11 @@ test_own(void)
     APIRIG_SEND(&a, &c, tier_offload, 0, &offload);
     IS_ERR(((const struct vrv_tier_offload_resp *)apirig_answer(&a, &c))->error_code,
         INVALID_CONFIG, "... and for moves");
+    apirig_forget(&a, &c);
+    VRV_WIRE_INIT(tier_forget_req, &forget);
+    APIRIG_SEND(&a, &c, tier_forget, 0, &forget);
+    IS_ERR(((const struct vrv_tier_forget_resp *)apirig_answer(&a, &c))->error_code,
+        INVALID_CONFIG, "... and for what is to be forgotten");
     apirig_forget(&a, &c);
     apirig_fini(&a);
 }

@@ -330,6 +330,27 @@ vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s, const stru
     return true;
 }
 
+/* ---- nothing of it ---- */
+
+void
+vrv_cache_forget(struct vrv_cache *c, const char *prefix)
+{
+    struct name at = { prefix, 0 };
+    size_t n = strlen(prefix);
+
+    vrv_lock(&c->lock);
+    for (struct vrv_omap_node *node = vrv_omap_from(&c->map, &at), *next; node != NULL; node = next) {
+        struct vrv_piece *p = VRV_OMAP_OF(node, struct vrv_piece, node);
+
+        if (strncmp(p->key, prefix, n) != 0)
+            break;
+        next = vrv_omap_after(&c->map, &(struct name){ p->key, p->pos });
+        if (p->there && atomic_load(&p->refs) == 1)
+            forget(c, p);
+    }
+    vrv_unlock(&c->lock);
+}
+
 /* ---- life ---- */
 
 void

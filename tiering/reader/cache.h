@@ -122,6 +122,9 @@ bool vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s,
 /* Is it there, or on its way? */
 bool vrv_cache_has(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk);
 
+/* What nobody uses of the keys with this prefix leaves memory, wanted or not. */
+void vrv_cache_forget(struct vrv_cache *c, const char *prefix);
+
 /* Begin the reads that may; the next such time (monotonic ns), or INT64_MAX. */
 int64_t vrv_cache_step(struct vrv_cache *c);
 /* Nothing is under way, and nobody waits. */
