@@ -23,9 +23,8 @@ check_empty(struct vrv_engine *eng, struct vrv_err *e)
     return rc;
 }
 
-/* A data directory without anything in it, be it that there is one. */
-static int
-make_empty(const struct vrv_engine_opts *o, struct vrv_err *e)
+int
+vrv_engine_make_empty(const struct vrv_engine_opts *o, struct vrv_err *e)
 {
     struct vrv_engine *eng = NULL;
     struct vrv_recovery found;
@@ -135,7 +134,7 @@ vrv_engine_restore(const struct vrv_engine_opts *o, const struct vrv_catalog_kv 
 {
     struct vrv_file *lock = NULL;
     struct vrv_metastore *own = NULL;
-    int rc = make_empty(o, e);
+    int rc = vrv_engine_make_empty(o, e);
 
     if (rc == 0)
         rc = vrv_vfs_lock(o->vfs, "LOCK", &lock, e);

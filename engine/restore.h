@@ -16,6 +16,9 @@ struct vrv_past {
     const struct vrv_producers *producers;
 };
 
+/* Is the data directory empty?  One that isn't there is made.  FOREIGN, and what opening one says. */
+int vrv_engine_make_empty(const struct vrv_engine_opts *o, struct vrv_err *e) VRV_MUST_CHECK;
+
 /* An empty directory gets this catalog, and these partitions of it go on at their ends, in new epochs; the
  * others begin at 0.  Open it then.  When it fails or is cut short, the directory is of no use any more: it
  * can't be opened, and must be emptied.  Errors: FOREIGN when it isn't empty; CORRUPT; INVALID; IO. */

@@ -350,6 +350,26 @@ check_PROGRAMS += t/unit/u482-marker
 t_unit_u482_marker_SOURCES = t/unit/u482-marker.c
 t_unit_u482_marker_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u485-find
+t_unit_u485_find_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u485-find.c \
+	$(NULL)
+t_unit_u485_find_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
+check_PROGRAMS += t/unit/u486-anew
+t_unit_u486_anew_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u486-anew.c \
+	$(NULL)
+t_unit_u486_anew_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u484-restore
 t_unit_u484_restore_SOURCES = t/unit/u484-restore.c
 t_unit_u484_restore_LDADD = libtap.a libvrvengine.la

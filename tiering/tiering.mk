@@ -60,8 +60,11 @@ libvrvtiering_la_SOURCES = \
 	tiering/reader/run.c \
 	tiering/restore/find.c \
 	tiering/restore/find.h \
+	tiering/restore/find_part.c \
+	tiering/restore/make.c \
 	tiering/restore/restore.c \
 	tiering/restore/restore.h \
+	tiering/restore/restore_int.h \
 	tiering/store/credentials.c \
 	tiering/store/credentials.h \
 	tiering/store/credentials_file.c \

@@ -12,27 +12,58 @@
 #include "tiering/parts/parts.h"
 #include "tiering/store/sync.h"
 
-/* The newest marker that can be read; what it points to lies in *bytes, to be freed behind it.  NOTFOUND:
- * there is none. */
-int vrv_find_marker(struct vrv_sync *s, struct vrv_marker *m, uint8_t **bytes, struct vrv_err *e)
+/* Names in order, with their sizes. */
+struct vrv_found_names {
+    struct vrv_store_name *v;
+    size_t n, cap;
+};
+int vrv_find_names(struct vrv_sync *s, const char *prefix, struct vrv_found_names *l,
+    struct vrv_err *e) VRV_MUST_CHECK;
+void vrv_found_names_fini(struct vrv_found_names *l);
+
+/* Newer ones that are of no use: how many, and why not the newest of them. */
+struct vrv_found_passed {
+    unsigned n;
+    struct vrv_err why;
+};
+
+/* The newest marker that can be read. */
+struct vrv_found_marker {
+    struct vrv_marker m;         /* what it points to lies in */
+    uint8_t *bytes;
+    char key[VRV_STORE_KEY_MAX + 1];
+    struct vrv_found_passed passed;
+};
+/* NOTFOUND: there is none. */
+int vrv_find_marker(struct vrv_sync *s, struct vrv_found_marker *out, struct vrv_err *e)
     VRV_MUST_CHECK;
+void vrv_found_marker_fini(struct vrv_found_marker *f);
 
 /* The newest owner's number; 0: there is none. */
 int vrv_find_owner(struct vrv_sync *s, uint64_t *number, struct vrv_err *e) VRV_MUST_CHECK;
 
-/* A partition: its newest manifest of which everything is there. */
+/*
+ * A partition: its newest manifest of which everything is there.  Where there is none, the newest that can be
+ * read, without what is missing and all that is older, or newer, than that: whichever leaves more.
+ */
 struct vrv_found {
     struct vrv_manifest m;
-    uint64_t root_size;          /* of the manifest's root, and its checksum */
-    uint32_t root_crc;
+    uint64_t newest;             /* version of the newest root that there is, of use or not; 0: none */
     struct vrv_epochs epochs;    /* of all its records */
     struct vrv_producers *producers; /* as of its end */
-    unsigned passed;             /* newer ones that can't be read, or name what isn't there: */
-    struct vrv_err why;
+    struct vrv_found_passed passed; /* of newer manifests */
+    int64_t had_start, had_next; /* what the newest of them that can be read had */
 };
-/* NOTFOUND: nothing of it is there.  Else what is wrong with the oldest one that was tried. */
-int vrv_find_partition(struct vrv_sync *s, const struct vrv_log_id *id, struct vrv_found *out,
-    struct vrv_err *e) VRV_MUST_CHECK;
+/* known: a version that there was; 0: none.  NOTFOUND: there is no manifest.  CORRUPT, VERSION: none can be
+ * read.  Or what the store says. */
+int vrv_find_partition(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t known,
+    struct vrv_found *out, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_found_fini(struct vrv_found *f);
+/* It is not all that there was. */
+static inline bool
+vrv_found_lacks(const struct vrv_found *f)
+{
+    return f->passed.n > 0;
+}
 
 #endif

@@ -1,6 +1,6 @@
-#include "tiering/restore/restore.h"
-
+/* What a store has of a server: looked at, from its newest marker on. */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,292 +9,342 @@
 #include "engine/base/mem.h"
 #include "engine/meta/catalog_codec.h"
 #include "engine/os/thread.h"
-#include "engine/restore.h"
-#include "tiering/daemon/owner.h"
+#include "tiering/restore/restore_int.h"
 
-#define HEAD VRV_CATKEY_CONFIG "tier/" /* of keys of manifests' heads */
-#define STORE VRV_CATKEY_CONFIG "store"
+#define HEAD VRV_CATKEY_CONFIG "tier/"  /* of keys of manifests' heads */
+#define BEGIN VRV_CATKEY_CONFIG "begin/" /* where logs began on the lost disk (engine/remains.h) */
 
-enum { YOUNG_MS = 180000, THREADS_MAX = 64 };
+enum { THREADS_MAX = 64 };
 
-/* A partition that was in the cold tier. */
-struct part {
-    struct vrv_catalog_kv *kv; /* its head */
-    struct vrv_log_id id;
-    struct vrv_found f;
-    int status;
-};
+/* ---- several threads ---- */
 
 struct work {
-    const struct vrv_restore_opts *o;
-    struct vrv_restored *out;
-    struct part *part;
-    size_t n, next;
-    uint8_t **made;            /* values of the catalog that are not the marker's */
-    size_t made_n;
-    struct vrv_err err;        /* the first that the store is to blame for */
+    struct vrv_restore *r;
+    vrv__restore_fn *fn;
+    size_t next;
     int rc;
-    struct vrv_lock lock;      /* rank tier; guards next, rc, err, counts, and calls of found */
+    struct vrv_err err;
+    struct vrv_lock lock;      /* rank tier; guards all but r and fn, and calls of progress */
 };
 
-/* ---- partitions ---- */
-
-/* "config/tier/<32 hex>/<partition>" */
-static bool
-read_head_key(const char *key, struct vrv_log_id *id)
-{
-    char *end;
-
-    if (strncmp(key, HEAD, sizeof(HEAD) - 1) != 0)
-        return false;
-    key += sizeof(HEAD) - 1;
-    if (!vrv_uuid_parse(&id->topic, key) || key[VRV_UUID_TEXT] != '/')
-        return false;
-    id->partition = (int32_t)strtol(key + VRV_UUID_TEXT + 1, &end, 10);
-    return *end == '\0' && id->partition >= 0;
-}
-
-static void
-tell(struct work *w, struct part *p, const struct vrv_err *e)
-{
-    vrv_lock(&w->lock);
-    bool blame = p->status < 0 && p->status != VRV_E_NOTFOUND && p->status != VRV_E_CORRUPT &&
-        p->status != VRV_E_VERSION;
-    if (blame && w->rc == 0) {
-        w->rc = p->status;
-        w->err = *e;
-    }
-    w->out->found += p->status == 0;
-    w->out->absent += p->status == VRV_E_NOTFOUND;
-    w->out->bad += p->status < 0 && p->status != VRV_E_NOTFOUND;
-    if (w->o->found != NULL)
-        w->o->found(w->o->ctx, &p->id, p->status, &p->f, e);
-    vrv_unlock(&w->lock);
-}
-
-static struct part *
+static struct vrv_restore_part *
 take(struct work *w)
 {
     vrv_lock(&w->lock);
-    struct part *p = w->rc == 0 && w->next < w->n ? &w->part[w->next++] : NULL;
+    struct vrv_restore_part *p = w->rc == 0 && w->next < w->r->part_n ? &w->r->part[w->next++] : NULL;
     vrv_unlock(&w->lock);
     return p;
 }
 
+static void
+done(struct work *w, int rc, const struct vrv_err *e)
+{
+    const struct vrv_restore_opts *o = &w->r->o;
+
+    vrv_lock(&w->lock);
+    if (rc < 0 && w->rc == 0) {
+        w->rc = rc;
+        w->err = *e;
+    }
+    if (o->progress != NULL)
+        o->progress(o->ctx, w->r->part_n);
+    vrv_unlock(&w->lock);
+}
+
 static void *
-search(void *ctx)
+run(void *ctx)
 {
     struct work *w = ctx;
+    const struct vrv_restore_opts *o = &w->r->o;
+    struct vrv_restore_part *p;
     struct vrv_sync s;
-    struct part *p;
 
-    vrv_sync_init(&s, w->o->store, w->o->clock, w->o->random, w->o->call_ms);
+    vrv_sync_init(&s, o->store, o->clock, o->random, o->call_ms);
     while ((p = take(w)) != NULL) {
         struct vrv_err e = { 0 };
+        int rc = w->fn(w->r, &s, p, &e);
 
-        p->status = vrv_find_partition(&s, &p->id, &p->f, &e);
-        tell(w, p, &e);
+        done(w, rc, &e);
     }
     vrv_sync_fini(&s);
     return NULL;
 }
 
-static int
-search_all(struct work *w, struct vrv_err *e)
+int
+vrv__restore_each(struct vrv_restore *r, vrv__restore_fn *fn, struct vrv_err *e)
 {
+    struct work w = { .r = r, .fn = fn };
     pthread_t thread[THREADS_MAX];
-    unsigned n = 0, want = w->o->threads < THREADS_MAX ? w->o->threads : THREADS_MAX;
+    unsigned n = 0, want = r->o.threads < THREADS_MAX ? r->o.threads : THREADS_MAX;
 
-    while (n + 1 < want && n + 1 < w->n &&
-        vrv_thread_start(&thread[n], "varve-restore", search, w, NULL) == 0)
+    vrv_lock_init(&w.lock, VRV_LOCK_tier);
+    while (n + 1 < want && n + 1 < r->part_n &&
+        vrv_thread_start(&thread[n], "varve-restore", run, &w, NULL) == 0)
         n++;
-    (void)search(w); /* so that one does */
+    (void)run(&w); /* so that one does */
     while (n > 0)
         (void)pthread_join(thread[--n], NULL);
-    if (w->rc < 0 && e != NULL)
-        *e = w->err;
-    return w->rc;
+    vrv_lock_fini(&w.lock);
+    if (w.rc < 0)
+        *e = w.err;
+    return w.rc;
 }
 
-/* ---- the catalog as it goes on ---- */
+/* ---- the catalog ---- */
 
 static int
-set_value(struct work *w, struct vrv_catalog_kv *kv, const struct vrv_config_kv *v, size_t n,
-    struct vrv_err *e)
+by_key(const void *key, const void *kv)
 {
-    uint8_t **value = &w->made[w->made_n];
-    int rc = vrv_catval_configs(v, n, value, &kv->n, e);
-
-    if (rc == 0)
-        kv->value = w->made[w->made_n++];
-    return rc;
+    return strcmp(key, ((const struct vrv_catalog_kv *)kv)->key);
 }
 
-/* Whatever root was found is its head; version 0: none does, but what is left there is swept. */
-static int
-set_head(struct work *w, struct part *p, struct vrv_err *e)
+struct vrv_catalog_kv *
+vrv__restore_kv(struct vrv_restore *r, const char *key)
 {
-    char crc[16], size[24], version[24];
-    const struct vrv_config_kv v[] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
-        { (char[]){ "version" }, version } };
-
-    if (p->status < 0)
-        p->f = (struct vrv_found){ .passed = 0 };
-    (void)snprintf(crc, sizeof(crc), "%" PRIu32, p->f.root_crc);
-    (void)snprintf(size, sizeof(size), "%" PRIu64, p->f.root_size);
-    (void)snprintf(version, sizeof(version), "%" PRIu64, p->f.m.version);
-    return set_value(w, p->kv, v, 3, e);
+    return r->kv_n > 0 ? bsearch(key, r->kv, r->kv_n, sizeof(*r->kv), by_key) : NULL;
 }
 
 static int
-set_owner(struct work *w, struct vrv_catalog_kv *kv, const struct vrv_uuid *id, struct vrv_err *e)
+compare_kv(const void *a, const void *b)
 {
-    char number[24], hex[VRV_UUID_TEXT + 1];
-    const struct vrv_config_kv v[] = { { (char[]){ "id" }, hex }, { (char[]){ "owner" }, number } };
-
-    (void)snprintf(number, sizeof(number), "%" PRIu64, w->out->owner);
-    vrv_uuid_text(id, hex);
-    return set_value(w, kv, v, 2, e);
+    return strcmp(((const struct vrv_catalog_kv *)a)->key, ((const struct vrv_catalog_kv *)b)->key);
 }
 
-/* The heads, and the store's owner, where they are in the marker. */
-static int
-rewrite_catalog(struct work *w, const struct vrv_uuid *id, struct vrv_err *e)
+/* A copy, which changes; without what was true of the lost disk only. */
+static void
+copy_catalog(struct vrv_restore *r)
 {
-    struct vrv_catalog_kvs *c = &w->out->m.catalog;
+    const struct vrv_catalog_kvs *c = &r->marker.m.catalog;
+
+    r->kv = vrv_mem_zero((c->n + 1) * sizeof(*r->kv));
+    for (size_t i = 0; i < c->n; i++)
+        if (strncmp(c->v[i].key, BEGIN, sizeof(BEGIN) - 1) != 0)
+            r->kv[r->kv_n++] = c->v[i];
+    qsort(r->kv, r->kv_n, sizeof(*r->kv), compare_kv);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct vrv_topic_info *)a)->name, ((const struct vrv_topic_info *)b)->name);
+}
+
+static int
+list_topics(struct vrv_restore *r, struct vrv_err *e)
+{
+    struct vrv_cathead head;
     int rc = 0;
 
-    w->made = vrv_mem_zero((w->n + 1) * sizeof(*w->made));
-    for (size_t i = 0; i < w->n && rc == 0; i++)
-        rc = set_head(w, &w->part[i], e);
-    for (size_t i = 0; i < c->n && rc == 0; i++)
-        if (strcmp(c->v[i].key, STORE) == 0)
-            rc = set_owner(w, &c->v[i], id, e);
+    r->topic = vrv_mem_zero((r->kv_n + 1) * sizeof(*r->topic));
+    for (size_t i = 0; i < r->kv_n && rc == 0; i++) {
+        const struct vrv_catalog_kv *kv = &r->kv[i];
+        struct vrv_topic_info *t = &r->topic[r->topic_n];
+
+        if (!vrv_catkey_id(kv->key, VRV_CATKEY_TOPIC, &t->id))
+            continue;
+        rc = vrv_cathead_parse(&head, kv->key, kv->value, kv->n, e);
+        if (rc == 0) {
+            vrv_catinfo_parse(t, kv->value, kv->n);
+            r->topic_n++;
+        }
+    }
+    qsort(r->topic, r->topic_n, sizeof(*r->topic), by_name);
     return rc;
+}
+
+bool
+vrv_restore_is_tiered(const struct vrv_topic_info *t)
+{
+    for (size_t i = 0; i < t->config_n; i++)
+        if (strcmp(t->configs[i].key, "remote.storage.enable") == 0)
+            return strcmp(t->configs[i].value, "true") == 0;
+    return false;
+}
+
+/* ---- its partitions ---- */
+
+void
+vrv__restore_head_key(const struct vrv_log_id *id, char *out)
+{
+    char topic[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(&id->topic, topic);
+    (void)snprintf(out, VRV_CATKEY_MAX, HEAD "%s/%" PRId32, topic, id->partition);
+}
+
+static bool
+read_head_key(const char *key, struct vrv_log_id *id)
+{
+    char again[VRV_CATKEY_MAX];
+    const char *topic = key + sizeof(HEAD) - 1;
+
+    if (strncmp(key, HEAD, sizeof(HEAD) - 1) != 0 || !vrv_uuid_parse(&id->topic, topic) ||
+        topic[VRV_UUID_TEXT] != '/')
+        return false;
+    id->partition = (int32_t)strtol(topic + VRV_UUID_TEXT + 1, NULL, 10);
+    vrv__restore_head_key(id, again);
+    return strcmp(key, again) == 0;
+}
+
+/* Which manifest counted when the marker was written. */
+static int
+read_version(const struct vrv_catalog_kv *kv, uint64_t *version, struct vrv_err *e)
+{
+    struct vrv_entity_configs c;
+    int rc = vrv_catconfigs_check(kv->key, kv->value, kv->n, e);
+
+    if (rc < 0)
+        return rc;
+    vrv_catconfigs_parse(&c, kv->value, kv->n);
+    for (size_t i = 0; i < c.n; i++)
+        if (strcmp(c.v[i].key, "version") == 0)
+            *version = strtoull(c.v[i].value, NULL, 10);
+    free(c.v);
+    return 0;
+}
+
+static int
+add_part(struct vrv_restore *r, const struct vrv_topic_info *t, const struct vrv_log_id *id,
+    const struct vrv_catalog_kv *head, struct vrv_err *e)
+{
+    struct vrv_restore_part *p;
+    char key[VRV_CATKEY_MAX];
+    int rc = 0;
+
+    VRV_PUSH_ROOM(r->part, r->part_n, r->part_cap);
+    p = &r->part[r->part_n++];
+    *p = (struct vrv_restore_part){ .id = *id, .topic = t };
+    vrv_catkey_part(key, &id->topic, id->partition);
+    const struct vrv_catalog_kv *epoch = vrv__restore_kv(r, key);
+    if (epoch != NULL)
+        rc = vrv_catval_part_parse(&p->epoch, key, epoch->value, epoch->n, e);
+    return rc == 0 && head != NULL ? read_version(head, &p->version, e) : rc;
+}
+
+static int
+add_topic(struct vrv_restore *r, const struct vrv_topic_info *t, struct vrv_err *e)
+{
+    bool tiered = vrv_restore_is_tiered(t);
+    char key[VRV_CATKEY_MAX];
+    int rc = 0;
+
+    for (int32_t p = 0; p < t->partitions && rc == 0; p++) {
+        struct vrv_log_id id = { t->id, p };
+
+        vrv__restore_head_key(&id, key);
+        const struct vrv_catalog_kv *head = vrv__restore_kv(r, key);
+        if (tiered || head != NULL) /* it may have got one since */
+            rc = add_part(r, t, &id, head, e);
+    }
+    return rc;
+}
+
+static int
+add_deleted(struct vrv_restore *r, struct vrv_err *e)
+{
+    char key[VRV_CATKEY_MAX];
+    int rc = 0;
+
+    for (size_t i = 0; i < r->kv_n && rc == 0; i++) {
+        struct vrv_log_id id;
+
+        if (!read_head_key(r->kv[i].key, &id))
+            continue;
+        vrv_catkey_topic(key, &id.topic);
+        if (vrv__restore_kv(r, key) == NULL)
+            rc = add_part(r, NULL, &id, &r->kv[i], e);
+    }
+    return rc;
+}
+
+int
+vrv__restore_find(struct vrv_sync *s, struct vrv_restore_part *p, struct vrv_err *e)
+{
+    vrv_found_fini(&p->f);
+    p->err = (struct vrv_err){ 0 };
+    p->status = vrv_find_partition(s, &p->id, p->version, &p->f, &p->err);
+    if (p->status == VRV_E_NOTFOUND && p->version > 0 && p->topic != NULL)
+        p->status = vrv_err_set(&p->err, VRV_E_CORRUPT, "its manifest, which had version %" PRIu64
+            ", isn't in the store", p->version);
+    if (p->status == 0 || p->status == VRV_E_NOTFOUND || p->status == VRV_E_CORRUPT)
+        return 0;
+    *e = p->err;
+    return p->status;
+}
+
+static int
+find(struct vrv_restore *r, struct vrv_sync *s, struct vrv_restore_part *p, struct vrv_err *e)
+{
+    (void)r;
+    return vrv__restore_find(s, p, e);
+}
+
+static void
+count(struct vrv_restore *r)
+{
+    for (size_t i = 0; i < r->part_n; i++) {
+        const struct vrv_restore_part *p = &r->part[i];
+
+        r->found += p->status == 0;
+        r->absent += p->status == VRV_E_NOTFOUND;
+        r->bad += p->status == VRV_E_CORRUPT;
+        r->lacking += p->status == 0 && vrv_found_lacks(&p->f);
+    }
 }
 
 /* ---- all of it ---- */
 
 static int
-check_left(const struct vrv_restore_opts *o, const struct vrv_marker *m, struct vrv_err *e)
+check_left(const struct vrv_restore *r, struct vrv_err *e)
 {
-    int64_t age = o->clock->wall_ms(o->clock) - m->ms;
+    const struct vrv_marker *m = &r->marker.m;
+    int64_t age = r->o.clock->wall_ms(r->o.clock) - m->ms;
 
-    if (m->last || o->take_over || age >= YOUNG_MS)
+    if (m->last || age >= r->o.young_ms || r->o.young_ms == 0)
         return 0;
     return vrv_err_set(e, VRV_E_LOCKED,
         "a server of cluster %s wrote to this store %" PRId64 " s ago, and did not stop since: stop it, or "
-        "wait until it has been silent for %d s; --take-over if it is gone for good",
-        m->cluster, age / 1000, YOUNG_MS / 1000);
-}
-
-static int
-make_directory(struct work *w, struct vrv_err *e)
-{
-    const struct vrv_catalog_kvs *c = &w->out->m.catalog;
-    struct vrv_past *past = vrv_mem_zero((w->n + 1) * sizeof(*past));
-    size_t n = 0;
-
-    for (size_t i = 0; i < w->n; i++) {
-        const struct part *p = &w->part[i];
-
-        if (p->status == 0)
-            past[n++] = (struct vrv_past){ p->id, p->f.m.start, p->f.m.next, p->f.epochs,
-                p->f.producers };
-    }
-    int rc = vrv_engine_restore(w->o->engine, c->v, c->n, past, n, e);
-    free(past);
-    return rc;
-}
-
-/* The server that is lost, should it come back, finds that it isn't the owner any more. */
-static int
-take_store(struct vrv_sync *s, struct vrv_restored *out, const struct vrv_uuid *id, struct vrv_err *e)
-{
-    struct vrv_owner_file f = { .id = *id, .ms = s->clock->wall_ms(s->clock) };
-    char key[VRV_STORE_KEY_MAX + 1];
-    size_t n;
-
-    (void)snprintf(f.cluster, sizeof(f.cluster), "%s", out->m.cluster);
-    uint8_t *bytes = vrv_owner_write(&f, &n);
-    vrv_owner_key(out->owner, key);
-    int rc = vrv_sync_put(s, key, bytes, n, true, e);
-    free(bytes);
-    return rc;
-}
-
-static int
-go_on(struct work *w, struct vrv_sync *s, struct vrv_err *e)
-{
-    struct vrv_rand r = { w->o->random };
-    struct vrv_uuid id;
-    uint64_t newest;
-
-    for (size_t i = 0; i < sizeof(id.b); i++)
-        id.b[i] = (uint8_t)vrv_rand_next(&r);
-    int rc = vrv_find_owner(s, &newest, e);
-    w->out->owner = (newest > w->out->m.owner ? newest : w->out->m.owner) + 1;
-    if (rc == 0)
-        rc = search_all(w, e);
-    if (rc == 0)
-        rc = rewrite_catalog(w, &id, e);
-    if (rc == 0)
-        rc = make_directory(w, e);
-    return rc == 0 ? take_store(s, w->out, &id, e) : rc;
-}
-
-static void
-list_parts(struct work *w)
-{
-    struct vrv_catalog_kvs *c = &w->out->m.catalog;
-    struct vrv_log_id id;
-
-    w->part = vrv_mem_zero((c->n + 1) * sizeof(*w->part));
-    for (size_t i = 0; i < c->n; i++)
-        if (read_head_key(c->v[i].key, &id))
-            w->part[w->n++] = (struct part){ .kv = &c->v[i], .id = id };
-}
-
-static void
-free_parts(struct work *w)
-{
-    for (size_t i = 0; i < w->n; i++)
-        vrv_found_fini(&w->part[i].f);
-    for (size_t i = 0; i < w->made_n; i++)
-        free(w->made[i]);
-    free(w->made);
-    free(w->part);
+        "wait until it has been silent for %" PRId64 " s; --take-over if it is gone for good",
+        m->cluster, age < 0 ? 0 : age / 1000, r->o.young_ms / 1000);
 }
 
 int
-vrv_restore(const struct vrv_restore_opts *o, struct vrv_restored *out, struct vrv_err *e)
+vrv_restore_look(struct vrv_restore *r, const struct vrv_restore_opts *o, struct vrv_err *e)
 {
-    struct work w = { .o = o, .out = out };
-    struct vrv_sync s;
-
-    *out = (struct vrv_restored){ .bytes = NULL };
-    vrv_lock_init(&w.lock, VRV_LOCK_tier);
-    vrv_sync_init(&s, o->store, o->clock, o->random, o->call_ms);
-    int rc = vrv_find_marker(&s, &out->m, &out->bytes, e);
+    *r = (struct vrv_restore){ .o = *o };
+    vrv_sync_init(&r->sync, o->store, o->clock, o->random, o->call_ms);
+    int rc = vrv_find_marker(&r->sync, &r->marker, e);
     if (rc == 0)
-        rc = check_left(o, &out->m, e);
-    if (rc == 0) {
-        list_parts(&w);
-        rc = go_on(&w, &s, e);
-    }
-    free_parts(&w);
-    vrv_sync_fini(&s);
-    vrv_lock_fini(&w.lock);
-    out->m.catalog.n = 0; /* what was made of it is gone */
+        rc = check_left(r, e);
     if (rc < 0)
-        vrv_restored_fini(out);
+        return rc;
+    copy_catalog(r);
+    rc = list_topics(r, e);
+    for (size_t i = 0; i < r->topic_n && rc == 0; i++)
+        rc = add_topic(r, &r->topic[i], e);
+    if (rc == 0)
+        rc = add_deleted(r, e);
+    if (rc == 0)
+        rc = vrv__restore_each(r, find, e);
+    count(r);
     return rc;
 }
 
 void
-vrv_restored_fini(struct vrv_restored *r)
+vrv_restore_fini(struct vrv_restore *r)
 {
-    vrv_marker_fini(&r->m);
-    free(r->bytes);
-    r->bytes = NULL;
+    for (size_t i = 0; i < r->part_n; i++)
+        vrv_found_fini(&r->part[i].f);
+    for (size_t i = 0; i < r->topic_n; i++)
+        vrv_topic_info_fini(&r->topic[i]);
+    for (size_t i = 0; i < r->made_n; i++)
+        free(r->made[i]);
+    free(r->part);
+    free(r->topic);
+    free(r->made);
+    free(r->added);
+    free(r->kv);
+    vrv_found_marker_fini(&r->marker);
+    vrv_sync_fini(&r->sync);
+    *r = (struct vrv_restore){ .part_n = 0 };
 }

@@ -1,11 +1,17 @@
 /*
  * A server made anew from its store alone.
  *
- *   newest marker ─► catalog, groups' offsets      each partition's newest whole manifest ─► where it goes on
- *                 └──────────────► an empty data directory ◄──────────────┘
+ *   look   newest marker ─► catalog, groups' offsets     each partition's newest whole manifest ─► where it goes on
+ *                        └────────────► an empty data directory ◄───────────────┘
+ *   make   the store's next owner ─► a root behind each manifest ─► catalog, logs
  *
  * The records stay where they are, and can be read at once.  What was on the lost disk only is lost: a
  * partition goes on where its cold records end, in a new epoch.
+ *
+ * Looking only reads.  Making begins with what the store must know: who owns it from now on, so that the
+ * server before writes nothing there when it should come back; and for each partition a root of the new
+ * epoch under the next version, so that a root of that server's that is still on its way finds its name
+ * taken (L15).
  *
  * Threads: the caller's, and some for the partitions.
  */
@@ -15,34 +21,64 @@
 #include "engine/engine.h"
 #include "tiering/restore/find.h"
 
-/* What became of a partition: 0, and what was found; NOTFOUND: nothing of it is in the store; or why none of
- * its manifests is of use.  Called from several threads, one at a time. */
-typedef void vrv_restore_fn(void *ctx, const struct vrv_log_id *id, int status,
-    const struct vrv_found *f, const struct vrv_err *e);
-
 struct vrv_restore_opts {
     struct vrv_store *store;      /* borrowed, as all */
     struct vrv_clock *clock;
-    const struct vrv_engine_opts *engine; /* of the data directory */
     uint64_t random;
     int64_t call_ms;              /* for one call to the store, with its attempts */
+    int64_t young_ms;             /* a newest marker younger than that, and not a last one, is of a server
+                                   * that lives; 0: whatever it says, it is gone */
     unsigned threads;
-    bool take_over;               /* though the newest marker is young, and not a last one */
-    vrv_restore_fn *found;
+    void (*progress)(void *ctx, size_t total); /* for each partition that was looked at, one at a time, from
+                                   * any of them; may be NULL */
     void *ctx;
 };
 
-struct vrv_restored {
-    struct vrv_marker m;          /* its records are still to be appended to their logs; without catalog */
-    uint8_t *bytes;               /* it lies in these */
-    uint64_t owner;               /* as which owner of the store the server goes on */
-    unsigned found, absent, bad;  /* partitions */
+/* A partition that is, or may be, in the cold tier. */
+struct vrv_restore_part {
+    struct vrv_log_id id;
+    const struct vrv_topic_info *topic; /* NULL: a deleted one's */
+    int status;                   /* 0; NOTFOUND: nothing of it is there; CORRUPT: what is there is of no use */
+    struct vrv_err err;
+    struct vrv_found f;
+    /* ours */
+    int32_t epoch;                /* the marker's */
+    uint64_t version;             /* of the manifest that counted then; 0: none did */
+    uint64_t root_size;           /* of the root of the next one, and its checksum */
+    uint32_t root_crc;
 };
 
-/* Errors: NOTFOUND (no marker), LOCKED (a server lives there), FOREIGN (the data directory isn't empty), and
- * the store's.  A partition that is bad is no error: it begins anew, empty. */
-int vrv_restore(const struct vrv_restore_opts *o, struct vrv_restored *out, struct vrv_err *e)
+struct vrv_restore {
+    struct vrv_restore_opts o;
+    struct vrv_found_marker marker;
+    struct vrv_topic_info *topic;
+    size_t topic_n;
+    struct vrv_restore_part *part; /* topics' partitions in order, then those of deleted ones */
+    size_t part_n, part_cap;
+    unsigned found, absent, bad, lacking; /* partitions that are there; of which nothing is; of which
+                                   * nothing is of use; and those found that aren't all that they were */
+    uint64_t owner;               /* as which owner of the store the server goes on */
+    /* ours */
+    struct vrv_sync sync;
+    struct vrv_catalog_kv *kv;    /* the catalog as it goes on, in order of keys, */
+    struct vrv_catalog_kv *added; /* but for these */
+    size_t kv_n, added_n;
+    void **made;                  /* what of it isn't the marker's */
+    size_t made_n, made_cap;
+};
+
+/* Errors: NOTFOUND (no marker), LOCKED (a server lives there), VERSION, and the store's.  To be finished
+ * whatever it returns. */
+int vrv_restore_look(struct vrv_restore *r, const struct vrv_restore_opts *o, struct vrv_err *e)
     VRV_MUST_CHECK;
-void vrv_restored_fini(struct vrv_restored *r);
+/* Into an empty data directory, which is of no use when it fails.  A partition that is bad begins anew,
+ * empty.  Errors: FOREIGN (it isn't empty), before the store is changed; AGAIN (its server was still at work:
+ * look again); LOCKED (somebody else does the same). */
+int vrv_restore_make(struct vrv_restore *r, const struct vrv_engine_opts *engine, struct vrv_err *e)
+    VRV_MUST_CHECK;
+void vrv_restore_fini(struct vrv_restore *r);
+
+/* Its topic asks for the cold tier. */
+bool vrv_restore_is_tiered(const struct vrv_topic_info *t);
 
 #endif

@@ -1,0 +1,374 @@
+/*
+ * A partition's manifest, found by trying: from the newest root on, each with its pages, the sizes of all
+ * objects, and what the segments say of epochs and producers.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/bytes.h"
+#include "engine/base/mem.h"
+#include "tiering/reader/extras.h"
+#include "tiering/restore/find.h"
+
+enum { EPOCH = 16 };
+
+struct search {
+    struct vrv_sync *s;
+    const struct vrv_log_id *id;
+    uint64_t *version;             /* of roots, in order */
+    size_t n, cap;
+    struct vrv_found_names objects; /* the store's, of this partition */
+};
+
+/* What a manifest names and isn't there, or isn't what it says. */
+struct missing {
+    int64_t from, to;      /* in these offsets; equal: nothing is missing */
+    struct vrv_err why;    /* of the first */
+};
+
+static void
+note_missing(struct missing *x, int64_t from, int64_t to, const struct vrv_err *why)
+{
+    if (x->to == x->from) {
+        x->from = from;
+        x->why = *why;
+    }
+    x->to = to;
+}
+
+/* It is wrong for good, and not only out of reach. */
+static bool
+is_lost(int rc)
+{
+    return rc == VRV_E_CORRUPT || rc == VRV_E_NOTFOUND;
+}
+
+/* ---- roots ---- */
+
+static void
+root_key(const struct search *c, uint64_t version, char out[2 * VRV_STORE_KEY_MAX])
+{
+    char prefix[VRV_STORE_KEY_MAX + 1];
+
+    vrv_parts_prefix(c->id, 'm', prefix);
+    (void)snprintf(out, 2 * VRV_STORE_KEY_MAX, "%s%020" PRIu64, prefix, version);
+}
+
+static void
+add_version(struct search *c, uint64_t version)
+{
+    VRV_PUSH_ROOM(c->version, c->n, c->cap);
+    c->version[c->n++] = version;
+}
+
+static int
+each_root(void *ctx, const struct vrv_store_name *name)
+{
+    struct search *c = ctx;
+    struct vrv_part_key k;
+
+    if (vrv_parts_read_key(c->id, 'm', name->key, &k) && k.root)
+        add_version(c, k.number);
+    return 0;
+}
+
+/* A list may lack the newest ones: so these are asked for, from the one that is known to have been. */
+static int
+list_roots(struct search *c, uint64_t known, struct vrv_err *e)
+{
+    char key[2 * VRV_STORE_KEY_MAX];
+    uint8_t byte;
+    int rc;
+
+    vrv_parts_prefix(c->id, 'm', key);
+    if ((rc = vrv_sync_list(c->s, key, each_root, c, e)) < 0)
+        return rc;
+    uint64_t next = c->n > 0 ? c->version[c->n - 1] + 1 : 1;
+    for (next = known > next ? known : next; rc == 0; next++) {
+        struct vrv_store_call call = { .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = key, .size = 1,
+            .buf = &byte };
+
+        root_key(c, next, key);
+        rc = vrv_sync_call(c->s, &call);
+        if (rc == 0)
+            add_version(c, next);
+        *e = call.err;
+    }
+    return rc == VRV_E_NOTFOUND ? 0 : rc;
+}
+
+static int
+read_root(struct search *c, const char *key, uint64_t version, struct vrv_manifest *m, struct vrv_err *e)
+{
+    uint8_t *p;
+    size_t n;
+    int rc = vrv_sync_get(c->s, key, VRV_MANIFEST_ROOT_MAX, &p, &n, e);
+
+    if (rc < 0)
+        return rc;
+    rc = vrv_manifest_read(m, p, n, e);
+    free(p);
+    if (rc < 0)
+        return vrv_err_prefix(e, rc, "%s", key);
+    if (vrv_uuid_eq(&m->topic, &c->id->topic) && m->partition == c->id->partition && m->version == version)
+        return 0;
+    vrv_manifest_fini(m);
+    return vrv_err_set(e, VRV_E_CORRUPT, "%s is another partition's manifest", key);
+}
+
+/* ---- an object ---- */
+
+static int
+by_key(const void *key, const void *name)
+{
+    return strcmp(key, ((const struct vrv_store_name *)name)->key);
+}
+
+/* A list may lack what is there: so whoever isn't in it is asked for. */
+static int
+check_there(struct search *c, const char *key, uint64_t end, struct vrv_err *e)
+{
+    const struct vrv_found_names *l = &c->objects;
+    const struct vrv_store_name *name = l->n > 0 ? bsearch(key, l->v, l->n, sizeof(*l->v), by_key) : NULL;
+    uint8_t byte;
+    struct vrv_store_call call = { .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = key, .size = 1,
+        .buf = &byte };
+
+    if (name == NULL && vrv_sync_call(c->s, &call) < 0) {
+        *e = call.err;
+        return vrv_err_prefix(e, call.status, "%s", key);
+    }
+    uint64_t size = name != NULL ? name->size : call.whole;
+    return size >= end
+        ? 0
+        : vrv_err_set(e, VRV_E_CORRUPT, "%s has %" PRIu64 " bytes, expected %" PRIu64, key, size, end);
+}
+
+struct extras {
+    struct vrv_extras r;
+    struct vrv_found *out;
+    bool is_last, done;
+    int status;
+    struct vrv_err err;
+};
+
+static void
+extras_came(struct vrv_extras *r, int status, const struct vrv_object_extras *x,
+    const struct vrv_err *e)
+{
+    struct extras *c = VRV_LIST_OF(r, struct extras, r);
+
+    c->err = *e;
+    for (uint32_t i = 0; status == 0 && i < x->epoch_n; i++)
+        vrv_epochs_add(&c->out->epochs, (int32_t)vrv_get_le32(x->epochs + (size_t)i * EPOCH),
+            (int64_t)vrv_get_le64(x->epochs + (size_t)i * EPOCH + 8));
+    if (status == 0 && c->is_last)
+        status = vrv_producers_decode(&c->out->producers, x->producers, x->producer_bytes, &c->err);
+    c->status = status;
+    c->done = true;
+}
+
+static int
+read_extras(struct search *c, struct vrv_found *f, const struct vrv_cold_seg *seg, struct vrv_err *e)
+{
+    struct extras x = { .r = { .retry = c->s->retry, .cq = &c->s->cq, .clock = c->s->clock,
+                            .read_ms = c->s->call_ms, .run = extras_came },
+        .out = f, .is_last = seg->next == f->m.next };
+
+    vrv_extras_read(&x.r, seg);
+    vrv_sync_wait(c->s, &x.done);
+    if (x.status < 0)
+        *e = x.err;
+    return x.status;
+}
+
+static int
+note_seg(struct search *c, struct vrv_found *f, const struct vrv_cold_seg *seg, struct missing *x,
+    struct vrv_err *e)
+{
+    int rc = check_there(c, seg->key, seg->pos + seg->size, e);
+
+    if (rc == 0 && (seg->first_epoch != seg->last_epoch || seg->next == f->m.next))
+        rc = read_extras(c, f, seg, e);
+    else if (rc == 0)
+        vrv_epochs_add(&f->epochs, seg->first_epoch, seg->base);
+    if (is_lost(rc))
+        note_missing(x, seg->base, seg->next, e);
+    return is_lost(rc) ? 0 : rc;
+}
+
+/* ---- a page ---- */
+
+static int
+note_page(struct search *c, struct vrv_found *f, const struct vrv_cold_page *page, struct missing *x,
+    struct vrv_err *e)
+{
+    struct vrv_cold_seg *seg = NULL;
+    uint8_t *p;
+    size_t n;
+    int rc = vrv_sync_get(c->s, page->key, (size_t)page->size, &p, &n, e);
+
+    if (rc == 0) {
+        rc = vrv_manifest_read_page(&f->m, page, p, n, &seg, e);
+        free(p);
+    }
+    if (is_lost(rc)) {
+        note_missing(x, page->base, page->next, e);
+        return 0;
+    }
+    for (uint32_t i = 0; rc == 0 && i < page->segments; i++)
+        rc = note_seg(c, f, &seg[i], x, e);
+    for (uint32_t i = 0; seg != NULL && i < page->segments; i++)
+        vrv_cold_seg_fini(&seg[i]);
+    free(seg);
+    return rc;
+}
+
+static int
+note_all(struct search *c, struct vrv_found *f, struct missing *x, struct vrv_err *e)
+{
+    const struct vrv_manifest *m = &f->m;
+    int rc = 0;
+
+    *x = (struct missing){ .from = 0 };
+    for (uint32_t i = 0; i < m->page_n && rc == 0; i++)
+        rc = note_page(c, f, &m->page[i], x, e);
+    for (uint32_t i = 0; i < m->seg_n && rc == 0; i++)
+        rc = note_seg(c, f, &m->seg[i], x, e);
+    return rc;
+}
+
+/* ---- what is left of one ---- */
+
+static void
+forget_extras(struct vrv_found *f)
+{
+    vrv_epochs_fini(&f->epochs);
+    vrv_producers_free(&f->producers);
+}
+
+void
+vrv_found_fini(struct vrv_found *f)
+{
+    vrv_manifest_fini(&f->m);
+    forget_extras(f);
+}
+
+/* The root's own segments from this offset on are not named any more. */
+static void
+cut(struct vrv_manifest *m, int64_t from)
+{
+    while (m->seg_n > 0 && m->seg[m->seg_n - 1].next > from)
+        vrv_cold_seg_fini(&m->seg[--m->seg_n]);
+    m->next = from;
+}
+
+/* Without what is missing.  A log has no hole: so without all that is older, too; or newer, where more is left
+ * then.  Then what is left is noted anew. */
+static int
+leave_out(struct search *c, struct vrv_found *f, const struct missing *x, struct vrv_err *e)
+{
+    struct vrv_manifest *m = &f->m;
+    struct missing again;
+    int64_t pages_end = m->page_n > 0 ? m->page[m->page_n - 1].next : vrv_manifest_base(m);
+
+    if (x->from >= pages_end && x->from > m->start && x->from - m->start > m->next - x->to)
+        cut(m, x->from);
+    else
+        (void)vrv_manifest_trim(m, x->to);
+    forget_extras(f);
+    int rc = note_all(c, f, &again, e);
+    vrv_epochs_trim_start(&f->epochs, m->start);
+    return rc;
+}
+
+/* ---- from the newest root on ---- */
+
+static void
+pass_over(struct vrv_found *out, const struct vrv_err *why)
+{
+    if (out->passed.n++ == 0)
+        out->passed.why = *why;
+}
+
+/* One root: into out->m when all is there; the first that can be read and isn't whole is kept in *part. */
+static int
+try_root(struct search *c, uint64_t version, struct vrv_found *out, struct vrv_found *part,
+    struct missing *lacks, struct vrv_err *e)
+{
+    struct missing x = { .from = 0 };
+    char key[2 * VRV_STORE_KEY_MAX];
+
+    root_key(c, version, key);
+    int rc = read_root(c, key, version, &out->m, e);
+
+    if (rc < 0)
+        return rc;
+    if (out->had_next == 0) {
+        out->had_start = out->m.start;
+        out->had_next = out->m.next;
+    }
+    rc = note_all(c, out, &x, e);
+    if (rc == 0 && x.from == x.to)
+        return 0;
+    if (rc == 0) {
+        *e = x.why;
+        rc = VRV_E_NOTFOUND;
+        if (part->m.version == 0) {
+            part->m = out->m;
+            out->m = (struct vrv_manifest){ 0 };
+            *lacks = x;
+        }
+    }
+    vrv_manifest_fini(&out->m);
+    forget_extras(out);
+    return rc;
+}
+
+static int
+try_roots(struct search *c, struct vrv_found *out, struct vrv_err *e)
+{
+    struct vrv_found part = { .newest = 0 };
+    struct missing lacks = { .from = 0 };
+    int rc = vrv_err_set(e, VRV_E_NOTFOUND, "nothing of the partition is in the store");
+
+    for (size_t i = c->n; i > 0; i--) {
+        rc = try_root(c, c->version[i - 1], out, &part, &lacks, e);
+        if (!is_lost(rc))
+            break; /* found; or it isn't its fault */
+        pass_over(out, e);
+    }
+    if (is_lost(rc) && part.m.version != 0) {
+        out->m = part.m;
+        rc = leave_out(c, out, &lacks, e);
+    } else {
+        vrv_found_fini(&part);
+        if (rc == VRV_E_NOTFOUND && out->passed.n > 0)
+            rc = VRV_E_CORRUPT; /* something was there */
+    }
+    return rc;
+}
+
+int
+vrv_find_partition(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t known,
+    struct vrv_found *out, struct vrv_err *e)
+{
+    struct search c = { .s = s, .id = id };
+    char prefix[VRV_STORE_KEY_MAX + 1];
+
+    *out = (struct vrv_found){ .newest = 0 };
+    vrv_parts_prefix(id, 'd', prefix);
+    int rc = list_roots(&c, known, e);
+    out->newest = c.n > 0 ? c.version[c.n - 1] : 0;
+    if (rc == 0)
+        rc = vrv_find_names(s, prefix, &c.objects, e);
+    if (rc == 0)
+        rc = try_roots(&c, out, e);
+    if (rc < 0)
+        vrv_found_fini(out);
+    vrv_found_names_fini(&c.objects);
+    free(c.version);
+    return rc;
+}
