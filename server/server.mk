@@ -112,6 +112,8 @@ libvrvserver_la_SOURCES = \
 	server/api/request.c \
 	server/api/request.h \
 	server/api/spans.h \
+	server/api/tell_cold.c \
+	server/api/tell_cold.h \
 	server/api/tier.h \
 	server/api/tier_describe.c \
 	server/api/tier_forget.c \

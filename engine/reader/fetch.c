@@ -112,9 +112,10 @@ refuse(struct vrv_fetch *f, int status)
         return 0;
     if (status != VRV_E_RANGE && status != VRV_E_NOTFOUND)
         return status;
-    const struct vrv__cold_want w = { .offset = f->read->offset };
     int rc = check_log(f);
-    return rc < 0 ? rc : wrong(&w, "nothing", w.offset, &f->err);
+    return rc < 0 ? rc : vrv_err_set(&f->err, VRV_E_IO,
+        "the cold tier has no record at or behind offset %" PRId64 ", and the log has some there",
+        f->read->offset);
 }
 
 /* Takes over the reference. */

@@ -21,7 +21,8 @@ struct vrv_fetch {
     enum vrv_cold_want want;
     int64_t ts;
     /* The rest is ours until it is posted. */
-    int status;               /* 0; RANGE, NOTFOUND and CORRUPT as vrv_read says them; TIMEDOUT;
+    int status;               /* 0; RANGE, NOTFOUND and CORRUPT as vrv_read says them; IO: the tier has
+                               * nothing where the log has something; TIMEDOUT;
                                * CANCELLED; or what failed in the cold tier */
     struct vrv_err err;       /* when status isn't 0 */
     struct vrv_log *log;

@@ -8,27 +8,12 @@
  * remote.fetch.max.wait.ms.  When the request ends before, what was asked for goes on its way into the
  * tier's memory, and the client's next fetch finds it there.
  */
-#include <string.h>
-
 #include "server/api/fetch_int.h"
-#include "server/base/diag.h"
+#include "server/api/tell_cold.h"
 #include "server/stat/stat.h"
 
 /* Of one request, under way at the same time. */
 enum { ASKED_MAX = 64 };
-
-/* One line for a failure; what clients ask again and again fails often, and that is counted. */
-static void
-tell(const struct vrv__fetch_part *p, const struct vrv_err *e)
-{
-    struct vrv_topic_info t;
-
-    if (vrv_catalog_by_id(vrv_engine_catalog(p->r->broker->engine), &p->log->id.topic, &t, NULL) < 0)
-        return; /* deleted meanwhile */
-    vrv_diag(VRV_EV_COLD_READ, VRV_STR("topic", t.name), VRV_NUM("partition", p->want->partition),
-        VRV_NUM("offset", p->want->offset), VRV_STR("error", e->msg));
-    vrv_topic_info_fini(&t);
-}
 
 /* It had not come when time was up, or nobody waited for it: there are no records of it this time. */
 static bool
@@ -53,7 +38,7 @@ posted(struct vrv_done *d)
     if (cf->status < 0 && !is_late(cf->status)) {
         p->failed = true;
         p->error = vrv_kerror_of(cf->status);
-        tell(p, &cf->err);
+        vrv_tell_cold(r->broker, p->log, "offset", p->want->offset, &cf->err);
     }
     vrv__fetch_goes_on(r);
 }

@@ -6,6 +6,7 @@
 #include "engine/reader/reader.h"
 #include "server/api/find.h"
 #include "server/api/handlers.h"
+#include "server/api/tell_cold.h"
 
 /* What a timestamp below zero asks for, and since which version. */
 enum {
@@ -71,12 +72,12 @@ set_error(struct vrv_list_offsets_resp_partition *p, int rc)
 /* The newest offset that is tiered, or the oldest that is not; of a log that isn't tiered there is none. */
 static int
 set_tiered(struct vrv_list_offsets_resp_partition *p, struct vrv_log *log, int64_t ts,
-    int64_t deadline_ns)
+    int64_t deadline_ns, struct vrv_err *e)
 {
     struct vrv_log_offsets o = vrv_log_offsets(log);
     struct vrv_log_config *c = vrv_log_config_ref(log);
     int64_t next = -1;
-    int rc = c->tiered ? vrv_read_cold_next(log, deadline_ns, &next, NULL) : VRV_E_NOTFOUND;
+    int rc = c->tiered ? vrv_read_cold_next(log, deadline_ns, &next, e) : VRV_E_NOTFOUND;
 
     p->offset = p->timestamp = -1;
     if (rc == 0 && ts == LATEST_TIERED && next > o.start)
@@ -92,13 +93,13 @@ set_tiered(struct vrv_list_offsets_resp_partition *p, struct vrv_log *log, int64
 /* Those that need no looking into the log. */
 static int
 set_special(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p, struct vrv_log *log,
-    int64_t ts, int64_t deadline_ns)
+    int64_t ts, int64_t deadline_ns, struct vrv_err *e)
 {
     const struct state *s = r->state;
     struct vrv_log_offsets o = vrv_log_offsets(log);
 
     if (ts == LATEST_TIERED || ts == EARLIEST_PENDING)
-        return set_tiered(p, log, ts, deadline_ns);
+        return set_tiered(p, log, ts, deadline_ns, e);
     if (ts == LATEST)
         set_end(p, &o, latest(s->q, &o));
     else
@@ -108,11 +109,11 @@ set_special(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p, st
 
 static int
 set_time(struct vrv_list_offsets_resp_partition *p, struct vrv_log *log, int64_t ts,
-    int64_t deadline_ns)
+    int64_t deadline_ns, struct vrv_err *e)
 {
     struct vrv_read_found found = { -1, -1 };
-    int rc = ts == MAX_TIME ? vrv_read_max_time(log, deadline_ns, &found, NULL)
-                            : vrv_read_time(log, ts, deadline_ns, &found, NULL);
+    int rc = ts == MAX_TIME ? vrv_read_max_time(log, deadline_ns, &found, e)
+                            : vrv_read_time(log, ts, deadline_ns, &found, e);
 
     if (rc == 0)
         set_offset(p, log, found.offset, found.timestamp);
@@ -128,7 +129,7 @@ is_known(const struct vrv_request *r, int64_t ts)
 /* AGAIN: it is for who may wait for more. */
 static int
 look_up(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p, struct vrv_log *log,
-    int64_t ts, enum who who)
+    int64_t ts, enum who who, struct vrv_err *e)
 {
     const struct state *s = r->state;
     int64_t deadline_ns = who == COLD ? s->deadline_ns : VRV_READ_NOT_COLD;
@@ -136,8 +137,15 @@ look_up(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p, struct
     if (!is_known(r, ts))
         return VRV_E_VERSION;
     if (ts < 0 && ts != MAX_TIME)
-        return set_special(r, p, log, ts, deadline_ns);
-    return who == HERE ? VRV_E_AGAIN : set_time(p, log, ts, deadline_ns);
+        return set_special(r, p, log, ts, deadline_ns, e);
+    return who == HERE ? VRV_E_AGAIN : set_time(p, log, ts, deadline_ns, e);
+}
+
+/* Of the cold tier: that it takes too long, or the server stops, is none. */
+static bool
+is_failure(int rc)
+{
+    return rc < 0 && rc != VRV_E_TIMEDOUT && rc != VRV_E_CANCELLED && rc != VRV_E_VERSION;
 }
 
 static void
@@ -155,11 +163,14 @@ set_partition(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p,
     }
     p->error_code = (int16_t)vrv_find_epoch(log, q->current_leader_epoch);
     if (p->error_code == VRV_K_NONE) {
-        int rc = look_up(r, p, log, q->timestamp, who);
+        struct vrv_err e = { 0 };
+        int rc = look_up(r, p, log, q->timestamp, who, &e);
 
         s->left |= rc == VRV_E_AGAIN;
         if (rc < 0)
             set_error(p, rc);
+        if (who == COLD && is_failure(rc))
+            vrv_tell_cold(r->broker, log, "timestamp", q->timestamp, &e);
     }
     vrv_log_unref(&log);
 }

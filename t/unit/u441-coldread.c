@@ -450,7 +450,7 @@ test_wrong_answers(void)
         const char *what;
     } lies[] = { { FAKECOLD_FLIPPED, "a flipped bit" }, { FAKECOLD_CUT, "a batch cut short" },
         { FAKECOLD_EMPTY, "no bytes" }, { FAKECOLD_BEFORE, "what lies before" },
-        { FAKECOLD_TWICE, "a batch twice" }, { FAKECOLD_NONE, "no such batch" } };
+        { FAKECOLD_TWICE, "a batch twice" } };
     struct vrv_read_found found;
     struct vrv_read r;
 
@@ -463,6 +463,8 @@ test_wrong_answers(void)
         IS(r.slice_n, 0, "... nothing is served");
         vrv_read_fini(&r);
     }
+    fakecold_lie(cold, FAKECOLD_NONE);
+    IS(read_at(&r, 4, 10000), VRV_E_IO, "no such batch: %s", rig.e.msg);
     fakecold_lie(cold, FAKECOLD_BEFORE);
     fakecold_thread(cold, true);
     IS(vrv_read_time(the_log(), 1004, INT64_MAX, &found, &rig.e), VRV_E_CORRUPT,

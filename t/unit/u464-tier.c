@@ -209,10 +209,40 @@ test_storms(void)
     IS(bad, 0, "100 storms (%d of them held it up): all is moved, and read, in the end", late);
 }
 
+/* What a manifest names and the store hasn't is said so, and tried again: it is no damage, and no end of the
+ * log. */
+static void
+test_missing(void)
+{
+    struct vrv_read r = { .offset = 0, .max_bytes = LARGE };
+
+    begin_tier(1);
+    put(4);
+    IS(tierrig_offload(&tier, the_log()), 0, "segments are moved %s", tier.e.msg);
+    drop(16);
+    restart(2);
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_MISSING, 100);
+    IS(read_at(&r), VRV_E_IO, "a manifest is missing: %s", rig.e.msg);
+    OK(strstr(rig.e.msg, "m/") != NULL && strstr(rig.e.msg, "not in the store any more") != NULL,
+        "... which is said, with its name");
+    fakestore_heal(fake);
+    simclock_advance_ms(&rig.clock, 2 * TIERRIG_AGAIN_MS);
+    IS(tierrig_end(&tier, the_log()), 16, "it is there again, and is read");
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_MISSING, 100);
+    IS(read_at(&r), VRV_E_IO, "a segment is missing: %s", rig.e.msg);
+    OK(strstr(rig.e.msg, "d/") != NULL && strstr(rig.e.msg, "not in the store any more") != NULL,
+        "... which is said, with its name");
+    fakestore_heal(fake);
+    simclock_advance_ms(&rig.clock, 2 * TIERRIG_AGAIN_MS);
+    IS(read_all(0, LARGE), 16, "all is there again, and is read");
+    end();
+}
+
 int
 main(void)
 {
     test_there_and_back();
+    test_missing();
     test_storms();
     return tap_done();
 }

@@ -298,9 +298,32 @@ test_changes(void)
     IS(bad, 0, "%d storms of changes: nothing is lost, nothing is left", (int)n);
 }
 
+/* A manifest that is missing is a failure like others: it isn't asked for all the time. */
+static void
+test_lost_manifest(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0 retention.ms=-1");
+    put("t", 0, 12);
+    pass(20000);
+    down();
+    up(2);
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_MISSING, 100);
+    uint64_t before = fakestore_attempts(fake, VRV_STORE_GET);
+    pass(60000);
+    uint64_t asked = fakestore_attempts(fake, VRV_STORE_GET) - before;
+    OK(asked > 1 && asked < 200, "the store lost it: that is asked for now and then (%d times)", (int)asked);
+    IS(offsets("t", 0).start, 0, "nothing is deleted for that");
+    fakestore_heal(fake);
+    pass(120000);
+    IS(read_all("t", 0), 24, "it is back: all can be read");
+    end();
+}
+
 int
 main(void)
 {
+    test_lost_manifest();
     test_drains();
     test_keeps();
     test_pages();

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "server/base/diag.h"
 #include "t/lib/apirig.h"
 #include "t/lib/fakecold.h"
 #include "t/lib/offload.h"
@@ -320,7 +321,7 @@ test_errors(void)
         const char *name;
     } all[] = { { VRV_E_DENIED, "KAFKA_STORAGE_ERROR" }, { VRV_E_UNREACHABLE, "KAFKA_STORAGE_ERROR" },
         { VRV_E_BUSY, "KAFKA_STORAGE_ERROR" }, { VRV_E_IO, "KAFKA_STORAGE_ERROR" },
-        { VRV_E_CORRUPT, "CORRUPT_MESSAGE" } };
+        { VRV_E_NOTFOUND, "KAFKA_STORAGE_ERROR" }, { VRV_E_CORRUPT, "CORRUPT_MESSAGE" } };
     const struct vrv_fetch_resp *resp;
     struct apirig_call c;
     struct fetching f;
@@ -461,6 +462,17 @@ test_list_offsets(void)
     end();
 }
 
+static char told[VRV_DIAG_LINE];
+
+static void
+keep_line(void *ctx, const char *line, size_t n)
+{
+    (void)ctx;
+    VRV_ASSERT(n < sizeof(told));
+    memcpy(told, line, n);
+    told[n - 1] = '\0';
+}
+
 static void
 test_list_offsets_fails(void)
 {
@@ -468,17 +480,23 @@ test_list_offsets_fails(void)
         int code;
         const char *name;
     } all[] = { { VRV_E_DENIED, "KAFKA_STORAGE_ERROR" }, { VRV_E_UNREACHABLE, "KAFKA_STORAGE_ERROR" },
-        { VRV_E_TIMEDOUT, "REQUEST_TIMED_OUT" }, { VRV_E_CORRUPT, "CORRUPT_MESSAGE" } };
+        { VRV_E_TIMEDOUT, "REQUEST_TIMED_OUT" }, { VRV_E_NOTFOUND, "KAFKA_STORAGE_ERROR" },
+        { VRV_E_CORRUPT, "CORRUPT_MESSAGE" } };
 
     begin();
+    vrv_diag_to(keep_line, NULL, &a.rig.clock.clock);
     fakecold_thread(cold, true);
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         fakecold_fail(cold, all[i].code);
         IS_STR(vrv_kerror_name(looked_up(0, 1000, 0)->error_code), all[i].name,
             "a look-up where the store says: %s", vrv_err_text(all[i].code));
+        OK(strstr(told, "cold.read topic=t partition=0 timestamp=1000 error=") != NULL ||
+                all[i].code == VRV_E_TIMEDOUT, "... %s", told);
+        told[0] = '\0';
     }
     IS(offset_at(0, 1000), 0, "and when it is well");
     fakecold_thread(cold, false);
+    vrv_diag_to(NULL, NULL, NULL);
     end();
 }
 

@@ -84,10 +84,15 @@ static void
 was_read(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *e)
 {
     struct vrv_part *p = r->part;
+    struct vrv_err lost;
 
     p->reading = NULL;
     if (status == 0)
         vrv__part_set(p, &r->head, m);
+    if (status == VRV_E_NOTFOUND) { /* not that there is none: it was there when it came to count */
+        status = vrv_store_lost(&lost, r->key);
+        e = &lost;
+    }
     tell_all(p, status, e);
     free(r);
 }

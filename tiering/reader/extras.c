@@ -15,7 +15,9 @@ finish(struct vrv_extras *r, int status, const struct vrv_object_extras *x, stru
     uint8_t *bytes = r->bytes;
     char *key = r->key;
 
-    if (status < 0)
+    if (status == VRV_E_NOTFOUND)
+        status = vrv_store_lost(e, key);
+    else if (status < 0)
         (void)vrv_err_prefix(e, status, "%.100s", key);
     r->run(r, status, x, e);
     free(bytes);

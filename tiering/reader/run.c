@@ -118,7 +118,9 @@ tell(const struct run *r, struct vrv_piece *p)
     p->err = r->call.err;
     if (p->status == 0)
         p->status = p->page.key != NULL ? open_page(r, p) : open_chunk(r, p);
-    if (p->status < 0)
+    if (p->status == VRV_E_NOTFOUND)
+        p->status = vrv_store_lost(&p->err, p->key);
+    else if (p->status < 0)
         (void)vrv_err_prefix(&p->err, p->status, "%.100s", p->key);
     vrv__cache_arrived(r->cache, p);
 }

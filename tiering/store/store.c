@@ -137,6 +137,13 @@ check_call(const struct vrv_store_call *c)
 }
 
 int
+vrv_store_lost(struct vrv_err *e, const char *key)
+{
+    return vrv_err_set(e, VRV_E_IO, "%.100s is not in the store any more: was it deleted there, or is "
+        "this another store?", key);
+}
+
+int
 vrv_store_check(const struct vrv_store_call *c, struct vrv_err *e)
 {
     check_call(c);

@@ -168,6 +168,8 @@ void vrv_store_parent(const char *key, char out[VRV_STORE_KEY_MAX + 1]);
 const char *vrv_store_op_name(enum vrv_store_op op);
 enum vrv_store_outcome vrv_store_outcome_of(int status);
 const char *vrv_store_outcome_name(enum vrv_store_outcome o); /* "ok", "notfound", ... */
+/* NOTFOUND of what a manifest names is no answer to anything: it was there, and is missing.  IO. */
+int vrv_store_lost(struct vrv_err *e, const char *key);
 /* May it be submitted?  What every store's submit does first. */
 int vrv_store_check(const struct vrv_store_call *c, struct vrv_err *e) VRV_MUST_CHECK;
 

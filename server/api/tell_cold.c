@@ -1,0 +1,18 @@
+#include "server/api/tell_cold.h"
+
+#include <string.h>
+
+#include "server/base/diag.h"
+
+void
+vrv_tell_cold(struct vrv_broker *b, const struct vrv_log *log, const char *what, int64_t value,
+    const struct vrv_err *e)
+{
+    struct vrv_topic_info t;
+
+    if (vrv_catalog_by_id(vrv_engine_catalog(b->engine), &log->id.topic, &t, NULL) < 0)
+        return;
+    vrv_diag(VRV_EV_COLD_READ, VRV_STR("topic", t.name), VRV_NUM("partition", log->id.partition),
+        VRV_NUM(what, value), VRV_STR("error", e->msg));
+    vrv_topic_info_fini(&t);
+}

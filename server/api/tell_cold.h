@@ -1,0 +1,13 @@
+/* Reads of the cold tier that failed, as lines for people. */
+#ifndef VRV_API_TELL_COLD_H
+#define VRV_API_TELL_COLD_H
+
+#include "engine/log/log.h"
+#include "server/api/broker.h"
+
+/* What was looked for: "offset" or "timestamp", and its value.  A topic that was deleted meanwhile isn't
+ * told of.  Any thread. */
+void vrv_tell_cold(struct vrv_broker *b, const struct vrv_log *log, const char *what, int64_t value,
+    const struct vrv_err *e);
+
+#endif
