@@ -34,7 +34,7 @@ vrv_tier_opts_default(struct vrv_tier_opts *o)
         .parts = 3, .look_ms = 1000, .call_ms = 300000, .attempt_ms = 60000, .again_ms = 5000,
         .grace_ms = 60000, .orphan_ms = 86400000, .sweep_ms = 3600000, .settle_ms = 120000,
         .keep_ms = 86400000, .deletes_per_second = 1000, .copy_bytes_s = INT64_MAX,
-        .marker_ms = 60000, .marker_idle_ms = 600000,
+        .marker_ms = 60000, .marker_idle_ms = 180000,
         .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = 256 << 10, .root_keeps = 16 };
 }
 
@@ -95,7 +95,7 @@ vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng, const char *cluster,
     vrv_owner_init(&t->owner, &(struct vrv_owner_opts){ .retry = t->retry, .cq = &t->cq,
         .clock = t->o.clock, .random = t->o.random, .cluster = cluster, .call_ms = t->o.call_ms,
         .every_ms = t->o.marker_ms, .idle_ms = t->o.marker_idle_ms, .keeps = MARKERS,
-        .records = records, .ctx = ctx });
+        .records = records, .ctx = ctx, .foreign = t->o.foreign, .foreign_ctx = t->o.ctx });
     if (cluster != NULL)
         vrv_owner_attach(&t->owner, vrv_engine_catalog(eng));
 }

@@ -45,6 +45,9 @@ struct vrv_tier_opts {
     int zstd_level;           /* 0: chunks are stored as they are */
     size_t root_bytes;        /* of a manifest, before its older segments go to a page */
     uint32_t root_keeps;
+    void (*foreign)(void *ctx, const struct vrv_err *e); /* told once, on the tier's thread, when the store turns
+                               * out to be another server's; or NULL */
+    void *ctx;
 };
 void vrv_tier_opts_default(struct vrv_tier_opts *o);
 

@@ -28,6 +28,17 @@ look(struct vrv_store *store)
     vrv_diag(VRV_EV_COLD_STORE, VRV_STR("store", what), VRV_STR("reason", why.msg));
 }
 
+/* The tier's thread. */
+static void
+tell_foreign(void *ctx, const struct vrv_err *e)
+{
+    const struct vrv_server_cold *c = ctx;
+    char what[VRV_DIAG_VALUE];
+
+    vrv_store_describe(c->store, what, sizeof(what));
+    vrv_diag(VRV_EV_COLD_OWNER, VRV_STR("store", what), VRV_STR("reason", e->msg));
+}
+
 int
 vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config, struct vrv_err *e)
 {
@@ -49,6 +60,10 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     o.store = c->store;
     o.keep_ms = config->tier_delete_grace_ms;
     o.deletes_per_second = config->tier_delete_max_per_second;
+    o.marker_ms = config->tier_marker_interval_ms;
+    o.marker_idle_ms = VRV_COLD_MARKER_IDLE * config->tier_marker_interval_ms;
+    o.foreign = tell_foreign;
+    o.ctx = c;
     c->tier = vrv_tier_new(&o);
     return 0;
 }

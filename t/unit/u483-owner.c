@@ -42,6 +42,15 @@ records(void *ctx, struct vrv_marker *m, struct vrv_err *e)
     return 0;
 }
 
+static int foreigns;
+
+static void
+foreign(void *ctx, const struct vrv_err *e)
+{
+    (void)ctx;
+    foreigns += e->code == VRV_E_FOREIGN;
+}
+
 static void
 up(struct server *s, const char *cluster, uint64_t seed)
 {
@@ -60,7 +69,8 @@ up(struct server *s, const char *cluster, uint64_t seed)
         .attempt_ms = { 1000, 1000, 1000 } });
     vrv_owner_init(&s->owner, &(struct vrv_owner_opts){ .retry = s->retry, .cq = &s->cq,
         .clock = &clock_.clock, .random = seed, .cluster = cluster, .call_ms = 10000,
-        .every_ms = MINUTE_MS, .idle_ms = IDLE_MS, .keeps = 3, .records = records });
+        .every_ms = MINUTE_MS, .idle_ms = IDLE_MS, .keeps = 3, .records = records,
+        .foreign = foreign });
     vrv_owner_attach(&s->owner, s->catalog);
 }
 
@@ -209,6 +219,7 @@ test_taken_over(void)
     size_t n;
 
     begin(1);
+    foreigns = 0;
     up(&a, "A", 1);
     pass(&a, 1000);
     uint8_t *bytes = vrv_owner_write(&f, &n);
@@ -217,6 +228,9 @@ test_taken_over(void)
     free(bytes);
     pass(&a, 2 * MINUTE_MS);
     IS(a.owner.state, VRV_OWNER_FOREIGN, "the one before is told: %s", a.owner.err.msg);
+    IS(foreigns, 1, "... and tells it");
+    pass(&a, 10 * MINUTE_MS);
+    IS(foreigns, 1, "once");
     gone(&a);
     end();
 }

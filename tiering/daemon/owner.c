@@ -173,6 +173,8 @@ is_foreign(struct vrv_owner *o, const struct vrv_owner_file *f, const char *why)
         strcmp(f->cluster, o->o.cluster) == 0 ? "another server of this cluster" : "another cluster",
         f->cluster, why);
     o->state = VRV_OWNER_FOREIGN;
+    if (o->o.foreign != NULL)
+        o->o.foreign(o->o.foreign_ctx, &o->err);
     vrv__owner_done(o, AGAIN_MS);
 }
 

@@ -37,6 +37,8 @@ struct vrv_owner_opts {
     unsigned keeps;              /* markers */
     vrv_marker_records_fn *records; /* NULL: there are none */
     void *ctx;
+    void (*foreign)(void *ctx, const struct vrv_err *e); /* told when it is somebody else's, once; or NULL */
+    void *foreign_ctx;
 };
 
 enum vrv_owner_state { VRV_OWNER_ASKS, VRV_OWNER_OWNS, VRV_OWNER_FOREIGN };
