@@ -262,6 +262,13 @@ server_tool_varve_SOURCES = \
 	server/tool/bench_read.c \
 	server/tool/bench_run.c \
 	server/tool/bench_start.c \
+	server/tool/bench_tiers.c \
+	server/tool/bench_tiers.h \
+	server/tool/bench_tiers_ask.c \
+	server/tool/bench_tiers_load.c \
+	server/tool/bench_tiers_print.c \
+	server/tool/bench_tiers_read.c \
+	server/tool/bench_tiers_topic.c \
 	server/tool/bench_topic.c \
 	server/tool/cmd_bench.c \
 	server/tool/cmd_config.c \

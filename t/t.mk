@@ -682,6 +682,7 @@ dist_check_SCRIPTS += \
 	t/945-baddays.t \
 	t/770-tier.t \
 	t/773-tier-tool.t \
+	t/778-bench-tiers.t \
 	t/774-s3d.t \
 	t/946-large.t \
 	$(NULL)

@@ -8,13 +8,14 @@
  *   bench_read   a consumer
  *   bench_idle   connections that do nothing
  *   bench_broker what the broker's process takes
- *   bench_run    the measurements, but for bench_start
+ *   bench_run    the measurements, but for bench_start and bench_tiers
  *
  * Times are of the monotonic clock, in nanoseconds.
  */
 #ifndef VRV_TOOL_BENCH_H
 #define VRV_TOOL_BENCH_H
 
+#include "engine/batch/batch.h"
 #include "server/base/quantiles.h"
 #include "server/wire/header.h"
 
@@ -27,7 +28,8 @@ struct bench_opts {
     int64_t seconds, warm_seconds;
     int64_t record_bytes, batch_bytes;
     int64_t rate;          /* records per second; 0: as fast as it goes */
-    int64_t bytes;         /* produce: so many; 0: for a time */
+    int64_t bytes;         /* produce: so many; 0: for a time.  tiers: of each kind */
+    int64_t rounds;        /* tiers */
     int64_t connections, in_flight, consumers;
     int64_t idle;          /* connections that do nothing beside */
     int64_t partitions;    /* of the topic, if it has to be made */
@@ -139,6 +141,8 @@ int bench_load_init(struct bench_load *l, const struct bench_opts *o, struct ben
 void bench_load_fini(struct bench_load *l);
 /* Write a time into the first record, and what the checksum is then. */
 void bench_stamp(struct bench_request *r, int64_t ns);
+/* Which that was, of a batch that was read; 0: none. */
+int64_t bench_read_stamp(const uint8_t *p, const struct vrv_batch *b);
 /* A produce answer's error. */
 int bench_check_produced(const uint8_t *p, size_t n, struct vrv_err *e) VRV_MUST_CHECK;
 
@@ -151,11 +155,18 @@ struct bench_reader {
     int64_t *next, *end; /* offsets; it is done with a partition at `end` */
     uint64_t bytes, records, batches;
     struct vrv_quantiles *late; /* NULL, or how long ago each first record was stamped */
+    /* NULL, or told of each batch; 0, or an error that ends it */
+    int (*batch)(struct bench_reader *r, const uint8_t *p, const struct vrv_batch *b,
+        struct vrv_err *e);
+    void *ctx;
 };
 
 /* From the partitions' starts, or from their ends. */
 int bench_reader_init(struct bench_reader *r, const struct bench_opts *o, struct bench_share share,
     bool from_end, struct vrv_err *e) VRV_MUST_CHECK;
+/* One partition, from one offset to another. */
+int bench_reader_at(struct bench_reader *r, const struct bench_opts *o, int32_t partition,
+    const int64_t range[2], struct vrv_err *e) VRV_MUST_CHECK;
 void bench_reader_fini(struct bench_reader *r);
 bool bench_reader_done(const struct bench_reader *r);
 /* Offsets up to its ends. */
@@ -204,5 +215,9 @@ int bench_run_paced(const struct bench_load *l, struct bench_result *res, struct
 /* Until the broker answers and, where a topic is named, until a fetch of it brings records. */
 int bench_run_start(const struct bench_opts *o, struct bench_result *res, struct vrv_err *e)
     VRV_MUST_CHECK;
+struct out;
+/* Hot against cold; it prints what it measures (bench_tiers.h).  The topic is what the names of its own
+ * begin with. */
+int bench_run_tiers(struct bench_opts *o, struct out *out, struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

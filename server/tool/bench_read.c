@@ -40,6 +40,18 @@ bench_reader_init(struct bench_reader *r, const struct bench_opts *o, struct ben
     return rc;
 }
 
+int
+bench_reader_at(struct bench_reader *r, const struct bench_opts *o, int32_t partition,
+    const int64_t range[2], struct vrv_err *e)
+{
+    r->share = (struct bench_share){ partition, 1, 1 };
+    r->next = vrv_mem_zero(sizeof(*r->next));
+    r->end = vrv_mem_zero(sizeof(*r->end));
+    r->next[0] = range[0];
+    r->end[0] = range[1];
+    return bench_link_open(&r->link, o->host, o->port, e);
+}
+
 void
 bench_reader_fini(struct bench_reader *r)
 {
@@ -96,32 +108,40 @@ bench_reader_ask(struct bench_reader *r, const struct bench_opts *o, int32_t max
     return rc;
 }
 
-/* The stamp in the first record of a batch. */
-static void
-note_stamp(struct bench_reader *r, const uint8_t *p, const struct vrv_batch *b)
+int64_t
+bench_read_stamp(const uint8_t *p, const struct vrv_batch *b)
 {
     struct vrv_record_iter it;
     struct vrv_record rec;
+    int64_t stamp = 0;
 
-    if (r->late == NULL || vrv_record_iter_init(&it, p, b, NULL) < 0)
-        return;
-    if (vrv_record_next(&it, &rec, NULL) > 0 && rec.value_len >= 8) {
-        int64_t stamp = (int64_t)vrv_get_be64(rec.value);
-
-        if (stamp > 0)
-            vrv_quantiles_add(r->late, bench_now() - stamp);
-    }
+    if (vrv_record_iter_init(&it, p, b, NULL) < 0)
+        return 0;
+    if (vrv_record_next(&it, &rec, NULL) > 0 && rec.value_len >= 8)
+        stamp = (int64_t)vrv_get_be64(rec.value);
     vrv_record_iter_fini(&it);
+    return stamp > 0 ? stamp : 0;
 }
 
-static void
-take_records(struct bench_reader *r, int32_t at, const uint8_t *p, size_t n)
+static int
+note_batch(struct bench_reader *r, const uint8_t *p, const struct vrv_batch *b, struct vrv_err *e)
+{
+    int64_t stamp = r->late != NULL ? bench_read_stamp(p, b) : 0;
+
+    if (stamp > 0)
+        vrv_quantiles_add(r->late, bench_now() - stamp);
+    return r->batch != NULL ? r->batch(r, p, b, e) : 0;
+}
+
+static int
+take_records(struct bench_reader *r, int32_t at, const uint8_t *p, size_t n, struct vrv_err *e)
 {
     struct vrv_batch b;
+    int rc = 0;
 
-    while (n >= HEADER && vrv_batch_read(&b, p, n, NULL) == 0) {
+    while (rc == 0 && n >= HEADER && vrv_batch_read(&b, p, n, NULL) == 0) {
         if (vrv_batch_last_offset(&b) >= r->next[at]) {
-            note_stamp(r, p, &b);
+            rc = note_batch(r, p, &b, e);
             r->next[at] = vrv_batch_last_offset(&b) + 1;
             r->records += (uint64_t)b.count;
             r->batches++;
@@ -130,6 +150,7 @@ take_records(struct bench_reader *r, int32_t at, const uint8_t *p, size_t n)
         p += b.size;
         n -= b.size;
     }
+    return rc;
 }
 
 /* Walked by hand: the codec would be most of what is measured with 10,000 partitions. */
@@ -167,8 +188,9 @@ take_answer(struct bench_reader *r, const uint8_t *p, size_t n, struct vrv_err *
             return cut.code;
         }
         int32_t at = bench_share_find(&r->share, partition);
-        if (size > 0 && at >= 0)
-            take_records(r, at, p, (size_t)size);
+        int rc = size > 0 && at >= 0 ? take_records(r, at, p, (size_t)size, e) : 0;
+        if (rc < 0)
+            return rc;
         p += size > 0 ? size : 0;
     }
     return 0;

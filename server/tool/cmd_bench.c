@@ -12,24 +12,29 @@
 #include "server/tool/tool.h"
 
 static const char bench_help[] =
-    "usage: varve bench produce|consume|latency|fanout|start [options]\n"
+    "usage: varve bench produce|consume|latency|fanout|start|tiers [options]\n"
     "  produce   as many records as the broker takes\n"
     "  consume   all that the topic holds\n"
     "  latency   records at a fixed rate, each timed from when it was due\n"
     "  fanout    the same, with consumers that tail: end to end\n"
     "  start     how long until the broker answers and, with -t, fetches bring records\n"
+    "  tiers     hot against cold, on a varved that has a cold tier: records read from memory, page\n"
+    "            cache, disk and store; how late others' are meanwhile, and while segments leave\n"
     "\n"
     "  -t, --topic NAME           varve-bench; made where it isn't there\n"
+    "                             tiers: what the names of its own topics begin with, which are deleted\n"
     "      --partitions N         then with so many (1)\n"
-    "      --seconds N            of measuring (10); start: how long it is tried\n"
+    "      --seconds N            of measuring (10; tiers: each time, 5); start: how long it is tried\n"
     "      --warm-up N            seconds before that (2)\n"
     "      --record-bytes N       size of a value (1024)\n"
-    "      --batch-bytes N        of a request (16384; latency and fanout: one record)\n"
-    "      --bytes N              produce: so many, instead of for a time\n"
-    "      --rate N               records per second (latency and fanout: 20000)\n"
+    "      --batch-bytes N        of a request (16384; tiers: 65536; latency and fanout: one record)\n"
+    "      --bytes N              produce: so many, instead of for a time; tiers: of each kind (1 GiB)\n"
+    "      --rate N               records per second (latency and fanout: 20000; tiers: 1000)\n"
     "      --connections N        1\n"
     "      --in-flight N          requests of a connection under way (5)\n"
-    "      --consumers N          fanout: consumers of the whole topic (1)\n"
+    "      --consumers N          fanout: consumers of the whole topic (1); tiers: as many as read at\n"
+    "                             the same time (4)\n"
+    "      --rounds N             tiers: all is measured so many times (1)\n"
     "      --idle N               connections beside that do nothing (0)\n"
     "      --acks N               -1, 0 or 1 (-1)\n"
     "      --pid N                the broker's process, if it runs here: its CPU and memory, too\n"
@@ -39,15 +44,22 @@ static const char bench_help[] =
     "  -h, --help                 this\n"
     "Records are not compressed, and made before the clock runs.\n";
 
-enum { KIB = 1024, IDLE_MAX = 1000000, PID_MAX = 1 << 22 };
+enum { KIB = 1024, MIB = 1 << 20, GIB = 1 << 30, NAME_MAX_OWN = 200, ROUNDS_MAX = 100, IDLE_MAX = 1000000, PID_MAX = 1 << 22 };
 
 struct bench {
     struct bench_opts o;
     const char *what, *bootstrap, *acks;
+    char topic[64];
     struct out out;
 };
 
 /* ---- what is asked for ---- */
+
+static bool
+is(const struct bench *b, const char *what)
+{
+    return strcmp(b->what, what) == 0;
+}
 
 static int
 read_address(struct bench *b, struct args *a, struct vrv_err *e)
@@ -82,17 +94,16 @@ check(struct bench *b, struct args *a, struct vrv_err *e)
         return args_misuse(a, e, "--in-flight is 1 to %d", BENCH_IN_FLIGHT_MAX);
     if (b->o.partitions < 1 || b->o.partitions > 100000 || b->o.seconds < 1 || b->o.rate < 1)
         return args_misuse(a, e, "--partitions, --seconds and --rate are 1 or more");
+    if (b->o.rounds < 1 || b->o.rounds > ROUNDS_MAX)
+        return args_misuse(a, e, "--rounds is 1 to %d", ROUNDS_MAX);
+    if (is(b, "tiers") && (b->o.bytes < b->o.consumers * MIB || strlen(b->o.topic) > NAME_MAX_OWN))
+        return args_misuse(a, e, "--bytes is at least 1 MiB for each consumer, and a topic's name at "
+            "most %d letters", NAME_MAX_OWN);
     if (b->o.idle > IDLE_MAX)
         return args_misuse(a, e, "--idle is at most %d", IDLE_MAX);
     if (b->o.pid > PID_MAX)
         return args_misuse(a, e, "--pid %" PRId64 " is no process", b->o.pid);
     return read_address(b, a, e);
-}
-
-static bool
-is(const struct bench *b, const char *what)
-{
-    return strcmp(b->what, what) == 0;
 }
 
 static bool
@@ -117,6 +128,7 @@ read_args(struct bench *b, struct args *a, struct vrv_err *e)
         { "in-flight", 0, ARG_NUMBER, &o->in_flight },
         { "consumers", 0, ARG_NUMBER, &o->consumers },
         { "bytes", 0, ARG_NUMBER, &o->bytes },
+        { "rounds", 0, ARG_NUMBER, &o->rounds },
         { "idle", 0, ARG_NUMBER, &o->idle },
         { "pid", 0, ARG_NUMBER, &o->pid },
         { "since", 0, ARG_NUMBER, &o->since_ns },
@@ -130,7 +142,17 @@ read_args(struct bench *b, struct args *a, struct vrv_err *e)
     *o = (struct bench_opts){ .topic = is(b, "start") ? NULL : "varve-bench",
         .seconds = 10, .warm_seconds = 2, .record_bytes = KIB,
         .batch_bytes = is_paced(b) ? 0 : 16 * KIB, .rate = 20000, .connections = 1,
-        .in_flight = 5, .consumers = 1, .partitions = 1 };
+        .in_flight = 5, .consumers = 1, .partitions = 1, .rounds = 1 };
+    if (is(b, "tiers")) {
+        (void)snprintf(b->topic, sizeof(b->topic), "varve-bench-tiers-%" PRIx64,
+            (uint64_t)bench_now());
+        o->topic = b->topic;
+        o->seconds = 5;
+        o->batch_bytes = 64 * KIB;
+        o->rate = 1000;
+        o->consumers = 4;
+        o->bytes = GIB;
+    }
     int rc = args_parse(a, own, none, e);
     if (rc == 0)
         rc = args_want(a, 0, 0, "nothing", e);
@@ -322,7 +344,8 @@ run(struct bench *b, struct vrv_err *e)
 int
 cmd_bench(int argc, char **argv)
 {
-    static const char *const kinds[] = { "produce", "consume", "latency", "fanout", "start" };
+    static const char *const kinds[] = { "produce", "consume", "latency", "fanout", "start",
+        "tiers" };
     struct bench b = { .what = argc > 1 ? argv[1] : "", .out.f = stdout };
     struct args a = { .cmd = "bench", .help = bench_help, .n = argc - 1, .v = argv + 1 };
     struct vrv_err e = { 0 };
@@ -347,7 +370,7 @@ cmd_bench(int argc, char **argv)
     if (is(&b, "latency"))
         b.o.consumers = 0;
     if (rc == 0)
-        rc = run(&b, &e);
+        rc = is(&b, "tiers") ? bench_run_tiers(&b.o, &b.out, &e) : run(&b, &e);
     if (rc < 0)
         tool_say("%s", e.msg);
     return rc < 0 ? vrv_err_exit(rc) : 0;
