@@ -311,6 +311,16 @@ t_unit_u487_tierask_SOURCES = \
 	$(NULL)
 t_unit_u487_tierask_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u492-queue
+t_unit_u492_queue_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u492-queue.c \
+	$(NULL)
+t_unit_u492_queue_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u490-fifo
 t_unit_u490_fifo_SOURCES = t/unit/u490-fifo.c
 t_unit_u490_fifo_LDADD = libtap.a libvrvtiering.la libvrvengine.la

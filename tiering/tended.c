@@ -23,6 +23,8 @@ void
 vrv__tended_init(struct vrv_tier *t)
 {
     vrv_omap_init(&t->tended, compare);
+    vrv_list_init(&t->woken);
+    vrv_list_init(&t->sweepers);
 }
 
 struct vrv_tended *
@@ -45,6 +47,8 @@ vrv__tended_of(struct vrv_tier *t, const struct vrv_log_id *id, bool leaves)
         d->known = -1;
         d->sweep_ns = vrv__tier_now_ns(t) + (leaves ? t->o.grace_ms : t->o.sweep_ms) * MS;
         vrv_list_init(&d->wait.link);
+        vrv_list_init(&d->woken);
+        vrv_list_init(&d->sweeper);
         vrv_omap_insert(&t->tended, &d->id, &d->node);
     }
     return d;
@@ -54,6 +58,8 @@ static void
 forget(struct vrv_tended *d)
 {
     VRV_ASSERT(d->move == NULL && d->trim == NULL && !d->waits);
+    vrv__tended_rest(d);
+    vrv_list_del(&d->woken);
     vrv_producers_free(&d->producers);
     vrv_piece_unref(d->oldest);
     free(d);
@@ -75,6 +81,8 @@ vrv__tended_fini(struct vrv_tier *t)
 
     while ((n = vrv_omap_pop(&t->tended)) != NULL)
         forget(VRV_OMAP_OF(n, struct vrv_tended, node));
+    vrv_heap_fini(&t->timers);
+    vrv_heap_fini(&t->ready);
 }
 
 void
@@ -101,6 +109,7 @@ vrv__tended_failed(struct vrv_tended *d, const struct vrv_err *e)
     struct vrv_tier *t = d->t;
 
     d->again_ns = vrv__tier_now_ns(t) + t->o.again_ms * MS;
+    vrv__tended_wake_at(d, d->again_ns);
     d->last = *e;
     d->last_ms = vrv__tier_wall_ms(t);
     vrv__tier_note_failure(t, e);

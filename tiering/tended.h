@@ -2,6 +2,13 @@
  * Within the room: a partition whose segments are the tier's to move, what is known of it and what is
  * done about it: one thing at a time, but that a manifest may be read meanwhile.
  *
+ *   asleep ── something changed, or its time has come ──► woken ── a look ──► asleep
+ *                                                                   └► ready, or to be swept ── its
+ *                                                                      turn ──► busy ── it ends ──► woken
+ *
+ * One that sleeps costs nothing: the engine tells what changes (vrv_log_take_changed), the look before
+ * has said until when nothing else does.
+ *
  * Threads: the tier's.
  */
 #ifndef VRV_TIERING_TENDED_H
@@ -13,6 +20,10 @@ struct vrv_tended {
     struct vrv_omap_node node;
     struct vrv_log_id id;
     struct vrv_tier *t;
+    struct vrv_list woken;       /* of those that are to be looked at */
+    struct vrv_timer timer;      /* when it is woken at the latest */
+    struct vrv_timer ready;      /* of those that have something to do, the most urgent first */
+    struct vrv_list sweeper;     /* of those that are to be swept */
     struct vrv_part_wait wait;
     bool waits;                  /* for its manifest */
     struct vrv_move *move;       /* under way, or NULL: */
@@ -39,6 +50,20 @@ struct vrv_tended *vrv__tended_of(struct vrv_tier *t, const struct vrv_log_id *i
 struct vrv_tended *vrv__tended_find(struct vrv_tier *t, const struct vrv_log_id *id);
 /* Something failed with it: nothing is tried again for a while. */
 void vrv__tended_failed(struct vrv_tended *d, const struct vrv_err *e);
+
+/* ---- when it is looked at (tier_queue.c) ---- */
+
+/* Soon. */
+void vrv__tended_wake(struct vrv_tended *d);
+/* By then (monotonic ns), if not before. */
+void vrv__tended_wake_at(struct vrv_tended *d, int64_t ns);
+/* Not for anything that was said before. */
+void vrv__tended_rest(struct vrv_tended *d);
+/* It has something to do, and who should be done first: smaller is sooner. */
+void vrv__tended_ready(struct vrv_tended *d, int64_t rank);
+
+/* A look: what is to become of its segments (tier_look.c).  its_turn: it may begin what it was ready for. */
+void vrv__tended_look(struct vrv_tended *d, bool its_turn);
 
 /* ---- all of them ---- */
 

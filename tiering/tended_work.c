@@ -24,7 +24,6 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
         vrv_unlock(&t->lock);
         d->counts.copied_bytes += m->seg->size;
         t->moved_ms = vrv__tier_wall_ms(t);
-        t->look_ns = 0; /* there may be more */
     } else {
         d->counts.copy_errors += status != VRV_E_CANCELLED;
         vrv__tended_failed(d, e);
@@ -36,6 +35,7 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
     d->move = NULL;
     free(m);
     t->moves--;
+    vrv__tended_wake(d); /* there may be more */
 }
 
 void
@@ -88,6 +88,7 @@ trimmed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
     d->empties = false;
     d->t->moves--;
     free(c);
+    vrv__tended_wake(d);
 }
 
 /* One that has nothing left knows no more of where it ended: what
@@ -133,6 +134,7 @@ swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
     d->counts.delete_errors += status < 0 && status != VRV_E_CANCELLED;
     t->sweep = NULL;
     free(s);
+    vrv__tended_wake(d);
 }
 
 void

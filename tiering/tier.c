@@ -89,7 +89,8 @@ vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng, const char *cluster,
 {
     t->eng = eng;
     t->house.eng = eng;
-    t->look_ns = 0;
+    t->round_ns = 0;
+    t->wrote = false;
     t->owns = cluster == NULL;
     vrv_parts_attach(&t->parts, vrv_engine_catalog(eng));
     vrv_owner_init(&t->owner, &(struct vrv_owner_opts){ .retry = t->retry, .cq = &t->cq,
@@ -98,6 +99,7 @@ vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng, const char *cluster,
         .records = records, .ctx = ctx, .foreign = t->o.foreign, .foreign_ctx = t->o.ctx });
     if (cluster != NULL)
         vrv_owner_attach(&t->owner, vrv_engine_catalog(eng));
+    vrv__tier_wake_all(t);
 }
 
 bool
@@ -151,10 +153,8 @@ step(struct vrv_tier *t)
         d->run(d);
         return true;
     }
-    if (t->eng != NULL && vrv__tier_now_ns(t) >= t->look_ns) {
-        vrv__tier_look(t);
+    if (t->eng != NULL && vrv__tier_queue_step(t))
         return true;
-    }
     if (t->eng != NULL && vrv__tier_now_ns(t) >= t->learn_ns) {
         learn(t);
         return true;
@@ -177,7 +177,7 @@ vrv_tier_step(struct vrv_tier *t, int64_t *next_ns)
         earlier(vrv_pace_step(&t->pace), vrv_cache_step(&t->reader.cache)));
     *next_ns = earlier(*next_ns, vrv__tier_delete_step(t));
     if (t->eng != NULL)
-        *next_ns = earlier(*next_ns, earlier(t->look_ns, t->learn_ns));
+        *next_ns = earlier(*next_ns, earlier(vrv__tier_queue_next(t), t->learn_ns));
     if (!t->owns)
         *next_ns = earlier(*next_ns, vrv_owner_step(&t->owner));
     return false;

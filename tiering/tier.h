@@ -29,7 +29,7 @@ struct vrv_tier_opts {
     unsigned moves;           /* segments on their way at the same time */
     uint64_t copy_bytes_s;    /* what leaves in a second, at most */
     unsigned parts;           /* of each of them in memory, of 16 MiB */
-    int64_t look_ms;          /* how often each partition is looked at */
+    int64_t look_ms;          /* how often it is asked what has changed */
     int64_t call_ms;          /* how long the store may take for one thing, all attempts together */
     int64_t attempt_ms;       /* ... and for one attempt */
     int64_t grace_ms;         /* what is deleted stays in the store for so long: who reads it may finish */
@@ -80,6 +80,7 @@ struct vrv_tier_stats {
     uint64_t deleted;             /* ... and of deleted topics */
     uint64_t stale;               /* uploads removed that nobody ended */
     struct vrv_house_lag lag;     /* what is still to be deleted of deleted topics */
+    uint64_t looks;               /* at partitions */
     uint64_t failed;              /* moves and looks that failed */
     uint64_t hits, misses;        /* of the cache */
     struct vrv_err last;          /* the newest failure, and when (wall clock) */

@@ -31,6 +31,8 @@ vrv__tier_house_init(struct vrv_tier *t)
 void
 vrv__tier_house_look(struct vrv_tier *t)
 {
+    if (vrv__tier_now_ns(t) < t->house.look_ns)
+        return;
     vrv_house_look(&t->house);
     vrv_lock(&t->lock);
     t->stats.lag = t->house.lag;
@@ -65,7 +67,7 @@ undeleted(struct vrv_undelete *u)
     struct vrv_tier *t = u->owner;
 
     t->undelete = NULL;
-    t->look_ns = 0;
+    vrv_house_wake(&t->house);
 }
 
 static void

@@ -22,13 +22,19 @@ struct vrv_tier {
     struct vrv_source source;
     int64_t learn_ns;            /* when the pace is told of commits next */
     struct vrv_engine *eng;      /* NULL: none, or about to close */
-    struct vrv_omap tended;
+    struct vrv_omap tended;      /* partitions; of them: */
+    struct vrv_list woken;       /* those to be looked at */
+    struct vrv_heap timers;      /* when others are */
+    struct vrv_heap ready;       /* those with something to do, the most urgent first */
+    struct vrv_list sweepers;    /* those whose part of the store is to be looked through */
+    bool wrote;                  /* the store was ours when it was last looked at */
     unsigned moves, reads;       /* under way; trims count as moves */
     struct vrv_sweep *sweep;     /* under way: one of all */
     struct vrv_rate deletes;
     struct vrv_house house;
     struct vrv_undelete *undelete; /* under way, or NULL */
-    int64_t look_ns;             /* the next look */
+    int64_t round_ns;            /* when it is asked what has changed */
+    int64_t ahead_ms;            /* the wall clock, of the other one */
     int64_t moved_ms, deleted_ms, swept_ms; /* when one has succeeded last (wall clock); 0: none */
     struct vrv_lock lock;        /* rank tier; guards stats */
     struct vrv_tier_stats stats;
@@ -44,8 +50,6 @@ int64_t vrv__tier_now_ns(const struct vrv_tier *t);  /* monotonic */
 int64_t vrv__tier_wall_ms(const struct vrv_tier *t);
 /* Is it known that the store is ours? */
 bool vrv__tier_may_write(const struct vrv_tier *t);
-/* At every partition (tier_look.c). */
-void vrv__tier_look(struct vrv_tier *t);
 
 /* The log's segments (malloc'd; NULL: none). */
 struct vrv_tier_local *vrv__tier_local(struct vrv_log *log, uint32_t *n);
@@ -63,6 +67,15 @@ bool vrv__tier_is_busy(struct vrv_tier *t, const struct vrv_log_id *id);
 void vrv__tier_forget(struct vrv_tier *t, const struct vrv_log_id *id);
 /* As vrv_house_opts wants it. */
 void vrv__tier_note_failure(void *ctx, const struct vrv_err *e);
+
+/* ---- tier_queue.c ---- */
+
+/* Every partition that asks for the tier, or has something there, is to be looked at. */
+void vrv__tier_wake_all(struct vrv_tier *t);
+/* One thing: wake who has slept enough, look at one, begin what is most urgent.  False: nothing. */
+bool vrv__tier_queue_step(struct vrv_tier *t);
+/* When there is something again (monotonic ns), or INT64_MAX. */
+int64_t vrv__tier_queue_next(const struct vrv_tier *t);
 
 /* ---- tier_house.c ---- */
 

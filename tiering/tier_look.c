@@ -1,4 +1,4 @@
-/* A look at a partition: what is to become of its segments, and the beginning of that. */
+/* A look at a partition: what is to become of its segments, and until when it needn't be looked at again. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "tiering/tended.h"
 
 static const int64_t MS = 1000000;
+static const int64_t FAR_MS = INT64_MAX / 10000000; /* longer than anybody waits */
 
 struct vrv_tier_local *
 vrv__tier_local(struct vrv_log *log, uint32_t *n)
@@ -17,13 +18,13 @@ vrv__tier_local(struct vrv_log *log, uint32_t *n)
     for (uint32_t i = 0; i < *n; i++)
         v[i] = (struct vrv_tier_local){ s[i].base, s[i].next, s[i].size,
             s[i].max_ts >= 0 && s[i].max_ts < s[i].last_ms ? s[i].max_ts : s[i].last_ms,
-            s[i].sealed };
+            s[i].sealed, s[i].created_ms };
     free(s);
     return v;
 }
 
-/* What is refused now, for want of room in the WAL say, is done at the next look. */
-static void
+/* False: it was refused, for want of room in the WAL say. */
+static bool
 let_go(struct vrv_tended *d, struct vrv_log *log, const struct vrv_tier_plan *p)
 {
     struct vrv_log_offsets o = vrv_log_offsets(log);
@@ -36,21 +37,28 @@ let_go(struct vrv_tended *d, struct vrv_log *log, const struct vrv_tier_plan *p)
         rc = vrv_log_drop_local(log, p->drop, NULL, &e);
     if (rc == 0 && p->drop > d->dropped && !d->empties)
         d->dropped = p->drop;
+    return rc == 0;
 }
 
-/* Somebody asked for what is here to go at once: it waits for nothing, but to be sealed. */
-static void
+/* Somebody asked for what is here to go at once: it waits for nothing, but to be sealed.  True: it does
+ * that. */
+static bool
 hasten(const struct vrv_tended *d, struct vrv_tier_rules *r, const struct vrv_tier_view *v)
 {
+    bool waits = false;
+
     if (v->cold == NULL || v->cold->next < d->wanted)
         r->lag_ms = d->wanted > 0 ? 0 : r->lag_ms;
     for (uint32_t i = 0; i < v->local_n; i++)
-        if (!v->local[i].sealed && v->local[i].next <= d->wanted)
-            vrv_engine_want_checkpoint(d->t->eng);
+        waits = waits || (!v->local[i].sealed && v->local[i].next <= d->wanted);
+    if (waits)
+        vrv_engine_want_checkpoint(d->t->eng);
+    return waits;
 }
 
-/* A page that isn't there yet is at one of the next looks; until then it goes as a whole, or not. */
-static void
+/* A page that isn't there yet is at one of the next looks; until then it goes as a whole, or not.  True: it
+ * isn't. */
+static bool
 show_oldest(struct vrv_tended *d, const struct vrv_tier_rules *r, struct vrv_tier_view *v)
 {
     bool wants = vrv_tier_wants_oldest(r, v);
@@ -70,6 +78,7 @@ show_oldest(struct vrv_tended *d, const struct vrv_tier_rules *r, struct vrv_tie
         v->oldest = d->oldest->seg;
         v->oldest_n = d->oldest->seg_n;
     }
+    return wants && v->oldest_n == 0;
 }
 
 void
@@ -91,36 +100,110 @@ names_below(const struct vrv_manifest *m, int64_t below)
     return m->page_n + m->seg_n > 0 && (m->page_n > 0 ? m->page[0].next : m->seg[0].next) <= below;
 }
 
-/* Takes over the reference to the manifest, which is NULL where nothing is cold. */
-static void
-decide(struct vrv_tended *d, struct vrv_log *log, const struct vrv_log_config *c, struct vrv_snap *s)
-{
-    struct vrv_tier *t = d->t;
-    struct vrv_tier_rules r;
-    struct vrv_log_offsets o = vrv_log_offsets(log);
-    struct vrv_tier_view v = { .cold = s != NULL ? &s->m : NULL, .start = o.start,
-        .local_start = o.local_start > d->dropped ? o.local_start : d->dropped,
-        .now_ms = vrv__tier_wall_ms(t) };
-    struct vrv_tier_local *local = vrv__tier_local(log, &v.local_n);
-    struct vrv_tier_plan p;
+/* ---- one look ---- */
 
-    v.local = local;
-    vrv_tier_rules_of(c, &r);
-    hasten(d, &r, &v);
-    show_oldest(d, &r, &v);
-    vrv_tier_plan(&r, &v, &p);
-    let_go(d, log, &p);
-    bool swept_ = t->sweep != NULL && t->sweep->owner == d;
-    bool free_ = vrv__tier_may_write(t) && d->move == NULL && d->trim == NULL && !swept_ &&
-        vrv__tier_now_ns(t) >= d->again_ns;
-    if (free_ && (s != NULL || r.leaves) && t->sweep == NULL && vrv__tier_now_ns(t) >= d->sweep_ns)
-        vrv__tended_sweep(d, r.leaves); /* alone: what counts doesn't change meanwhile */
-    else if (free_ && s != NULL && names_below(&s->m, p.trim))
-        vrv__tended_trim(d, &s->m, p.trim, v.start);
-    else if (free_ && p.move < v.local_n && t->moves < t->o.moves)
-        vrv__tended_move(d, log, s != NULL ? vrv_snap_ref(s) : NULL, local[p.move].base);
-    vrv_snap_unref(s);
-    free(local);
+struct look {
+    struct vrv_tended *d;
+    struct vrv_log *log;
+    struct vrv_snap *s;          /* the manifest; NULL: nothing is cold */
+    struct vrv_tier_rules r;
+    struct vrv_tier_view v;
+    struct vrv_tier_local *local;
+    struct vrv_tier_plan p;
+    uint64_t appended;           /* when it began */
+    bool polls;                  /* something is awaited that nobody tells */
+};
+
+static void
+see(struct look *l, const struct vrv_log_config *c)
+{
+    struct vrv_tended *d = l->d;
+
+    l->appended = vrv_log_traffic(l->log).bytes;
+    struct vrv_log_offsets o = vrv_log_offsets(l->log);
+    l->v = (struct vrv_tier_view){ .cold = l->s != NULL ? &l->s->m : NULL, .start = o.start,
+        .local_start = o.local_start > d->dropped ? o.local_start : d->dropped,
+        .now_ms = vrv__tier_wall_ms(d->t) };
+    l->v.local = l->local = vrv__tier_local(l->log, &l->v.local_n);
+    vrv_tier_rules_of(c, &l->r);
+    bool unsealed = hasten(d, &l->r, &l->v);
+    bool unread = show_oldest(d, &l->r, &l->v);
+    vrv_tier_plan(&l->r, &l->v, &l->p);
+    l->polls = unsealed || unread;
+}
+
+/* Who is late goes first; whoever has time goes behind all who haven't. */
+static int64_t
+rank_of(const struct look *l, bool trims)
+{
+    const struct vrv_tier_plan *p = &l->p;
+
+    if (trims)
+        return l->v.now_ms;
+    if (l->v.local[p->move].base < l->d->wanted)
+        return 0; /* somebody waits for it */
+    return p->due_ms != INT64_MAX ? p->due_ms : INT64_MAX / 2 + p->move_ms;
+}
+
+/* What is to be done in the store, now or in its turn.  A sweep is alone: what counts doesn't change
+ * meanwhile. */
+static void
+act(struct look *l, bool its_turn)
+{
+    struct vrv_tended *d = l->d;
+    struct vrv_tier *t = d->t;
+    bool sweeps = (l->s != NULL || l->r.leaves) && vrv__tier_now_ns(t) >= d->sweep_ns;
+    bool trims = l->s != NULL && names_below(&l->s->m, l->p.trim);
+    bool moves = l->p.move < l->v.local_n;
+
+    if (sweeps && t->sweep == NULL)
+        vrv__tended_sweep(d, l->r.leaves);
+    else if (its_turn && trims)
+        vrv__tended_trim(d, &l->s->m, l->p.trim, l->v.start);
+    else if (its_turn && moves)
+        vrv__tended_move(d, l->log, l->s != NULL ? vrv_snap_ref(l->s) : NULL,
+            l->v.local[l->p.move].base);
+    else if (trims || moves)
+        vrv__tended_ready(d, rank_of(l, trims));
+    if (sweeps && (t->sweep == NULL || t->sweep->owner != d))
+        vrv_list_push(&t->sweepers, &d->sweeper);
+}
+
+/* Until when nothing else is to be done, if nobody tells. */
+static void
+doze(const struct look *l)
+{
+    struct vrv_tended *d = l->d;
+    struct vrv_tier *t = d->t;
+    int64_t now_ns = vrv__tier_now_ns(t), ms = l->p.next_ms - l->v.now_ms;
+
+    if (l->polls)
+        vrv__tended_wake_at(d, now_ns + t->o.look_ms * MS);
+    if (l->p.next_ms != INT64_MAX && ms < FAR_MS)
+        vrv__tended_wake_at(d, now_ns + ms * MS);
+    if (d->again_ns > now_ns)
+        vrv__tended_wake_at(d, d->again_ns);
+    if ((l->s != NULL || l->r.leaves) && d->sweep_ns > now_ns)
+        vrv__tended_wake_at(d, d->sweep_ns);
+    vrv_log_tell_at(l->log, l->p.more < UINT64_MAX - l->appended ? l->appended + l->p.more : UINT64_MAX);
+}
+
+/* Takes over the reference to the manifest. */
+static void
+decide(struct look *l, const struct vrv_log_config *c, bool its_turn)
+{
+    struct vrv_tended *d = l->d;
+    struct vrv_tier *t = d->t;
+
+    see(l, c);
+    l->polls = !let_go(d, l->log, &l->p) || l->polls;
+    bool is_swept = t->sweep != NULL && t->sweep->owner == d;
+    bool busy = d->move != NULL || d->trim != NULL || is_swept;
+    if (!busy && vrv__tier_may_write(t) && vrv__tier_now_ns(t) >= d->again_ns)
+        act(l, its_turn);
+    doze(l);
+    vrv_snap_unref(l->s);
+    free(l->local);
 }
 
 static void
@@ -130,9 +213,49 @@ manifest_came(struct vrv_part_wait *w, int status, const struct vrv_err *e)
 
     d->waits = false;
     d->t->reads--;
-    d->t->look_ns = 0;
     if (status < 0 && status != VRV_E_NOTFOUND)
         vrv__tended_failed(d, e);
+    else
+        vrv__tended_wake(d);
+}
+
+static void
+look_at(struct vrv_tended *d, struct vrv_log *log, const struct vrv_log_config *c, bool its_turn)
+{
+    struct vrv_tier *t = d->t;
+    struct vrv_err e = { 0 };
+    struct vrv_snap *s;
+    int rc = vrv_parts_now(&t->parts, &d->id, &s, &e);
+
+    if (rc == 0 || rc == VRV_E_NOTFOUND) {
+        decide(&(struct look){ .d = d, .log = log, .s = s }, c, its_turn);
+    } else if (rc != VRV_E_AGAIN) {
+        vrv__tended_failed(d, &e);
+    } else if (vrv__tier_now_ns(t) < d->again_ns) {
+        vrv__tended_wake_at(d, d->again_ns);
+    } else if (!d->waits) {
+        d->waits = true;
+        d->wait.run = manifest_came;
+        t->reads++;
+        vrv_parts_read(&t->parts, &d->id, &d->wait);
+    }
+}
+
+void
+vrv__tended_look(struct vrv_tended *d, bool its_turn)
+{
+    struct vrv_log *log = vrv_engine_log_ref(d->t->eng, &d->id);
+
+    vrv__tended_rest(d);
+    vrv_lock(&d->t->lock);
+    d->t->stats.looks++;
+    vrv_unlock(&d->t->lock);
+    if (log == NULL) /* deleted: what is left of it is the house's */
+        return;
+    struct vrv_log_config *c = vrv_log_config_ref(log);
+    look_at(d, log, c, its_turn);
+    vrv_log_config_unref(c);
+    vrv_log_unref(&log);
 }
 
 void
@@ -142,73 +265,6 @@ vrv__tier_hurry(struct vrv_tier *t, const struct vrv_log_id *id, int64_t to)
 
     d->wanted = to;
     d->again_ns = 0;
-    t->look_ns = 0;
+    vrv__tended_wake(d);
     vrv_engine_want_checkpoint(t->eng);
-}
-
-static void
-look_at(struct vrv_tier *t, struct vrv_log *log, const struct vrv_log_config *c)
-{
-    struct vrv_tended *d = vrv__tended_of(t, &log->id, !c->tiered);
-    struct vrv_err e = { 0 };
-    struct vrv_snap *s;
-    int rc = vrv_parts_now(&t->parts, &log->id, &s, &e);
-
-    if (rc == VRV_E_AGAIN && !d->waits && vrv__tier_now_ns(t) >= d->again_ns) {
-        d->waits = true;
-        d->wait.run = manifest_came;
-        t->reads++;
-        vrv_parts_read(&t->parts, &log->id, &d->wait);
-    } else if (rc == 0 || rc == VRV_E_NOTFOUND) {
-        decide(d, log, c, s);
-    } else if (rc != VRV_E_AGAIN) {
-        vrv__tended_failed(d, &e);
-    }
-}
-
-static int
-look_at_topic(void *ctx, const struct vrv_topic_info *info)
-{
-    struct vrv_tier *t = ctx;
-
-    for (int32_t i = 0; i < info->partitions; i++) {
-        struct vrv_log_id id = { info->id, i };
-        struct vrv_log *log = vrv_engine_log_ref(t->eng, &id);
-
-        if (log == NULL)
-            continue;
-        struct vrv_log_config *c = vrv_log_config_ref(log);
-        if (c->tiered)
-            look_at(t, log, c);
-        vrv_log_config_unref(c);
-        vrv_log_unref(&log);
-    }
-    return 0;
-}
-
-/* What is cold of a topic that asks for the tier no more. */
-static int
-look_at_head(void *ctx, const struct vrv_log_id *id)
-{
-    struct vrv_tier *t = ctx;
-    struct vrv_log *log = vrv_engine_log_ref(t->eng, id);
-
-    if (log == NULL)
-        return 0;
-    struct vrv_log_config *c = vrv_log_config_ref(log);
-    if (!c->tiered)
-        look_at(t, log, c);
-    vrv_log_config_unref(c);
-    vrv_log_unref(&log);
-    return 0;
-}
-
-void
-vrv__tier_look(struct vrv_tier *t)
-{
-    t->look_ns = vrv__tier_now_ns(t) + t->o.look_ms * MS;
-    (void)vrv_catalog_each(vrv_engine_catalog(t->eng), look_at_topic, t);
-    (void)vrv_parts_each_head(&t->parts, look_at_head, t);
-    if (vrv__tier_may_write(t))
-        vrv__tier_house_look(t);
 }

@@ -136,5 +136,6 @@ libvrvtiering_la_SOURCES = \
 	tiering/tier_house.c \
 	tiering/tier_int.h \
 	tiering/tier_look.c \
+	tiering/tier_queue.c \
 	$(NULL)
 libvrvtiering_la_LIBADD = $(DEP_LIBS) $(STORE_LIBS)

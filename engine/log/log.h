@@ -56,6 +56,7 @@ struct vrv_log_config {
     bool copy_disabled;       /* none go there any more */
     int64_t local_ms, local_bytes; /* -2: as retention; -1: no limit */
     int64_t lag_ms, lag_bytes;     /* -1: as these; 0: none */
+    int64_t offload_age_ms;        /* -1: none; else an open segment of this age is closed for it */
 };
 
 struct vrv_log_config *vrv_log_config_new(const struct vrv_log_config *c);
@@ -266,6 +267,7 @@ struct vrv_log_seg {
     uint64_t size;
     int64_t max_ts, last_ms; /* of its records, as far as it is known; of its last append */
     bool sealed;
+    int64_t created_ms;      /* of its first append */
 };
 /* All of them, oldest first (malloc'd; NULL: none). */
 struct vrv_log_seg *vrv_log_segs(struct vrv_log *log, uint32_t *n);

@@ -167,6 +167,8 @@ open_seg_is_old(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_
 {
     const struct vrv_log_config *c = log->config;
 
+    if (c->tiered && c->offload_age_ms >= 0 && now_ms - s->created_ms >= c->offload_age_ms)
+        return true;
     if (c->segment_ms == INT64_MAX)
         return false;
     /* Jitter spreads the rolls of partitions that began together; it is a function of the log, so

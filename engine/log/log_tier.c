@@ -60,7 +60,8 @@ vrv_log_segs(struct vrv_log *log, uint32_t *n)
         const struct vrv_seg *s = log->segs[i];
 
         v[i] = (struct vrv_log_seg){ s->base, s->next, s->size,
-            s->flushed == s->size ? s->max_ts : -1, s->last_ms, s->state == VRV_SEG_SEALED };
+            s->flushed == s->size ? s->max_ts : -1, s->last_ms, s->state == VRV_SEG_SEALED,
+            s->created_ms };
     }
     vrv_unlock(&log->lock);
     return v;

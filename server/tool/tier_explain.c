@@ -35,6 +35,7 @@ static const struct word whys[] = {
     { "retention_bytes", "retention.bytes" },
     { "below_start", "the log begins behind it" },
     { "leaves", "remote.storage.enable is off" },
+    { "max_age", "varve.offload.max.age.ms" },
 };
 
 #define WORD(table, i) word((table), sizeof(table) / sizeof((table)[0]), (i))

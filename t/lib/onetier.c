@@ -15,6 +15,8 @@ struct rig rig;
 struct fakestore *fake;
 struct vrv_tier *tier;
 int64_t deletes_per_second = INT64_MAX;
+unsigned moves_at_once = 2;
+int64_t sweep_every_ms = 10000;
 static struct vrv_cq cq; /* of fetches */
 
 void
@@ -32,10 +34,11 @@ up(uint64_t seed)
     o.root_keeps = 2;
     o.grace_ms = 5000;
     o.orphan_ms = 20000;
-    o.sweep_ms = 10000;
+    o.sweep_ms = sweep_every_ms;
     o.settle_ms = 40000;
     o.keep_ms = MINUTE_MS;
     o.deletes_per_second = deletes_per_second;
+    o.moves = moves_at_once;
     tier = vrv_tier_new(&o);
     rig.o.cold = vrv_tier_cold(tier);
     rig_up(&rig);

@@ -16,7 +16,10 @@ enum { MINUTE_MS = 60000 };
 extern struct rig rig;
 extern struct fakestore *fake;
 extern struct vrv_tier *tier;
-extern int64_t deletes_per_second; /* for the next tier that starts */
+/* For the next tier that starts. */
+extern int64_t deletes_per_second;
+extern unsigned moves_at_once;
+extern int64_t sweep_every_ms;
 
 void begin(uint64_t seed);
 void end(void);

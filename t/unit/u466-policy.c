@@ -27,14 +27,15 @@ begin(uint32_t moved, uint32_t dropped)
     for (int i = 0; i < SEGS; i++) {
         int64_t newest = NOW - (int64_t)(SEGS - 1 - i) * MINUTE;
 
-        local[i] = (struct vrv_tier_local){ i * EACH, (i + 1) * EACH, BYTES, newest, i < SEGS - 1 };
+        local[i] = (struct vrv_tier_local){ i * EACH, (i + 1) * EACH, BYTES, newest, i < SEGS - 1,
+            newest };
         cold_seg[i] = (struct vrv_cold_seg){ .base = i * EACH, .next = (i + 1) * EACH, .plain = BYTES,
             .max_ts = newest, .appended_ms = newest };
     }
     cold = (struct vrv_manifest){ .next = moved * EACH, .seg = cold_seg, .seg_n = moved };
     view = (struct vrv_tier_view){ .cold = moved > 0 ? &cold : NULL, .local = local + dropped,
         .local_n = SEGS - dropped, .now_ms = NOW };
-    rules = (struct vrv_tier_rules){ false, true, true, none, none, none, none, 0, none };
+    rules = (struct vrv_tier_rules){ false, true, true, none, none, none, none, 0, none, none };
 }
 
 static struct vrv_tier_plan
@@ -78,6 +79,29 @@ test_move(void)
     rules.lag_ms = MINUTE;
     local[4].newest_ms = NOW + 1000 * MINUTE;
     IS(plan().move, 4, "a time in the future holds nothing up");
+}
+
+/* By when it should be there, whoever else waits. */
+static void
+test_due(void)
+{
+    begin(4, 0);
+    IS(plan().due_ms, INT64_MAX, "without limits it has time");
+    rules.local_ms = 20 * MINUTE;
+    IS(plan().due_ms, NOW + 15 * MINUTE, "until it is to leave this disk");
+    rules.age_ms = 7 * MINUTE;
+    local[4].since_ms = NOW - 6 * MINUTE;
+    IS(plan().due_ms, NOW + MINUTE, "... or as was promised");
+    rules.age_ms = INT64_MAX;
+    rules.local_bytes = 5000;
+    IS(plan().due_ms, NOW - 5 * MINUTE, "it is late where it is too much already");
+    rules.local_bytes = 5001;
+    IS(plan().due_ms, NOW + 15 * MINUTE, "... and not before");
+    rules.lag_ms = 6 * MINUTE;
+    rules.age_ms = 7 * MINUTE;
+    IS(plan().move, SEGS, "who is to wait waits");
+    rules.age_ms = 6 * MINUTE;
+    IS(plan().move, 4, "... no longer than was promised");
 }
 
 static void
@@ -239,10 +263,101 @@ test_always(void)
     IS(bad, 0, "nothing is dropped that isn't cold or deleted, and moved that is");
 }
 
+static bool
+same(const struct vrv_tier_plan *a, const struct vrv_tier_plan *b)
+{
+    return a->start == b->start && a->drop == b->drop && a->trim == b->trim && a->move == b->move;
+}
+
+/* Any log and settings. */
+static void
+draw(struct vrv_rand *r)
+{
+    uint32_t moved = (uint32_t)vrv_rand_below(r, SEGS);
+
+    begin(moved, (uint32_t)vrv_rand_below(r, moved + 1));
+    int64_t *limit[] = { &rules.retention_ms, &rules.retention_bytes, &rules.local_ms,
+        &rules.local_bytes, &rules.lag_ms, &rules.lag_bytes, &rules.age_ms };
+    for (int k = 0; k < 7; k++)
+        if (vrv_rand_below(r, 2) == 0)
+            *limit[k] = (int64_t)vrv_rand_below(r, k % 2 ? 12000 : 12 * MINUTE);
+    for (int i = 0; i < SEGS; i++)
+        local[i].since_ms = local[i].newest_ms - (int64_t)vrv_rand_below(r, 5 * MINUTE);
+    if (vrv_rand_below(r, 2) == 0)
+        view.start = (int64_t)vrv_rand_below(r, SEGS * EACH);
+}
+
+/* Who looks again only when the plan says so misses nothing. */
+static void
+test_sleeps(void)
+{
+    struct vrv_rand r = { 1 };
+    int slept = 0, missed = 0, woke = 0;
+
+    for (int i = 0; i < 100000; i++) {
+        draw(&r);
+        struct vrv_tier_plan p = plan(), then;
+        if (p.next_ms != INT64_MAX) {
+            view.now_ms = p.next_ms - 1 - (int64_t)vrv_rand_below(&r, (uint64_t)(p.next_ms - NOW));
+            then = plan();
+            missed += !same(&p, &then) || p.next_ms <= NOW;
+            view.now_ms = p.next_ms;
+            then = plan();
+            woke += !same(&p, &then);
+            view.now_ms = NOW;
+        } else {
+            view.now_ms = NOW + 1000000 * (int64_t)MINUTE;
+            then = plan();
+            missed += !same(&p, &then);
+            view.now_ms = NOW;
+        }
+        slept += p.next_ms != INT64_MAX;
+        uint64_t more = p.more != UINT64_MAX ? p.more : 100000;
+        local[SEGS - 1].bytes += more - 1;
+        then = plan();
+        missed += !same(&p, &then);
+        local[SEGS - 1].bytes++;
+        then = plan();
+        woke += p.more != UINT64_MAX && !same(&p, &then);
+    }
+    IS(missed, 0, "nothing changes before the plan says so");
+    OK(slept > 20000 && woke > 20000, "... and mostly does then (%d, %d)", slept, woke);
+}
+
+/* The first segments in a page, of which no more is known. */
+static void
+test_sleeps_of_pages(void)
+{
+    struct vrv_cold_page page = { .base = 0, .next = 300, .plain = 3 * BYTES, .segments = 3,
+        .newest_ms = NOW - 7 * MINUTE, .min_ts = NOW - 9 * MINUTE };
+
+    begin(5, 5);
+    cold.page = &page;
+    cold.page_n = 1;
+    cold.seg = cold_seg + 3;
+    cold.seg_n = 2;
+    rules.retention_ms = 10 * MINUTE;
+    IS(plan().next_ms, NOW + MINUTE + 1, "a page is worth reading at its time");
+    view.now_ms = NOW + MINUTE;
+    OK(!vrv_tier_wants_oldest(&rules, &view), "... not before that");
+    view.now_ms++;
+    OK(vrv_tier_wants_oldest(&rules, &view), "... but then");
+    rules.retention_ms = INT64_MAX;
+    rules.retention_bytes = 12000;
+    IS((int64_t)plan().more, 2001, "... or with so much more");
+    local[SEGS - 1].bytes += 2000;
+    OK(!vrv_tier_wants_oldest(&rules, &view), "... not with less");
+    local[SEGS - 1].bytes++;
+    OK(vrv_tier_wants_oldest(&rules, &view), "... with that");
+}
+
 int
 main(void)
 {
     test_move();
+    test_due();
+    test_sleeps();
+    test_sleeps_of_pages();
     test_local();
     test_retention();
     test_pages();

@@ -144,6 +144,10 @@ copy_of(struct walk *w, const struct vrv_tier_local *l)
         ev.ms = later(l->newest_ms, r->lag_ms);
         ev.why = is_due(w, &ev) ? VRV_WHY_BEHIND : VRV_WHY_LAG_MS;
     }
+    if (later(l->since_ms, r->age_ms) < ev.ms) {
+        ev.ms = later(l->since_ms, r->age_ms);
+        ev.why = is_due(w, &ev) ? VRV_WHY_BEHIND : VRV_WHY_MAX_AGE;
+    }
     if (is_due(w, &ev))
         ev.more = 0;
     w->copy = behind(ev, &w->copy);
@@ -193,6 +197,8 @@ explain_local(struct walk *w, uint32_t i, struct vrv_tier_seg *s)
     }
     struct vrv_tier_event copy = is_due(w, &s->gone) ? never : copy_of(w, l);
     decide(w, s, VRV_TIER_COPIED, &copy);
+    if (s->fate == VRV_TIER_DELETED && !is_due(w, &s->gone))
+        w->copy = *sooner(&copy, &s->gone); /* nobody waits for who is gone */
     if (i == w->plan.move)
         s->when.why = VRV_WHY_NEXT;
     s->held = over;

@@ -34,6 +34,7 @@ enum vrv_tier_why {
     VRV_WHY_RETENTION_BYTES,
     VRV_WHY_BELOW_START,      /* the log begins behind it */
     VRV_WHY_LEAVES,           /* not remote.storage.enable: what is here stays, the rest goes */
+    VRV_WHY_MAX_AGE,          /* varve.offload.max.age.ms */
 };
 
 /* Something that will happen at a time, or before that when more was appended. */

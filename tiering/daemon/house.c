@@ -7,6 +7,8 @@
 #include "engine/base/mem.h"
 
 static const int64_t MS = 1000000;
+static const int64_t SOON_MS = 1000;      /* what somebody is busy with */
+static const int64_t FAR_MS = INT64_MAX / 10000000; /* longer than anybody waits */
 
 /* A partition that goes. */
 struct due {
@@ -64,6 +66,27 @@ wall_ms(const struct vrv_house *h)
     return h->o.clock->wall_ms(h->o.clock);
 }
 
+void
+vrv_house_wake(struct vrv_house *h)
+{
+    h->look_ns = 0;
+}
+
+/* There is something to do then. */
+static void
+look_by(struct vrv_house *h, int64_t ns)
+{
+    if (ns < h->look_ns)
+        h->look_ns = ns;
+}
+
+static void
+look_in(struct vrv_house *h, int64_t ms)
+{
+    if (ms < FAR_MS)
+        look_by(h, now_ns(h) + ms * MS);
+}
+
 /* ---- one partition ---- */
 
 static void
@@ -93,6 +116,7 @@ end(struct due *d)
     if (rc < 0) {
         h->o.failed(h->o.ctx, &e);
         d->again_ns = now_ns(h) + h->o.again_ms * MS;
+        look_by(h, d->again_ns);
         return;
     }
     h->o.gone(h->o.ctx, &d->id);
@@ -107,6 +131,7 @@ swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
     struct vrv_house *h = d->h;
 
     h->sweep = NULL;
+    vrv_house_wake(h);
     h->deleted += s->deleted;
     d->objects = s->found - s->deleted;
     d->bytes = s->found_bytes - s->deleted_bytes;
@@ -175,9 +200,13 @@ is_due(struct vrv_house *h, const struct vrv_uuid *topic, int64_t *since_ms)
     if (rc == 0 && !due && !stays(&r) && wall_ms(h) >= *since_ms) {
         rc = vrv_remains_purge(h->eng, &r, &e);
         due = rc == 0;
+    } else if (rc == 0 && !due && !stays(&r)) {
+        look_in(h, *since_ms - wall_ms(h));
     }
-    if (rc < 0)
+    if (rc < 0) {
         h->o.failed(h->o.ctx, &e);
+        look_in(h, h->o.again_ms);
+    }
     vrv_remains_fini(&r);
     return due;
 }
@@ -241,8 +270,12 @@ look_at_head(void *ctx, const struct vrv_log_id *id)
     if (d == NULL)
         return 0;
     count(&h->lag, d);
-    if (h->sweep == NULL && now_ns(h) >= d->again_ns && !h->o.busy(h->o.ctx, id))
-        sweep(d);
+    if (now_ns(h) < d->again_ns)
+        look_by(h, d->again_ns);
+    else if (h->o.busy(h->o.ctx, id))
+        look_in(h, SOON_MS);
+    else if (h->sweep == NULL)
+        sweep(d); /* the others when that has ended */
     return 0;
 }
 
@@ -260,6 +293,8 @@ look_at_record(void *ctx, const struct vrv_uuid *topic)
         rc = is_due(h, topic, &since_ms) ? vrv_remains_drop(h->eng, topic, &e) : 0;
     if (rc < 0 && rc != VRV_E_NOTFOUND && rc != VRV_E_AGAIN)
         h->o.failed(h->o.ctx, &e);
+    if (rc < 0 && rc != VRV_E_NOTFOUND)
+        look_in(h, SOON_MS);
     return 0;
 }
 
@@ -296,10 +331,12 @@ vrv_house_look(struct vrv_house *h)
 {
     h->lag = (struct vrv_house_lag){ 0 };
     h->asked.known = false;
+    h->look_ns = INT64_MAX;
     (void)vrv_parts_each_head(h->o.parts, look_at_head, h);
     (void)vrv_remains_each(h->eng, look_at_record, h);
     if (!h->stale_runs && now_ns(h) >= h->stale_ns)
         remove_stale(h);
+    look_by(h, h->stale_ns);
 }
 
 int64_t

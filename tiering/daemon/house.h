@@ -51,6 +51,7 @@ struct vrv_house {
     struct vrv_store_call stale;
     bool stale_runs;
     int64_t stale_ns;          /* the next look at uploads */
+    int64_t look_ns;           /* until then there is nothing to look for, if nobody tells */
     struct {
         bool known, due;
         struct vrv_uuid topic;
@@ -67,8 +68,10 @@ bool vrv_house_is_idle(const struct vrv_house *h);
 /* End it soon. */
 void vrv_house_cancel(struct vrv_house *h);
 
-/* Every now and then. */
+/* At look_ns. */
 void vrv_house_look(struct vrv_house *h);
+/* Something was deleted, or a setting or the clock is another one: look at once. */
+void vrv_house_wake(struct vrv_house *h);
 /* What has waited for its time; the next such time, or INT64_MAX. */
 int64_t vrv_house_step(struct vrv_house *h);
 

@@ -64,9 +64,38 @@ is_older(int64_t newest_ms, int64_t limit_ms, int64_t now_ms)
     return limit_ms != INT64_MAX && now_ms - newest_ms > limit_ms;
 }
 
+/* ---- what is to come ---- */
+
+static int64_t
+later(int64_t ms, int64_t by)
+{
+    return ms > 0 && by >= INT64_MAX - ms ? INT64_MAX : ms + by;
+}
+
+static void
+note_time(const struct vrv_tier_view *v, struct vrv_tier_plan *out, int64_t ms)
+{
+    if (ms > v->now_ms && ms < out->next_ms)
+        out->next_ms = ms;
+}
+
+/* A limit that is exceeded when this gets older, or more comes to what is behind it. */
+static void
+note_limit(const struct vrv_tier_view *v, struct vrv_tier_plan *out, int64_t newest_ms,
+    int64_t limit_ms, uint64_t behind, int64_t limit_bytes)
+{
+    if (limit_ms != INT64_MAX)
+        note_time(v, out, later(later(newest_ms, limit_ms), 1));
+    if (limit_bytes != INT64_MAX && behind < (uint64_t)limit_bytes &&
+        (uint64_t)limit_bytes - behind < out->more)
+        out->more = (uint64_t)limit_bytes - behind;
+}
+
+/* ---- both tiers ---- */
+
 /* From the front, as long as they are too old, or what is behind them is enough. */
 static int64_t
-new_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
+new_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, struct vrv_tier_plan *out)
 {
     int64_t start = v->start;
     uint64_t total = 0;
@@ -80,8 +109,11 @@ new_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
         if (it.next <= v->start)
             continue;
         if (!is_older(it.newest_ms, r->retention_ms, v->now_ms) &&
-            total - it.bytes < (uint64_t)r->retention_bytes)
+            total - it.bytes < (uint64_t)r->retention_bytes) {
+            note_limit(v, out, it.newest_ms, r->retention_ms, total - it.bytes,
+                r->retention_bytes);
             break;
+        }
         total -= it.bytes;
         start = it.next;
     }
@@ -91,9 +123,10 @@ new_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
 /* ---- this disk ---- */
 
 static int64_t
-new_local_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, int64_t start)
+new_local_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
+    struct vrv_tier_plan *out)
 {
-    int64_t drop = start;
+    int64_t start = out->start, drop = start;
     uint64_t total = 0;
 
     for (uint32_t i = 0; i < v->local_n; i++)
@@ -101,10 +134,13 @@ new_local_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, i
     for (uint32_t i = 0; i < v->local_n && v->local[i].sealed; i++) {
         const struct vrv_tier_local *l = &v->local[i];
 
-        if (l->next > start && (l->next > cold_end(v) ||
-                (!is_older(l->newest_ms, r->local_ms, v->now_ms) &&
-                    total - l->bytes < (uint64_t)r->local_bytes)))
+        if (l->next > start && l->next > cold_end(v))
             break;
+        if (l->next > start && !is_older(l->newest_ms, r->local_ms, v->now_ms) &&
+            total - l->bytes < (uint64_t)r->local_bytes) {
+            note_limit(v, out, l->newest_ms, r->local_ms, total - l->bytes, r->local_bytes);
+            break;
+        }
         total -= l->bytes;
         if (l->next > drop)
             drop = l->next;
@@ -114,6 +150,17 @@ new_local_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, i
 
 /* ---- the store ---- */
 
+/* By when it should be there: when it would leave this disk, or as somebody was promised. */
+static int64_t
+due_of(const struct vrv_tier_rules *r, const struct vrv_tier_local *l, uint64_t behind)
+{
+    int64_t due = later(l->newest_ms, r->local_ms), promised = later(l->since_ms, r->age_ms);
+
+    if (behind >= (uint64_t)r->local_bytes && l->newest_ms < due)
+        due = l->newest_ms;
+    return promised < due ? promised : due;
+}
+
 static void
 next_move(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, struct vrv_tier_plan *out)
 {
@@ -121,21 +168,28 @@ next_move(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, struct 
     uint32_t i = first_local_only(v);
 
     out->move = v->local_n;
-    out->move_ms = INT64_MAX;
+    out->move_ms = out->due_ms = INT64_MAX;
     while (i < v->local_n && v->local[i].next <= out->start)
         i++; /* what is too old isn't worth the way */
     if (!r->copies || i == v->local_n || !v->local[i].sealed)
         return;
     for (uint32_t k = i + 1; k < v->local_n; k++)
         behind += v->local[k].bytes;
-    int64_t newest = v->local[i].newest_ms;
-    bool in_future = newest > v->now_ms;
+    const struct vrv_tier_local *l = &v->local[i];
+    bool in_future = l->newest_ms > v->now_ms;
+    int64_t promised = later(l->since_ms, r->age_ms);
     if (r->lag_ms != INT64_MAX)
-        out->move_ms = in_future ? v->now_ms : newest + r->lag_ms;
+        out->move_ms = in_future ? v->now_ms : l->newest_ms + r->lag_ms;
+    if (promised < out->move_ms)
+        out->move_ms = promised;
     if (behind >= (uint64_t)r->lag_bytes)
         out->move_ms = v->now_ms;
+    out->due_ms = due_of(r, l, behind);
     if (out->move_ms <= v->now_ms)
         out->move = i;
+    else
+        note_limit(v, out, l->newest_ms, INT64_MAX, behind, r->lag_bytes);
+    note_time(v, out, out->move_ms);
 }
 
 /* The manifest keeps what the log has, until it begins on this disk. */
@@ -145,21 +199,40 @@ plan_leaving(const struct vrv_tier_view *v, struct vrv_tier_plan *out)
     out->start = out->drop = v->local_start;
     out->trim = v->start < v->local_start ? v->start : INT64_MAX;
     out->move = v->local_n;
-    out->move_ms = INT64_MAX;
+    out->move_ms = out->due_ms = INT64_MAX;
+}
+
+/* When it is worth reading, or goes as a whole. */
+static void
+note_oldest(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
+    struct vrv_tier_plan *out)
+{
+    uint64_t total = 0;
+    struct vrv_tier_item it;
+
+    if (!r->deletes || v->oldest_n > 0 || v->cold == NULL || v->cold->page_n == 0)
+        return;
+    for (uint32_t i = 0; vrv_tier_item_at(v, i, &it); i++)
+        total += it.next > v->start ? it.bytes : 0;
+    note_limit(v, out, v->cold->page[0].min_ts, r->retention_ms, total > 0 ? total - 1 : 0,
+        r->retention_bytes);
 }
 
 void
 vrv_tier_plan(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
     struct vrv_tier_plan *out)
 {
+    out->next_ms = INT64_MAX;
+    out->more = UINT64_MAX;
     if (r->leaves) {
         plan_leaving(v, out);
         return;
     }
     out->trim = v->start;
-    out->start = new_start(r, v);
-    out->drop = new_local_start(r, v, out->start);
+    out->start = new_start(r, v, out);
+    out->drop = new_local_start(r, v, out);
     next_move(r, v, out);
+    note_oldest(r, v, out);
 }
 
 bool

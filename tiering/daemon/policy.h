@@ -24,6 +24,7 @@ struct vrv_tier_rules {
     int64_t retention_ms, retention_bytes; /* of both tiers together */
     int64_t local_ms, local_bytes;         /* of this disk */
     int64_t lag_ms, lag_bytes;             /* a segment may go when it is so old, or so much is behind it */
+    int64_t age_ms;                        /* a record's way to the store begins at this age at the latest */
 };
 
 /* A segment on this disk. */
@@ -32,6 +33,7 @@ struct vrv_tier_local {
     uint64_t bytes;
     int64_t newest_ms;                     /* as vrv_cold_seg_newest */
     bool sealed;
+    int64_t since_ms;                      /* when its first batch was appended */
 };
 
 struct vrv_tier_view {
@@ -50,6 +52,10 @@ struct vrv_tier_plan {
     int64_t drop;    /* what is below may leave this disk: the store has it, or it is too old */
     uint32_t move;   /* the local segment that goes next; local_n: none may */
     int64_t move_ms; /* ... or when the first one may (wall clock); INT64_MAX: nobody knows */
+    int64_t due_ms;  /* by when it should be there; INT64_MAX: whenever */
+    /* Until then nothing else is planned, unless a segment is sealed, comes or goes: */
+    int64_t next_ms; /* this time; INT64_MAX: no time is known */
+    uint64_t more;   /* ... or so many bytes more; UINT64_MAX: whatever comes */
 };
 
 void vrv_tier_plan(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
