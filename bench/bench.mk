@@ -19,10 +19,12 @@ bench_b_stat_LDADD = libvrvserver.la libvrvengine.la
 
 EXTRA_DIST += \
 	bench/README.md \
+	bench/bars \
 	bench/kafka.sh \
 	bench/lib.sh \
 	bench/run.sh \
 	bench/server.sh \
+	bench/tiers.sh \
 	$(NULL)
 
 bench: bench/b_engine

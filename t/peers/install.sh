@@ -2,6 +2,7 @@
 # install.sh [PEER...]   installs peers below ${VARVE_PEERS:-~/.cache/varve-peers}, `kafka` unless told:
 #   kafka           bin/kafka-dump-log, Kafka's DumpLogSegments
 #   kafka-broker    the same, a broker and Kafka's programs: bin/start, bin/stop, bin/tool
+#   kafka-tiered    a broker whose cold segments go to a directory: bin/start-tiered
 #   librdkafka      bin/test-runner, librdkafka's own tests; compiled, five minutes of one core
 #   python          bin/python with confluent-kafka and kafka-python
 #   franz           bin/franz, a program of ours on franz-go
@@ -61,6 +62,10 @@ one() {
     [ "$1" = kafka ] || folders+=(kafka-broker)
     made "$1" "mvn -B -q -Dpeer=$1 dependency:copy-dependencies" "${folders[@]}"
     ;;
+  kafka-tiered)
+    made kafka-tiered "mvn -B -q -f tiered.xml -Dpeer=kafka-broker dependency:copy-dependencies" \
+      kafka kafka-broker kafka-tiered
+    ;;
   librdkafka | python) made "$1" ./build "$1" ;;
   franz) made "$1" ./build go "$1" ;;
   versitygw | toxiproxy) made "$1" ./build go daemon "$1" ;;
@@ -75,7 +80,7 @@ one() {
     for peer in versitygw radosgw hdfs toxiproxy; do one "$peer"; done
     ;;
   *)
-    echo "no peer \"$1\": kafka kafka-broker librdkafka python franz clients" \
+    echo "no peer \"$1\": kafka kafka-broker kafka-tiered librdkafka python franz clients" \
       "versitygw radosgw hdfs toxiproxy stores" >&2
     exit 2
     ;;
