@@ -269,6 +269,20 @@ t_unit_u456_s3_SOURCES = $(HTTPRIG) $(FAKES3) t/lib/storesuite.c t/lib/storesuit
 	t/unit/u456-s3.c
 t_unit_u456_s3_LDADD = $(HTTPRIG_LIBS)
 
+check_PROGRAMS += t/unit/u493-badstore
+t_unit_u493_badstore_SOURCES = \
+	$(HTTPD) \
+	$(FAKES3) \
+	t/lib/badstore.c \
+	t/lib/badstore.h \
+	t/lib/coldcheck.c \
+	t/lib/coldcheck.h \
+	t/lib/testcert.c \
+	t/lib/testcert.h \
+	t/unit/u493-badstore.c \
+	$(NULL)
+t_unit_u493_badstore_LDADD = $(HTTPRIG_LIBS)
+
 check_PROGRAMS += t/unit/u459-fakes3 t/s3d
 t_unit_u459_fakes3_SOURCES = $(HTTPRIG) $(FAKES3) t/unit/u459-fakes3.c
 t_unit_u459_fakes3_LDADD = $(HTTPRIG_LIBS)
@@ -759,6 +773,7 @@ TSAN_TESTS = \
 # ---- programs that look at VARVE_SAMPLE and VARVE_SEED, for `make check-sample`
 SAMPLE_TESTS = \
 	t/unit/u501-faults \
+	t/unit/u493-badstore \
 	t/unit/u502-bitrot \
 	t/long/800-mutants.t \
 	$(NULL)

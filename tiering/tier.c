@@ -31,7 +31,8 @@ void
 vrv_tier_opts_default(struct vrv_tier_opts *o)
 {
     *o = (struct vrv_tier_opts){ .clock = vrv_clock_real(), .cache_bytes = 64 << 20, .moves = 2,
-        .parts = 3, .look_ms = 1000, .call_ms = 300000, .attempt_ms = 60000, .again_ms = 5000,
+        .parts = 3, .put_max = VRV_STORE_PUT_MAX, .look_ms = 1000, .call_ms = 300000,
+        .attempt_ms = 60000, .again_ms = 5000,
         .grace_ms = 60000, .orphan_ms = 86400000, .sweep_ms = 3600000, .settle_ms = 120000,
         .keep_ms = 86400000, .deletes_per_second = 1000, .copy_bytes_s = INT64_MAX,
         .marker_ms = 60000, .marker_idle_ms = 180000,
@@ -64,7 +65,7 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     t->move = (struct vrv_move_opts){ .parts = &t->parts, .pace = &t->pace, .source = &t->source,
         .chunk_bytes = o->chunk_bytes, .zstd_level = o->zstd_level, .index_interval = 4096,
         .upload = { .store = o->store, .retry = t->retry, .cq = &t->cq, .clock = o->clock,
-            .parts = o->parts, .call_ms = o->call_ms } };
+            .parts = o->parts, .call_ms = o->call_ms, .put_max = o->put_max } };
     vrv__tier_house_init(t);
     vrv__tended_init(t);
     vrv_lock_init(&t->lock, VRV_LOCK_tier);

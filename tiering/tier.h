@@ -29,6 +29,7 @@ struct vrv_tier_opts {
     unsigned moves;           /* segments on their way at the same time */
     uint64_t copy_bytes_s;    /* what leaves in a second, at most */
     unsigned parts;           /* of each of them in memory, of 16 MiB */
+    uint64_t put_max;         /* larger objects are uploaded in parts */
     int64_t look_ms;          /* how often it is asked what has changed */
     int64_t call_ms;          /* how long the store may take for one thing, all attempts together */
     int64_t attempt_ms;       /* ... and for one attempt */

@@ -337,20 +337,43 @@ fakes3_struck(struct fakes3 *f, enum fakes3_fault fault)
     return n;
 }
 
+/* Without its bucket; NULL: it isn't there, or its key begins otherwise. */
+static const char *
+key_with(const struct s3_object *o, const char *prefix)
+{
+    const char *key = strchr(o->name, '/') + 1;
+
+    return o->gone_ms == INT64_MAX && strncmp(key, prefix, strlen(prefix)) == 0 ? key : NULL;
+}
+
 size_t
 fakes3_objects(struct fakes3 *f, const char *prefix)
 {
     size_t n = 0;
 
     httpd_lock(f->httpd);
-    for (size_t i = 0; i < f->object_n; i++) {
-        const struct s3_object *o = &f->objects[i];
-        const char *key = strchr(o->name, '/') + 1;
-
-        n += o->gone_ms == INT64_MAX && strncmp(key, prefix, strlen(prefix)) == 0;
-    }
+    for (size_t i = 0; i < f->object_n; i++)
+        n += key_with(&f->objects[i], prefix) != NULL;
     httpd_unlock(f->httpd);
     return n;
+}
+
+char *
+fakes3_key(struct fakes3 *f, const char *prefix, size_t i)
+{
+    const char *key = NULL;
+    char *copy = NULL;
+
+    httpd_lock(f->httpd);
+    for (size_t k = 0; k < f->object_n && key == NULL; k++) {
+        key = key_with(&f->objects[k], prefix);
+        if (key != NULL && i-- > 0)
+            key = NULL;
+    }
+    if (key != NULL)
+        copy = vrv_mem_strdup(key);
+    httpd_unlock(f->httpd);
+    return copy;
 }
 
 size_t

@@ -33,6 +33,7 @@
     /* nothing is done, and the client ... */                                                      \
     F(REFUSE)      /* sees the connection closed; then nobody is there for two seconds */          \
     F(REQUEST_LOST) /* sees the connection closed */                                               \
+    F(ALERT)       /* gets an alert of TLS, in clear; over http that is garbage */                 \
     F(HANG)        /* hears nothing */                                                             \
     F(SLOW_DOWN)   /* 503, half of them with Retry-After */                                        \
     F(TOO_MANY)    /* 429 */                                                                       \
@@ -98,6 +99,8 @@ void fakes3_free(struct fakes3 **f);
 /* To step, to start a thread, for moods of the network. */
 struct httpd *fakes3_httpd(struct fakes3 *f);
 
+/* Would it make sense? */
+bool fakes3_has(enum fakes3_op op, enum fakes3_fault fault);
 /* Each request of `op` suffers this so often of a hundred times, where that makes sense for it. */
 void fakes3_fault(struct fakes3 *f, enum fakes3_op op, enum fakes3_fault fault, unsigned percent);
 /* The next n of them do. */
@@ -123,6 +126,8 @@ size_t fakes3_uploads(struct fakes3 *f); /* neither ended nor aborted */
 size_t fakes3_zombies(struct fakes3 *f); /* to come */
 /* A copy, for free(), or NULL. */
 uint8_t *fakes3_object(struct fakes3 *f, const char *key, size_t *n);
+/* The i-th of those whose key begins so: a copy, for free(), or NULL. */
+char *fakes3_key(struct fakes3 *f, const char *prefix, size_t i);
 /* Damage what is kept: one bit of it flips. */
 bool fakes3_rot(struct fakes3 *f, const char *key, size_t at);
 

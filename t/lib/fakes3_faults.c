@@ -22,36 +22,44 @@ enum {
     LISTS = BIT(LIST) | BIT(UPLOADS),
 };
 
-/* Where it would make no sense, it isn't drawn. */
-static bool
-can_strike(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault)
+bool
+fakes3_has(enum fakes3_op op, enum fakes3_fault fault)
 {
     switch (fault) {
     case S3_FAULT_MISSING:
-        return is_one_of(c->op, BIT(GET) | BIT(HEAD)) && s3_find(f, c->name) != NULL;
+        return is_one_of(op, BIT(GET) | BIT(HEAD));
     case S3_FAULT_CONFLICT:
-        return is_one_of(c->op, BIT(PUTNEW) | BIT(COMPLETE));
     case S3_FAULT_NOT_NEW:
-        return is_one_of(c->op, BIT(PUTNEW) | BIT(COMPLETE)) && s3_find(f, c->name) == NULL;
+        return is_one_of(op, BIT(PUTNEW) | BIT(COMPLETE));
     case S3_FAULT_ERROR_IN_200:
-        return is_one_of(c->op, BIT(COMPLETE) | BIT(DELETES));
+        return is_one_of(op, BIT(COMPLETE) | BIT(DELETES));
     case S3_FAULT_ZOMBIE:
-        return is_one_of(c->op, WRITES);
+        return is_one_of(op, WRITES);
     case S3_FAULT_FULL:
-        return is_one_of(c->op, STORES);
+        return is_one_of(op, STORES);
     case S3_FAULT_FLIP:
-        return c->op == S3_GET;
+        return op == S3_GET;
     case S3_FAULT_SHORT:
     case S3_FAULT_NO_LENGTH:
-        return is_one_of(c->op, BIT(GET) | LISTS);
+        return is_one_of(op, BIT(GET) | LISTS);
     case S3_FAULT_ETAG:
-        return is_one_of(c->op, BIT(PUT) | BIT(PUTNEW) | BIT(PART) | BIT(GET) | BIT(HEAD));
+        return is_one_of(op, BIT(PUT) | BIT(PUTNEW) | BIT(PART) | BIT(GET) | BIT(HEAD));
     case S3_FAULT_STALE:
     case S3_FAULT_UNSEEN:
-        return c->op == S3_LIST;
+        return op == S3_LIST;
     default:
         return true;
     }
+}
+
+static bool
+can_strike(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault)
+{
+    if (fault == S3_FAULT_MISSING && s3_find(f, c->name) == NULL)
+        return false;
+    if (fault == S3_FAULT_NOT_NEW && s3_find(f, c->name) != NULL)
+        return false;
+    return fakes3_has(c->op, fault);
 }
 
 /* It was ordered. */
@@ -163,6 +171,9 @@ s3_fails(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault, str
         return true;
     case S3_FAULT_REQUEST_LOST:
         a->cut_at = 0;
+        return true;
+    case S3_FAULT_ALERT:
+        a->alert = true;
         return true;
     case S3_FAULT_ZOMBIE:
         make_zombie(f, c->q);

@@ -45,6 +45,7 @@ struct httpd_reply {
     bool drops;       /* closes behind the answer, and doesn't */
     bool no_length;   /* its body ends with the connection */
     bool raw;         /* the body is all that is sent: it has its own head, or none */
+    bool alert;       /* instead of the answer the connection ends with a TLS alert that isn't protected */
 };
 void httpd_add_header(struct httpd_reply *a, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -261,6 +261,16 @@ reset_conn(struct httpd_conn *c)
     (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 }
 
+/* As something between both might. */
+static void
+send_alert(struct httpd_conn *c)
+{
+    static const uint8_t handshake_failure[] = { 21, 3, 3, 0, 2, 2, 40 };
+
+    (void)send(c->fd, handshake_failure, sizeof(handshake_failure), MSG_NOSIGNAL);
+    c->over = true;
+}
+
 /* Nothing more of this answer comes; the next request may be there already. */
 static void
 sent_all(struct httpd *h, struct httpd_conn *c)
@@ -282,6 +292,10 @@ httpd_conn_send(struct httpd *h, struct httpd_conn *c)
     const char *from;
     size_t n;
 
+    if (c->answering && c->a.alert && !c->over) {
+        send_alert(c);
+        return true;
+    }
     while (c->answering && !c->over && h->opts.clock->mono_ns(h->opts.clock) >= c->ready_ns) {
         n = next_piece(c, &from);
         ssize_t did = n > 0 ? conn_send(c, from, n) : 0;

@@ -27,7 +27,7 @@ tierrig_init(struct tierrig *t, struct simclock *clock, struct vrv_store *store,
     t->o = (struct vrv_move_opts){ .parts = &t->parts, .pace = &t->pace, .source = &t->source,
         .chunk_bytes = CHUNK, .index_interval = CHUNK,
         .upload = { .store = store, .retry = t->retry, .cq = &t->cq, .clock = &clock->clock,
-            .parts = 2, .call_ms = MINUTE_MS } };
+            .parts = 2, .call_ms = MINUTE_MS, .put_max = VRV_STORE_PUT_MAX } };
 }
 
 void

@@ -373,6 +373,7 @@ test_faults_of_put(void)
 {
     static const struct fate fates[] = {
         { S3_FAULT_REQUEST_LOST, VRV_E_UNKNOWN, NULL, false },
+        { S3_FAULT_ALERT, VRV_E_UNKNOWN, NULL, false },
         { S3_FAULT_SLOW_DOWN, 503, "SlowDown", false },
         { S3_FAULT_TOO_MANY, 429, "TooManyRequests", false },
         { S3_FAULT_ERROR, 500, "InternalError", false },

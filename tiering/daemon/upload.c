@@ -258,7 +258,7 @@ end(struct vrv_upload *u)
 static void
 go_on(struct vrv_upload *u)
 {
-    bool many = u->size > VRV_STORE_PUT_MAX;
+    bool many = u->size > u->o->put_max;
 
     if (u->status == 0 && many && !u->begun) {
         u->begun = true;

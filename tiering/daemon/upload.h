@@ -22,6 +22,7 @@ struct vrv_upload_opts {
     struct vrv_clock *clock;
     unsigned parts;          /* in memory, besides the one that is being filled */
     int64_t call_ms;         /* how long a call to the store may take, with all its attempts */
+    uint64_t put_max;        /* what is larger goes in parts; at most VRV_STORE_PUT_MAX */
 };
 
 struct vrv_upload {

@@ -146,7 +146,7 @@ s3_step(struct vrv_store *s)
     bool waiting = !s3->threads && !vrv_list_empty(&s3->ops);
     vrv_unlock(&s3->lock);
     if (waiting)
-        (void)vrv_http_step(s3->http, 1);
+        (void)vrv_http_step(s3->http, 0);
     return waiting;
 }
 
