@@ -100,12 +100,18 @@ vrv__table_del(struct log_table *t, const struct vrv_log_id *id)
 
 /* ---- a data directory ---- */
 
+struct root {
+    bool restoring;
+    struct vrv_err e;
+};
+
 static int
 root_entry(void *ctx, const char *name, bool is_dir)
 {
     static const char *const dirs[] = { "meta", "checkpoint", "wal", "log" };
     static const char *const files[] = { "FORMAT", "FORMAT.tmp", "LOCK", wal_probe };
-    struct vrv_err *e = ctx;
+    struct root *r = ctx;
+    struct vrv_err *e = &r->e;
 
     for (size_t i = 0; i < 4 && !is_dir; i++)
         if (strcmp(name, files[i]) == 0)
@@ -113,6 +119,8 @@ root_entry(void *ctx, const char *name, bool is_dir)
     for (size_t i = 0; i < 4 && is_dir; i++)
         if (strcmp(name, dirs[i]) == 0)
             return 0;
+    if (strcmp(name, VRV_RESTORING) == 0 && r->restoring)
+        return 0;
     if (strcmp(name, VRV_RESTORING) == 0)
         return vrv_err_set(e, VRV_E_FOREIGN,
             "a restore into this directory was not finished: empty it, and restore again");
@@ -248,12 +256,12 @@ check_unused(struct vrv_engine *eng, struct vrv_err *e)
 static int
 open_directory(struct vrv_engine *eng, bool *is_new, struct vrv_err *e)
 {
-    struct vrv_err list_err = { 0 };
-    int rc = vrv_vfs_list(eng->o.vfs, "", root_entry, &list_err, e);
+    struct root root = { .restoring = eng->o.restoring };
+    int rc = vrv_vfs_list(eng->o.vfs, "", root_entry, &root, e);
 
     if (rc < 0) {
-        if (list_err.code != 0 && e != NULL)
-            *e = list_err;
+        if (root.e.code != 0 && e != NULL)
+            *e = root.e;
         return rc;
     }
     rc = check_format(eng, is_new, e);

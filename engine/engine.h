@@ -43,6 +43,7 @@ struct vrv_engine_opts {
     struct vrv_metastore *meta;  /* borrowed, for topics and epochs; NULL: this directory's own */
     struct vrv_wal_opener *wal;  /* borrowed; NULL: files in this directory */
     struct vrv_cold *cold;       /* borrowed; NULL: there is no cold tier */
+    bool restoring;              /* who makes the directory anew: it may be not whole yet (restore.h) */
     void (*flush_wanted)(void *ctx); /* wake the flusher; may be NULL, as the next one */
     void (*sync_wanted)(void *ctx);  /* wake who runs vrv_engine_sync_step */
     void *ctx;

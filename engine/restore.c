@@ -47,14 +47,6 @@ mark(struct vrv_vfs *vfs, struct vrv_err *e)
     return rc == 0 ? vrv_vfs_sync_dir(vfs, "", e) : rc;
 }
 
-static int
-unmark(struct vrv_vfs *vfs, struct vrv_err *e)
-{
-    int rc = vrv_vfs_unlink(vfs, VRV_RESTORING, e);
-
-    return rc == 0 ? vrv_vfs_sync_dir(vfs, "", e) : rc;
-}
-
 /* ---- the catalog ---- */
 
 /* Epochs that nobody has written in yet. */
@@ -147,8 +139,14 @@ vrv_engine_restore(const struct vrv_engine_opts *o, const struct vrv_catalog_kv 
     vrv_meta_close(&own);
     if (rc == 0)
         rc = restore_states(o->vfs, past, past_n, e);
-    if (rc == 0)
-        rc = unmark(o->vfs, e);
     vrv_file_close(&lock);
     return rc;
+}
+
+int
+vrv_engine_restored(const struct vrv_engine_opts *o, struct vrv_err *e)
+{
+    int rc = vrv_vfs_unlink(o->vfs, VRV_RESTORING, e);
+
+    return rc == 0 ? vrv_vfs_sync_dir(o->vfs, "", e) : rc;
 }

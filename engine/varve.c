@@ -250,12 +250,10 @@ wal_shape(struct vrv_engine_opts *o, size_t bytes)
         o->wal_files = 64;
 }
 
-static int
-engine_opts(struct varve *v, const struct varve_options *o, struct vrv_engine_opts *eo,
-    struct vrv_err *e)
+int
+vrv__engine_opts(const struct varve_options *o, struct vrv_engine_opts *eo, struct vrv_err *e)
 {
     vrv_engine_opts_default(eo);
-    eo->vfs = v->vfs;
     eo->memory_bytes = o->memory_bytes;
     wal_shape(eo, o->wal_bytes);
     eo->open_files_max = o->open_files;
@@ -264,9 +262,6 @@ engine_opts(struct varve *v, const struct varve_options *o, struct vrv_engine_op
     eo->producer_expiry_ms = o->producer_expiry_ms;
     eo->producers_max = o->producers_max;
     eo->wal_direct = eo->wal_probe = !o->buffered_wal;
-    eo->flush_wanted = flush_wanted;
-    eo->sync_wanted = sync_wanted;
-    eo->ctx = v;
     if (o->memory_bytes < eo->wal_files * eo->wal_file_bytes)
         return vrv_err_set(e, VRV_E_INVALID,
             "memory_bytes is %zu, less than the write-ahead log (%zu): what the log holds must fit",
@@ -312,7 +307,11 @@ vrv__load(struct varve **out, const char *dir, const struct varve_options *o,
     vrv_cond_init(&v->sync);
     int rc = vrv_vfs_posix(dir, true, &v->vfs, vrv__err(e));
     if (rc == 0)
-        rc = engine_opts(v, o != NULL ? o : &dflt, &eo, vrv__err(e));
+        rc = vrv__engine_opts(o != NULL ? o : &dflt, &eo, vrv__err(e));
+    eo.vfs = v->vfs;
+    eo.flush_wanted = flush_wanted;
+    eo.sync_wanted = sync_wanted;
+    eo.ctx = v;
     eo.cold = cold;
     if (rc == 0)
         rc = vrv_engine_open(&v->engine, &eo, &rec, vrv__err(e));

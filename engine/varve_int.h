@@ -36,6 +36,8 @@ struct varve {
 };
 
 struct vrv_err *vrv__err(struct varve_error *e);
+/* An engine's options for these; without a vfs. */
+int vrv__engine_opts(const struct varve_options *o, struct vrv_engine_opts *eo, struct vrv_err *e);
 /* varve_open in two parts, with a cold tier, which outlives it; NULL: none.  Loaded it is as
  * recovery left it: nothing happens by time until it runs, so that vrv_engine_set_defaults comes
  * before retention does.  What can't run is closed, and *v is NULL. */

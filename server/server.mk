@@ -252,6 +252,8 @@ bin_PROGRAMS += server/tool/varve
 server_tool_varve_SOURCES = \
 	server/cold/coldstore.c \
 	server/cold/coldstore.h \
+	server/cold/revive.c \
+	server/cold/revive.h \
 	server/tool/args.c \
 	server/tool/args.h \
 	server/tool/bench.h \
@@ -277,6 +279,7 @@ server_tool_varve_SOURCES = \
 	server/tool/cmd_log.c \
 	server/tool/cmd_produce.c \
 	server/tool/cmd_proto.c \
+	server/tool/cmd_restore.c \
 	server/tool/cmd_tier.c \
 	server/tool/cmd_topic.c \
 	server/tool/coldlink.c \
@@ -318,6 +321,8 @@ server_tool_varve_SOURCES = \
 	server/tool/repair_meta.c \
 	server/tool/repair_seg.c \
 	server/tool/repair_wal.c \
+	server/tool/restore.h \
+	server/tool/restore_show.c \
 	server/tool/settings.c \
 	server/tool/settings.h \
 	server/tool/stop.c \

@@ -708,6 +708,7 @@ dist_check_SCRIPTS += \
 	t/773-tier-tool.t \
 	t/778-bench-tiers.t \
 	t/774-s3d.t \
+	t/778-restore.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -720,6 +721,8 @@ LONG_TESTS = \
 	t/774-hdfs.t \
 	t/775-hdfs-baddays.t \
 	t/776-tier-hdfs.t \
+	t/779-restore-hdfs.t \
+	t/779-restore-s3.t \
 	t/long/800-mutants.t \
 	$(NULL)
 dist_check_SCRIPTS += $(LONG_TESTS)
@@ -783,6 +786,7 @@ EXTRA_DIST += \
 	t/layers.txt \
 	t/lib/Ledger.pm \
 	t/lib/HDFS.pm \
+	t/lib/Anew.pm \
 	t/lib/Records.pm \
 	t/lib/S3.pm \
 	t/lib/Toxiproxy.pm \

@@ -26,8 +26,6 @@
 #include "server/group/calls.h"
 #include "server/group/group.h"
 
-#define VRV_OFFSETS_TOPIC "__consumer_offsets"
-
 enum {
     VRV_OFFSETS_PARTITIONS = 50,
     /* Records in one batch of tombstones or commits, and its bytes before it is closed. */

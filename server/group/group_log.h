@@ -18,6 +18,8 @@
 #include "engine/batch/record.h"
 #include "server/group/span.h"
 
+#define VRV_OFFSETS_TOPIC "__consumer_offsets"
+
 enum vrv_grec_kind { VRV_GREC_OFFSET, VRV_GREC_GROUP, VRV_GREC_OTHER };
 
 /* What is stored of one committed offset. */

@@ -14,6 +14,7 @@ static const char usage[] =
     "       varve group ls|describe|reset|rm           consumer groups and their lag\n"
     "       varve config ls|get|set|unset              settings of topics and brokers\n"
     "       varve tier status|explain|plan|offload     what is in the cold tier, and why\n"
+    "       varve restore                              a server made anew from its store\n"
     "       varve bench start|produce|consume|latency|fanout    how fast a broker is\n"
     "       varve proto [API]                          the protocol\n"
     "       varve log ls|stat|dump|verify|repair       look into a data directory\n"
@@ -32,6 +33,7 @@ static const struct {
     { "group", cmd_group },
     { "config", cmd_config },
     { "tier", cmd_tier },
+    { "restore", cmd_restore },
     { "bench", cmd_bench },
     { "proto", cmd_proto },
     { "log", cmd_log },

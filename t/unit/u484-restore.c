@@ -38,7 +38,9 @@ lose_server(void)
 static int
 restore(struct rig *r)
 {
-    return vrv_engine_restore(&r->o, catalog.v, catalog.n, &past, 1, &r->e);
+    int rc = vrv_engine_restore(&r->o, catalog.v, catalog.n, &past, 1, &r->e);
+
+    return rc == 0 ? vrv_engine_restored(&r->o, &r->e) : rc;
 }
 
 static void
@@ -82,6 +84,28 @@ test_goes_on(void)
     rig_fini(&r);
 }
 
+/* Whoever makes it has more to put there. */
+static void
+test_unfinished(void)
+{
+    struct rig r;
+
+    rig_init(&r, 3);
+    IS(vrv_engine_restore(&r.o, catalog.v, catalog.n, &past, 1, &r.e), 0, "it is made, but isn't whole yet");
+    IS(rig_open(&r), VRV_E_FOREIGN, "nobody can open it: %s", r.e.msg);
+    r.o.restoring = true;
+    rig_up(&r);
+    IS(rig_put(&r, rig_log(&r, "t", 0), "w"), 0, "but who makes it, and appends");
+    IS(rig_close(&r), 0, "that is there");
+    r.o.restoring = false;
+    IS(rig_open(&r), VRV_E_FOREIGN, "still nobody can");
+    IS(vrv_engine_restored(&r.o, &r.e), 0, "until it is said to be whole");
+    rig_up(&r);
+    rig_reads(&r, rig_log(&r, "t", 0), 0, "0:w ", "then it is as it was left");
+    (void)rig_close(&r);
+    rig_fini(&r);
+}
+
 /* Power fails at any moment of it: there is nothing, or all, or a word that it isn't whole. */
 static void
 test_cut_short(void)
@@ -120,6 +144,7 @@ main(void)
 {
     lose_server();
     test_goes_on();
+    test_unfinished();
     test_cut_short();
     vrv_catalog_dump_fini(&catalog);
     vrv_epochs_fini(&past.epochs);

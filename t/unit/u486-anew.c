@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "engine/restore.h"
 #include "t/lib/onetier.h"
 #include "t/lib/tap.h"
 #include "tiering/daemon/owner.h"
@@ -75,7 +76,9 @@ look(struct vrv_restore *r, int64_t young_ms)
 static int
 make(struct vrv_restore *r)
 {
-    return vrv_restore_make(r, &rig.o, &e);
+    int rc = vrv_restore_make(r, &rig.o, &e);
+
+    return rc == 0 ? vrv_engine_restored(&rig.o, &e) : rc;
 }
 
 static uint64_t

@@ -292,6 +292,37 @@ count(struct vrv_restore *r)
     }
 }
 
+static int
+compare_parts(const void *key, const void *part)
+{
+    const struct vrv_restore_part *a = key, *b = part;
+    int order = (a->topic > b->topic) - (a->topic < b->topic); /* they lie in one array */
+
+    return order != 0 ? order : (a->id.partition > b->id.partition) - (a->id.partition < b->id.partition);
+}
+
+static int
+by_topic_name(const void *key, const void *topic)
+{
+    return strcmp(key, ((const struct vrv_topic_info *)topic)->name);
+}
+
+int64_t
+vrv_restore_end(const struct vrv_restore *r, const char *topic, int32_t partition)
+{
+    const struct vrv_topic_info *t = r->topic_n > 0
+        ? bsearch(topic, r->topic, r->topic_n, sizeof(*r->topic), by_topic_name)
+        : NULL;
+
+    if (t == NULL || partition < 0 || partition >= t->partitions)
+        return -1;
+    const struct vrv_restore_part key = { .id = { t->id, partition }, .topic = t };
+    const struct vrv_restore_part *p = r->live_n > 0
+        ? bsearch(&key, r->part, r->live_n, sizeof(*r->part), compare_parts)
+        : NULL;
+    return p != NULL ? p->f.m.next : 0;
+}
+
 /* ---- all of it ---- */
 
 static int
@@ -322,6 +353,7 @@ vrv_restore_look(struct vrv_restore *r, const struct vrv_restore_opts *o, struct
     rc = list_topics(r, e);
     for (size_t i = 0; i < r->topic_n && rc == 0; i++)
         rc = add_topic(r, &r->topic[i], e);
+    r->live_n = r->part_n;
     if (rc == 0)
         rc = add_deleted(r, e);
     if (rc == 0)
@@ -345,6 +377,7 @@ vrv_restore_fini(struct vrv_restore *r)
     free(r->added);
     free(r->kv);
     vrv_found_marker_fini(&r->marker);
-    vrv_sync_fini(&r->sync);
+    if (r->sync.store != NULL)
+        vrv_sync_fini(&r->sync);
     *r = (struct vrv_restore){ .part_n = 0 };
 }

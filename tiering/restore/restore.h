@@ -55,6 +55,7 @@ struct vrv_restore {
     size_t topic_n;
     struct vrv_restore_part *part; /* topics' partitions in order, then those of deleted ones */
     size_t part_n, part_cap;
+    size_t live_n;                /* of these are not of deleted ones */
     unsigned found, absent, bad, lacking; /* partitions that are there; of which nothing is; of which
                                    * nothing is of use; and those found that aren't all that they were */
     uint64_t owner;               /* as which owner of the store the server goes on */
@@ -71,14 +72,16 @@ struct vrv_restore {
  * whatever it returns. */
 int vrv_restore_look(struct vrv_restore *r, const struct vrv_restore_opts *o, struct vrv_err *e)
     VRV_MUST_CHECK;
-/* Into an empty data directory, which is of no use when it fails.  A partition that is bad begins anew,
- * empty.  Errors: FOREIGN (it isn't empty), before the store is changed; AGAIN (its server was still at work:
+/* Into an empty data directory, of which engine/restore.h says when it is whole; when it fails it is of no
+ * use.  A partition that is bad begins anew, empty.  Errors: FOREIGN (it isn't empty), before the store is changed; AGAIN (its server was still at work:
  * look again); LOCKED (somebody else does the same). */
 int vrv_restore_make(struct vrv_restore *r, const struct vrv_engine_opts *engine, struct vrv_err *e)
     VRV_MUST_CHECK;
 void vrv_restore_fini(struct vrv_restore *r);
 
-/* Its topic asks for the cold tier. */
+/* It asks for the cold tier. */
 bool vrv_restore_is_tiered(const struct vrv_topic_info *t);
+/* At which offset a partition goes on; -1: there is no such partition. */
+int64_t vrv_restore_end(const struct vrv_restore *r, const char *topic, int32_t partition);
 
 #endif

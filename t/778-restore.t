@@ -1,0 +1,56 @@
+#!/usr/bin/env perl
+# varve restore, over a directory: a server whose disk is gone is made anew from its store alone; what is damaged
+# there is told, and nothing is restored in silence without it.
+use strict;
+use warnings;
+use File::Temp qw(tempdir);
+use Test::More;
+use lib ($ENV{srcdir} // '.') . '/t/lib';
+use Anew;
+use Varved;
+
+plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
+
+my $cold = tempdir(CLEANUP => 1);
+my $empty = tempdir(CLEANUP => 1);
+Anew::tests(name => 'a directory', options => ["tier.store.url=file://$cold"],
+    elsewhere => "tier.store.url=file://$empty");
+
+# ---- what is wrong with what it is told, or with the store
+
+my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
+my $dir = tempdir(CLEANUP => 1);
+my $data = "$dir/data";
+
+sub refused {
+    my ($code, @words) = @_;
+    my $rc = system("$tool restore @words >$dir/out 2>$dir/err") >> 8;
+    is($rc, $code, "restore @words") or diag text_of("$dir/err");
+    return text_of("$dir/err");
+}
+
+like(refused(64), qr/^varve: no store is named: give --config FILE with tier\.store\.url, or /, 'no store');
+like(refused(66, "-o tier.store.url=file://$dir/none"), qr{^varve: tier\.store\.url=file://\S+/none: }, 'it is not there');
+ok(!-e "$dir/none", '... and is not made');
+like(refused(64, '-o tier.store.url=ftp://x'), qr/expected file:/, 'nothing that varve knows');
+like(refused(64, '-o nonsense=1'), qr/^varve: -o: there is no option nonsense/, 'no setting');
+like(refused(64, "-c $dir/none.conf"), qr/^varve: can't read .*none\.conf: No such file/, 'no file of settings');
+like(refused(64, 'operand'), qr/"operand" is too much/, 'an operand');
+
+# The oldest segment of a partition that has several.
+my ($segments) = sort { @{ [ glob "$b/*" ] } <=> @{ [ glob "$a/*" ] } } glob "$cold/d/*/*";
+my ($object) = sort glob "$segments/*";
+chmod 0600, $object;
+open(my $f, '+<', $object) or die "$object: $!";
+truncate $f, 100;
+close $f;
+my $store = "-o tier.store.url=file://$cold -o log.dirs=$data";
+like(refused(65, $store), qr/^varve: of 1 partitions something is missing in the store, as told above: --accept-loss/,
+    'an object is shorter than its manifest says');
+like(text_of("$dir/out"), qr/^LOST: cold:\d: it had offsets 0 to (\d+), of which [1-9]\d* to \1 are left: .*bytes, expected/m,
+    '... what that means is told');
+ok(!-e $data, '... and nothing is made of the rest');
+is(system("$tool restore $store --accept-loss >$dir/out 2>$dir/err"), 0, '... unless somebody says so')
+    or diag text_of("$dir/err");
+ok(-e "$data/FORMAT", '... then it is');
+done_testing;
