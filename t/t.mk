@@ -348,6 +348,17 @@ t_unit_u491_readahead_SOURCES = \
 	t/unit/u491-readahead.c \
 	$(NULL)
 t_unit_u491_readahead_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
+check_PROGRAMS += t/unit/u495-aborted
+t_unit_u495_aborted_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/tierrig.c \
+	t/lib/tierrig.h \
+	t/unit/u495-aborted.c \
+	$(NULL)
+t_unit_u495_aborted_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u488-deletions
 t_unit_u488_deletions_SOURCES = \
 	t/lib/fakestore.c \
@@ -709,6 +720,7 @@ dist_check_SCRIPTS += \
 	t/778-bench-tiers.t \
 	t/774-s3d.t \
 	t/778-restore.t \
+	t/777-seam.t \
 	t/946-large.t \
 	$(NULL)
 

@@ -43,6 +43,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/parts/parts.h \
 	tiering/parts/parts_int.h \
 	tiering/parts/root.c \
+	tiering/reader/aborted.c \
+	tiering/reader/aborted.h \
 	tiering/reader/ahead.c \
 	tiering/reader/ahead.h \
 	tiering/reader/cache.c \

@@ -44,12 +44,21 @@
 
 struct vrv_cold;
 
+/* A transaction that was aborted: whose, and its first offset. */
+struct vrv_cold_aborted {
+    int64_t producer, first;
+};
+
 /* Whole record batches.  The tier has checked that they are what its store was given; the engine
  * checks the batches themselves. */
 struct vrv_cold_bytes {
     _Atomic uint32_t refs;
     const uint8_t *p;
     size_t n;
+    /* Where that was asked for: aborted transactions with records from the first batch to the last, as far
+     * as what the tier holds tells, by their first offset.  A marker behind that may tell of more. */
+    const struct vrv_cold_aborted *aborted;
+    size_t aborted_n;
     void (*free)(struct vrv_cold_bytes *b);
 };
 
@@ -73,6 +82,7 @@ struct vrv_cold_wanted {
     int32_t partition;
     int64_t offset;
     size_t max_bytes; /* whole batches up to this, but at least one */
+    bool aborted;     /* say which transactions were aborted */
 };
 
 struct vrv_cold_fetch {
@@ -82,6 +92,7 @@ struct vrv_cold_fetch {
     enum vrv_cold_want want;
     int64_t offset, ts;
     size_t max_bytes; /* whole batches up to this, but at least one */
+    bool aborted;     /* say which transactions were aborted */
     /* b: a reference for the callee; NULL with a status: RANGE (there is no such batch), NOTFOUND,
      * CANCELLED, or what failed. */
     void (*answer)(struct vrv_cold_fetch *f, int status, struct vrv_cold_bytes *b,
@@ -111,9 +122,6 @@ struct vrv_cold_ops {
     /* One past the newest offset that it can serve. */
     int (*next)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t *offset,
         struct vrv_err *e);
-    /* Aborted transactions that overlap [from, to): calls add for each. */
-    int (*aborted)(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t from, int64_t to,
-        void (*add)(void *ctx, int64_t producer, int64_t first), void *ctx, struct vrv_err *e);
 };
 
 struct vrv_cold {

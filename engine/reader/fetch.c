@@ -172,7 +172,7 @@ vrv_fetch(struct vrv_log *log, struct vrv_fetch *f, int64_t deadline_ns)
     f->read->bytes = 0;
     f->cold = (struct vrv_cold_fetch){ .topic = log->id.topic, .partition = log->id.partition,
         .want = f->want, .offset = f->read->offset, .ts = f->ts,
-        .max_bytes = f->read->max_bytes, .answer = answered };
+        .max_bytes = f->read->max_bytes, .aborted = f->read->aborted, .answer = answered };
     (void)atomic_fetch_add(&fs->waiting, 1);
     vrv_lock(&fs->lock);
     if (deadline_ns != INT64_MAX) {

@@ -103,7 +103,7 @@ read_cold(struct vrv_log *log, int64_t *from, struct vrv_read *r, struct vrv_err
     size_t before = r->bytes;
     struct vrv_cold_bytes *b = cold->ops->now(cold,
         &(struct vrv_cold_wanted){ .topic = log->id.topic, .partition = log->id.partition,
-            .offset = *from, .max_bytes = vrv__read_room(r) });
+            .offset = *from, .max_bytes = vrv__read_room(r), .aborted = r->aborted });
 
     if (b == NULL)
         return VRV_READ_COLD;

@@ -39,6 +39,7 @@ struct vrv_read {
     int64_t offset;
     size_t max_bytes;
     bool whole_first;        /* the first batch comes whole, even if it is larger than max_bytes */
+    bool aborted;            /* slices from the cold tier say which transactions were aborted */
     unsigned flags;          /* VRV_READ_NOWAIT */
     /* what was found */
     struct vrv_slice slice[VRV_READ_SLICES];

@@ -4,6 +4,7 @@
  *   request ─► what is wanted (of the session, or the request alone) ─► checked ─► read (fetch_read.c)
  *   answer ◄─ per partition: offsets, records; of a session only what is new
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/api/fetch_int.h"
@@ -214,6 +215,45 @@ note_told(struct state *s, struct vrv__fetch_part *p)
     }
 }
 
+static int
+by_first(const void *x, const void *y)
+{
+    const struct vrv_fetch_resp_aborted_transaction *a = x, *b = y;
+
+    return a->first_offset != b->first_offset
+        ? (a->first_offset > b->first_offset) - (a->first_offset < b->first_offset)
+        : (a->producer_id > b->producer_id) - (a->producer_id < b->producer_id);
+}
+
+/* Each once, whatever slices it has records in: a client takes a second one for another transaction.  What
+ * isn't cold has none: the engine takes no transactions yet. */
+static void
+set_aborted(struct vrv_request *r, struct vrv_fetch_resp_partition *out,
+    const struct vrv__fetch_part *p)
+{
+    size_t n = 0;
+    int32_t *told = &out->aborted_transactions.n;
+
+    for (uint32_t i = 0; i < p->slice_n; i++)
+        n += p->slice[i].cold != NULL ? p->slice[i].cold->aborted_n : 0;
+    if (n == 0)
+        return;
+    struct vrv_fetch_resp_aborted_transaction *v = out->aborted_transactions.v =
+        VRV_ROOM(r, struct vrv_fetch_resp_aborted_transaction, n);
+    n = 0;
+    for (uint32_t i = 0; i < p->slice_n; i++) {
+        const struct vrv_cold_bytes *b = p->slice[i].cold;
+
+        for (size_t k = 0; b != NULL && k < b->aborted_n; k++)
+            v[n++] = (struct vrv_fetch_resp_aborted_transaction){
+                .producer_id = b->aborted[k].producer, .first_offset = b->aborted[k].first };
+    }
+    qsort(v, n, sizeof(*v), by_first);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || by_first(&v[i], &v[i - 1]) != 0)
+            v[(*told)++] = v[i];
+}
+
 static void
 set_partition(struct vrv_request *r, struct vrv_fetch_resp_partition *out,
     struct vrv__fetch_part *p)
@@ -226,7 +266,9 @@ set_partition(struct vrv_request *r, struct vrv_fetch_resp_partition *out,
     out->high_watermark = p->error == VRV_K_NONE ? p->hw : -1;
     out->last_stable_offset = p->error == VRV_K_NONE ? p->stable : -1;
     out->log_start_offset = p->error == VRV_K_NONE ? p->start : -1;
-    if (s->q->isolation_level != VRV_READ_COMMITTED && !p->unknown)
+    if (s->f.committed)
+        set_aborted(r, out, p);
+    else if (!p->unknown)
         out->aborted_transactions.v = NULL;
     if (p->diverges) {
         out->diverging_epoch.epoch = p->diverging_epoch;
@@ -329,6 +371,7 @@ vrv_api_fetch(struct vrv_request *r, const void *message)
         prepare_session(r, s);
     else
         prepare_alone(r, s);
+    s->f.committed = q->isolation_level == VRV_READ_COMMITTED;
     s->f.min_bytes = q->min_bytes > 0 ? (size_t)q->min_bytes : 0;
     s->f.max_bytes = max_bytes > 0 ? (size_t)max_bytes : 0;
     s->f.deadline_ns = r->broker->clock->mono_ns(r->broker->clock) + wait_ms * 1000000;

@@ -53,7 +53,8 @@ ask(struct vrv_request *r, struct vrv__fetch_part *p)
         c = p->asked = VRV_ROOM(r, struct vrv__fetch_cold, 1);
     c->part = p;
     c->state = VRV__COLD_ASKED;
-    c->read = (struct vrv_read){ .offset = p->want->offset, .max_bytes = 1, .whole_first = true };
+    c->read = (struct vrv_read){ .offset = p->want->offset, .max_bytes = 1, .whole_first = true,
+        .aborted = f->committed };
     c->fetch = (struct vrv_fetch){ .done = { .cq = r->call.cq, .run = posted }, .read = &c->read,
         .want = VRV_COLD_ANY };
     f->asked++;

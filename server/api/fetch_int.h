@@ -41,6 +41,7 @@ struct vrv__fetch {
     struct vrv__fetch_part *part; /* in the order in which they are served */
     size_t n;
     size_t min_bytes, max_bytes, bytes;
+    bool committed;               /* which transactions were aborted is told, too */
     int64_t deadline_ns;
     int64_t cold_ns;              /* what is asked of the cold tier is waited for until then; 0: nothing is */
     size_t asked;                 /* ... and was not yet posted back */

@@ -87,7 +87,8 @@ vrv__fetch_read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned 
     size_t limit = p->want->max_bytes > 0 ? (size_t)p->want->max_bytes : 0;
     size_t left = f->max_bytes > f->bytes ? f->max_bytes - f->bytes : 0;
     struct vrv_read rd = { .offset = p->want->offset, .flags = flags,
-        .max_bytes = limit < left ? limit : left, .whole_first = f->bytes == 0 };
+        .max_bytes = limit < left ? limit : left, .whole_first = f->bytes == 0,
+        .aborted = f->committed };
 
     p->slow = p->cold = false;
     if (rd.max_bytes == 0 && !rd.whole_first) {

@@ -33,6 +33,7 @@ struct view {
     struct vrv_cold_bytes b; /* first */
     struct chunk *chunk;
     uint8_t *lie;            /* or this */
+    struct vrv_cold_aborted *aborted;
 };
 
 struct waiting {
@@ -203,6 +204,7 @@ free_view(struct vrv_cold_bytes *b)
     struct view *v = (struct view *)(void *)b;
 
     chunk_unref(v->chunk);
+    free(v->aborted);
     free(v->lie);
     free(v);
 }
@@ -238,9 +240,24 @@ lie(struct fakecold *c, struct view *v, size_t batch)
     }
 }
 
+/* Those with records in n batches from there on. */
+static void
+add_aborted(struct view *v, size_t batch, size_t n)
+{
+    const struct coldpart *p = v->chunk->part;
+    int64_t from = p->v[batch].head.base_offset, to = vrv_batch_last_offset(&p->v[batch + n - 1].head);
+
+    v->aborted = vrv_mem_zero((p->aborted_n + 1) * sizeof(*v->aborted));
+    for (size_t i = 0; i < p->aborted_n; i++)
+        if (p->aborted[i].first <= to && p->aborted[i].last >= from)
+            v->aborted[v->b.aborted_n++] =
+                (struct vrv_cold_aborted){ p->aborted[i].producer, p->aborted[i].first };
+    v->b.aborted = v->aborted;
+}
+
 /* Whole batches up to max_bytes, but at least one. */
 static struct vrv_cold_bytes *
-view_of(struct fakecold *c, struct chunk *k, size_t batch, size_t max_bytes)
+view_of(struct fakecold *c, struct chunk *k, size_t batch, size_t max_bytes, bool aborted)
 {
     struct view *v = VRV_NEW(struct view);
     size_t at = 0, n = 0, i = k->first;
@@ -258,6 +275,8 @@ view_of(struct fakecold *c, struct chunk *k, size_t batch, size_t max_bytes)
     v->b.p = k->bytes + at;
     v->b.n = n;
     v->b.free = free_view;
+    if (aborted)
+        add_aborted(v, batch, i - batch);
     lie(c, v, batch);
     return &v->b;
 }
@@ -290,7 +309,7 @@ answer(struct fakecold *c, struct waiting *w)
     if (status == 0 && c->lie == FAKECOLD_NONE)
         status = VRV_E_RANGE;
     if (status == 0)
-        b = view_of(c, w->chunk, w->batch, w->f->max_bytes);
+        b = view_of(c, w->chunk, w->batch, w->f->max_bytes, w->f->aborted);
     else
         (void)vrv_err_set(&e, status, "cold tier, offset %" PRId64 ": %s", w->f->offset,
             vrv_err_text(status));
@@ -427,7 +446,7 @@ now(struct vrv_cold *cold, const struct vrv_cold_wanted *w)
     size_t batch = p != NULL ? coldpart_batch(p, VRV_COLD_ANY, w->offset, 0) : 0;
     struct chunk *k = p != NULL && batch < p->n ? find_chunk(c, p, batch) : NULL;
     if (k != NULL && k->there && c->lie != FAKECOLD_NONE)
-        b = view_of(c, k, batch, w->max_bytes);
+        b = view_of(c, k, batch, w->max_bytes, w->aborted);
     leave(c);
     return b;
 }
@@ -483,28 +502,12 @@ next(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t *offset, struc
     return 0;
 }
 
-static int
-aborted(struct vrv_cold *cold, const struct vrv_cold_ask *a, int64_t from, int64_t to,
-    void (*add)(void *ctx, int64_t producer, int64_t first), void *ctx, struct vrv_err *e)
-{
-    int rc;
-    const struct coldpart *p = ask(of(cold), a, &rc, e);
-
-    if (p == NULL)
-        return rc;
-    for (size_t i = 0; i < p->aborted_n; i++)
-        if (p->aborted[i].first < to && p->aborted[i].last >= from)
-            add(ctx, p->aborted[i].producer, p->aborted[i].first);
-    leave(of(cold));
-    return 0;
-}
-
 /* ---- what it holds ---- */
 
 struct vrv_cold *
 fakecold_new(const struct fakecold_opts *o)
 {
-    static const struct vrv_cold_ops ops = { fetch, cancel, now, earliest, next, aborted };
+    static const struct vrv_cold_ops ops = { fetch, cancel, now, earliest, next };
     struct fakecold *c = VRV_NEW(struct fakecold);
     int rc = pthread_mutex_init(&c->mutex, NULL);
 

@@ -5,7 +5,11 @@
  *
  *     create TOPIC PARTITIONS     NONE
  *     produce TOPIC BYTES         NONE OFFSET: one record of that many bytes to partition 0
+ *     sequel TOPIC N              NONE OFFSET: the N-th record of the idempotent producer 7
  *     fetch TOPIC OFFSET          NONE BYTES: how many there are from there on
+ *     committed TOPIC OFFSET      NONE BYTES: the same for a reader of committed records, or NULL where it isn't
+ *                                 told about aborted transactions
+ *     epoch TOPIC EPOCH           NONE OFFSET: where it ends
  *     poll TOPIC OFFSET           the same, but waits a little for twice as much as it may get
  *     end TOPIC                   NONE OFFSET
  *     ping                        NONE: asks for the metadata of nothing
@@ -16,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/base/mem.h"
 #include "engine/batch/build.h"
@@ -23,8 +28,8 @@
 #include "server/wire/wire.h"
 #include "t/lib/client.h"
 
-enum { NAME = 64, LINE = 256, TIMEOUT_MS = 30000, POLL_MS = 2000, RECORD_MAX = 1 << 20, LATEST = -1 };
-enum { CREATE_VERSION = 7, PRODUCE_VERSION = 9, FETCH_VERSION = 12, LIST_VERSION = 7 };
+enum { NAME = 64, LINE = 256, TIMEOUT_MS = 30000, POLL_MS = 2000, RECORD_MAX = 1 << 20, LATEST = -1, PRODUCER = 7 };
+enum { CREATE_VERSION = 7, PRODUCE_VERSION = 9, FETCH_VERSION = 12, LIST_VERSION = 7, EPOCH_VERSION = 4 };
 
 static struct client *c;
 static struct vrv_err err;
@@ -58,8 +63,19 @@ create(const char *topic, int64_t partitions)
 
 /* ---- produce ---- */
 
+/* Producers of old records are forgotten. */
+static int64_t
+wall_ms(void)
+{
+    struct timespec ts;
+
+    (void)clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* seq -1: of no idempotent producer. */
 static int
-send_record(const char *topic, int64_t bytes)
+send_record(const char *topic, int64_t bytes, int32_t seq)
 {
     static char value[RECORD_MAX];
     struct vrv_produce_req_partition part;
@@ -70,7 +86,12 @@ send_record(const char *topic, int64_t bytes)
     size_t n;
 
     vrv_batch_builder_init(&b);
-    vrv_batch_builder_add(&b, -1, NULL, -1, value, (int32_t)(bytes % RECORD_MAX), NULL, 0);
+    if (seq >= 0) {
+        b.producer_id = PRODUCER;
+        b.producer_epoch = 0;
+        b.base_seq = seq;
+    }
+    vrv_batch_builder_add(&b, seq >= 0 ? wall_ms() : -1, NULL, -1, value, (int32_t)(bytes % RECORD_MAX), NULL, 0);
     int rc = vrv_batch_builder_finish(&b, VRV_CODEC_NONE, &p, &n, &err);
     VRV_WIRE_INIT(produce_req, &q);
     VRV_WIRE_INIT(produce_req_topic, &t);
@@ -99,14 +120,26 @@ receive_record(void)
 }
 
 static int
-produce(const char *topic, int64_t bytes)
+send_one(const char *topic, int64_t bytes, int32_t seq)
 {
     const struct vrv_produce_resp_partition *part =
-        send_record(topic, bytes) == 0 ? receive_record() : NULL;
+        send_record(topic, bytes, seq) == 0 ? receive_record() : NULL;
 
     if (part != NULL)
         say(part->error_code, part->base_offset);
     return part != NULL ? 0 : err.code;
+}
+
+static int
+produce(const char *topic, int64_t bytes)
+{
+    return send_one(topic, bytes, -1);
+}
+
+static int
+sequel(const char *topic, int64_t n)
+{
+    return send_one(topic, 1, (int32_t)n);
 }
 
 static int
@@ -116,7 +149,7 @@ burst(const char *topic, int64_t n)
     int64_t got = 0;
 
     for (int64_t i = 0; i < n; i++)
-        if (send_record(topic, 100) < 0)
+        if (send_record(topic, 100, -1) < 0)
             return err.code;
     while (client_inflight(c) > 0 && (part = receive_record()) != NULL && part->error_code == 0)
         if (got++ == 0) {
@@ -129,42 +162,93 @@ burst(const char *topic, int64_t n)
 
 /* ---- reading ---- */
 
-static int
-fetch_from(const char *topic, int64_t offset, int32_t min_bytes, int32_t wait_ms)
+/* The answer for the partition; NULL: there was none. */
+static const struct vrv_fetch_resp_partition *
+fetch_from(struct vrv_fetch_req q, const char *topic, int64_t offset)
 {
     struct vrv_fetch_req_partition part;
     struct vrv_fetch_req_topic t;
     const struct vrv_fetch_resp *resp;
-    struct vrv_fetch_req q;
 
-    VRV_WIRE_INIT(fetch_req, &q);
     VRV_WIRE_INIT(fetch_req_topic, &t);
     VRV_WIRE_INIT(fetch_req_partition, &part);
     part.fetch_offset = offset;
     part.partition_max_bytes = RECORD_MAX;
     t.topic = vrv_str(topic);
     t.partitions.v = &part;
-    q.min_bytes = min_bytes;
-    q.max_wait_ms = wait_ms;
     q.topics.v = &t;
     q.topics.n = t.partitions.n = 1;
-    int rc = CLIENT_CALL(c, fetch, FETCH_VERSION, &q, &resp, &err);
-    if (rc == 0)
-        say(resp->responses.v[0].partitions.v[0].error_code,
-            resp->responses.v[0].partitions.v[0].records.n);
-    return rc;
+    if (CLIENT_CALL(c, fetch, FETCH_VERSION, &q, &resp, &err) < 0)
+        return NULL;
+    return &resp->responses.v[0].partitions.v[0];
+}
+
+static int
+say_fetched(const struct vrv_fetch_resp_partition *part)
+{
+    if (part != NULL)
+        say(part->error_code, part->records.n);
+    return part != NULL ? 0 : err.code;
 }
 
 static int
 fetch(const char *topic, int64_t offset)
 {
-    return fetch_from(topic, offset, 1, 0);
+    struct vrv_fetch_req q;
+
+    VRV_WIRE_INIT(fetch_req, &q);
+    q.min_bytes = 1;
+    return say_fetched(fetch_from(q, topic, offset));
 }
 
 static int
 poll(const char *topic, int64_t offset)
 {
-    return fetch_from(topic, offset, 2 * RECORD_MAX, POLL_MS);
+    struct vrv_fetch_req q;
+
+    VRV_WIRE_INIT(fetch_req, &q);
+    q.min_bytes = 2 * RECORD_MAX;
+    q.max_wait_ms = POLL_MS;
+    return say_fetched(fetch_from(q, topic, offset));
+}
+
+static int
+committed(const char *topic, int64_t offset)
+{
+    struct vrv_fetch_req q;
+
+    VRV_WIRE_INIT(fetch_req, &q);
+    q.min_bytes = 1;
+    q.max_wait_ms = POLL_MS;
+    q.isolation_level = 1;
+    const struct vrv_fetch_resp_partition *part = fetch_from(q, topic, offset);
+    if (part == NULL || part->aborted_transactions.v != NULL)
+        return say_fetched(part);
+    (void)printf("NULL\n");
+    return 0;
+}
+
+static int
+epoch(const char *topic, int64_t n)
+{
+    struct vrv_offset_for_leader_epoch_req_partition part;
+    struct vrv_offset_for_leader_epoch_req_topic t;
+    const struct vrv_offset_for_leader_epoch_resp *resp;
+    struct vrv_offset_for_leader_epoch_req q;
+
+    VRV_WIRE_INIT(offset_for_leader_epoch_req, &q);
+    VRV_WIRE_INIT(offset_for_leader_epoch_req_topic, &t);
+    VRV_WIRE_INIT(offset_for_leader_epoch_req_partition, &part);
+    part.leader_epoch = (int32_t)n;
+    t.topic = vrv_str(topic);
+    t.partitions.v = &part;
+    q.topics.v = &t;
+    q.topics.n = t.partitions.n = 1;
+    int rc = CLIENT_CALL(c, offset_for_leader_epoch, EPOCH_VERSION, &q, &resp, &err);
+    if (rc == 0)
+        say(resp->topics.v[0].partitions.v[0].error_code,
+            resp->topics.v[0].partitions.v[0].end_offset);
+    return rc;
 }
 
 static int
@@ -212,7 +296,8 @@ ping(const char *topic, int64_t unused)
 static const struct command {
     const char *name;
     int (*run)(const char *topic, int64_t number);
-} commands[] = { { "create", create }, { "produce", produce }, { "fetch", fetch },
+} commands[] = { { "create", create }, { "produce", produce },
+    { "sequel", sequel }, { "fetch", fetch }, { "committed", committed }, { "epoch", epoch },
     { "poll", poll }, { "end", end }, { "ping", ping }, { "burst", burst } };
 
 static int

@@ -354,16 +354,6 @@ test_again(void)
     fakecold_free(&cold);
 }
 
-/* What an AGAIN asks for is there. */
-static void
-load_all(const struct vrv_cold_ask *a)
-{
-    int64_t at;
-
-    if (cold->ops->earliest(cold, a, &at, NULL) == VRV_E_AGAIN)
-        settle();
-}
-
 static void
 test_wants(void)
 {
@@ -380,33 +370,41 @@ test_wants(void)
     fakecold_free(&cold);
 }
 
-static void
-add_aborted(void *ctx, int64_t producer, int64_t first)
+/* Aborted transactions with records in one batch, as what is in memory tells: producers, as digits. */
+static int64_t
+aborted_in(int batch, bool asked)
 {
-    int64_t *sum = ctx;
+    struct vrv_cold_bytes *b = cold->ops->now(cold,
+        &(struct vrv_cold_wanted){ .topic = topic, .partition = 1, .offset = base_of(batch),
+            .max_bytes = 1, .aborted = asked });
+    int64_t all = 0;
 
-    sum[0]++;
-    sum[1] += producer * 1000 + first;
+    if (b == NULL)
+        return -1;
+    for (size_t i = 0; i < b->aborted_n; i++)
+        all = 10 * all + b->aborted[i].producer;
+    vrv_cold_bytes_unref(b);
+    return all;
 }
 
 static void
 test_aborted(void)
 {
-    struct vrv_cold_ask a;
-    int64_t sum[2] = { 0 };
-    int ready;
+    struct ask a;
 
     begin(7);
-    a = about(&ready);
-    load_all(&a);
-    fakecold_add_aborted(cold, &topic, 1, 7, 105, 110);
-    fakecold_add_aborted(cold, &topic, 1, 8, 108, 130);
-    fakecold_add_aborted(cold, &topic, 1, 9, 120, 125);
-    IS(cold->ops->aborted(cold, &a, 110, 120, add_aborted, sum, NULL), 0, "from 110 to 120");
-    OK(sum[0] == 2 && sum[1] == 7105 + 8108, "the aborted transactions that overlap are told");
-    sum[0] = 0;
-    (void)cold->ops->aborted(cold, &a, 131, 140, add_aborted, sum, NULL);
-    IS(sum[0], 0, "behind all: none");
+    fakecold_add_aborted(cold, &topic, 1, 7, base_of(0) + 1, base_of(1));
+    fakecold_add_aborted(cold, &topic, 1, 8, base_of(1), base_of(3) + 2);
+    ask(&a, base_of(0), 1000);
+    a.f.aborted = true;
+    settle();
+    OK(a.status == 0 && a.b->aborted_n == 2 && a.b->aborted[0].producer == 7 &&
+            a.b->aborted[1].first == base_of(1), "what comes tells which transactions were aborted");
+    IS(aborted_in(0, true), 7, "in these batches: one,");
+    IS(aborted_in(1, true), 78, "both,");
+    IS(aborted_in(2, true), 8, "the other");
+    IS(aborted_in(2, false), 0, "nobody is told who doesn't ask");
+    done(&a);
     fakecold_free(&cold);
 }
 

@@ -204,6 +204,44 @@ test_damage(int level)
     free(seg.p);
 }
 
+/* What readers take of the end of an object: aborted transactions. */
+static void
+test_tail(void)
+{
+    struct bytes seg = segment(VRV_CODEC_NONE, 1), o = { 0 };
+    const struct vrv_object_info info = info_of(&seg);
+    uint8_t entry[2 * VRV_OBJECT_ABORTED] = { 7, [8] = 1, [16] = 3, [24] = 4, [32] = 9 };
+    const struct vrv_object_extras x = { .aborted = entry, .aborted_n = 2 };
+    struct vrv_object_aborted a;
+    struct vrv_object_writer w;
+    struct vrv_object_info i;
+    int passed = 0;
+    size_t used;
+
+    vrv_object_begin(&w, &info, CHUNK, 0, keep, &o);
+    tap_need(vrv_object_add(&w, seg.p, seg.n, &used, NULL), "not added");
+    tap_need(vrv_object_end(&w, &x, NULL), "not ended");
+    uint8_t *tail = o.p + w.info.index_at;
+    size_t n = o.n - w.info.index_at;
+    IS(vrv_object_read_tail(&i, tail, n, o.n, NULL), 0, "what is behind the chunks is read alone");
+    IS(i.aborted_n, 2, "it tells of two aborted transactions");
+    vrv_object_get_aborted(&a, tail + (i.aborted_at - i.index_at));
+    OK(a.producer == 7 && a.first == 1 && a.last == 3 && a.last_stable == 4, "... as they were");
+    for (size_t at = 0; at < n - VRV_OBJECT_FOOTER - w.info.chunk_n * VRV_CHUNK_RECORD; at++) {
+        tail[at] ^= 4;
+        passed += vrv_object_read_tail(&i, tail, n, o.n, NULL) == 0;
+        tail[at] ^= 4;
+    }
+    for (size_t cut = 0; cut < n; cut++) {
+        passed += vrv_object_read_tail(&i, tail, cut, o.n, NULL) == 0;
+        passed += vrv_object_read_tail(&i, tail + n - cut, cut, o.n, NULL) == 0;
+    }
+    IS(passed, 0, "no damage to them is missed, and no cut");
+    vrv_object_fini(&w);
+    free(o.p);
+    free(seg.p);
+}
+
 static void
 test_bad_segments(void)
 {
@@ -254,6 +292,7 @@ main(void)
     test_round_trip();
     test_damage(0);
     test_damage(3);
+    test_tail();
     test_bad_segments();
     return tap_done();
 }

@@ -209,6 +209,42 @@ test_storms(void)
     IS(bad, 0, "100 storms (%d of them held it up): all is moved, and read, in the end", late);
 }
 
+/* One batch of an idempotent producer: its offset, or why it wasn't taken. */
+static int64_t
+put_by(int32_t seq)
+{
+    return rig_put_batch(&rig, the_log(), &(struct rig_batch){ .value = "x", .records = 2,
+        .producer = true, .producer_id = 7, .producer_epoch = 1, .seq = seq });
+}
+
+/* A producer, and the epochs of a log, are known though all of their records have left this disk. */
+static void
+test_state(void)
+{
+    int32_t epoch;
+    int64_t at;
+
+    begin_tier(1);
+    IS(put_by(0), 0, "a batch of an idempotent producer");
+    IS(put_by(2), 2, "and the next");
+    vrv_log_set_epoch(the_log(), 3);
+    put(4);
+    IS(tierrig_offload(&tier, the_log()), 0, "segments are moved %s", tier.e.msg);
+    drop(20);
+    for (int i = 0; i < 2; i++) {
+        IS(put_by(2), 2, "what it sends again was there: it is told where");
+        IS(put_by(6), VRV_E_SEQUENCE, "a gap is seen");
+        vrv_log_epoch_end(the_log(), 0, &epoch, &at);
+        OK(epoch == 0 && at == 4, "the epoch in which its batches were written ends where it did");
+        vrv_log_epoch_end(the_log(), 3, &epoch, &at);
+        OK(epoch == 3 && at == 20, "the newest ends with the log");
+        if (i == 0)
+            restart(2);
+    }
+    IS(put_by(4), 20, "it goes on, behind what is cold");
+    end();
+}
+
 /* What a manifest names and the store hasn't is said so, and tried again: it is no damage, and no end of the
  * log. */
 static void
@@ -243,6 +279,7 @@ main(void)
 {
     test_there_and_back();
     test_missing();
+    test_state();
     test_storms();
     return tap_done();
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "server/api/find.h"
 #include "server/base/diag.h"
 #include "t/lib/apirig.h"
 #include "t/lib/fakecold.h"
@@ -401,6 +402,56 @@ test_session(void)
     end();
 }
 
+/* Readers of committed records hear which transactions were aborted, each once; others don't. */
+static void
+test_committed(void)
+{
+    const struct vrv_fetch_resp_partition *p;
+    struct apirig_call c;
+    struct fetching f;
+
+    begin();
+    fakecold_add_aborted(cold, &log_of(0)->id.topic, 0, 9, 1, 11);
+    fakecold_add_aborted(cold, &log_of(0)->id.topic, 0, 8, 0, 3);
+    fetching(&f, 0, 1, MINUTE_MS);
+    f.q.isolation_level = VRV_READ_COMMITTED;
+    for (int round = 0; round < 2; round++) { /* the second one finds all in memory */
+        send(&c, &f);
+        settle();
+        const struct vrv_fetch_resp *resp = answer_to(&c);
+        p = part_of(resp, 0);
+        OK(batches(resp, 0) >= 3 && p->error_code == VRV_K_NONE, "committed records are read: %d batches",
+            batches(resp, 0));
+        IS(p->last_stable_offset, 12, "... to the last stable offset");
+        OK(p->aborted_transactions.n == 2 && p->aborted_transactions.v[0].producer_id == 8 &&
+                p->aborted_transactions.v[0].first_offset == 0 &&
+                p->aborted_transactions.v[1].producer_id == 9 &&
+                p->aborted_transactions.v[1].first_offset == 1,
+            "... with the transactions that were aborted, each once");
+    }
+    fetching(&f, 1, 1, MINUTE_MS);
+    f.q.isolation_level = VRV_READ_COMMITTED;
+    send(&c, &f);
+    settle();
+    p = part_of(answer_to(&c), 1);
+    OK(p->records.n > 0 && p->aborted_transactions.v != NULL && p->aborted_transactions.n == 0,
+        "where there are none: none");
+    fetching(&f, 0, 1, MINUTE_MS);
+    f.part[0].fetch_offset = 4;
+    f.part[0].partition_max_bytes = 1;
+    f.q.isolation_level = VRV_READ_COMMITTED;
+    send(&c, &f);
+    settle();
+    p = part_of(answer_to(&c), 0);
+    OK(p->aborted_transactions.n == 1 && p->aborted_transactions.v[0].producer_id == 9,
+        "those that end before what is read aren't told");
+    f.q.isolation_level = 0;
+    send(&c, &f);
+    settle();
+    OK(part_of(answer_to(&c), 0)->aborted_transactions.v == NULL, "nor does who reads all hear of any");
+    end();
+}
+
 /* ---- ListOffsets ---- */
 
 enum { V_LIST = 11, LATEST = -1, EARLIEST = -2, MAX_TIME = -3, EARLIEST_LOCAL = -4, LATEST_TIERED = -5,
@@ -512,5 +563,6 @@ main(void)
     test_errors();
     test_gone();
     test_session();
+    test_committed();
     return tap_done();
 }

@@ -259,7 +259,7 @@ vrv_object_end(struct vrv_object_writer *w, const struct vrv_object_extras *x, s
         uint64_t *at;
     } extra[] = {
         { x->index, (size_t)x->index_n * VRV__INDEX_ENTRY, &i->index_at },
-        { x->aborted, (size_t)x->aborted_n * VRV__ABORTED_ENTRY, &i->aborted_at },
+        { x->aborted, (size_t)x->aborted_n * VRV_OBJECT_ABORTED, &i->aborted_at },
         { x->producers, x->producer_bytes, &i->producers_at },
         { x->epochs, (size_t)x->epoch_n * VRV__EPOCH_ENTRY, &i->epochs_at },
     };

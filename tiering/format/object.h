@@ -28,6 +28,7 @@ enum {
     VRV_OBJECT_HEADER = 64,
     VRV_OBJECT_FOOTER = 192,
     VRV_CHUNK_RECORD = 48,
+    VRV_OBJECT_ABORTED = 32,    /* an aborted transaction */
     VRV_CHUNK_BYTES = 1 << 20,  /* about so large is a chunk, unless a batch is larger */
     VRV_CHUNK_PLAIN_MAX = 256 << 20, /* ... and how large that may be */
     VRV_CHUNKS_MAX = 1 << 20,   /* of one object */
@@ -117,6 +118,16 @@ int vrv_object_read_footer(struct vrv_object_info *info, const uint8_t *p, uint6
  * *out is malloc'd. */
 int vrv_object_read_table(struct vrv_chunk **out, const struct vrv_object_info *info,
     const uint8_t *p, size_t n, struct vrv_err *e) VRV_MUST_CHECK;
+/* What is behind the chunks, to the end of the object (n bytes of `size`): checked, the footer and what
+ * is before it.  CORRUPT, VERSION. */
+int vrv_object_read_tail(struct vrv_object_info *info, const uint8_t *p, size_t n, uint64_t size,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* An aborted transaction: of which producer, from its first offset to its marker's; behind that all was
+ * settled up to last_stable. */
+struct vrv_object_aborted {
+    int64_t producer, first, last, last_stable;
+};
+void vrv_object_get_aborted(struct vrv_object_aborted *a, const uint8_t in[VRV_OBJECT_ABORTED]);
 /* The batches of a chunk from its stored bytes; checked.  *out is malloc'd, or NULL when they lie in p
  * as they are.  CORRUPT. */
 int vrv_chunk_open(const struct vrv_chunk *c, const uint8_t *p, size_t n, uint8_t **out,

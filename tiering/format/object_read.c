@@ -39,7 +39,7 @@ get_footer(struct vrv_object_info *i, const uint8_t *p)
     };
     memcpy(i->topic.b, p + VRV__F_TOPIC, sizeof(i->topic.b));
     i->aborted_at = i->index_at + (uint64_t)i->index_n * VRV__INDEX_ENTRY;
-    i->producers_at = i->aborted_at + (uint64_t)i->aborted_n * VRV__ABORTED_ENTRY;
+    i->producers_at = i->aborted_at + (uint64_t)i->aborted_n * VRV_OBJECT_ABORTED;
     i->epochs_at = i->producers_at + i->producer_bytes;
 }
 
@@ -71,6 +71,36 @@ vrv_object_read_footer(struct vrv_object_info *info, const uint8_t *p, uint64_t 
             "the footer is of an object of %" PRIu64 " bytes with %" PRIu32
             " chunks, this one has %" PRIu64 " bytes", info->size, info->chunk_n, size);
     return 0;
+}
+
+/* ---- behind the chunks ---- */
+
+int
+vrv_object_read_tail(struct vrv_object_info *info, const uint8_t *p, size_t n, uint64_t size,
+    struct vrv_err *e)
+{
+    if (n < VRV_OBJECT_FOOTER || n > size)
+        return vrv_err_set(e, VRV_E_CORRUPT, "%zu bytes of an object of %" PRIu64, n, size);
+    int rc = vrv_object_read_footer(info, p + n - VRV_OBJECT_FOOTER, size, e);
+    if (rc < 0)
+        return rc;
+    if (info->index_at != size - n)
+        return vrv_err_set(e, VRV_E_CORRUPT, "chunks up to byte %" PRIu64 ", expected %" PRIu64,
+            info->index_at, size - n);
+    if (vrv_crc32c(0, p, info->table_at - info->index_at) != info->extras_crc)
+        return vrv_err_set(e, VRV_E_CORRUPT, "what is behind the chunks isn't what was written");
+    return 0;
+}
+
+void
+vrv_object_get_aborted(struct vrv_object_aborted *a, const uint8_t in[VRV_OBJECT_ABORTED])
+{
+    *a = (struct vrv_object_aborted){
+        .producer = (int64_t)vrv_get_le64(in),
+        .first = (int64_t)vrv_get_le64(in + 8),
+        .last = (int64_t)vrv_get_le64(in + 16),
+        .last_stable = (int64_t)vrv_get_le64(in + 24),
+    };
 }
 
 /* ---- chunk table ---- */

@@ -260,6 +260,35 @@ vrv_cache_page(struct vrv_cache *c, const struct vrv_manifest *m, const struct v
     return p;
 }
 
+/* Where what is behind the chunks begins. */
+static uint64_t
+tail_of(const struct vrv_cold_seg *s)
+{
+    const struct vrv_chunk *last = &s->chunk[s->chunk_n - 1];
+
+    return last->pos + last->stored;
+}
+
+struct vrv_piece *
+vrv_cache_aborted(struct vrv_cache *c, const struct vrv_cold_seg *s)
+{
+    bool is_new;
+    struct vrv_piece *p = get(c, s->key, s->pos + tail_of(s), &is_new);
+
+    if (is_new) {
+        p->object = s->size;
+        p->tail = s->size - tail_of(s);
+        vrv__cache_run(c, &p, 1);
+    }
+    return p;
+}
+
+struct vrv_piece *
+vrv_cache_aborted_now(struct vrv_cache *c, const struct vrv_cold_seg *s)
+{
+    return vrv_cache_now(c, s->key, s->pos + tail_of(s));
+}
+
 bool
 vrv_cache_has(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk)
 {

@@ -1,6 +1,6 @@
 /*
- * What was read of a store, in memory: chunks of cold objects, opened and checked, and pages of
- * manifests.  Who wants what isn't there waits for it; there is one read for all who want the same.
+ * What was read of a store, in memory: chunks of cold objects, opened and checked, what objects say of aborted
+ * transactions, and pages of manifests.  Who wants what isn't there waits for it; there is one read for all who want the same.
  *
  *   wanted ─► a run: one ranged read for it ──────────────┐
  *   a reader reads on ─► runs of neighbours ahead of him ─┴─► pieces ─► small queue ─► main queue
@@ -61,6 +61,8 @@ struct vrv_piece {
     int64_t end;                /* one past what it holds */
     const uint8_t *bytes;
     size_t n;
+    /* or aborted transactions, which bytes has: of this object, whose last bytes are to be read for them */
+    uint64_t object, tail;
     /* or a page */
     struct vrv_manifest id;     /* whose it is: topic and partition */
     struct vrv_cold_page page;
@@ -108,8 +110,11 @@ void vrv_cache_fini(struct vrv_cache *c);
 struct vrv_piece *vrv_cache_chunk(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk);
 struct vrv_piece *vrv_cache_page(struct vrv_cache *c, const struct vrv_manifest *m,
     const struct vrv_cold_page *page);
+/* ... to a segment's aborted transactions. */
+struct vrv_piece *vrv_cache_aborted(struct vrv_cache *c, const struct vrv_cold_seg *s);
 /* The same of what is there: it was read, and can be had; else NULL.  Any thread. */
 struct vrv_piece *vrv_cache_now(struct vrv_cache *c, const char *key, uint64_t pos);
+struct vrv_piece *vrv_cache_aborted_now(struct vrv_cache *c, const struct vrv_cold_seg *s);
 /* Somebody had this of a chunk.  True: more is to be read ahead of somebody (vrv_cache_ahead).  Any
  * thread. */
 bool vrv_cache_note(struct vrv_cache *c, struct vrv_piece *p, struct vrv_ahead_had *h);

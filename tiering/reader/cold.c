@@ -1,10 +1,11 @@
 #include "tiering/reader/cold.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/bytes.h"
 #include "engine/base/mem.h"
+#include "tiering/reader/aborted.h"
 #include "tiering/reader/forward.h"
 #include "tiering/reader/place.h"
 
@@ -16,7 +17,10 @@ struct asked {
     struct vrv_log_id id;
     int64_t offset;
     size_t max_bytes;
+    bool wants_aborted;
     struct vrv_place place;
+    struct vrv_cold_bytes *found;   /* all that is missing is which transactions were aborted: */
+    struct vrv_aborted aborted;
     bool begun;                 /* the tier has begun to look for it */
     struct vrv_piece *awaited;
     struct vrv_part_wait part_wait;
@@ -54,6 +58,8 @@ answer(struct asked *a, int status, struct vrv_cold_bytes *b, const struct vrv_e
     vrv_list_del(&a->part_wait.link);
     vrv_list_del(&a->piece_wait.link);
     vrv_piece_unref(a->awaited);
+    vrv_cold_bytes_unref(a->found);
+    vrv_aborted_fini(&a->aborted);
     vrv_place_fini(&a->place);
     free(a);
     if (f != NULL)
@@ -95,14 +101,40 @@ note(struct vrv_cold_reader *r, const struct vrv_log_id *id, int64_t offset,
     vrv_unlock(&r->lock);
 }
 
-/* The chunk that was found, or the page that was needed, is there.  True: go on looking. */
+/* What was aborted is looked for in the range of these bytes. */
+static void
+begin_aborted(struct vrv_aborted *x, const struct vrv_cold_bytes *b, const struct vrv_place *at)
+{
+    vrv_aborted_init(x, (int64_t)vrv_get_be64(b->p), at->next);
+}
+
+/* The bytes were found.  True: go on looking. */
+static bool
+have(struct asked *a, struct vrv_cold_bytes *b)
+{
+    if (!a->wants_aborted) {
+        answer(a, 0, b, NULL);
+        return false;
+    }
+    a->found = b;
+    begin_aborted(&a->aborted, b, &a->place);
+    return true;
+}
+
+/* The chunk that was found, or what else was needed, is there.  True: go on looking. */
 static bool
 take(struct asked *a, struct vrv_piece *p)
 {
+    bool more = true;
+
     if (p->status < 0) {
         refuse(a, p->status, &p->err);
         vrv_piece_unref(p);
         return false;
+    }
+    if (a->found != NULL) {
+        vrv_aborted_take(&a->aborted, p);
+        return true;
     }
     if (p->page.key != NULL) {
         vrv_piece_unref(a->place.page);
@@ -112,10 +144,10 @@ take(struct asked *a, struct vrv_piece *p)
     struct vrv_cold_bytes *b = vrv_place_look(&a->place, p, a->max_bytes);
     if (b != NULL) {
         note(a->r, &a->id, a->offset, &a->place, p);
-        answer(a, 0, b, NULL);
+        more = have(a, b);
     }
     vrv_piece_unref(p);
-    return b == NULL;
+    return more;
 }
 
 static void
@@ -140,23 +172,51 @@ part_came(struct vrv_part_wait *w, int status, const struct vrv_err *e)
         serve(a);
 }
 
-static void
-search(struct asked *a)
+/* What is to be had next of where the records lie; NULL: it was refused. */
+static struct vrv_piece *
+next_of_place(struct asked *a)
 {
     struct vrv_place *at = &a->place;
     struct vrv_err e = { 0 };
+    int rc = vrv_place_find(at, &e);
+
+    if (rc < 0) {
+        refuse(a, rc, &e);
+        return NULL;
+    }
+    return rc == VRV_PLACE_PAGE ? vrv_cache_page(&a->r->cache, &at->snap->m, at->needs)
+                                : vrv_cache_chunk(&a->r->cache, at->seg, at->chunk);
+}
+
+/* ... of what was aborted; NULL: it was answered. */
+static struct vrv_piece *
+next_of_aborted(struct asked *a)
+{
+    const struct vrv_manifest *m = &a->place.snap->m;
+    struct vrv_aborted *x = &a->aborted;
+    int rc = vrv_aborted_find(x, m);
+
+    if (rc == 0) {
+        struct vrv_cold_bytes *b = a->found;
+
+        a->found = NULL;
+        vrv_place_give(b, &x->v, x->n);
+        answer(a, 0, b, NULL);
+        return NULL;
+    }
+    return rc == VRV_ABORTED_PAGE ? vrv_cache_page(&a->r->cache, m, x->needs)
+                                  : vrv_cache_aborted(&a->r->cache, x->seg);
+}
+
+static void
+search(struct asked *a)
+{
     struct vrv_piece *p;
 
     do {
-        int rc = vrv_place_find(at, &e);
-
-        if (rc < 0) {
-            refuse(a, rc, &e);
+        p = a->found != NULL ? next_of_aborted(a) : next_of_place(a);
+        if (p == NULL)
             return;
-        }
-        p = rc == VRV_PLACE_PAGE
-            ? vrv_cache_page(&a->r->cache, &at->snap->m, at->needs)
-            : vrv_cache_chunk(&a->r->cache, at->seg, at->chunk);
         if (!p->there) {
             a->awaited = p;
             a->piece_wait.run = piece_came;
@@ -268,7 +328,7 @@ fetch(struct vrv_cold *c, struct vrv_cold_fetch *f)
     struct asked *a = VRV_NEW(struct asked);
 
     *a = (struct asked){ .r = r, .f = f, .id = { f->topic, f->partition }, .offset = f->offset,
-        .max_bytes = f->max_bytes, .place = { .want = f->want, .at = f->offset,
+        .max_bytes = f->max_bytes, .wants_aborted = f->aborted, .place = { .want = f->want, .at = f->offset,
             .ts = f->want == VRV_COLD_AS_NEW ? f->ts : INT64_MIN } };
     vrv_list_init(&a->news);
     vrv_list_init(&a->part_wait.link);
@@ -309,6 +369,28 @@ piece_now(struct vrv_cold_reader *r, const struct vrv_place *at, int found)
         : vrv_cache_now(&r->cache, at->seg->key, at->seg->pos + at->seg->chunk[at->chunk].pos);
 }
 
+/* Which transactions of theirs were aborted, if all that tells it is in memory. */
+static bool
+aborted_now(struct vrv_cold_reader *r, const struct vrv_place *at, struct vrv_cold_bytes *b)
+{
+    struct vrv_aborted x;
+    int rc;
+
+    begin_aborted(&x, b, at);
+    while ((rc = vrv_aborted_find(&x, &at->snap->m)) > 0) {
+        struct vrv_piece *p = rc == VRV_ABORTED_PAGE ? vrv_cache_now(&r->cache, x.needs->key, 0)
+                                                     : vrv_cache_aborted_now(&r->cache, x.seg);
+
+        if (p == NULL)
+            break;
+        vrv_aborted_take(&x, p);
+    }
+    if (rc == 0)
+        vrv_place_give(b, &x.v, x.n);
+    vrv_aborted_fini(&x);
+    return rc == 0;
+}
+
 static struct vrv_cold_bytes *
 now(struct vrv_cold *c, const struct vrv_cold_wanted *w)
 {
@@ -329,8 +411,13 @@ now(struct vrv_cold *c, const struct vrv_cold_wanted *w)
             continue;
         }
         b = vrv_place_look(&at, p, w->max_bytes);
-        if (b != NULL && b->n <= w->max_bytes) /* else there may be no room for it */
+        if (b != NULL && w->aborted && !aborted_now(r, &at, b)) {
+            vrv_cold_bytes_unref(b);
+            b = NULL;
+            rc = VRV_E_AGAIN;
+        } else if (b != NULL && b->n <= w->max_bytes) { /* else there may be no room for it */
             note(r, &id, w->offset, &at, p);
+        }
         vrv_piece_unref(p);
     }
     vrv_place_fini(&at);
@@ -383,25 +470,7 @@ next(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t *offset, struct v
     return rc;
 }
 
-/* No segment says that it has any: nothing is appended of transactions yet. */
-static int
-aborted(struct vrv_cold *c, const struct vrv_cold_ask *a, int64_t from, int64_t to,
-    void (*add)(void *ctx, int64_t producer, int64_t first), void *ctx, struct vrv_err *e)
-{
-    struct vrv_snap *s;
-    int rc = ask(c, a, &s, e);
-
-    (void)add;
-    (void)ctx;
-    for (uint32_t i = 0; rc == 0 && i < s->m.seg_n; i++)
-        if (s->m.seg[i].aborted && s->m.seg[i].base < to && s->m.seg[i].next > from)
-            rc = vrv_err_set(e, VRV_E_VERSION, "segment %" PRId64
-                " has aborted transactions, which this version can't read", s->m.seg[i].base);
-    vrv_snap_unref(s);
-    return rc;
-}
-
-static const struct vrv_cold_ops ops = { fetch, cancel, now, earliest, next, aborted };
+static const struct vrv_cold_ops ops = { fetch, cancel, now, earliest, next };
 
 void
 vrv_cold_reader_init(struct vrv_cold_reader *r, struct vrv_parts *parts,

@@ -171,6 +171,7 @@ bytes_from(const struct vrv_piece *c, size_t from, size_t max_bytes, int64_t *ne
 struct view {
     struct vrv_cold_bytes b; /* first */
     struct vrv_piece *piece;
+    struct vrv_cold_aborted *aborted;
 };
 
 static void
@@ -179,6 +180,7 @@ free_view(struct vrv_cold_bytes *b)
     struct view *v = (struct view *)(void *)b;
 
     vrv_piece_unref(v->piece);
+    free(v->aborted);
     free(v);
 }
 
@@ -194,6 +196,16 @@ view_of(struct vrv_piece *p, size_t pos, size_t n)
     (void)atomic_fetch_add(&p->refs, 1);
     v->piece = p;
     return &v->b;
+}
+
+void
+vrv_place_give(struct vrv_cold_bytes *b, struct vrv_cold_aborted **v, size_t n)
+{
+    struct view *w = (struct view *)(void *)b;
+
+    b->aborted = w->aborted = *v;
+    b->aborted_n = n;
+    *v = NULL;
 }
 
 struct vrv_cold_bytes *

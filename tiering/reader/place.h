@@ -34,4 +34,7 @@ int vrv_place_find(struct vrv_place *p, struct vrv_err *e) VRV_MUST_CHECK;
  * reference).  NULL: it isn't there, but behind: find again. */
 struct vrv_cold_bytes *vrv_place_look(struct vrv_place *p, struct vrv_piece *chunk, size_t max_bytes);
 
+/* These bytes tell of n aborted transactions from now on; takes over *v, which is malloc'd. */
+void vrv_place_give(struct vrv_cold_bytes *b, struct vrv_cold_aborted **v, size_t n);
+
 #endif

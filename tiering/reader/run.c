@@ -111,13 +111,37 @@ open_page(const struct run *r, struct vrv_piece *p)
     return rc;
 }
 
+/* Of all that is behind the chunks only these are kept. */
+static int
+open_tail(const struct run *r, struct vrv_piece *p)
+{
+    struct vrv_object_info i;
+    int rc = vrv_object_read_tail(&i, r->mem->p, r->call.got, p->object, &p->err);
+
+    if (rc < 0)
+        return rc;
+    p->n = (size_t)i.aborted_n * VRV_OBJECT_ABORTED;
+    p->mem = vrv__cache_bytes(r->cache, p->n,
+        own_copy(r->mem->p + (i.aborted_at - i.index_at), p->n));
+    p->bytes = p->mem->p;
+    return 0;
+}
+
+static int
+open_piece(const struct run *r, struct vrv_piece *p)
+{
+    if (p->page.key != NULL)
+        return open_page(r, p);
+    return p->tail > 0 ? open_tail(r, p) : open_chunk(r, p);
+}
+
 static void
 tell(const struct run *r, struct vrv_piece *p)
 {
     p->status = r->call.status;
     p->err = r->call.err;
     if (p->status == 0)
-        p->status = p->page.key != NULL ? open_page(r, p) : open_chunk(r, p);
+        p->status = open_piece(r, p);
     if (p->status == VRV_E_NOTFOUND)
         p->status = vrv_store_lost(&p->err, p->key);
     else if (p->status < 0)
@@ -206,6 +230,12 @@ begin_runs(struct vrv_cache *c)
         atomic_store(&c->starved, false);
 }
 
+static uint64_t
+size_of(const struct vrv_piece *p)
+{
+    return p->page.key != NULL ? p->page.size : p->tail > 0 ? p->tail : p->chunk.stored;
+}
+
 void
 vrv__cache_run(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
 {
@@ -218,7 +248,7 @@ vrv__cache_run(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         r->piece[i] = p[i];
         (void)atomic_fetch_add(&p[i]->refs, 1);
-        r->size += p[i]->page.key != NULL ? p[i]->page.size : p[i]->chunk.stored;
+        r->size += size_of(p[i]);
     }
     vrv_list_push(&c->runs, &r->link);
     begin_runs(c);
