@@ -116,6 +116,13 @@ test_nobody(void)
     (void)mean(&w, 60);
     OK(mean(&w, 10) > 500 * (uint64_t)MB, "without producers it is as fast as can be");
     end();
+    begin(&w, UINT64_MAX, 100 * MB, 0);
+    (void)mean(&w, 6);
+    OK(mean(&w, 1) > 500 * (uint64_t)MB, "... within a few seconds");
+    w.commits_s = 200;
+    second(&w); /* of which it hears at its end */
+    OK(mean(&w, 20) < 90 * (uint64_t)MB, "when one comes, it begins anew, as slowly as it did first");
+    end();
 }
 
 static void

@@ -130,12 +130,16 @@ learn_usual(struct vrv_pace *p)
 static void
 adapt(struct vrv_pace *p, uint64_t left)
 {
-    bool enough = count_of(&p->busy) >= ENOUGH;
+    uint64_t commits = count_of(&p->busy);
+    bool enough = commits >= ENOUGH;
 
-    if (!enough && ++p->busy_n < LESSONS)
+    if (!enough && commits > 0 && ++p->busy_n < LESSONS)
         return;
+    if (enough && p->blind && p->rate > START)
+        p->rate = START; /* somebody has come: what was right without him isn't known to be */
+    p->blind = !enough;
     if (!enough) {
-        p->rate += p->rate / 2;
+        p->rate = 2 * p->rate;
     } else if (p->usual_ns != 0) {
         if (vrv_hist_quantile(&p->busy, 0.99) * 10 > p->usual_ns * 13) {
             p->rate = left < p->rate ? left : p->rate; /* what it was allowed meant nothing */

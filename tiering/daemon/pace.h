@@ -5,6 +5,7 @@
  *   p99 of commits while something does ─► above 1.3 x usual: a quarter slower
  *                                       └► else: an eighth faster
  *
+ * Without commits, for as long as a second, it is twice as fast each time; when they are back it begins anew.
  * When what is usual was learnt long ago, nothing leaves for a moment, to learn it anew.  A fixed cap holds
  * beside that; it is all that holds when the disk fills up.
  *
@@ -31,6 +32,7 @@ struct vrv_pace {
     int64_t room;              /* bytes that may leave at once; below 0: too many have left */
     int64_t filled_ns;         /* when that was counted */
     int64_t usual_at_ns;
+    bool blind;                /* the rate rose while there were no commits to tell whether it hurts */
     bool calm;                 /* nothing leaves: to learn what is usual */
     uint64_t left;             /* bytes, since the last lesson */
     struct vrv_hist_view seen, quiet, busy; /* all commits up to then; those since the last judgement */
