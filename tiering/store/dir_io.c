@@ -248,6 +248,7 @@ verify(struct vrv__dir *d, struct vrv_store_call *c)
         vrv__dir_break(d, c->key);
         rc = VRV_E_IO;
     }
+    vrv_file_drop_cache(f, 0, size); /* it is read again late, if ever: the page cache is for others */
     vrv_file_close(&f);
     if (rc == 0 && size == c->size && crc == c->crc)
         rc = vrv__dir_sync_above(d, c->key, &c->err);
