@@ -736,6 +736,7 @@ LONG_TESTS = \
 	t/779-restore-hdfs.t \
 	t/779-restore-s3.t \
 	t/long/800-mutants.t \
+	t/long/950-soak.t \
 	$(NULL)
 dist_check_SCRIPTS += $(LONG_TESTS)
 
@@ -791,6 +792,7 @@ SAMPLE_TESTS = \
 	t/unit/u493-badstore \
 	t/unit/u502-bitrot \
 	t/long/800-mutants.t \
+	t/long/950-soak.t \
 	$(NULL)
 
 EXTRA_DIST += \
