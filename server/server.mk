@@ -162,18 +162,18 @@ libvrvserver_la_SOURCES = \
 	server/net/rx.c \
 	server/net/rx.h \
 	server/stat/counters.def \
-	server/stat/http.c \
-	server/stat/http.h \
-	server/stat/http_conn.c \
-	server/stat/http_conn.h \
-	server/stat/http_parse.c \
-	server/stat/http_parse.h \
 	server/stat/prom.c \
 	server/stat/prom.h \
 	server/stat/stat.c \
 	server/stat/stat.h \
 	server/stat/text.c \
 	server/stat/text.h \
+	server/stat/web.c \
+	server/stat/web.h \
+	server/stat/web_conn.c \
+	server/stat/web_conn.h \
+	server/stat/web_parse.c \
+	server/stat/web_parse.h \
 	server/config/alter.c \
 	server/config/config.c \
 	server/config/config.h \

@@ -8,11 +8,11 @@
 #include "server/main/assemble.h"
 #include "server/main/listener_text.h"
 #include "server/main/metrics.h"
-#include "server/stat/http.h"
+#include "server/stat/web.h"
 #include "server/stat/prom.h"
 
 struct vrv_admin {
-    struct vrv_http *http;
+    struct vrv_web *http;
     int64_t started_ms;           /* fixed */
     struct vrv_lock lock;         /* rank admin; guards the next two */
     enum vrv_phase phase;
@@ -39,7 +39,7 @@ is_ready(const struct vrv_admin *a, struct vrv_err *e)
 }
 
 static void
-say_ready(const struct vrv_admin *a, struct vrv_http_answer *answer)
+say_ready(const struct vrv_admin *a, struct vrv_web_answer *answer)
 {
     struct vrv_err e = { 0 };
     bool ready = is_ready(a, &e);
@@ -49,7 +49,7 @@ say_ready(const struct vrv_admin *a, struct vrv_http_answer *answer)
 }
 
 static void
-say_metrics(const struct vrv_admin *a, struct vrv_http_answer *answer)
+say_metrics(const struct vrv_admin *a, struct vrv_web_answer *answer)
 {
     struct vrv_err e = { 0 };
 
@@ -59,7 +59,7 @@ say_metrics(const struct vrv_admin *a, struct vrv_http_answer *answer)
 }
 
 static void
-answer(void *ctx, const char *path, struct vrv_http_answer *out)
+answer(void *ctx, const char *path, struct vrv_web_answer *out)
 {
     struct vrv_admin *a = ctx;
 
@@ -84,9 +84,9 @@ start_http(struct vrv_admin *a, const struct vrv_config *config, struct vrv_err 
     char text[VRV_LISTENERS_MAX][VRV_LISTENER_TEXT];
     const char *listener[VRV_LISTENERS_MAX];
     const struct vrv_listeners *ls = &config->admin;
-    struct vrv_http_opts o;
+    struct vrv_web_opts o;
 
-    vrv_http_opts_default(&o);
+    vrv_web_opts_default(&o);
     for (size_t i = 0; i < ls->n; i++) {
         vrv_listener_text(&ls->v[i], "ADMIN", text[i]);
         listener[i] = text[i];
@@ -96,9 +96,9 @@ start_http(struct vrv_admin *a, const struct vrv_config *config, struct vrv_err 
     o.loopback_only = !config->allow_insecure;
     o.answer = answer;
     o.ctx = a;
-    int rc = vrv_http_start(&a->http, &o, e);
+    int rc = vrv_web_start(&a->http, &o, e);
     for (unsigned i = 0; rc == 0 && i < ls->n; i++)
-        vrv_diag(VRV_EV_ADMIN_LISTEN, VRV_STR("address", vrv_http_bound(a->http, i)));
+        vrv_diag(VRV_EV_ADMIN_LISTEN, VRV_STR("address", vrv_web_bound(a->http, i)));
     return rc;
 }
 
@@ -135,7 +135,7 @@ vrv_admin_stop(struct vrv_admin **ap)
 
     if (a == NULL)
         return;
-    vrv_http_stop(&a->http);
+    vrv_web_stop(&a->http);
     vrv_lock_fini(&a->lock);
     free(a);
     *ap = NULL;

@@ -9,20 +9,20 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
-#include "server/stat/http_conn.h"
+#include "server/stat/web_conn.h"
 #include "t/fuzz/peak.h"
 
-enum { ANSWER_MAX = 8 * (VRV_HTTP_PATH_MAX + 1024) };
+enum { ANSWER_MAX = 8 * (VRV_WEB_PATH_MAX + 1024) };
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 static void
-answer(void *ctx, const char *path, struct vrv_http_answer *a)
+answer(void *ctx, const char *path, struct vrv_web_answer *a)
 {
     size_t *n = ctx;
 
     (*n)++;
-    VRV_ASSERT(strlen(path) < VRV_HTTP_PATH_MAX);
+    VRV_ASSERT(strlen(path) < VRV_WEB_PATH_MAX);
     VRV_ASSERT(path[0] == '/' || path[0] == '\0');
     if (path[0] == '/' && path[1] == '\0')
         return;
@@ -35,12 +35,12 @@ answer(void *ctx, const char *path, struct vrv_http_answer *a)
 static size_t
 talk(const uint8_t *p, size_t n, size_t piece, size_t taken, struct vrv_text *said)
 {
-    struct vrv_http_conn *c = calloc(1, sizeof(*c));
+    struct vrv_web_conn *c = calloc(1, sizeof(*c));
     size_t answers = 0, at = 0;
 
     VRV_ASSERT(c != NULL);
     for (;;) {
-        while (vrv__http_step(c, answer, &answers)) {
+        while (vrv__web_step(c, answer, &answers)) {
             size_t k = c->out.n - c->sent < taken ? c->out.n - c->sent : taken;
 
             if (said != NULL)
@@ -56,7 +56,7 @@ talk(const uint8_t *p, size_t n, size_t piece, size_t taken, struct vrv_text *sa
         c->in_n += k;
         at += k;
     }
-    vrv__http_conn_fini(c);
+    vrv__web_conn_fini(c);
     free(c);
     return answers;
 }
@@ -70,7 +70,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         return 0;
     peak_start();
     (void)talk(p + 1, n - 1, n, SIZE_MAX, NULL);
-    peak_check(sizeof(struct vrv_http_conn) + ANSWER_MAX);
+    peak_check(sizeof(struct vrv_web_conn) + ANSWER_MAX);
     size_t a = talk(p + 1, n - 1, p[0] + 1u, p[0] + 1u, &cut);
     size_t b = talk(p + 1, n - 1, n, SIZE_MAX, &whole);
     VRV_ASSERT(a == b && cut.n == whole.n);

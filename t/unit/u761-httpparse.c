@@ -1,11 +1,11 @@
 /* Heads of HTTP requests: what is taken, what is refused with which status, wherever it is cut. */
-#include "server/stat/http_parse.h"
+#include "server/stat/web_parse.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/stat/http_conn.h"
+#include "server/stat/web_conn.h"
 #include "t/lib/tap.h"
 
 #define HOST "Host: x\r\n"
@@ -14,27 +14,27 @@
 static int
 by_bytes(const char *p, size_t n)
 {
-    struct vrv_http_request r;
+    struct vrv_web_request r;
 
     for (size_t k = 0; k < n; k++) {
         char *copy = malloc(k + 1); /* so that a sanitizer sees what is read behind it */
 
         memcpy(copy, p, k);
-        int rc = vrv_http_parse(copy, k, &r);
+        int rc = vrv_web_parse(copy, k, &r);
         free(copy);
         if (rc != 0)
             return rc;
     }
-    return vrv_http_parse(p, n, &r);
+    return vrv_web_parse(p, n, &r);
 }
 
-static struct vrv_http_request
+static struct vrv_web_request
 takes(const char *head, const char *path)
 {
-    struct vrv_http_request r;
+    struct vrv_web_request r;
     int n = (int)strlen(head);
 
-    IS(vrv_http_parse(head, (size_t)n, &r), n, "taken: %.*s", (int)strcspn(head, "\r\n"), head);
+    IS(vrv_web_parse(head, (size_t)n, &r), n, "taken: %.*s", (int)strcspn(head, "\r\n"), head);
     IS(by_bytes(head, (size_t)n), n, "... and not before all of it is there");
     IS_STR(r.path, path, "... its path");
     return r;
@@ -43,7 +43,7 @@ takes(const char *head, const char *path)
 static void
 test_good(void)
 {
-    struct vrv_http_request r = takes("GET /metrics HTTP/1.1\r\n" HOST "\r\n", "/metrics");
+    struct vrv_web_request r = takes("GET /metrics HTTP/1.1\r\n" HOST "\r\n", "/metrics");
     OK(!r.is_head && r.keep_alive, "1.1 is kept");
     r = takes("HEAD / HTTP/1.1\r\nHOST:x\r\nConnection: foo , Close\r\n\r\n", "/");
     OK(r.is_head && !r.keep_alive, "unless it is to be closed");
@@ -56,15 +56,15 @@ test_good(void)
     (void)takes("GET /a HTTP/1.0\n\n", "/a");
     (void)takes("GET /a HTTP/1.1\r\n" HOST "X:\r\nContent-Length: 0\r\nA: b\tc\xff\r\n\r\n", "/a");
     (void)takes("GET /%6detrics HTTP/1.0\r\n\r\n", "/%6detrics");
-    char longest[VRV_HTTP_PATH_MAX + 40];
-    (void)snprintf(longest, sizeof(longest), "GET /%0*d HTTP/1.0\r\n\r\n", VRV_HTTP_PATH_MAX - 2, 0);
-    struct vrv_http_request q;
-    OK(vrv_http_parse(longest, strlen(longest), &q) > 0 && strlen(q.path) == VRV_HTTP_PATH_MAX - 1,
+    char longest[VRV_WEB_PATH_MAX + 40];
+    (void)snprintf(longest, sizeof(longest), "GET /%0*d HTTP/1.0\r\n\r\n", VRV_WEB_PATH_MAX - 2, 0);
+    struct vrv_web_request q;
+    OK(vrv_web_parse(longest, strlen(longest), &q) > 0 && strlen(q.path) == VRV_WEB_PATH_MAX - 1,
         "the longest path is whole");
-    (void)snprintf(longest, sizeof(longest), "GET /%0*d HTTP/1.0\r\n\r\n", VRV_HTTP_PATH_MAX - 1, 0);
+    (void)snprintf(longest, sizeof(longest), "GET /%0*d HTTP/1.0\r\n\r\n", VRV_WEB_PATH_MAX - 1, 0);
     (void)takes(longest, "");
     static const char two[] = "GET /a HTTP/1.0\r\n\r\nGET /b HTTP/1.0\r\n\r\n";
-    IS(vrv_http_parse(two, sizeof(two) - 1, &r), 19, "what follows isn't touched");
+    IS(vrv_web_parse(two, sizeof(two) - 1, &r), 19, "what follows isn't touched");
 }
 
 #define BAD(head, what) { (head), sizeof(head) - 1, (what) }
@@ -103,10 +103,10 @@ static const struct bad {
 static void
 refuses(const struct bad *bad, size_t bad_n, int status)
 {
-    struct vrv_http_request r;
+    struct vrv_web_request r;
 
     for (const struct bad *b = bad; b < bad + bad_n; b++) {
-        IS(vrv_http_parse(b->head, b->n, &r), -status, "%d: %s", status, b->what);
+        IS(vrv_web_parse(b->head, b->n, &r), -status, "%d: %s", status, b->what);
         IS(by_bytes(b->head, b->n), -status, "... byte by byte, too");
     }
 }
@@ -122,30 +122,30 @@ test_bad(void)
 static void
 test_limits(void)
 {
-    static char big[VRV_HTTP_HEAD_MAX + 1];
-    struct vrv_http_request r;
+    static char big[VRV_WEB_HEAD_MAX + 1];
+    struct vrv_web_request r;
     int n = snprintf(big, sizeof(big), "GET / HTTP/1.1\r\n" HOST "A: ");
 
     memset(big + n, 'a', sizeof(big) - (size_t)n);
-    IS(vrv_http_parse(big, VRV_HTTP_HEAD_MAX - 1, &r), 0, "a long head may go on,");
-    IS(vrv_http_parse(big, VRV_HTTP_HEAD_MAX, &r), -431, "but not for ever");
-    memcpy(big + VRV_HTTP_HEAD_MAX - 4, "\r\n\r\n", 4);
-    IS(vrv_http_parse(big, VRV_HTTP_HEAD_MAX, &r), VRV_HTTP_HEAD_MAX, "the longest one is taken");
+    IS(vrv_web_parse(big, VRV_WEB_HEAD_MAX - 1, &r), 0, "a long head may go on,");
+    IS(vrv_web_parse(big, VRV_WEB_HEAD_MAX, &r), -431, "but not for ever");
+    memcpy(big + VRV_WEB_HEAD_MAX - 4, "\r\n\r\n", 4);
+    IS(vrv_web_parse(big, VRV_WEB_HEAD_MAX, &r), VRV_WEB_HEAD_MAX, "the longest one is taken");
     memset(big, 'G', sizeof(big));
-    IS(vrv_http_parse(big, VRV_HTTP_HEAD_MAX, &r), -431, "nor may the first line");
+    IS(vrv_web_parse(big, VRV_WEB_HEAD_MAX, &r), -431, "nor may the first line");
     n = snprintf(big, sizeof(big), "GET / HTTP/1.1\r\n" HOST);
-    for (int i = 0; i < VRV_HTTP_LINES_MAX - 2; i++)
+    for (int i = 0; i < VRV_WEB_LINES_MAX - 2; i++)
         n += snprintf(big + n, sizeof(big) - (size_t)n, "A: b\r\n");
     (void)snprintf(big + n, sizeof(big) - (size_t)n, "\r\n");
-    IS(vrv_http_parse(big, (size_t)n + 2, &r), n + 2, "as many lines as may be");
+    IS(vrv_web_parse(big, (size_t)n + 2, &r), n + 2, "as many lines as may be");
     (void)snprintf(big + n, sizeof(big) - (size_t)n, "A: b\r\n\r\n");
-    IS(vrv_http_parse(big, (size_t)n + 8, &r), -431, "one more");
+    IS(vrv_web_parse(big, (size_t)n + 8, &r), -431, "one more");
 }
 
 /* ---- a connection ---- */
 
 static void
-echo(void *ctx, const char *path, struct vrv_http_answer *a)
+echo(void *ctx, const char *path, struct vrv_web_answer *a)
 {
     (void)ctx;
     if (strcmp(path, "/none") == 0)
@@ -158,11 +158,11 @@ echo(void *ctx, const char *path, struct vrv_http_answer *a)
 static char *
 talk(const char *in, size_t k, bool *ends)
 {
-    static struct vrv_http_conn c;
+    static struct vrv_web_conn c;
     static char all[4000];
     size_t n = strlen(in), at = 0, put = 0;
 
-    c = (struct vrv_http_conn){ .in_n = 0 };
+    c = (struct vrv_web_conn){ .in_n = 0 };
     all[0] = '\0';
     while (at < n && !c.ends) {
         size_t piece = k < n - at ? k : n - at;
@@ -170,7 +170,7 @@ talk(const char *in, size_t k, bool *ends)
         memcpy(c.in + c.in_n, in + at, piece);
         c.in_n += piece;
         at += piece;
-        while (vrv__http_step(&c, echo, NULL)) {
+        while (vrv__web_step(&c, echo, NULL)) {
             memcpy(all + put, c.out.p + c.sent, c.out.n - c.sent);
             put += c.out.n - c.sent;
             all[put] = '\0';
@@ -178,7 +178,7 @@ talk(const char *in, size_t k, bool *ends)
         }
     }
     *ends = c.ends;
-    vrv__http_conn_fini(&c);
+    vrv__web_conn_fini(&c);
     return all;
 }
 

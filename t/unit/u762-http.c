@@ -1,5 +1,5 @@
 /* The HTTP port as clients see it: sockets, time-outs, limits. */
-#include "server/stat/http.h"
+#include "server/stat/web.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -16,12 +16,12 @@
 
 enum { LARGE = 8 << 20, PATIENCE_MS = 30000, SOON_MS = 50 };
 
-static struct vrv_http *http;
-static struct vrv_http_opts opts;
+static struct vrv_web *http;
+static struct vrv_web_opts opts;
 static _Atomic int asked;
 
 static void
-answer(void *ctx, const char *path, struct vrv_http_answer *a)
+answer(void *ctx, const char *path, struct vrv_web_answer *a)
 {
     static char block[65536];
 
@@ -47,7 +47,7 @@ start_at(const char *listener, bool loopback_only, struct vrv_err *e)
     opts.listener_n = 1;
     opts.loopback_only = loopback_only;
     opts.answer = answer;
-    return vrv_http_start(&http, &opts, e);
+    return vrv_web_start(&http, &opts, e);
 }
 
 static void
@@ -59,9 +59,9 @@ start(void)
 }
 
 static int
-port_of(const struct vrv_http *h)
+port_of(const struct vrv_web *h)
 {
-    return (int)strtol(strrchr(vrv_http_bound(h, 0), ':') + 1, NULL, 10);
+    return (int)strtol(strrchr(vrv_web_bound(h, 0), ':') + 1, NULL, 10);
 }
 
 static int
@@ -165,7 +165,7 @@ test_answers(void)
         IS(hear(fd, n, &a), n, "a connection is used again: %d", i);
     }
     (void)close(fd);
-    vrv_http_stop(&http);
+    vrv_web_stop(&http);
     OK(http == NULL, "it stops");
 }
 
@@ -187,7 +187,7 @@ test_large(void)
     fd = dial();
     say(fd, "GET /large HTTP/1.1\r\n" KEEP);
     (void)hear(fd, 1, &all);
-    vrv_http_stop(&http);
+    vrv_web_stop(&http);
     OK(http == NULL, "a stop waits for nobody");
     (void)close(fd);
 }
@@ -225,8 +225,8 @@ test_time(void)
     size_t n = hear(fd, 0, &all);
     OK(n <= LARGE + 1000, "who doesn't read isn't waited for");
     (void)close(fd);
-    vrv_http_stop(&http);
-    vrv_http_opts_default(&opts);
+    vrv_web_stop(&http);
+    vrv_web_opts_default(&opts);
 }
 
 static void
@@ -261,8 +261,8 @@ test_places(void)
     OK(begins(all, "HTTP/1.1 200 "), "where none is idle it waits until one is done");
     (void)close(b);
     (void)close(c);
-    vrv_http_stop(&http);
-    vrv_http_opts_default(&opts);
+    vrv_web_stop(&http);
+    vrv_web_opts_default(&opts);
 }
 
 static void
@@ -271,7 +271,7 @@ test_addresses(void)
     struct vrv_err e = { 0 };
     const char *dir = tap_dir();
     char text[64], path[200];
-    struct vrv_http *first;
+    struct vrv_web *first;
 
     start();
     first = http;
@@ -279,8 +279,8 @@ test_addresses(void)
     IS(start_at(text, true, &e), VRV_E_ADDRESS, "a port that is taken is an error");
     OK(http == NULL && strstr(e.msg, "uses it") != NULL, "that says so: %s", e.msg);
     (void)snprintf(text, sizeof(text), "127.0.0.1:%d", port_of(first));
-    IS_STR(vrv_http_bound(first, 0), text, "where it listens is known");
-    vrv_http_stop(&first);
+    IS_STR(vrv_web_bound(first, 0), text, "where it listens is known");
+    vrv_web_stop(&first);
     IS(start_at("ADMIN://0.0.0.0:0", true, &e), VRV_E_INVALID, "other machines only where allowed");
     (void)snprintf(path, sizeof(path), "ADMIN://%s/admin", dir);
     IS(start_at(path, true, &e), 0, "a unix socket");
@@ -292,18 +292,18 @@ test_addresses(void)
         say(fd, "GET /small HTTP/1.0\r\n\r\n");
     OK(hear(fd, 0, &all) > 0 && begins(all, "HTTP/1.1 200 "), "is answered");
     (void)close(fd);
-    vrv_http_stop(&http);
+    vrv_web_stop(&http);
     opts.listener_n = 0;
-    IS(vrv_http_start(&http, &opts, &e), 0, "it may listen nowhere");
-    vrv_http_stop(&http);
-    vrv_http_stop(&http);
+    IS(vrv_web_start(&http, &opts, &e), 0, "it may listen nowhere");
+    vrv_web_stop(&http);
+    vrv_web_stop(&http);
     OK(http == NULL, "what is stopped can be stopped");
 }
 
 int
 main(void)
 {
-    vrv_http_opts_default(&opts);
+    vrv_web_opts_default(&opts);
     test_answers();
     test_large();
     test_time();

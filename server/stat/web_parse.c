@@ -1,4 +1,4 @@
-#include "server/stat/http_parse.h"
+#include "server/stat/web_parse.h"
 
 #include <string.h>
 #include <strings.h>
@@ -9,7 +9,7 @@ struct span {
 };
 
 struct head {
-    struct vrv_http_request *r;
+    struct vrv_web_request *r;
     bool is_get;                 /* or HEAD */
     bool is_11;
     bool has_body;
@@ -76,7 +76,7 @@ has_control(struct span s)
 
 /* "/path?query", or with "http://host" in front. */
 static bool
-take_target(struct vrv_http_request *r, struct span t)
+take_target(struct vrv_web_request *r, struct span t)
 {
     static const char http[] = "http://";
     size_t http_n = sizeof(http) - 1;
@@ -185,13 +185,13 @@ first_bytes(const char *p, size_t n)
 }
 
 int
-vrv_http_parse(const char *p, size_t n, struct vrv_http_request *r)
+vrv_web_parse(const char *p, size_t n, struct vrv_web_request *r)
 {
     struct head h = { .r = r };
-    struct span rest = { p, n < VRV_HTTP_HEAD_MAX ? n : VRV_HTTP_HEAD_MAX };
+    struct span rest = { p, n < VRV_WEB_HEAD_MAX ? n : VRV_WEB_HEAD_MAX };
     int rc = 0;
 
-    *r = (struct vrv_http_request){ .path = "" };
+    *r = (struct vrv_web_request){ .path = "" };
     for (unsigned lines = 0; rest.n > 0 && memchr(rest.p, '\n', rest.n) != NULL; lines++) {
         struct span line = cut(&rest, '\n');
 
@@ -199,7 +199,7 @@ vrv_http_parse(const char *p, size_t n, struct vrv_http_request *r)
             line.n--;
         if (lines > 0 && line.n == 0)
             return (rc = judge(&h)) < 0 ? rc : (int)(rest.p - p);
-        if (lines == VRV_HTTP_LINES_MAX)
+        if (lines == VRV_WEB_LINES_MAX)
             return -431;
         rc = lines == 0 ? first_line(&h, line) : header_line(&h, line);
         if (rc < 0)
@@ -207,5 +207,5 @@ vrv_http_parse(const char *p, size_t n, struct vrv_http_request *r)
     }
     if (rest.p == p && (rc = first_bytes(rest.p, rest.n)) < 0)
         return rc;
-    return n >= VRV_HTTP_HEAD_MAX ? -431 : 0;
+    return n >= VRV_WEB_HEAD_MAX ? -431 : 0;
 }

@@ -8,8 +8,8 @@
  *
  * Threads: its own; the rest any one.
  */
-#ifndef VRV_STAT_HTTP_H
-#define VRV_STAT_HTTP_H
+#ifndef VRV_STAT_WEB_H
+#define VRV_STAT_WEB_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,40 +18,40 @@
 #include "engine/os/clock.h"
 #include "server/stat/text.h"
 
-#define VRV_HTTP_TEXT "text/plain; charset=utf-8"
+#define VRV_WEB_TEXT "text/plain; charset=utf-8"
 
-struct vrv_http;
+struct vrv_web;
 
-/* It begins as 404, of type VRV_HTTP_TEXT, without a body. */
-struct vrv_http_answer {
+/* It begins as 404, of type VRV_WEB_TEXT, without a body. */
+struct vrv_web_answer {
     int status;           /* 200, 404, 503 */
     const char *type;
     struct vrv_text body;
 };
-typedef void vrv_http_fn(void *ctx, const char *path, struct vrv_http_answer *a);
+typedef void vrv_web_fn(void *ctx, const char *path, struct vrv_web_answer *a);
 
-enum { VRV_HTTP_CONNS_MAX = 256 };
+enum { VRV_WEB_CONNS_MAX = 256 };
 
-struct vrv_http_opts {
+struct vrv_web_opts {
     const char *const *listener; /* as net.h has them */
     unsigned listener_n;
     bool loopback_only;
     struct vrv_clock *clock;     /* borrowed */
-    vrv_http_fn *answer;
+    vrv_web_fn *answer;
     void *ctx;
-    unsigned conns;              /* at the same time, at most VRV_HTTP_CONNS_MAX */
+    unsigned conns;              /* at the same time, at most VRV_WEB_CONNS_MAX */
     int64_t head_ms;             /* for a request, from its first byte */
     int64_t idle_ms;             /* for the next one */
     int64_t send_ms;             /* to take an answer */
 };
-void vrv_http_opts_default(struct vrv_http_opts *o);
+void vrv_web_opts_default(struct vrv_web_opts *o);
 
 /* Bind, and serve.  Errors: those of vrv_net_start. */
-int vrv_http_start(struct vrv_http **out, const struct vrv_http_opts *o, struct vrv_err *e)
+int vrv_web_start(struct vrv_web **out, const struct vrv_web_opts *o, struct vrv_err *e)
     VRV_MUST_CHECK;
 /* NULL is fine; clears it. */
-void vrv_http_stop(struct vrv_http **h);
+void vrv_web_stop(struct vrv_web **h);
 /* Where listener i was bound: "127.0.0.1:9644". */
-const char *vrv_http_bound(const struct vrv_http *h, unsigned i);
+const char *vrv_web_bound(const struct vrv_web *h, unsigned i);
 
 #endif

@@ -1,9 +1,9 @@
-#include "server/stat/http_conn.h"
+#include "server/stat/web_conn.h"
 
 #include <string.h>
 
 void
-vrv__http_conn_fini(struct vrv_http_conn *c)
+vrv__web_conn_fini(struct vrv_web_conn *c)
 {
     vrv_text_fini(&c->out);
 }
@@ -29,7 +29,7 @@ reason(int status)
 
 /* HEAD has all but the body. */
 static void
-put_answer(struct vrv_http_conn *c, const struct vrv_http_answer *a, bool body)
+put_answer(struct vrv_web_conn *c, const struct vrv_web_answer *a, bool body)
 {
     vrv_text_print(&c->out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n",
         a->status, reason(a->status), a->type, a->body.n);
@@ -41,9 +41,9 @@ put_answer(struct vrv_http_conn *c, const struct vrv_http_answer *a, bool body)
 }
 
 static void
-refuse(struct vrv_http_conn *c, int status)
+refuse(struct vrv_web_conn *c, int status)
 {
-    struct vrv_http_answer a = { .status = status, .type = VRV_HTTP_TEXT };
+    struct vrv_web_answer a = { .status = status, .type = VRV_WEB_TEXT };
 
     vrv_text_print(&a.body, "%s\n",
         status == 405       ? "only GET and HEAD are answered here"
@@ -56,9 +56,9 @@ refuse(struct vrv_http_conn *c, int status)
 }
 
 static void
-answer(struct vrv_http_conn *c, const struct vrv_http_request *r, vrv_http_fn *fn, void *ctx)
+answer(struct vrv_web_conn *c, const struct vrv_web_request *r, vrv_web_fn *fn, void *ctx)
 {
-    struct vrv_http_answer a = { .status = 404, .type = VRV_HTTP_TEXT };
+    struct vrv_web_answer a = { .status = 404, .type = VRV_WEB_TEXT };
 
     fn(ctx, r->path, &a);
     if (a.body.n == 0)
@@ -69,9 +69,9 @@ answer(struct vrv_http_conn *c, const struct vrv_http_request *r, vrv_http_fn *f
 }
 
 bool
-vrv__http_step(struct vrv_http_conn *c, vrv_http_fn *fn, void *ctx)
+vrv__web_step(struct vrv_web_conn *c, vrv_web_fn *fn, void *ctx)
 {
-    struct vrv_http_request r;
+    struct vrv_web_request r;
 
     if (c->sent < c->out.n)
         return true;
@@ -79,7 +79,7 @@ vrv__http_step(struct vrv_http_conn *c, vrv_http_fn *fn, void *ctx)
     c->sent = 0;
     if (c->ends || c->in_n == 0)
         return false;
-    int n = vrv_http_parse(c->in, c->in_n, &r);
+    int n = vrv_web_parse(c->in, c->in_n, &r);
     if (n == 0)
         return false;
     if (n < 0) {

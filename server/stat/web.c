@@ -1,4 +1,4 @@
-#include "server/stat/http.h"
+#include "server/stat/web.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 #include "engine/base/mem.h"
 #include "engine/os/thread.h"
 #include "server/net/listen.h"
-#include "server/stat/http_conn.h"
+#include "server/stat/web_conn.h"
 
 enum {
     HTTP_MAGIC = 0x68747470,
@@ -34,12 +34,12 @@ struct client {
     int fd;
     enum state state;
     int64_t due_ns;
-    struct vrv_http_conn c;
+    struct vrv_web_conn c;
 };
 
-struct vrv_http {
+struct vrv_web {
     uint32_t magic;
-    struct vrv_http_opts o;
+    struct vrv_web_opts o;
     struct vrv_listener listener[VRV_LISTENERS];
     unsigned listener_n;
     int wake;                /* eventfd */
@@ -50,18 +50,18 @@ struct vrv_http {
     struct client *clients;  /* the newest first */
     unsigned client_n;
     int64_t accept_ns;       /* not before */
-    struct pollfd fd[1 + VRV_LISTENERS * VRV_LISTEN_SOCKETS + VRV_HTTP_CONNS_MAX];
+    struct pollfd fd[1 + VRV_LISTENERS * VRV_LISTEN_SOCKETS + VRV_WEB_CONNS_MAX];
 };
 
 void
-vrv_http_opts_default(struct vrv_http_opts *o)
+vrv_web_opts_default(struct vrv_web_opts *o)
 {
-    *o = (struct vrv_http_opts){ .clock = vrv_clock_real(), .conns = 32, .head_ms = 10000,
+    *o = (struct vrv_web_opts){ .clock = vrv_clock_real(), .conns = 32, .head_ms = 10000,
         .idle_ms = 120000, .send_ms = 30000 };
 }
 
 static int64_t
-now_ns(const struct vrv_http *h)
+now_ns(const struct vrv_web *h)
 {
     return h->o.clock->mono_ns(h->o.clock);
 }
@@ -69,7 +69,7 @@ now_ns(const struct vrv_http *h)
 /* ---- one client ---- */
 
 static void
-end(struct vrv_http *h, struct client *c)
+end(struct vrv_web *h, struct client *c)
 {
     struct client **at = &h->clients;
 
@@ -78,12 +78,12 @@ end(struct vrv_http *h, struct client *c)
     *at = c->next;
     h->client_n--;
     (void)close(c->fd);
-    vrv__http_conn_fini(&c->c);
+    vrv__web_conn_fini(&c->c);
     free(c);
 }
 
 static void
-set_state(struct vrv_http *h, struct client *c, enum state s, int64_t ms)
+set_state(struct vrv_web *h, struct client *c, enum state s, int64_t ms)
 {
     c->state = s;
     c->due_ns = now_ns(h) + ms * MS;
@@ -106,9 +106,9 @@ send_some(struct client *c)
 
 /* Answers as long as there is something to answer and the peer takes it. */
 static void
-serve(struct vrv_http *h, struct client *c)
+serve(struct vrv_web *h, struct client *c)
 {
-    while (vrv__http_step(&c->c, h->o.answer, h->o.ctx)) {
+    while (vrv__web_step(&c->c, h->o.answer, h->o.ctx)) {
         if (c->state != SEND)
             set_state(h, c, SEND, h->o.send_ms);
         if (!send_some(c)) {
@@ -127,7 +127,7 @@ serve(struct vrv_http *h, struct client *c)
 }
 
 static void
-receive(struct vrv_http *h, struct client *c)
+receive(struct vrv_web *h, struct client *c)
 {
     char waste[4096];
     bool lingers = c->state == LINGER, first = c->c.in_n == 0;
@@ -159,7 +159,7 @@ is_idle(const struct client *c)
 
 /* The one that has been here longest of those that want nothing. */
 static struct client *
-idle_client(struct vrv_http *h)
+idle_client(struct vrv_web *h)
 {
     struct client *found = NULL;
 
@@ -169,13 +169,13 @@ idle_client(struct vrv_http *h)
 }
 
 static bool
-may_accept(struct vrv_http *h)
+may_accept(struct vrv_web *h)
 {
     return now_ns(h) >= h->accept_ns && (h->client_n < h->o.conns || idle_client(h) != NULL);
 }
 
 static void
-take_client(struct vrv_http *h, int listener)
+take_client(struct vrv_web *h, int listener)
 {
     if (!may_accept(h))
         return;
@@ -196,7 +196,7 @@ take_client(struct vrv_http *h, int listener)
 }
 
 static void
-drop_overdue(struct vrv_http *h)
+drop_overdue(struct vrv_web *h)
 {
     int64_t now = now_ns(h);
 
@@ -209,7 +209,7 @@ drop_overdue(struct vrv_http *h)
 
 /* How long to wait: until the first is overdue, or accepting may go on; -1: for ever. */
 static int
-wait_ms(struct vrv_http *h)
+wait_ms(struct vrv_web *h)
 {
     int64_t now = now_ns(h), due = h->accept_ns > now ? h->accept_ns : INT64_MAX;
 
@@ -221,14 +221,14 @@ wait_ms(struct vrv_http *h)
 }
 
 static void
-watch(struct vrv_http *h, nfds_t *n, int fd, short events)
+watch(struct vrv_web *h, nfds_t *n, int fd, short events)
 {
     h->fd[(*n)++] = (struct pollfd){ .fd = fd, .events = events };
 }
 
 /* The wake-up, listeners, then clients in their order. */
 static nfds_t
-watch_all(struct vrv_http *h, nfds_t *clients_at)
+watch_all(struct vrv_web *h, nfds_t *clients_at)
 {
     nfds_t n = 0;
     bool accepts = may_accept(h);
@@ -244,7 +244,7 @@ watch_all(struct vrv_http *h, nfds_t *clients_at)
 }
 
 static void
-turn(struct vrv_http *h)
+turn(struct vrv_web *h)
 {
     nfds_t clients_at, at;
     nfds_t n = watch_all(h, &clients_at);
@@ -270,7 +270,7 @@ turn(struct vrv_http *h)
 static void *
 http_main(void *ctx)
 {
-    struct vrv_http *h = ctx;
+    struct vrv_web *h = ctx;
 
     while (!atomic_load(&h->stop))
         turn(h);
@@ -280,16 +280,16 @@ http_main(void *ctx)
 /* ---- start and stop ---- */
 
 int
-vrv_http_start(struct vrv_http **out, const struct vrv_http_opts *o, struct vrv_err *e)
+vrv_web_start(struct vrv_web **out, const struct vrv_web_opts *o, struct vrv_err *e)
 {
-    struct vrv_http *h = VRV_NEW(struct vrv_http);
+    struct vrv_web *h = VRV_NEW(struct vrv_web);
     struct vrv_net_opts net;
     int rc = 0;
 
     vrv_net_opts_default(&net);
     net.loopback_only = o->loopback_only;
 
-    VRV_ASSERT(o->conns > 0 && o->conns <= VRV_HTTP_CONNS_MAX && o->listener_n <= VRV_LISTENERS);
+    VRV_ASSERT(o->conns > 0 && o->conns <= VRV_WEB_CONNS_MAX && o->listener_n <= VRV_LISTENERS);
     *out = NULL;
     h->magic = HTTP_MAGIC;
     h->o = *o;
@@ -302,18 +302,18 @@ vrv_http_start(struct vrv_http **out, const struct vrv_http_opts *o, struct vrv_
     }
     h->o.listener = NULL; /* the caller's */
     if (rc == 0)
-        rc = vrv_thread_start(&h->thread, "varve-http", http_main, h, e);
+        rc = vrv_thread_start(&h->thread, "varve-web", http_main, h, e);
     h->running = rc == 0;
     if (rc < 0)
-        vrv_http_stop(&h);
+        vrv_web_stop(&h);
     *out = h;
     return rc;
 }
 
 void
-vrv_http_stop(struct vrv_http **hp)
+vrv_web_stop(struct vrv_web **hp)
 {
-    struct vrv_http *h = *hp;
+    struct vrv_web *h = *hp;
 
     if (h == NULL)
         return;
@@ -335,7 +335,7 @@ vrv_http_stop(struct vrv_http **hp)
 }
 
 const char *
-vrv_http_bound(const struct vrv_http *h, unsigned i)
+vrv_web_bound(const struct vrv_web *h, unsigned i)
 {
     VRV_CHECK(h, HTTP_MAGIC);
     VRV_ASSERT(i < h->listener_n);
