@@ -49,6 +49,7 @@
     F(CONFLICT)    /* 409: another one writes the same */                                          \
     F(NOT_NEW)     /* 412 of what isn't there */                                                   \
     F(ERROR_IN_200) /* 200, and an error in the body */                                            \
+    F(PORTAL)      /* 200, and a page of a proxy's */                                              \
     F(ZOMBIE)      /* hears nothing; half a minute later it is done all the same */                \
     /* it is done, and the client ... */                                                           \
     F(ANSWER_LOST) /* sees the connection reset */                                                 \

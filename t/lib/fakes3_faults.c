@@ -32,7 +32,7 @@ fakes3_has(enum fakes3_op op, enum fakes3_fault fault)
     case S3_FAULT_NOT_NEW:
         return is_one_of(op, BIT(PUTNEW) | BIT(COMPLETE));
     case S3_FAULT_ERROR_IN_200:
-        return is_one_of(op, BIT(COMPLETE) | BIT(DELETES));
+        return is_one_of(op, WRITES | LISTS | BIT(GET));
     case S3_FAULT_ZOMBIE:
         return is_one_of(op, WRITES);
     case S3_FAULT_FULL:
@@ -162,6 +162,8 @@ say_full(struct fakes3 *f, struct httpd_reply *a)
         s3_error(a, 403, "QuotaExceeded", "The quota of the bucket is exceeded");
 }
 
+static const char portal[] = "<!DOCTYPE html><html><body>Please log in</body></html>";
+
 bool
 s3_fails(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault, struct httpd_reply *a)
 {
@@ -235,6 +237,10 @@ s3_fails(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault, str
         else
             s3_error(
                 a, 200, "InternalError", "We encountered an internal error. Please try again.");
+        return true;
+    case S3_FAULT_PORTAL:
+        httpd_add_header(a, "Content-Type", "%s", "text/html");
+        httpd_set_body(a, portal, sizeof(portal) - 1);
         return true;
     default:
         return false;

@@ -299,6 +299,26 @@ status_of(const struct vrv__s3_op *op, const struct meaning *m)
     return only_reads(op) ? VRV_E_IO : VRV_E_UNKNOWN;
 }
 
+/* Behind "<?xml ... ?>": is it this element that all others are in? */
+static bool
+is_root(const char *xml, const char *name)
+{
+    const char *p = xml + strspn(xml, " \t\r\n");
+
+    if (strncmp(p, "<?", 2) == 0) {
+        p = strstr(p, "?>");
+        p = p != NULL ? p + 2 + strspn(p + 2, " \t\r\n") : "";
+    }
+    size_t n = strlen(name);
+    return *p == '<' && strncmp(p + 1, name, n) == 0 && strchr(" \t\r\n/>", p[1 + n]) != NULL;
+}
+
+bool
+vrv__s3_is_good(const struct vrv__s3_op *op)
+{
+    return op->http.code / 100 == 2 && (op->http.text == NULL || !is_root(op->http.text, "Error"));
+}
+
 int
 vrv__s3_meaning(const struct vrv__s3_op *op)
 {

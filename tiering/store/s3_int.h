@@ -146,11 +146,8 @@ void vrv__s3_send(struct vrv__s3_op *op, void (*then)(struct vrv__s3_op *op));
 
 /* ---- s3_error.c */
 
-static inline bool
-vrv__s3_is_good(const struct vrv__s3_op *op)
-{
-    return op->http.code >= 200 && op->http.code < 300;
-}
+/* It was done: the status says so, and no error comes with it. */
+bool vrv__s3_is_good(const struct vrv__s3_op *op);
 /* What an answer that isn't good means: a status. */
 int vrv__s3_meaning(const struct vrv__s3_op *op);
 /* The answer isn't what was asked for: the operation ends with what it means, or goes on with other

@@ -38,15 +38,18 @@ learn_of_sums(struct vrv__s3_op *op)
 
 /* ---- whole ---- */
 
+/* Without an ETag it is a proxy's answer, and nothing was written. */
 static void
 was_put(struct vrv__s3_op *op)
 {
     if (!vrv__s3_is_good(op)) {
         vrv__s3_refused(op);
-        return;
+    } else if (vrv_http_header(&op->http, "etag") == NULL) {
+        vrv__s3_misanswered(op, "ETag");
+    } else {
+        learn_of_sums(op);
+        vrv__s3_finish(op, 0);
     }
-    learn_of_sums(op);
-    vrv__s3_finish(op, 0);
 }
 
 void
@@ -229,12 +232,12 @@ vrv__s3_end(struct vrv__s3_op *op)
 static void
 was_aborted(struct vrv__s3_op *op)
 {
-    bool gone = vrv__s3_is_good(op) || vrv__s3_meaning(op) == VRV_E_NOTFOUND;
+    bool good = vrv__s3_is_good(op);
 
-    if (gone)
+    if ((good && op->http.got == 0) || (!good && vrv__s3_meaning(op) == VRV_E_NOTFOUND))
         vrv__s3_finish(op, 0);
     else
-        vrv__s3_refused(op);
+        vrv__s3_finish_without(op, "meaning");
 }
 
 void
