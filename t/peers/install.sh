@@ -7,9 +7,9 @@
 #   python          bin/python with confluent-kafka and kafka-python
 #   franz           bin/franz, a program of ours on franz-go
 #   clients         the four above
-#   versitygw       an S3 server: bin/start, bin/stop; compiled, four minutes of one core
+#   versitygw       an S3 server: bin/start, bin/stop; compiled, two minutes of one core
 #   radosgw         another one, Ceph's, from Debian's packages
-#   hdfs            HDFS's name node and data node: bin/start, bin/stop, bin/tool
+#   hdfs            HDFS's name node and data node: bin/start, bin/stop, bin/tool; started once
 #   toxiproxy       a proxy that misbehaves as told: bin/start, bin/stop
 #   stores          the four above
 # Each in a folder named after its version, with a link to it; what is there is not done again.
@@ -36,9 +36,8 @@ made() {
     return
   fi
   echo "$peer"
-  tmp=$(mktemp -d "$peers/tmp.XXXXXX")
-  # shellcheck disable=SC2064  # its value now
-  trap "rm -rf '$tmp'" EXIT
+  tmp=$PEERS_TMP/$peer
+  mkdir "$tmp"
   for folder; do
     cp -R "$here/$folder/." "$tmp"
     chmod -R u+w "$tmp"
@@ -48,10 +47,8 @@ made() {
     return 1
   }
   rm "$tmp/log"
-  chmod 755 "$tmp"
   mv "$tmp" "$dir"
   ln -sfn "$peer-$version" "$peers/$peer"
-  trap - EXIT
   echo "$peer: $((SECONDS - start)) s, $(du -sh "$dir" | cut -f1)"
 }
 
@@ -70,7 +67,7 @@ one() {
   franz) made "$1" ./build go "$1" ;;
   versitygw | toxiproxy) made "$1" ./build go daemon "$1" ;;
   radosgw) made "$1" ./build daemon "$1" ;;
-  hdfs) made hdfs "mvn -B -q dependency:copy-dependencies" daemon hdfs ;;
+  hdfs) made hdfs ./build daemon hdfs ;;
   clients)
     local peer
     for peer in kafka-broker python franz librdkafka; do one "$peer"; done
@@ -88,5 +85,8 @@ one() {
 }
 
 mkdir -p "$peers"
+PEERS_TMP=$(mktemp -d "$peers/tmp.XXXXXX") # where they are made; go/newer has some of it, too
+export PEERS_TMP
+trap 'rm -rf "$PEERS_TMP"' EXIT
 [ $# -gt 0 ] || set -- kafka
 for peer; do one "$peer"; done
