@@ -199,7 +199,7 @@ test)
   "")
     packages base peers
     say "Peers"
-    t/peers/install.sh kafka clients
+    t/peers/install.sh kafka clients stores
     echo "peers: in place"
     ;;
   --no-peers) packages base ;;

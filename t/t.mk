@@ -716,6 +716,7 @@ dist_check_SCRIPTS += \
 	t/940-consistency.t \
 	t/945-baddays.t \
 	t/770-tier.t \
+	$(QUICK_STORE_TESTS) \
 	t/773-tier-tool.t \
 	t/778-bench-tiers.t \
 	t/774-s3d.t \
@@ -724,17 +725,23 @@ dist_check_SCRIPTS += \
 	t/946-large.t \
 	$(NULL)
 
-# ---- the long tests, run by `make check-long` beside the others.  Those of real stores need what
-# `t/peers/install.sh stores` installs.
-LONG_TESTS = \
+# ---- tests of real stores, all of them and whole by `make check-stores`
+QUICK_STORE_TESTS = \
 	t/771-s3.t \
 	t/772-radosgw.t \
 	t/773-tier-s3.t \
 	t/774-hdfs.t \
+	$(NULL)
+LONG_STORE_TESTS = \
 	t/775-hdfs-baddays.t \
 	t/776-tier-hdfs.t \
 	t/779-restore-hdfs.t \
 	t/779-restore-s3.t \
+	$(NULL)
+
+# ---- the long tests, run by `make check-long` beside the others
+LONG_TESTS = \
+	$(LONG_STORE_TESTS) \
 	t/long/800-mutants.t \
 	t/long/950-soak.t \
 	$(NULL)
@@ -798,6 +805,7 @@ SAMPLE_TESTS = \
 EXTRA_DIST += \
 	t/README.md \
 	t/layers.txt \
+	t/lib/ColdTier.pm \
 	t/lib/Ledger.pm \
 	t/lib/HDFS.pm \
 	t/lib/Anew.pm \
@@ -829,6 +837,9 @@ check-build: $(check_LIBRARIES) $(check_PROGRAMS) all-am
 check-long: check-build
 	@VARVE_LONG=1 $(RUN_TESTS) $(SCRIPT_TESTS) $(UNIT_TESTS) $(LONG_TESTS)
 
+check-stores: check-build
+	@VARVE_LONG=1 $(RUN_TESTS) $(QUICK_STORE_TESTS) $(LONG_STORE_TESTS)
+
 # TSan can't place its shadow under a kernel that spreads addresses as far as newer ones do.
 check-tsan: check-build
 	@noaslr=; setarch -R true 2>/dev/null && noaslr='setarch -R'; \
@@ -837,4 +848,4 @@ check-tsan: check-build
 check-sample: check-build
 	@VARVE_SAMPLE=1 $(RUN_TESTS) $(SAMPLE_TESTS)
 
-.PHONY: check-build check-long check-tsan check-sample
+.PHONY: check-build check-long check-stores check-tsan check-sample

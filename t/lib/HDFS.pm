@@ -11,6 +11,7 @@ use strict;
 use warnings;
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
+use Records;
 use Test::More;
 use Varved;
 
@@ -61,6 +62,9 @@ sub says {
     chomp $said;
     return $said;
 }
+
+# What the data nodes have.
+sub stored_bytes { my ($self) = @_; my $n = 0; $n += Records::bytes_of($_) for glob "$self->{dir}/dn?"; return $n }
 
 sub tests {
     my ($self, @args) = @_;

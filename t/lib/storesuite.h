@@ -11,7 +11,7 @@
 struct storesuite {
     struct vrv_store *store;
     const char *prefix;       /* of keys; ends with '/' */
-    size_t part_max;          /* bytes of the largest part that is worth the time */
+    unsigned many;            /* objects of a list in pages, 1000 unless told */
     bool shared_clock;        /* its clock is this machine's: SWEEP can be tested */
     struct vrv_cq cq;
 };
