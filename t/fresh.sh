@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Proves both commands of README.md in a bare Debian 12: a chroot made by debootstrap, with nothing
 # in it but this checkout and what lets the host reach its mirror (apt's mirror and proxy, the CA
-# certificates, the proxy variables).  Then both once more: nothing may be left to install.
+# certificates, the proxy variables).  Then both once more, the tests but a few: nothing may be left to
+# install.
 #   t/fresh.sh [--worktree]    HEAD, or the files as they lie here
 # Needs root, debootstrap and git.  Keeps the chroot when FRESH_KEEP=1.
 set -euo pipefail
@@ -130,7 +131,7 @@ run "./quickstart.sh" ./quickstart.sh
 run "./quickstart.sh test" ./quickstart.sh test
 packages=$(packages_now) peers=$(peers_now)
 run "./quickstart.sh again" ./quickstart.sh
-run "./quickstart.sh test again" ./quickstart.sh test
+run "./quickstart.sh test again" env T=000- ./quickstart.sh test
 [ "$packages" = "$(packages_now)" ] || die "the second run installed packages"
 [ "$peers" = "$(peers_now)" ] || die "the second run installed peers again"
 say "both commands passed twice; the second time nothing was installed"
