@@ -1,7 +1,8 @@
 #!/usr/bin/env perl
-# HDFS as a store: the conformance suite of stores on a name node and a data node; a network that delays, cuts and
-# resets what goes to the data node, through a proxy; and the cold tier of varved there. VARVE_TEST_HDFS=hdfs://HOST:PORT/DIR runs the suite on
-# that HDFS, in a directory that is empty, as user VARVE_TEST_HDFS_USER.
+# HDFS as a store: the conformance suite of stores on a name node and a data node; a network that delays, cuts
+# and resets what goes to the data node, through a proxy; and the cold tier of varved there.
+# VARVE_TEST_HDFS=hdfs://HOST:PORT/DIR runs the suite on that HDFS, in a directory that is empty, as user
+# VARVE_TEST_HDFS_USER.
 use strict;
 use warnings;
 use Test::More;
