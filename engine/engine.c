@@ -314,6 +314,7 @@ engine_new(const struct vrv_engine_opts *o)
     vrv_list_init(&eng->env.touched);
     vrv_list_init(&eng->env.flushable);
     vrv_list_init(&eng->env.changed);
+    atomic_init(&eng->disk_free, UINT64_MAX);
     vrv_fetches_init(&eng->fetches);
     eng->env.fetches = &eng->fetches;
     eng->ckpt.last_ms = o->clock->mono_ns(o->clock) / 1000000;
@@ -521,6 +522,12 @@ vrv_engine_may_append(struct vrv_engine *eng, struct vrv_err *e)
     return rc;
 }
 
+uint64_t
+vrv_engine_disk_free(struct vrv_engine *eng)
+{
+    return atomic_load(&eng->disk_free);
+}
+
 bool
 vrv_engine_commit_step(struct vrv_engine *eng)
 {
@@ -642,9 +649,10 @@ watch_space(struct vrv_engine *eng)
 {
     uint64_t bytes;
 
-    if (vrv_vfs_free_bytes(eng->o.vfs, &bytes, NULL) == 0)
-        atomic_store(&eng->disk_full,
-            bytes < eng->o.disk_reserve_bytes + vrv_waldev_used(eng->dev));
+    if (vrv_vfs_free_bytes(eng->o.vfs, &bytes, NULL) < 0)
+        return;
+    atomic_store(&eng->disk_free, bytes);
+    atomic_store(&eng->disk_full, bytes < eng->o.disk_reserve_bytes + vrv_waldev_used(eng->dev));
 }
 
 /* The segments that retention or a deletion has left below the start. */
@@ -709,7 +717,6 @@ vrv_engine_tend_step(struct vrv_engine *eng)
     if (vrv_engine_error(eng, NULL) != 0)
         return;
     bool expire = expiry_due(eng);
-    watch_space(eng);
     release_memory(eng);
     for (size_t i = 0;; i++) {
         vrv_lock(&eng->lock);
@@ -723,4 +730,5 @@ vrv_engine_tend_step(struct vrv_engine *eng)
     }
     vrv__engine_bury_segs(eng);
     vrv__engine_bury_topics(eng);
+    watch_space(eng); /* with what that has made free */
 }

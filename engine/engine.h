@@ -160,6 +160,9 @@ int vrv_engine_error(struct vrv_engine *eng, struct vrv_err *e);
 /* May appends go on?  NOSPACE when the disk is too full. */
 int vrv_engine_may_append(struct vrv_engine *eng, struct vrv_err *e) VRV_MUST_CHECK;
 
+/* Bytes free on its file system when it was last tended; UINT64_MAX: nobody knows. */
+uint64_t vrv_engine_disk_free(struct vrv_engine *eng);
+
 /* How it does, as numbers of one moment; counts are since the start. */
 struct vrv_engine_stats {
     uint64_t batches, records, bytes;        /* appended to all logs, repetitions not counted */

@@ -83,6 +83,7 @@ struct vrv_engine {
     _Atomic bool want_checkpoint;
     _Atomic uint64_t forget_seq;         /* entries below it needn't stay in memory */
     _Atomic bool disk_full;
+    _Atomic uint64_t disk_free;          /* bytes, when it was last tended; UINT64_MAX: not known */
     _Atomic uint64_t checkpoints;
     struct vrv_hist checkpoint_times;
     struct vrv_err failure;              /* why the flusher stopped; guarded by lock */

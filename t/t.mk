@@ -335,6 +335,16 @@ t_unit_u492_queue_SOURCES = \
 	$(NULL)
 t_unit_u492_queue_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u493-limits
+t_unit_u493_limits_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u493-limits.c \
+	$(NULL)
+t_unit_u493_limits_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u490-fifo
 t_unit_u490_fifo_SOURCES = t/unit/u490-fifo.c
 t_unit_u490_fifo_LDADD = libtap.a libvrvtiering.la libvrvengine.la
@@ -722,6 +732,7 @@ dist_check_SCRIPTS += \
 	t/774-s3d.t \
 	t/778-restore.t \
 	t/777-seam.t \
+	t/777-tier-policies.t \
 	t/946-large.t \
 	$(NULL)
 

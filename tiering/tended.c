@@ -59,6 +59,7 @@ forget(struct vrv_tended *d)
 {
     VRV_ASSERT(d->move == NULL && d->trim == NULL && !d->waits);
     vrv__tended_rest(d);
+    vrv__tended_account(d, &(struct vrv_tier_here){ 0 });
     vrv_list_del(&d->woken);
     vrv_producers_free(&d->producers);
     vrv_piece_unref(d->oldest);
@@ -83,6 +84,18 @@ vrv__tended_fini(struct vrv_tier *t)
         forget(VRV_OMAP_OF(n, struct vrv_tended, node));
     vrv_heap_fini(&t->timers);
     vrv_heap_fini(&t->ready);
+    vrv_heap_fini(&t->disk.evictable);
+}
+
+void
+vrv__tended_wake_all(struct vrv_tier *t)
+{
+    for (struct vrv_omap_node *n = vrv_omap_first(&t->tended); n != NULL;) {
+        struct vrv_tended *d = VRV_OMAP_OF(n, struct vrv_tended, node);
+
+        vrv__tended_wake(d);
+        n = vrv_omap_after(&t->tended, &d->id);
+    }
 }
 
 void

@@ -24,6 +24,8 @@ struct vrv_tended {
     struct vrv_timer timer;      /* when it is woken at the latest */
     struct vrv_timer ready;      /* of those that have something to do, the most urgent first */
     struct vrv_list sweeper;     /* of those that are to be swept */
+    struct vrv_tier_here here;   /* when it was last looked at */
+    struct vrv_timer evict;      /* of those that have something here that the store has, too; the oldest first */
     struct vrv_part_wait wait;
     bool waits;                  /* for its manifest */
     struct vrv_move *move;       /* under way, or NULL: */
@@ -62,8 +64,14 @@ void vrv__tended_rest(struct vrv_tended *d);
 /* It has something to do, and who should be done first: smaller is sooner. */
 void vrv__tended_ready(struct vrv_tended *d, int64_t rank);
 
-/* A look: what is to become of its segments (tier_look.c).  its_turn: it may begin what it was ready for. */
-void vrv__tended_look(struct vrv_tended *d, bool its_turn);
+enum vrv_look {
+    VRV_LOOK,        /* what is to become of its segments? */
+    VRV_LOOK_ACTS,   /* ... and it may begin what it was ready for */
+    VRV_LOOK_EVICTS, /* ... and one that the store has, too, leaves this disk */
+};
+void vrv__tended_look(struct vrv_tended *d, enum vrv_look as); /* tier_look.c */
+/* What of it is here now (tier_disk.c). */
+void vrv__tended_account(struct vrv_tended *d, const struct vrv_tier_here *here);
 
 /* ---- all of them ---- */
 
@@ -72,6 +80,7 @@ void vrv__tended_init(struct vrv_tier *t);
 void vrv__tended_fini(struct vrv_tier *t);
 /* What is under way ends soon. */
 void vrv__tended_cancel(struct vrv_tier *t);
+void vrv__tended_wake_all(struct vrv_tier *t);
 
 /* ---- what is done about one (tended_work.c) ---- */
 

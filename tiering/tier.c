@@ -34,7 +34,8 @@ vrv_tier_opts_default(struct vrv_tier_opts *o)
         .parts = 3, .put_max = VRV_STORE_PUT_MAX, .look_ms = 1000, .call_ms = 300000,
         .attempt_ms = 60000, .again_ms = 5000,
         .grace_ms = 60000, .orphan_ms = 86400000, .sweep_ms = 3600000, .settle_ms = 120000,
-        .keep_ms = 86400000, .deletes_per_second = 1000, .copy_bytes_s = INT64_MAX,
+        .limits = { .copy_bytes_s = INT64_MAX, .fetch_bytes_s = INT64_MAX, .keep_ms = 86400000,
+            .deletes_per_second = 1000, .disk = { .local_max = INT64_MAX } },
         .marker_ms = 60000, .marker_idle_ms = 180000,
         .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = 256 << 10, .root_keeps = 16 };
 }
@@ -60,7 +61,7 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     cache.clock = o->clock;
     cache.bytes = o->cache_bytes;
     vrv_cold_reader_init(&t->reader, &t->parts, &cache);
-    vrv_pace_init(&t->pace, o->clock, o->copy_bytes_s);
+    vrv_pace_init(&t->pace, o->clock, o->limits.copy_bytes_s);
     vrv_source_init(&t->source);
     t->move = (struct vrv_move_opts){ .parts = &t->parts, .pace = &t->pace, .source = &t->source,
         .chunk_bytes = o->chunk_bytes, .zstd_level = o->zstd_level, .index_interval = 4096,
@@ -69,13 +70,33 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     vrv__tier_house_init(t);
     vrv__tended_init(t);
     vrv_lock_init(&t->lock, VRV_LOCK_tier);
+    vrv_tier_set(t, &o->limits);
+    vrv__tier_apply_limits(t);
     return t;
 }
 
 void
-vrv_tier_fetch_rate(struct vrv_tier *t, uint64_t bytes_s)
+vrv_tier_set(struct vrv_tier *t, const struct vrv_tier_limits *l)
 {
-    vrv_cold_reader_rate(&t->reader, bytes_s >= INT64_MAX ? 0 : bytes_s);
+    vrv_lock(&t->lock);
+    t->wanted = *l;
+    vrv_unlock(&t->lock);
+    vrv_cold_reader_rate(&t->reader, l->fetch_bytes_s >= INT64_MAX ? 0 : l->fetch_bytes_s);
+    atomic_store(&t->limits_changed, true);
+}
+
+void
+vrv__tier_apply_limits(struct vrv_tier *t)
+{
+    if (!atomic_exchange(&t->limits_changed, false))
+        return;
+    vrv_lock(&t->lock);
+    t->limits = t->wanted;
+    vrv_unlock(&t->lock);
+    t->pace.cap = t->limits.copy_bytes_s;
+    t->deletes.per_second = t->limits.deletes_per_second;
+    t->house.o.keep_ms = t->limits.keep_ms;
+    vrv_house_wake(&t->house);
 }
 
 struct vrv_cold *

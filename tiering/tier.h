@@ -14,6 +14,7 @@
 #define VRV_TIERING_TIER_H
 
 #include "engine/engine.h"
+#include "tiering/daemon/disk.h"
 #include "tiering/daemon/house.h"
 #include "tiering/daemon/owner.h"
 #include "tiering/daemon/undelete.h"
@@ -21,13 +22,22 @@
 
 struct vrv_tier;
 
+/* What may change while it runs. */
+struct vrv_tier_limits {
+    uint64_t copy_bytes_s;    /* what leaves in a second, at most; INT64_MAX: no limit, */
+    uint64_t fetch_bytes_s;   /* ... and what is read of the store for readers */
+    int64_t keep_ms;          /* a deleted topic can come back for so long, then its cold data is deleted */
+    int64_t deletes_per_second; /* objects, at most */
+    struct vrv_disk_marks disk;
+};
+
 struct vrv_tier_opts {
     struct vrv_store *store;  /* borrowed, as the next one */
     struct vrv_clock *clock;
     uint64_t random;
     size_t cache_bytes;       /* of what was read of the store */
     unsigned moves;           /* segments on their way at the same time */
-    uint64_t copy_bytes_s;    /* what leaves in a second, at most */
+    struct vrv_tier_limits limits; /* to begin with */
     unsigned parts;           /* of each of them in memory, of 16 MiB */
     uint64_t put_max;         /* larger objects are uploaded in parts */
     int64_t look_ms;          /* how often it is asked what has changed */
@@ -35,8 +45,6 @@ struct vrv_tier_opts {
     int64_t attempt_ms;       /* ... and for one attempt */
     int64_t grace_ms;         /* what is deleted stays in the store for so long: who reads it may finish */
     int64_t settle_ms;        /* what a store was asked for and did late is there after so long */
-    int64_t keep_ms;          /* a deleted topic can come back for so long, then its cold data is deleted */
-    int64_t deletes_per_second; /* objects, at most */
     int64_t orphan_ms;        /* what nothing has named for so long is nobody's */
     int64_t sweep_ms;         /* how often a partition's part of the store is looked through for that */
     int64_t marker_ms;        /* a marker so often, when something has changed, */
@@ -55,9 +63,8 @@ void vrv_tier_opts_default(struct vrv_tier_opts *o);
 struct vrv_tier *vrv_tier_new(const struct vrv_tier_opts *o);
 /* For the engine's options. */
 struct vrv_cold *vrv_tier_cold(struct vrv_tier *t);
-/* So many bytes in a second are read of the store for readers, at most (INT64_MAX: as many as it gives).
- * Any thread. */
-void vrv_tier_fetch_rate(struct vrv_tier *t, uint64_t bytes_s);
+/* Other limits, in force within a second.  Any thread; waits for nothing. */
+void vrv_tier_set(struct vrv_tier *t, const struct vrv_tier_limits *l);
 /* Of this engine; it is open.  cluster: whose the store is; nothing is written there before that is known
  * for sure (daemon/owner.h).  NULL: whoever's.  records: for markers, may be NULL. */
 void vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng, const char *cluster,
@@ -82,6 +89,10 @@ struct vrv_tier_stats {
     uint64_t stale;               /* uploads removed that nobody ended */
     struct vrv_house_lag lag;     /* what is still to be deleted of deleted topics */
     uint64_t looks;               /* at partitions */
+    uint64_t ready;               /* partitions that have something to do and wait for their turn */
+    enum vrv_disk_state disk;
+    uint64_t local_bytes, both_bytes; /* sealed on this disk; and in the store, too */
+    uint64_t evicted_bytes;       /* left this disk before their time */
     uint64_t failed;              /* moves and looks that failed */
     uint64_t hits, misses;        /* of the cache */
     struct vrv_err last;          /* the newest failure, and when (wall clock) */

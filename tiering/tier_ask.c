@@ -118,7 +118,7 @@ explain(struct ask *a, const struct vrv_log_config *c, struct vrv_log *log,
     struct vrv_tier_local *local = vrv__tier_local(log, &v.local_n);
 
     v.local = local;
-    vrv_tier_rules_of(c, &r);
+    vrv__tier_rules(a->t, c, &r);
     vrv__tier_oldest(a->t, a->id, &v);
     p->seg = vrv_tier_explain(&r, &v, &p->seg_n);
     vrv_tier_sum(&v, p->seg, p->seg_n, &p->sums);

@@ -9,6 +9,14 @@
 #include "tiering/reader/cold.h"
 #include "tiering/tier_ask.h"
 
+/* Bytes of sealed segments on this disk, but for topics that leave the tier. */
+struct vrv_tier_here {
+    uint64_t local;    /* to stay for now, */
+    uint64_t both;     /* ... those of them that the store has, too, */
+    int64_t oldest_ms; /* ... and how new the first of these is */
+    uint64_t leaving;  /* dropped, and not gone yet */
+};
+
 struct vrv_tier {
     struct vrv_tier_opts o;
     struct vrv_cq cq;
@@ -27,6 +35,12 @@ struct vrv_tier {
     struct vrv_heap timers;      /* when others are */
     struct vrv_heap ready;       /* those with something to do, the most urgent first */
     struct vrv_list sweepers;    /* those whose part of the store is to be looked through */
+    struct {
+        enum vrv_disk_state state;
+        struct vrv_tier_here here; /* of all of them */
+        struct vrv_heap evictable; /* those of which something may leave early */
+        uint64_t free;             /* bytes on its file system */
+    } disk;
     bool wrote;                  /* the store was ours when it was last looked at */
     unsigned moves, reads;       /* under way; trims count as moves */
     struct vrv_sweep *sweep;     /* under way: one of all */
@@ -36,8 +50,11 @@ struct vrv_tier {
     int64_t round_ns;            /* when it is asked what has changed */
     int64_t ahead_ms;            /* the wall clock, of the other one */
     int64_t moved_ms, deleted_ms, swept_ms; /* when one has succeeded last (wall clock); 0: none */
-    struct vrv_lock lock;        /* rank tier; guards stats */
+    struct vrv_lock lock;        /* rank tier; guards the next two */
     struct vrv_tier_stats stats;
+    struct vrv_tier_limits wanted;
+    _Atomic bool limits_changed;
+    struct vrv_tier_limits limits; /* in force */
     pthread_t thread;
     bool started;
     _Atomic bool stop;
@@ -48,9 +65,14 @@ struct vrv_tier {
 
 int64_t vrv__tier_now_ns(const struct vrv_tier *t);  /* monotonic */
 int64_t vrv__tier_wall_ms(const struct vrv_tier *t);
+/* Have those limits in force that are wanted. */
+void vrv__tier_apply_limits(struct vrv_tier *t);
 /* Is it known that the store is ours? */
 bool vrv__tier_may_write(const struct vrv_tier *t);
 
+/* A topic's settings, as the disk lets them be. */
+void vrv__tier_rules(const struct vrv_tier *t, const struct vrv_log_config *c,
+    struct vrv_tier_rules *r);
 /* The log's segments (malloc'd; NULL: none). */
 struct vrv_tier_local *vrv__tier_local(struct vrv_log *log, uint32_t *n);
 /* The segments of its oldest page, if the daemon looks at them; borrowed until its next look. */
@@ -76,6 +98,12 @@ void vrv__tier_wake_all(struct vrv_tier *t);
 bool vrv__tier_queue_step(struct vrv_tier *t);
 /* When there is something again (monotonic ns), or INT64_MAX. */
 int64_t vrv__tier_queue_next(const struct vrv_tier *t);
+
+/* ---- tier_disk.c ---- */
+
+void vrv__tier_disk_round(struct vrv_tier *t);
+/* One segment leaves, if it must. */
+bool vrv__tier_disk_step(struct vrv_tier *t);
 
 /* ---- tier_house.c ---- */
 

@@ -100,9 +100,18 @@ names_below(const struct vrv_manifest *m, int64_t below)
     return m->page_n + m->seg_n > 0 && (m->page_n > 0 ? m->page[0].next : m->seg[0].next) <= below;
 }
 
+void
+vrv__tier_rules(const struct vrv_tier *t, const struct vrv_log_config *c, struct vrv_tier_rules *r)
+{
+    vrv_tier_rules_of(c, r);
+    if (t->disk.state >= VRV_DISK_SHORT)
+        r->lag_ms = 0;
+}
+
 /* ---- one look ---- */
 
 struct look {
+    enum vrv_look as;
     struct vrv_tended *d;
     struct vrv_log *log;
     struct vrv_snap *s;          /* the manifest; NULL: nothing is cold */
@@ -125,7 +134,8 @@ see(struct look *l, const struct vrv_log_config *c)
         .local_start = o.local_start > d->dropped ? o.local_start : d->dropped,
         .now_ms = vrv__tier_wall_ms(d->t) };
     l->v.local = l->local = vrv__tier_local(l->log, &l->v.local_n);
-    vrv_tier_rules_of(c, &l->r);
+    vrv__tier_rules(d->t, c, &l->r);
+    l->r.evicts = l->as == VRV_LOOK_EVICTS;
     bool unsealed = hasten(d, &l->r, &l->v);
     bool unread = show_oldest(d, &l->r, &l->v);
     vrv_tier_plan(&l->r, &l->v, &l->p);
@@ -142,19 +152,21 @@ rank_of(const struct look *l, bool trims)
         return l->v.now_ms;
     if (l->v.local[p->move].base < l->d->wanted)
         return 0; /* somebody waits for it */
+    if (l->d->t->disk.state >= VRV_DISK_SHORT)
+        return l->v.local[p->move].newest_ms;
     return p->due_ms != INT64_MAX ? p->due_ms : INT64_MAX / 2 + p->move_ms;
 }
 
 /* What is to be done in the store, now or in its turn.  A sweep is alone: what counts doesn't change
  * meanwhile. */
 static void
-act(struct look *l, bool its_turn)
+act(struct look *l)
 {
     struct vrv_tended *d = l->d;
     struct vrv_tier *t = d->t;
     bool sweeps = (l->s != NULL || l->r.leaves) && vrv__tier_now_ns(t) >= d->sweep_ns;
     bool trims = l->s != NULL && names_below(&l->s->m, l->p.trim);
-    bool moves = l->p.move < l->v.local_n;
+    bool moves = l->p.move < l->v.local_n, its_turn = l->as == VRV_LOOK_ACTS;
 
     if (sweeps && t->sweep == NULL)
         vrv__tended_sweep(d, l->r.leaves);
@@ -167,6 +179,31 @@ act(struct look *l, bool its_turn)
         vrv__tended_ready(d, rank_of(l, trims));
     if (sweeps && (t->sweep == NULL || t->sweep->owner != d))
         vrv_list_push(&t->sweepers, &d->sweeper);
+}
+
+static void
+account(const struct look *l)
+{
+    struct vrv_tier_here here = { 0 };
+    int64_t start = vrv_log_offsets(l->log).local_start;
+
+    if (start < l->d->dropped)
+        start = l->d->dropped;
+    for (uint32_t i = 0; i < l->v.local_n && l->v.local[i].sealed && !l->r.leaves; i++) {
+        const struct vrv_tier_local *s = &l->v.local[i];
+
+        if (s->next <= start) {
+            here.leaving += s->bytes;
+            continue;
+        }
+        here.local += s->bytes;
+        if (l->v.cold == NULL || s->next > l->v.cold->next)
+            continue;
+        if (here.both == 0)
+            here.oldest_ms = s->newest_ms;
+        here.both += s->bytes;
+    }
+    vrv__tended_account(l->d, &here);
 }
 
 /* Until when nothing else is to be done, if nobody tells. */
@@ -190,7 +227,7 @@ doze(const struct look *l)
 
 /* Takes over the reference to the manifest. */
 static void
-decide(struct look *l, const struct vrv_log_config *c, bool its_turn)
+decide(struct look *l, const struct vrv_log_config *c)
 {
     struct vrv_tended *d = l->d;
     struct vrv_tier *t = d->t;
@@ -200,7 +237,8 @@ decide(struct look *l, const struct vrv_log_config *c, bool its_turn)
     bool is_swept = t->sweep != NULL && t->sweep->owner == d;
     bool busy = d->move != NULL || d->trim != NULL || is_swept;
     if (!busy && vrv__tier_may_write(t) && vrv__tier_now_ns(t) >= d->again_ns)
-        act(l, its_turn);
+        act(l);
+    account(l);
     doze(l);
     vrv_snap_unref(l->s);
     free(l->local);
@@ -220,7 +258,7 @@ manifest_came(struct vrv_part_wait *w, int status, const struct vrv_err *e)
 }
 
 static void
-look_at(struct vrv_tended *d, struct vrv_log *log, const struct vrv_log_config *c, bool its_turn)
+look_at(struct vrv_tended *d, struct vrv_log *log, const struct vrv_log_config *c, enum vrv_look as)
 {
     struct vrv_tier *t = d->t;
     struct vrv_err e = { 0 };
@@ -228,7 +266,7 @@ look_at(struct vrv_tended *d, struct vrv_log *log, const struct vrv_log_config *
     int rc = vrv_parts_now(&t->parts, &d->id, &s, &e);
 
     if (rc == 0 || rc == VRV_E_NOTFOUND) {
-        decide(&(struct look){ .d = d, .log = log, .s = s }, c, its_turn);
+        decide(&(struct look){ .as = as, .d = d, .log = log, .s = s }, c);
     } else if (rc != VRV_E_AGAIN) {
         vrv__tended_failed(d, &e);
     } else if (vrv__tier_now_ns(t) < d->again_ns) {
@@ -242,7 +280,7 @@ look_at(struct vrv_tended *d, struct vrv_log *log, const struct vrv_log_config *
 }
 
 void
-vrv__tended_look(struct vrv_tended *d, bool its_turn)
+vrv__tended_look(struct vrv_tended *d, enum vrv_look as)
 {
     struct vrv_log *log = vrv_engine_log_ref(d->t->eng, &d->id);
 
@@ -250,10 +288,12 @@ vrv__tended_look(struct vrv_tended *d, bool its_turn)
     vrv_lock(&d->t->lock);
     d->t->stats.looks++;
     vrv_unlock(&d->t->lock);
-    if (log == NULL) /* deleted: what is left of it is the house's */
+    if (log == NULL) { /* deleted: what is left of it is the house's */
+        vrv__tended_account(d, &(struct vrv_tier_here){ 0 });
         return;
+    }
     struct vrv_log_config *c = vrv_log_config_ref(log);
-    look_at(d, log, c, its_turn);
+    look_at(d, log, c, as);
     vrv_log_config_unref(c);
     vrv_log_unref(&log);
 }

@@ -126,7 +126,9 @@ make_round(struct vrv_tier *t)
         vrv_house_wake(&t->house);
     }
     t->wrote = may_write;
+    vrv__tier_apply_limits(t);
     take_changed(t);
+    vrv__tier_disk_round(t);
     if (may_write)
         vrv__tier_house_look(t);
 }
@@ -158,11 +160,13 @@ vrv__tier_queue_step(struct vrv_tier *t)
         struct vrv_tended *d = VRV_LIST_OF(t->woken.next, struct vrv_tended, woken);
 
         vrv_list_del(&d->woken);
-        vrv__tended_look(d, false);
+        vrv__tended_look(d, VRV_LOOK);
         return true;
     }
+    if (vrv__tier_disk_step(t))
+        return true;
     if (t->moves < t->o.moves && (ready = vrv_heap_first(&t->ready)) != NULL) {
-        vrv__tended_look(VRV_TIMER_OF(ready, struct vrv_tended, ready), true);
+        vrv__tended_look(VRV_TIMER_OF(ready, struct vrv_tended, ready), VRV_LOOK_ACTS);
         return true;
     }
     return false;

@@ -1,5 +1,7 @@
 noinst_LTLIBRARIES += libvrvtiering.la
 libvrvtiering_la_SOURCES = \
+	tiering/daemon/disk.c \
+	tiering/daemon/disk.h \
 	tiering/daemon/explain.c \
 	tiering/daemon/explain.h \
 	tiering/daemon/marks.c \
@@ -135,6 +137,7 @@ libvrvtiering_la_SOURCES = \
 	tiering/tier.h \
 	tiering/tier_ask.c \
 	tiering/tier_ask.h \
+	tiering/tier_disk.c \
 	tiering/tier_house.c \
 	tiering/tier_int.h \
 	tiering/tier_look.c \

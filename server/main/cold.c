@@ -39,6 +39,29 @@ tell_foreign(void *ctx, const struct vrv_err *e)
     vrv_diag(VRV_EV_COLD_OWNER, VRV_STR("store", what), VRV_STR("reason", e->msg));
 }
 
+/* -1: so many times what all appends leave free. */
+static uint64_t
+mark(const struct vrv_config *c, int64_t bytes, uint64_t times)
+{
+    uint64_t reserve = (uint64_t)c->disk_reserve_bytes;
+
+    if (bytes >= 0)
+        return (uint64_t)bytes;
+    return reserve < INT64_MAX / times ? times * reserve : INT64_MAX;
+}
+
+static struct vrv_tier_limits
+limits_of(const struct vrv_config *c)
+{
+    return (struct vrv_tier_limits){
+        .copy_bytes_s = (uint64_t)c->remote_log_manager_copy_max_bytes_per_second,
+        .fetch_bytes_s = (uint64_t)c->remote_log_manager_fetch_max_bytes_per_second,
+        .keep_ms = c->tier_delete_grace_ms,
+        .deletes_per_second = c->tier_delete_max_per_second,
+        .disk = { .local_max = c->tier_local_max_bytes < 0 ? INT64_MAX : (uint64_t)c->tier_local_max_bytes,
+            .free_min = mark(c, c->tier_disk_free_min_bytes, 4) } };
+}
+
 int
 vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config, struct vrv_err *e)
 {
@@ -58,8 +81,7 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     if (c->vfs == NULL)
         look(c->store);
     o.store = c->store;
-    o.keep_ms = config->tier_delete_grace_ms;
-    o.deletes_per_second = config->tier_delete_max_per_second;
+    o.limits = limits_of(config);
     o.marker_ms = config->tier_marker_interval_ms;
     o.marker_idle_ms = VRV_COLD_MARKER_IDLE * config->tier_marker_interval_ms;
     o.foreign = tell_foreign;
@@ -71,9 +93,10 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
 void
 vrv_server_cold_set(struct vrv_server_cold *c, const struct vrv_config *config)
 {
+    struct vrv_tier_limits l = limits_of(config);
+
     if (c->tier != NULL)
-        vrv_tier_fetch_rate(c->tier,
-            (uint64_t)config->remote_log_manager_fetch_max_bytes_per_second);
+        vrv_tier_set(c->tier, &l);
 }
 
 struct vrv_cold *

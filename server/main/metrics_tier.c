@@ -189,16 +189,40 @@ put_since(struct vrv_prom *p, enum vrv_metric m, const struct vrv_tier_state *s,
 }
 
 static void
-put_state(struct vrv_prom *p, const struct vrv_tier_state *s)
+put_disk(struct vrv_prom *p, const struct vrv_tier_stats *s)
+{
+    vrv_prom_one(p, VRV_M_tier_ready, s->ready);
+    vrv_prom_one(p, VRV_M_tier_disk, (uint64_t)s->disk);
+    vrv_prom_one(p, VRV_M_tier_local_bytes, s->local_bytes);
+    vrv_prom_one(p, VRV_M_tier_evicted_bytes, s->evicted_bytes);
+}
+
+/* What is deleted of deleted topics. */
+static void
+put_gone(struct vrv_prom *p, const struct vrv_tier_state *now, const struct vrv_tier_stats *s)
+{
+    vrv_prom_one(p, VRV_M_tier_gone_partitions, s->lag.partitions);
+    vrv_prom_one(p, VRV_M_tier_gone_left, s->lag.objects);
+    vrv_prom_one(p, VRV_M_tier_gone_bytes, s->lag.bytes);
+    vrv_prom_begin(p, VRV_M_tier_gone_since);
+    vrv_prom_seconds(p, NULL, span_ns(now, s->lag.since_ms));
+    vrv_prom_one(p, VRV_M_tier_gone_objects, s->deleted);
+    vrv_prom_one(p, VRV_M_tier_stale, s->stale);
+}
+
+static void
+put_state(struct vrv_prom *p, const struct vrv_tier_state *s, const struct vrv_tier_stats *stats)
 {
     vrv_prom_one(p, VRV_M_tier_owned, s->owned);
     vrv_prom_one(p, VRV_M_tier_moves, s->moves);
+    put_disk(p, stats);
     vrv_prom_begin(p, VRV_M_tier_oldest);
     vrv_prom_seconds(p, NULL, span_ns(s, s->oldest_ms));
     put_since(p, VRV_M_tier_since_upload, s, s->moved_ms);
     put_since(p, VRV_M_tier_since_delete, s, s->deleted_ms);
     put_since(p, VRV_M_tier_since_sweep, s, s->swept_ms);
     vrv_prom_one(p, VRV_M_tier_swept, s->swept);
+    put_gone(p, s, stats);
     vrv_prom_one(p, VRV_M_tier_reading, s->queued);
     vrv_prom_one(p, VRV_M_tier_cache_hits, s->cache_hits);
     vrv_prom_one(p, VRV_M_tier_cache_misses, s->cache_misses);
@@ -263,12 +287,15 @@ vrv__metrics_tier(struct vrv_server *s, struct vrv_prom *p)
 {
     struct topics ts = { .s = s };
     struct vrv_tier_state state = { .now_ms = 0 };
+    struct vrv_tier_stats stats = { .moved = 0 };
 
     gather(&ts);
-    if (s->cold.tier != NULL)
+    if (s->cold.tier != NULL) {
         vrv_tier_state(s->cold.tier, &state);
+        vrv_tier_stats(s->cold.tier, &stats);
+    }
     put_topics(p, &ts);
-    put_state(p, &state);
+    put_state(p, &state, &stats);
     put_store(p, s->cold.tier, &state);
     free(ts.v);
 }

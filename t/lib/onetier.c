@@ -36,8 +36,8 @@ up(uint64_t seed)
     o.orphan_ms = 20000;
     o.sweep_ms = sweep_every_ms;
     o.settle_ms = 40000;
-    o.keep_ms = MINUTE_MS;
-    o.deletes_per_second = deletes_per_second;
+    o.limits.keep_ms = MINUTE_MS;
+    o.limits.deletes_per_second = deletes_per_second;
     o.moves = moves_at_once;
     tier = vrv_tier_new(&o);
     rig.o.cold = vrv_tier_cold(tier);

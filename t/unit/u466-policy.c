@@ -35,7 +35,9 @@ begin(uint32_t moved, uint32_t dropped)
     cold = (struct vrv_manifest){ .next = moved * EACH, .seg = cold_seg, .seg_n = moved };
     view = (struct vrv_tier_view){ .cold = moved > 0 ? &cold : NULL, .local = local + dropped,
         .local_n = SEGS - dropped, .now_ms = NOW };
-    rules = (struct vrv_tier_rules){ false, true, true, none, none, none, none, 0, none, none };
+    rules = (struct vrv_tier_rules){ .deletes = true, .copies = true, .retention_ms = none,
+        .retention_bytes = none, .local_ms = none, .local_bytes = none, .lag_bytes = none,
+        .age_ms = none };
 }
 
 static struct vrv_tier_plan
@@ -121,6 +123,19 @@ test_local(void)
     begin(0, 0);
     rules.local_ms = rules.local_bytes = 0;
     IS(plan().drop, 0, "without a manifest nothing leaves");
+    rules.local_ms = INT64_MAX;
+    rules.evicts = true;
+    IS(plan().drop, 0, "... whatever is to make room");
+    begin(5, 0);
+    rules.evicts = true;
+    IS(plan().drop, 100, "the oldest makes room where it must");
+    view.local_start = 300;
+    IS(plan().drop, 400, "... then the next one");
+    view.local_start = 500;
+    IS(plan().drop, 500, "... as long as the store has it");
+    view.local_start = 0;
+    rules.local_ms = 7 * MINUTE;
+    IS(plan().drop, 300, "... one more than the limits let go");
 }
 
 static void
@@ -253,6 +268,7 @@ test_always(void)
         rules.copies = vrv_rand_below(&r, 4) > 0;
         rules.deletes = vrv_rand_below(&r, 4) > 0;
         view.start = (int64_t)vrv_rand_below(&r, SEGS * EACH);
+        rules.evicts = vrv_rand_below(&r, 2) == 0;
         struct vrv_tier_plan p = plan();
         int64_t safe = p.start > moved * EACH ? p.start : moved * EACH;
         bad += p.start < view.start || p.start > SEGS * EACH || p.drop > safe || p.drop < p.start;

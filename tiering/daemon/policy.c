@@ -127,6 +127,7 @@ new_local_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
     struct vrv_tier_plan *out)
 {
     int64_t start = out->start, drop = start;
+    bool evicts = r->evicts;
     uint64_t total = 0;
 
     for (uint32_t i = 0; i < v->local_n; i++)
@@ -137,9 +138,12 @@ new_local_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
         if (l->next > start && l->next > cold_end(v))
             break;
         if (l->next > start && !is_older(l->newest_ms, r->local_ms, v->now_ms) &&
-            total - l->bytes < (uint64_t)r->local_bytes) {
-            note_limit(v, out, l->newest_ms, r->local_ms, total - l->bytes, r->local_bytes);
-            break;
+            total - l->bytes < (uint64_t)r->local_bytes && l->next > v->local_start) {
+            if (!evicts) {
+                note_limit(v, out, l->newest_ms, r->local_ms, total - l->bytes, r->local_bytes);
+                break;
+            }
+            evicts = false;
         }
         total -= l->bytes;
         if (l->next > drop)

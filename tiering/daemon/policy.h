@@ -25,6 +25,7 @@ struct vrv_tier_rules {
     int64_t local_ms, local_bytes;         /* of this disk */
     int64_t lag_ms, lag_bytes;             /* a segment may go when it is so old, or so much is behind it */
     int64_t age_ms;                        /* a record's way to the store begins at this age at the latest */
+    bool evicts;                           /* one more segment leaves this disk, if the store has it */
 };
 
 /* A segment on this disk. */

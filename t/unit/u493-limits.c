@@ -1,0 +1,271 @@
+/*
+ * What may be set while the cold tier runs: how fast things go, and how full this disk may be.  Above its
+ * marks what the store has, too, leaves early, the oldest first; what it hasn't never does.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/rand.h"
+#include "t/lib/onetier.h"
+#include "t/lib/tap.h"
+
+#define SMALL "segment.bytes=1000 remote.storage.enable=true retention.ms=-1 "
+
+static struct vrv_tier_limits limits;
+
+/* All of them as they are by default. */
+static void
+start(uint64_t seed)
+{
+    struct vrv_tier_opts o;
+
+    vrv_tier_opts_default(&o);
+    limits = o.limits;
+    begin(seed);
+}
+
+static void
+set(void)
+{
+    vrv_tier_set(tier, &limits);
+}
+
+static struct vrv_tier_stats
+stats(void)
+{
+    struct vrv_tier_stats s;
+
+    vrv_tier_stats(tier, &s);
+    return s;
+}
+
+static int64_t
+segments_there(void)
+{
+    return (int64_t)fakestore_count(fake, "d/");
+}
+
+/* ---- how fast ---- */
+
+static void
+test_copy_rate(void)
+{
+    start(1);
+    limits.copy_bytes_s = 1000;
+    set();
+    rig_topic(&rig, "t", 1, SMALL);
+    pass(2000);
+    put("t", 0, 40);
+    pass(5000);
+    int64_t slow = segments_there();
+    OK(slow >= 3 && slow <= 8, "with 1000 bytes a second %d segments of 1000 go in 5 s", (int)slow);
+    limits.copy_bytes_s = 100000;
+    set();
+    pass(3000);
+    IS(segments_there(), 19, "with more, the rest does");
+    end();
+}
+
+static void
+test_grace(void)
+{
+    start(1);
+    limits.keep_ms = 100 * (int64_t)MINUTE_MS;
+    set();
+    rig_topic(&rig, "t", 1, SMALL);
+    put("t", 0, 9);
+    pass(5000);
+    IS(vrv_engine_delete_topic(rig.eng, "t", &rig.e), 0, "a topic is deleted");
+    pass(2 * MINUTE_MS);
+    IS(segments_there(), 4, "as long as it may come back its cold data stays");
+    limits.keep_ms = MINUTE_MS;
+    set();
+    pass(10000);
+    IS(segments_there(), 0, "... and not longer, when that is set to less");
+    end();
+}
+
+/* ---- how full ---- */
+
+static void
+test_states(void)
+{
+    struct vrv_disk_marks m = { .local_max = 1000, .free_min = 400, .reserve = 200 };
+    struct vrv_disk_use u = { 1000, 500, 400 };
+    enum vrv_disk_state s = VRV_DISK_FINE;
+
+    IS(vrv_disk_next(s, &m, &u), VRV_DISK_FINE, "at its marks it is fine");
+    u.local = 1001;
+    IS(vrv_disk_next(s, &m, &u), VRV_DISK_HIGH, "above them it isn't");
+    IS(vrv_disk_excess(VRV_DISK_HIGH, &m, &u), 101, "... until there is some room below");
+    u.both = 100;
+    IS(vrv_disk_next(VRV_DISK_HIGH, &m, &u), VRV_DISK_SHORT, "... which what is in both must give");
+    u.local = 950;
+    u.free = 500;
+    IS(vrv_disk_next(VRV_DISK_SHORT, &m, &u), VRV_DISK_SHORT, "it lasts");
+    u.local = 900;
+    IS(vrv_disk_next(VRV_DISK_SHORT, &m, &u), VRV_DISK_FINE, "... until then");
+    u = (struct vrv_disk_use){ 0, 0, 399 };
+    IS(vrv_disk_next(s, &m, &u), VRV_DISK_SHORT, "or the file system is to have more room");
+    u.free = 199;
+    IS(vrv_disk_next(s, &m, &u), VRV_DISK_FULL, "without a reserve it is full");
+    u.free = 220;
+    IS(vrv_disk_next(VRV_DISK_FULL, &m, &u), VRV_DISK_FULL, "... until there is a good one");
+    u.free = 250;
+    IS(vrv_disk_next(VRV_DISK_FULL, &m, &u), VRV_DISK_SHORT, "... again");
+    u = (struct vrv_disk_use){ 5000, 5000, 100 };
+    IS(vrv_disk_next(s, &m, &u), VRV_DISK_HIGH, "not where what is in both can make room");
+    m = (struct vrv_disk_marks){ INT64_MAX, 0, 0 };
+    IS(vrv_disk_next(s, &m, &u), VRV_DISK_FINE, "without marks it is fine");
+    m = (struct vrv_disk_marks){ INT64_MAX, INT64_MAX, INT64_MAX };
+    u.free = UINT64_MAX;
+    IS(vrv_disk_next(VRV_DISK_FULL, &m, &u), VRV_DISK_FINE, "... or where nobody knows what is free");
+}
+
+static void
+test_oldest_first(void)
+{
+    start(1);
+    rig_topic(&rig, "a", 1, SMALL);
+    rig_topic(&rig, "b", 1, SMALL);
+    rig_topic(&rig, "plain", 1, "segment.bytes=1000 retention.ms=-1");
+    put("plain", 0, 20);
+    put("a", 0, 10);
+    put("b", 0, 11);
+    put("a", 0, 11);
+    pass(10000);
+    uint64_t all = stats().local_bytes;
+    OK(all == stats().both_bytes && all > 14000, "all that is sealed is in both: %d bytes", (int)all);
+    OK(offsets("a", 0).local_start == 0 && stats().disk == VRV_DISK_FINE, "... and stays without a mark");
+    limits.disk.local_max = 10000;
+    set();
+    pass(5000);
+    struct vrv_tier_stats s = stats();
+    OK(s.local_bytes <= 9000 && s.local_bytes > 8000, "with one, what is too much goes: %d are left",
+        (int)s.local_bytes);
+    IS((int64_t)s.evicted_bytes, (int64_t)(all - s.local_bytes), "... which is counted");
+    IS(s.disk, VRV_DISK_FINE, "... and then it is well");
+    OK(offsets("a", 0).local_start == 20, "the oldest goes first (up to %d)",
+        (int)offsets("a", 0).local_start);
+    OK(offsets("b", 0).local_start == 4, "... of whatever topic (up to %d)",
+        (int)offsets("b", 0).local_start);
+    IS(offsets("plain", 0).local_start, 0, "who asks for no tier isn't touched");
+    IS(read_all("a", 0), 42, "all can be read");
+    IS(read_all("b", 0), 22, "... of all");
+    put("b", 0, 2);
+    pass(5000);
+    IS(offsets("a", 0).local_start, 20, "a little more is no reason to begin again");
+    limits.disk.local_max = 0;
+    set();
+    pass(5000);
+    IS((int64_t)stats().local_bytes, 0, "all that is sealed may have to go");
+    end();
+}
+
+/* What only this disk has stays, and hurries. */
+static void
+test_short(void)
+{
+    start(1);
+    rig_topic(&rig, "t", 1, SMALL "remote.copy.lag.ms=86400000");
+    put("t", 0, 13);
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_DENIED, 100);
+    limits.disk.local_max = 2000;
+    set();
+    pass(20000);
+    OK(stats().disk == VRV_DISK_SHORT, "the disk is too full");
+    IS(offsets("t", 0).local_start, 0, "what the store hasn't stays, whatever the marks say");
+    OK(fakestore_attempts(fake, VRV_STORE_PUT) > 0, "... and is to go without waiting for its time");
+    fakestore_heal(fake);
+    pass(30000);
+    OK(stats().disk == VRV_DISK_FINE && stats().local_bytes <= 2000, "when the store takes it, it leaves");
+    int64_t there = segments_there();
+    OK(there >= 5 && there <= 6, "%d segments are copied for that", (int)there);
+    put("t", 0, 1);
+    pass(20000);
+    IS(segments_there(), there, "then the others wait for their time again");
+    IS(read_all("t", 0), 28, "all can be read");
+    end();
+}
+
+static uint64_t
+free_bytes(void)
+{
+    uint64_t n = 0;
+    int rc = vrv_vfs_free_bytes(rig.o.vfs, &n, &rig.e);
+
+    return rc == 0 ? n : 0;
+}
+
+static void
+test_free(void)
+{
+    const uint64_t large = (uint64_t)1 << 40;
+
+    start(1);
+    rig_topic(&rig, "t", 1, SMALL);
+    put("t", 0, 41);
+    pass(10000);
+    IS(offsets("t", 0).local_start, 0, "there is room");
+    simdisk_capacity(rig.disk, large);
+    simdisk_capacity(rig.disk, large - free_bytes() + 40000); /* somebody else uses the rest */
+    limits.disk.free_min = 42000;
+    set();
+    pass(10000);
+    int64_t local = offsets("t", 0).local_start;
+    OK(local >= 44 && local < 76, "without, what is in both makes some (up to %d)", (int)local);
+    OK(free_bytes() >= 42000, "... as much as is to be free, and a bit: %d", (int)free_bytes());
+    IS(stats().disk, VRV_DISK_FINE, "... and then it is well");
+    IS(read_all("t", 0), 82, "all can be read");
+    end();
+}
+
+/* Marks that come and go, a store that does what it wants, crashes: nothing is lost. */
+static void
+test_storms(void)
+{
+    int bad = 0, evicted = 0;
+
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct vrv_rand r = { seed };
+
+        start(seed);
+        rig_topic(&rig, "t", 2, SMALL "remote.copy.lag.ms=600000");
+        for (int i = 0; i < 8; i++) {
+            limits.disk.local_max = vrv_rand_below(&r, 3) == 0 ? INT64_MAX : vrv_rand_below(&r, 8000);
+            set();
+            if (vrv_rand_below(&r, 3) == 0)
+                fakestore_fault(fake, VRV_STORE_OPS, (enum fakestore_fault)vrv_rand_below(&r, FAKE_FAULTS),
+                    (unsigned)vrv_rand_below(&r, 50));
+            else
+                fakestore_heal(fake);
+            put("t", (int32_t)vrv_rand_below(&r, 2), (int)vrv_rand_below(&r, 7));
+            pass((int64_t)vrv_rand_below(&r, 20000));
+            if (vrv_rand_below(&r, 4) == 0) {
+                crash(seed);
+                up(seed * 100 + (uint64_t)i);
+            }
+        }
+        fakestore_heal(fake);
+        pass(MINUTE_MS);
+        evicted += stats().evicted_bytes > 0;
+        for (int32_t i = 0; i < 2; i++)
+            bad += read_all("t", i) != offsets("t", i).end || offsets("t", i).start != 0;
+        end();
+    }
+    IS(bad, 0, "60 storms of marks: nothing is lost");
+    OK(evicted > 20, "... and in %d of them something left early", evicted);
+}
+
+int
+main(void)
+{
+    test_copy_rate();
+    test_grace();
+    test_states();
+    test_oldest_first();
+    test_short();
+    test_free();
+    test_storms();
+    return tap_done();
+}
