@@ -362,7 +362,7 @@ up(struct badstore *b)
     o.orphan_ms = BADSTORE_ORPHAN_MS;
     o.sweep_ms = 30000;
     o.settle_ms = 40000;
-    o.keep_ms = 10000;
+    o.limits.keep_ms = 10000;
     o.marker_ms = 20000;
     b->tier = vrv_tier_new(&o);
     b->rig.o.cold = vrv_tier_cold(b->tier);
