@@ -38,6 +38,14 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
     vrv__tended_wake(d); /* there may be more */
 }
 
+/* A log whose disk goes on where the store ends has only holes that were there when it was written, as where
+ * it went on above its ceiling; one that came back has none of what was deleted with it. */
+static bool
+has_nothing(const struct vrv_log_offsets *o, int64_t from, int64_t to)
+{
+    return o->local_start <= from || (o->gap == from && o->gap_end == to);
+}
+
 void
 vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *from, int64_t base)
 {
@@ -59,7 +67,7 @@ vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *fro
     d->log = vrv_log_ref(log);
     d->move = VRV_NEW(struct vrv_move);
     *d->move = (struct vrv_move){ .o = &t->move, .owner = d, .seg = s,
-        .epoch = o.epoch, .start = o.start, .gap = o.gap, .gap_end = o.gap_end,
+        .epoch = o.epoch, .start = o.start, .bridges = has_nothing(&o, end, base),
         .from = from != NULL ? &from->m : NULL, .run = moved };
     if (d->known == end) {
         d->move->producers = d->producers;

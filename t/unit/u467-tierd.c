@@ -150,6 +150,34 @@ test_leaves(void)
     end();
 }
 
+/* A log that isn't synced goes on above its ceiling after a crash: its segments leave a hole, and follow each
+ * other in the store all the same. */
+static void
+test_skips(void)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        begin(seed);
+        rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0 retention.ms=-1 flush.policy=none");
+        put("t", 0, 5);
+        if (seed % 2 == 0)
+            pass(20000);
+        vrv_log_roll(rig_log(&rig, "t", 0));
+        OK(rig_checkpoint(&rig) && rig_checkpoint(&rig), "checkpoints");
+        crash(seed);
+        up(seed + 100);
+        int64_t from = offsets("t", 0).end;
+        OK(from > 1000, "it goes on above its ceiling (%d)", (int)from);
+        put("t", 0, 5);
+        pass(30000);
+        IS(offsets("t", 0).local_start, from + 8, "... and drains");
+        IS(fakestore_count(fake, "d/"), 5, "... all of it");
+        lost(10, from);
+        IS(read_all("t", 0), from + 10, "... which can be read");
+        lost(0, 0);
+        end();
+    }
+}
+
 static uint64_t
 number(const char *name, uint64_t otherwise)
 {
@@ -329,6 +357,7 @@ main(void)
     test_pages();
     test_copies_no_more();
     test_leaves();
+    test_skips();
     test_storms();
     test_changes();
     return tap_done();

@@ -48,14 +48,13 @@ entry_of(const struct vrv_move *m)
     return s;
 }
 
-/* A topic that came back goes on behind what it had: the segment before it reaches up to there, then. */
+/* The segment before it reaches up to there, then. */
 static void
-bridge_gap(struct vrv_manifest *next, const struct vrv_move *m)
+bridge(struct vrv_manifest *next, const struct vrv_move *m)
 {
-    if (next->seg_n == 0 || next->next != m->gap || m->seg->base != m->gap_end)
+    if (!m->bridges || next->seg_n == 0 || next->next >= m->seg->base)
         return;
-    next->seg[next->seg_n - 1].next = m->gap_end;
-    next->next = m->gap_end;
+    next->next = next->seg[next->seg_n - 1].next = m->seg->base;
 }
 
 static void
@@ -75,7 +74,7 @@ uploaded(struct vrv_upload *u, int status, const struct vrv_err *e)
         *next = (struct vrv_manifest){ .topic = m->seg->log.topic,
             .partition = m->seg->log.partition, .next = m->seg->base };
     next->epoch = m->epoch;
-    bridge_gap(next, m);
+    bridge(next, m);
     (void)vrv_manifest_trim(next, m->start);
     if (next->page_n + next->seg_n == 0) /* what was between is deleted, and was never cold */
         next->next = m->seg->base;

@@ -37,7 +37,8 @@ struct vrv_move {
     const struct vrv_move_opts *o;
     struct vrv_seg *seg;             /* sealed */
     int32_t epoch;                   /* the owner's */
-    int64_t start, gap, gap_end;     /* the log's */
+    int64_t start;                   /* the log's */
+    bool bridges;                    /* between what counts and the segment there is nothing, and never was */
     const struct vrv_manifest *from; /* what counts, which the segment continues; NULL: it is the first */
     bool knows_producers;            /* else they are read from the last segment of `from` */
     struct vrv_producers *producers; /* as of the segment's first offset; then of its end */
