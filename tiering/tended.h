@@ -35,9 +35,12 @@ struct vrv_tended {
     int64_t known;
     struct vrv_parts_commit *trim;     /* a commit without what is deleted, under way; or NULL */
     bool empties;                /* ... for good: what it names isn't relied on any more */
+    int64_t trims_to;            /* ... where the manifest begins then */
     int64_t dropped;             /* what this disk lacks, or will when the journal is committed */
     int64_t again_ns;            /* nothing that failed before that */
     int64_t sweep_ns;            /* when to look through the store */
+    int64_t trimmed_to;          /* what is below has left the manifest, */
+    int64_t spares;              /* and below this it will have by then long enough; 0: nothing waits for that */
     struct vrv_piece *oldest;    /* the manifest's oldest page, while some of it may be too old; or NULL */
     int64_t wanted;              /* whatever is below goes without waiting for remote.copy.lag.* */
     int64_t began_ms;            /* what is under way (wall clock) */

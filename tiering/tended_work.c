@@ -82,15 +82,28 @@ vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *fro
 
 /* ---- deleting ---- */
 
+/* What has left the manifest is swept when its grace is over; what leaves it meanwhile, with the next
+ * sweep: or retention that always has something to do would put it off for ever. */
+static void
+spare(struct vrv_tended *d)
+{
+    if (d->spares != 0)
+        return;
+    d->spares = d->trimmed_to;
+    d->sweep_ns = vrv__tier_now_ns(d->t) + d->t->o.grace_ms * MS;
+}
+
 static void
 trimmed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
 {
     struct vrv_tended *d = c->owner;
 
-    if (status == 0)
-        d->sweep_ns = vrv__tier_now_ns(d->t) + d->t->o.grace_ms * MS;
-    else
+    if (status == 0) {
+        d->trimmed_to = d->trims_to;
+        spare(d);
+    } else {
         vrv__tended_failed(d, e);
+    }
     d->counts.delete_errors += status < 0 && status != VRV_E_CANCELLED;
     d->trim = NULL;
     d->empties = false;
@@ -117,6 +130,7 @@ vrv__tended_trim(struct vrv_tended *d, const struct vrv_manifest *m, int64_t bel
         next->start = start;
         next->next = d->empties ? start : next->next;
     }
+    d->trims_to = vrv_manifest_base(next);
     t->moves++;
     d->began_ms = vrv__tier_wall_ms(t);
     d->counts.deletes++;
@@ -130,6 +144,10 @@ swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
     struct vrv_tier *t = d->t;
 
     d->sweep_ns = vrv__tier_now_ns(t) + t->o.sweep_ms * MS;
+    bool more = d->spares != 0 && (status < 0 || d->trimmed_to > d->spares);
+    d->spares = 0;
+    if (more)
+        spare(d);
     vrv_lock(&t->lock);
     t->stats.swept += s->deleted;
     vrv_unlock(&t->lock);
@@ -159,6 +177,7 @@ vrv__tended_sweep(struct vrv_tended *d, bool leaves)
     s->rate = &t->deletes;
     s->id = d->id;
     s->leaves = leaves;
+    s->spares = d->spares;
     s->orphan_ms = t->o.orphan_ms;
     s->call_ms = t->o.call_ms;
     s->run = swept;

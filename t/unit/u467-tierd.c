@@ -348,12 +348,45 @@ test_lost_manifest(void)
     end();
 }
 
+/* Something more is too old every two seconds; what leaves the manifest stays in the store for five. */
+static void
+test_goes_on(void)
+{
+    enum { STEPS = 12, GRACE_STEPS = 2 };
+    int there[STEPS + 1];
+    bool early = false;
+    char setting[40];
+
+    sweep_every_ms = 3600000;
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0 retention.ms=-1");
+    put("t", 0, 2 * STEPS + 8);
+    pass(20000);
+    there[0] = (int)fakestore_count(fake, "d/");
+    OK(there[0] > STEPS, "segments are in the store");
+    for (int i = 1; i <= STEPS; i++) {
+        (void)snprintf(setting, sizeof(setting), "retention.bytes=%d", (there[0] - i) * 1000);
+        IS(rig_alter(&rig, "t", setting), 0, "fewer are to stay");
+        pass(2000);
+        there[i] = (int)fakestore_count(fake, "d/");
+        early |= i > GRACE_STEPS && there[0] - there[i] > i - GRACE_STEPS;
+    }
+    OK(there[GRACE_STEPS] == there[0] && !early, "nothing goes before its time");
+    OK(there[STEPS] < there[0] - 4, "what goes isn't put off by what follows: %d of %d are there",
+        there[STEPS], there[0]);
+    pass(12000);
+    OK((int)fakestore_count(fake, "d/") < there[0] - STEPS + 2, "and the last goes, too");
+    end();
+    sweep_every_ms = 10000;
+}
+
 int
 main(void)
 {
     test_lost_manifest();
     test_drains();
     test_keeps();
+    test_goes_on();
     test_pages();
     test_copies_no_more();
     test_leaves();

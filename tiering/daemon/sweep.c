@@ -104,10 +104,13 @@ judge(struct vrv_sweep *s, const char *key)
         return named == 1 ? 0 : named;
     if (k.root)
         return 1;
+    int64_t base = vrv_manifest_base(&s->snap->m), at = (int64_t)k.number;
+    if (s->spares > 0 && at >= s->spares && at < base)
+        return 0;
     if (s->leaves && s->snap->m.page_n + s->snap->m.seg_n == 0)
         return 1;
     int64_t age = s->clock->wall_ms(s->clock) - k.made_ms;
-    return (int64_t)k.number < vrv_manifest_base(&s->snap->m) || age >= s->orphan_ms;
+    return at < base || age >= s->orphan_ms;
 }
 
 /* ---- one list after the other ---- */

@@ -33,6 +33,7 @@ struct vrv_sweep {
     bool all;                  /* nothing of it stays: its topic was deleted */
     bool dry;                  /* delete nothing */
     void (*tell)(struct vrv_sweep *s, const char *key, uint64_t size); /* of each that is to go; or NULL */
+    int64_t spares;            /* of what has left the manifest all from there on stays; 0: nothing of it */
     bool leaves;               /* the partition does: when its manifest is empty no segment is awaited */
     int64_t orphan_ms;         /* what was made so long ago and isn't named is an orphan */
     int64_t call_ms;
