@@ -405,6 +405,16 @@ t_unit_u485_find_SOURCES = \
 	$(NULL)
 t_unit_u485_find_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u489-scrub
+t_unit_u489_scrub_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u489-scrub.c \
+	$(NULL)
+t_unit_u489_scrub_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u486-anew
 t_unit_u486_anew_SOURCES = \
 	t/lib/fakestore.c \

@@ -69,6 +69,14 @@ libvrvtiering_la_SOURCES = \
 	tiering/restore/restore.c \
 	tiering/restore/restore.h \
 	tiering/restore/restore_int.h \
+	tiering/scrub/known.c \
+	tiering/scrub/known.h \
+	tiering/scrub/object.c \
+	tiering/scrub/object.h \
+	tiering/scrub/part.c \
+	tiering/scrub/scrub.c \
+	tiering/scrub/scrub.h \
+	tiering/scrub/scrub_int.h \
 	tiering/store/credentials.c \
 	tiering/store/credentials.h \
 	tiering/store/credentials_file.c \

@@ -111,6 +111,9 @@ void vrv_object_fini(struct vrv_object_writer *w);
 
 /* ---- reading ---- */
 
+/* What the first VRV_OBJECT_HEADER bytes say: topic, partition, epoch, base and next.  CORRUPT, VERSION. */
+int vrv_object_read_header(struct vrv_object_info *info, const uint8_t *p, struct vrv_err *e)
+    VRV_MUST_CHECK;
 /* What the last bytes of an object say; p is VRV_OBJECT_FOOTER bytes.  CORRUPT, VERSION. */
 int vrv_object_read_footer(struct vrv_object_info *info, const uint8_t *p, uint64_t size,
     struct vrv_err *e) VRV_MUST_CHECK;

@@ -11,6 +11,28 @@
 #include "tiering/format/object.h"
 #include "tiering/format/object_layout.h"
 
+/* ---- header ---- */
+
+int
+vrv_object_read_header(struct vrv_object_info *info, const uint8_t *p, struct vrv_err *e)
+{
+    if (memcmp(p, VRV__OBJECT_MAGIC, VRV__MAGIC) != 0)
+        return vrv_err_set(e, VRV_E_CORRUPT, "its beginning isn't that of a cold object");
+    if (vrv_crc32c(0, p, VRV__H_CRC) != vrv_get_le32(p + VRV__H_CRC))
+        return vrv_err_set(e, VRV_E_CORRUPT, "the header doesn't match its checksum");
+    if (vrv_get_le32(p + VRV__H_VERSION) != VRV_OBJECT_VERSION)
+        return vrv_err_set(e, VRV_E_VERSION, "a cold object of format %" PRIu32
+            "; this version of varve knows %d", vrv_get_le32(p + VRV__H_VERSION), VRV_OBJECT_VERSION);
+    *info = (struct vrv_object_info){
+        .partition = (int32_t)vrv_get_le32(p + VRV__H_PARTITION),
+        .epoch = (int32_t)vrv_get_le32(p + VRV__H_EPOCH),
+        .base = (int64_t)vrv_get_le64(p + VRV__H_BASE),
+        .next = (int64_t)vrv_get_le64(p + VRV__H_NEXT),
+    };
+    memcpy(info->topic.b, p + VRV__H_TOPIC, sizeof(info->topic.b));
+    return 0;
+}
+
 /* ---- footer ---- */
 
 static void

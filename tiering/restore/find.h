@@ -42,6 +42,29 @@ void vrv_found_marker_fini(struct vrv_found_marker *f);
 /* The newest owner's number; 0: there is none. */
 int vrv_find_owner(struct vrv_sync *s, uint64_t *number, struct vrv_err *e) VRV_MUST_CHECK;
 
+/* Versions of a partition's roots that there are, of use or not, in order.  A list may lack the newest ones:
+ * so these are asked for, from the one that is known to have been (0: none is). */
+struct vrv_found_versions {
+    uint64_t *v;
+    size_t n, cap;
+};
+int vrv_find_versions(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t known,
+    struct vrv_found_versions *l, struct vrv_err *e) VRV_MUST_CHECK;
+void vrv_found_versions_fini(struct vrv_found_versions *l);
+void vrv_find_root_key(const struct vrv_log_id *id, uint64_t version, char out[2 * VRV_STORE_KEY_MAX]);
+
+/* What is read, and can be believed: NOTFOUND, CORRUPT, VERSION, or what the store says.  m is to be
+ * finished, and seg (with the page's many) given back, only after 0. */
+int vrv_find_root(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t version, struct vrv_manifest *m,
+    struct vrv_err *e) VRV_MUST_CHECK;
+int vrv_find_page(struct vrv_sync *s, const struct vrv_manifest *m, const struct vrv_cold_page *page,
+    struct vrv_cold_seg **seg, struct vrv_err *e) VRV_MUST_CHECK;
+void vrv_found_page_fini(struct vrv_cold_seg *seg, const struct vrv_cold_page *page);
+/* An object is there, up to this byte at least: NOTFOUND, CORRUPT.  A list may lack what is there: so whoever
+ * isn't in it is asked for. */
+int vrv_find_there(struct vrv_sync *s, const struct vrv_found_names *l, const char *key, uint64_t end,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
 /*
  * A partition: its newest manifest of which everything is there.  Where there is none, the newest that can be
  * read, without what is missing and all that is older, or newer, than that: whichever leaves more.

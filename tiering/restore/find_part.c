@@ -17,8 +17,7 @@ enum { EPOCH = 16 };
 struct search {
     struct vrv_sync *s;
     const struct vrv_log_id *id;
-    uint64_t *version;             /* of roots, in order */
-    size_t n, cap;
+    struct vrv_found_versions roots;
     struct vrv_found_names objects; /* the store's, of this partition */
 };
 
@@ -47,72 +46,89 @@ is_lost(int rc)
 
 /* ---- roots ---- */
 
-static void
-root_key(const struct search *c, uint64_t version, char out[2 * VRV_STORE_KEY_MAX])
+void
+vrv_find_root_key(const struct vrv_log_id *id, uint64_t version, char out[2 * VRV_STORE_KEY_MAX])
 {
     char prefix[VRV_STORE_KEY_MAX + 1];
 
-    vrv_parts_prefix(c->id, 'm', prefix);
+    vrv_parts_prefix(id, 'm', prefix);
     (void)snprintf(out, 2 * VRV_STORE_KEY_MAX, "%s%020" PRIu64, prefix, version);
 }
 
+struct list_roots {
+    const struct vrv_log_id *id;
+    struct vrv_found_versions *out;
+};
+
 static void
-add_version(struct search *c, uint64_t version)
+add_version(struct vrv_found_versions *l, uint64_t version)
 {
-    VRV_PUSH_ROOM(c->version, c->n, c->cap);
-    c->version[c->n++] = version;
+    VRV_PUSH_ROOM(l->v, l->n, l->cap);
+    l->v[l->n++] = version;
 }
 
 static int
 each_root(void *ctx, const struct vrv_store_name *name)
 {
-    struct search *c = ctx;
+    const struct list_roots *c = ctx;
     struct vrv_part_key k;
 
     if (vrv_parts_read_key(c->id, 'm', name->key, &k) && k.root)
-        add_version(c, k.number);
+        add_version(c->out, k.number);
     return 0;
 }
 
-/* A list may lack the newest ones: so these are asked for, from the one that is known to have been. */
-static int
-list_roots(struct search *c, uint64_t known, struct vrv_err *e)
+int
+vrv_find_versions(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t known,
+    struct vrv_found_versions *l, struct vrv_err *e)
 {
+    struct list_roots c = { id, l };
     char key[2 * VRV_STORE_KEY_MAX];
     uint8_t byte;
     int rc;
 
-    vrv_parts_prefix(c->id, 'm', key);
-    if ((rc = vrv_sync_list(c->s, key, each_root, c, e)) < 0)
+    *l = (struct vrv_found_versions){ .n = 0 };
+    vrv_parts_prefix(id, 'm', key);
+    if ((rc = vrv_sync_list(s, key, each_root, &c, e)) < 0)
         return rc;
-    uint64_t next = c->n > 0 ? c->version[c->n - 1] + 1 : 1;
+    uint64_t next = l->n > 0 ? l->v[l->n - 1] + 1 : 1;
     for (next = known > next ? known : next; rc == 0; next++) {
         struct vrv_store_call call = { .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = key, .size = 1,
             .buf = &byte };
 
-        root_key(c, next, key);
-        rc = vrv_sync_call(c->s, &call);
+        vrv_find_root_key(id, next, key);
+        rc = vrv_sync_call(s, &call);
         if (rc == 0)
-            add_version(c, next);
+            add_version(l, next);
         *e = call.err;
     }
     return rc == VRV_E_NOTFOUND ? 0 : rc;
 }
 
-static int
-read_root(struct search *c, const char *key, uint64_t version, struct vrv_manifest *m, struct vrv_err *e)
+void
+vrv_found_versions_fini(struct vrv_found_versions *l)
 {
+    free(l->v);
+    *l = (struct vrv_found_versions){ .n = 0 };
+}
+
+int
+vrv_find_root(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t version, struct vrv_manifest *m,
+    struct vrv_err *e)
+{
+    char key[2 * VRV_STORE_KEY_MAX];
     uint8_t *p;
     size_t n;
-    int rc = vrv_sync_get(c->s, key, VRV_MANIFEST_ROOT_MAX, &p, &n, e);
 
+    vrv_find_root_key(id, version, key);
+    int rc = vrv_sync_get(s, key, VRV_MANIFEST_ROOT_MAX, &p, &n, e);
     if (rc < 0)
         return rc;
     rc = vrv_manifest_read(m, p, n, e);
     free(p);
     if (rc < 0)
         return vrv_err_prefix(e, rc, "%s", key);
-    if (vrv_uuid_eq(&m->topic, &c->id->topic) && m->partition == c->id->partition && m->version == version)
+    if (vrv_uuid_eq(&m->topic, &id->topic) && m->partition == id->partition && m->version == version)
         return 0;
     vrv_manifest_fini(m);
     return vrv_err_set(e, VRV_E_CORRUPT, "%s is another partition's manifest", key);
@@ -126,17 +142,16 @@ by_key(const void *key, const void *name)
     return strcmp(key, ((const struct vrv_store_name *)name)->key);
 }
 
-/* A list may lack what is there: so whoever isn't in it is asked for. */
-static int
-check_there(struct search *c, const char *key, uint64_t end, struct vrv_err *e)
+int
+vrv_find_there(struct vrv_sync *s, const struct vrv_found_names *l, const char *key, uint64_t end,
+    struct vrv_err *e)
 {
-    const struct vrv_found_names *l = &c->objects;
     const struct vrv_store_name *name = l->n > 0 ? bsearch(key, l->v, l->n, sizeof(*l->v), by_key) : NULL;
     uint8_t byte;
     struct vrv_store_call call = { .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = key, .size = 1,
         .buf = &byte };
 
-    if (name == NULL && vrv_sync_call(c->s, &call) < 0) {
+    if (name == NULL && vrv_sync_call(s, &call) < 0) {
         *e = call.err;
         return vrv_err_prefix(e, call.status, "%s", key);
     }
@@ -188,7 +203,7 @@ static int
 note_seg(struct search *c, struct vrv_found *f, const struct vrv_cold_seg *seg, struct missing *x,
     struct vrv_err *e)
 {
-    int rc = check_there(c, seg->key, seg->pos + seg->size, e);
+    int rc = vrv_find_there(c->s, &c->objects, seg->key, seg->pos + seg->size, e);
 
     if (rc == 0 && (seg->first_epoch != seg->last_epoch || seg->next == f->m.next))
         rc = read_extras(c, f, seg, e);
@@ -201,28 +216,44 @@ note_seg(struct search *c, struct vrv_found *f, const struct vrv_cold_seg *seg, 
 
 /* ---- a page ---- */
 
+int
+vrv_find_page(struct vrv_sync *s, const struct vrv_manifest *m, const struct vrv_cold_page *page,
+    struct vrv_cold_seg **seg, struct vrv_err *e)
+{
+    uint8_t *p;
+    size_t n;
+    int rc = vrv_sync_get(s, page->key, (size_t)page->size, &p, &n, e);
+
+    *seg = NULL;
+    if (rc < 0)
+        return rc;
+    rc = vrv_manifest_read_page(m, page, p, n, seg, e);
+    free(p);
+    return rc;
+}
+
+void
+vrv_found_page_fini(struct vrv_cold_seg *seg, const struct vrv_cold_page *page)
+{
+    for (uint32_t i = 0; seg != NULL && i < page->segments; i++)
+        vrv_cold_seg_fini(&seg[i]);
+    free(seg);
+}
+
 static int
 note_page(struct search *c, struct vrv_found *f, const struct vrv_cold_page *page, struct missing *x,
     struct vrv_err *e)
 {
-    struct vrv_cold_seg *seg = NULL;
-    uint8_t *p;
-    size_t n;
-    int rc = vrv_sync_get(c->s, page->key, (size_t)page->size, &p, &n, e);
+    struct vrv_cold_seg *seg;
+    int rc = vrv_find_page(c->s, &f->m, page, &seg, e);
 
-    if (rc == 0) {
-        rc = vrv_manifest_read_page(&f->m, page, p, n, &seg, e);
-        free(p);
-    }
     if (is_lost(rc)) {
         note_missing(x, page->base, page->next, e);
         return 0;
     }
     for (uint32_t i = 0; rc == 0 && i < page->segments; i++)
         rc = note_seg(c, f, &seg[i], x, e);
-    for (uint32_t i = 0; seg != NULL && i < page->segments; i++)
-        vrv_cold_seg_fini(&seg[i]);
-    free(seg);
+    vrv_found_page_fini(seg, page);
     return rc;
 }
 
@@ -299,10 +330,7 @@ try_root(struct search *c, uint64_t version, struct vrv_found *out, struct vrv_f
     struct missing *lacks, struct vrv_err *e)
 {
     struct missing x = { .from = 0 };
-    char key[2 * VRV_STORE_KEY_MAX];
-
-    root_key(c, version, key);
-    int rc = read_root(c, key, version, &out->m, e);
+    int rc = vrv_find_root(c->s, c->id, version, &out->m, e);
 
     if (rc < 0)
         return rc;
@@ -334,8 +362,8 @@ try_roots(struct search *c, struct vrv_found *out, struct vrv_err *e)
     struct missing lacks = { .from = 0 };
     int rc = vrv_err_set(e, VRV_E_NOTFOUND, "nothing of the partition is in the store");
 
-    for (size_t i = c->n; i > 0; i--) {
-        rc = try_root(c, c->version[i - 1], out, &part, &lacks, e);
+    for (size_t i = c->roots.n; i > 0; i--) {
+        rc = try_root(c, c->roots.v[i - 1], out, &part, &lacks, e);
         if (!is_lost(rc))
             break; /* found; or it isn't its fault */
         pass_over(out, e);
@@ -360,8 +388,8 @@ vrv_find_partition(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t kno
 
     *out = (struct vrv_found){ .newest = 0 };
     vrv_parts_prefix(id, 'd', prefix);
-    int rc = list_roots(&c, known, e);
-    out->newest = c.n > 0 ? c.version[c.n - 1] : 0;
+    int rc = vrv_find_versions(s, id, known, &c.roots, e);
+    out->newest = c.roots.n > 0 ? c.roots.v[c.roots.n - 1] : 0;
     if (rc == 0)
         rc = vrv_find_names(s, prefix, &c.objects, e);
     if (rc == 0)
@@ -369,6 +397,6 @@ vrv_find_partition(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t kno
     if (rc < 0)
         vrv_found_fini(out);
     vrv_found_names_fini(&c.objects);
-    free(c.version);
+    vrv_found_versions_fini(&c.roots);
     return rc;
 }
