@@ -289,7 +289,9 @@ t_unit_u459_fakes3_LDADD = $(HTTPRIG_LIBS)
 t_s3d_SOURCES = $(HTTPD) $(FAKES3) t/lib/s3d.c
 t_s3d_LDADD = $(HTTPRIG_LIBS)
 
-check_PROGRAMS += t/unit/u468-http t/unit/u457-httptime t/unit/u458-httptls
+check_PROGRAMS += t/unit/u468-http t/unit/u457-httptime t/unit/u458-httptls t/unit/u453-httpdns
+t_unit_u453_httpdns_SOURCES = $(HTTPRIG) t/unit/u453-httpdns.c
+t_unit_u453_httpdns_LDADD = $(HTTPRIG_LIBS)
 t_unit_u468_http_SOURCES = $(HTTPRIG) t/unit/u468-http.c
 t_unit_u468_http_LDADD = $(HTTPRIG_LIBS)
 t_unit_u457_httptime_SOURCES = $(HTTPRIG) t/unit/u457-httptime.c

@@ -22,9 +22,10 @@ enum { TICK_MS = 5 };
 static void
 open_listener(struct httpd *h)
 {
-    struct sockaddr_in at = {
-        .sin_family = AF_INET, .sin_port = htons(h->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
-    };
+    uint32_t host = h->opts.host > 0 ? h->opts.host : 1;
+    struct sockaddr_in at = { .sin_family = AF_INET,
+        .sin_port = htons(h->port),
+        .sin_addr.s_addr = htonl((INADDR_LOOPBACK & ~0xffu) | host) };
     socklen_t n = sizeof(at);
     int one = 1;
 

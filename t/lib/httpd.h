@@ -1,5 +1,5 @@
 /*
- * An HTTP/1.1 server for tests, on 127.0.0.1: answers as a function says, and badly where that says
+ * An HTTP/1.1 server for tests, on this machine: answers as a function says, and badly where that says
  * so.
  *
  * Driven by httpd_step(), in the test's own thread, or by a thread of its own (httpd_start()).
@@ -60,6 +60,7 @@ struct httpd_opts {
     void *ctx;
     struct vrv_clock *clock; /* borrowed */
     uint16_t port;           /* 0: any that is free */
+    uint8_t host;            /* 127.0.0.<host>; 0: 1 */
     const char *cert_file, *key_file; /* NULL: no TLS */
     const char *client_ca;   /* of the certificate that clients must have; NULL: none */
     void (*tick)(void *ctx); /* with each step, locked; may be NULL */

@@ -33,6 +33,7 @@ struct vrv_http {
     int64_t waiting_due_ns; /* the first deadline of those, or earlier */
     struct vrv_list under_way;
     struct reqs ended; /* to be posted */
+    bool doubts;       /* there was no connection: names are looked up anew, until there is one */
     struct vrv_http_stats count;
     struct vrv_lock lock; /* rank http: all below */
     struct reqs inbox;
@@ -150,7 +151,7 @@ look_at_inbox(struct vrv_http *h, int64_t now)
 static void
 start(struct vrv_http *h, struct vrv_http_req *r)
 {
-    struct vrv__xfer *x = vrv__xfer_new(&h->opts, r);
+    struct vrv__xfer *x = vrv__xfer_new(&h->opts, r, h->doubts);
 
     if (x == NULL) {
         reqs_push(&h->ended, r);
@@ -198,6 +199,7 @@ finish(struct vrv_http *h, struct vrv__xfer *x)
 {
     long opened = 0;
 
+    h->doubts = !x->r->sent && (h->doubts || x->r->status == VRV_E_UNREACHABLE);
     (void)curl_easy_getinfo(x->easy, CURLINFO_NUM_CONNECTS, &opened);
     h->count.connections += (uint64_t)opened;
     h->count.under_way[x->r->lane]--;

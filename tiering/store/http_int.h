@@ -29,8 +29,9 @@ struct vrv__xfer {
     char text[CURL_ERROR_SIZE]; /* what libcurl says */
 };
 
-/* Set up, but not begun.  NULL: r->status and err say why not. */
-struct vrv__xfer *vrv__xfer_new(const struct vrv_http_opts *o, struct vrv_http_req *r);
+/* Set up, but not begun.  anew: what is known of names isn't trusted.  NULL: r->status and err say why
+ * not. */
+struct vrv__xfer *vrv__xfer_new(const struct vrv_http_opts *o, struct vrv_http_req *r, bool anew);
 /* It is in no multi handle. */
 void vrv__xfer_free(struct vrv__xfer *x);
 /* Bytes since the last look. */

@@ -276,7 +276,7 @@ make_headers(struct vrv__xfer *x)
 }
 
 struct vrv__xfer *
-vrv__xfer_new(const struct vrv_http_opts *o, struct vrv_http_req *r)
+vrv__xfer_new(const struct vrv_http_opts *o, struct vrv_http_req *r, bool anew)
 {
     struct vrv__xfer *x = VRV_NEW(struct vrv__xfer);
 
@@ -293,6 +293,8 @@ vrv__xfer_new(const struct vrv_http_opts *o, struct vrv_http_req *r)
         rc = set_trust(x);
     if (rc == CURLE_OK)
         rc = set_request(x);
+    if (anew)
+        SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
     if (rc == CURLE_OK)
         return x;
     r->status = vrv_err_set(
