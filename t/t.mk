@@ -739,6 +739,7 @@ dist_check_SCRIPTS += \
 	t/945-baddays.t \
 	t/770-tier.t \
 	$(QUICK_STORE_TESTS) \
+	t/779-scrub.t \
 	t/773-tier-tool.t \
 	t/778-bench-tiers.t \
 	t/774-s3d.t \

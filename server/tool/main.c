@@ -15,6 +15,7 @@ static const char usage[] =
     "       varve config ls|get|set|unset              settings of topics and brokers\n"
     "       varve tier status|explain|plan|offload     what is in the cold tier, and why\n"
     "       varve restore                              a server made anew from its store\n"
+    "       varve scrub [TOPIC...]                     is a store what it should be\n"
     "       varve bench start|produce|consume|latency|fanout    how fast a broker is\n"
     "       varve proto [API]                          the protocol\n"
     "       varve log ls|stat|dump|verify|repair       look into a data directory\n"
@@ -34,6 +35,7 @@ static const struct {
     { "config", cmd_config },
     { "tier", cmd_tier },
     { "restore", cmd_restore },
+    { "scrub", cmd_scrub },
     { "bench", cmd_bench },
     { "proto", cmd_proto },
     { "log", cmd_log },

@@ -458,6 +458,9 @@ test_unreadable(void)
     bad_page();
     opts.grace_ms = 0;
     opts.delete_orphans = true;
+    IS(scrub(), VRV_E_LOCKED, "nothing young is deleted beside a server: %s", e.msg);
+    opts.grace_ms = VRV_SCRUB_GRACE_LEAST_MS;
+    simclock_advance_ms(&rig.clock, 2 * opts.grace_ms);
     IS(scrub(), 0, "a page can't be read %s", e.msg);
     OK(told.n == 1 && sums.deleted == 0, "what it named isn't taken for an orphan's");
     bad_root();

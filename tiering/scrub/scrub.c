@@ -221,6 +221,19 @@ add_up(struct vrv__scrub *c, struct vrv_sync *s, struct vrv_err *e)
     return 0;
 }
 
+/* What a server is about to name looks like an orphan. */
+static int
+check_grace(const struct vrv__scrub *c, struct vrv_err *e)
+{
+    const struct vrv_known *k = &c->known;
+
+    if (!c->o->delete_orphans || c->o->grace_ms >= VRV_SCRUB_GRACE_LEAST_MS ||
+        (k->has_marker && k->marker.m.last))
+        return 0;
+    return vrv_err_set(e, VRV_E_LOCKED, "its server hasn't said that it stopped: what is younger than %d s isn't "
+        "deleted beside it; stop it, or give a longer grace", VRV_SCRUB_GRACE_LEAST_MS / 1000);
+}
+
 /* Uploads aren't listed: the store removes those that are old enough. */
 static int
 sweep_uploads(struct vrv__scrub *c, struct vrv_sync *s, struct vrv_err *e)
@@ -253,6 +266,8 @@ vrv_scrub(const struct vrv_scrub_opts *o, struct vrv_scrubbed *out, struct vrv_e
         rc = vrv_known_partitions(&s, &c.known, &c.parts, foreign, &c, e);
     if (rc == 0)
         rc = tell_markers(&c, e);
+    if (rc == 0)
+        rc = check_grace(&c, e);
     if (rc == 0)
         rc = choose(&c, e);
     if (rc == 0)

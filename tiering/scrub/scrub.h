@@ -48,6 +48,8 @@ struct vrv_finding {
     const char *text;    /* a sentence */
 };
 
+enum { VRV_SCRUB_GRACE_LEAST_MS = 600000 }; /* of what is deleted beside a server */
+
 struct vrv_scrub_opts {
     struct vrv_store *store;      /* borrowed, as all */
     struct vrv_clock *clock;
@@ -76,7 +78,8 @@ struct vrv_scrubbed {
     uint64_t uploads;                         /* that were removed */
 };
 
-/* Errors: NOTFOUND (no such topic; nothing of varve's in the store), VERSION, and the store's: then it isn't
+/* Errors: NOTFOUND (no such topic; nothing of varve's in the store), LOCKED (orphans are to be deleted with too
+ * short a grace, and its server hasn't said that it stopped), VERSION, and the store's: then it isn't
  * known whether all is well. */
 int vrv_scrub(const struct vrv_scrub_opts *o, struct vrv_scrubbed *out, struct vrv_err *e) VRV_MUST_CHECK;
 
