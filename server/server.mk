@@ -331,7 +331,9 @@ server_tool_varve_SOURCES = \
 	server/tool/table.c \
 	server/tool/table.h \
 	server/tool/tier.h \
+	server/tool/tier_dump.c \
 	server/tool/tier_explain.c \
+	server/tool/tier_ls.c \
 	server/tool/tier_link.c \
 	server/tool/tier_offload.c \
 	server/tool/tier_status.c \

@@ -94,6 +94,35 @@ isnt(varve('scrub', "-o tier.store.url=file://$dir/none"), 0, 'a directory that 
 isnt(varve('scrub'), 0, 'no store');
 like($err, qr/no store is named/, '... what to give is said');
 
+# ---- what is there
+
+my ($p) = told('partition', 'tier ls', $store);
+is_deeply([@{$p}{qw(topic partition deleted segments)}], ['cold', 0, JSON::PP::false, scalar @keys],
+    'tier ls tells of a partition');
+cmp_ok($p->{next}, '>', 50_000, '... with its offsets');
+is(varve('tier ls', $store), 0, '... for people') or diag($err);
+like($out, qr/^TOPIC .*\ncold +0 +\d+ +0 +$p->{next} +\d+ /, '... in a table');
+my @listed = told('segment', 'tier ls cold/0', $store);
+is_deeply([map { $_->{key} } @listed], \@keys, '... and its segments');
+is(varve('tier ls cold/x', $store), 64, 'what is no partition is refused');
+is(varve('tier ls none', $store), 66, '... and a topic that is none');
+
+# Each kind of object: of what kind its first line is.
+sub dumped {
+    my ($begins) = @_;
+    my @all;
+    find({ no_chdir => 1, wanted => sub { push @all, substr $_, length("$cold/") if -f } }, $cold);
+    my ($one) = sort { $b cmp $a } grep { /$begins/ } @all;
+    is(varve('tier dump', $store, $one), 0, "tier dump $one") or diag($err);
+    return $out;
+}
+like(dumped('^d/'), qr/^header: topic [0-9a-f]{32} partition 0 .*^footer: .*^chunk: .* state ok\n.*^epoch: /ms,
+    'a segment, all of it');
+like(dumped('^m/'), qr/^root: topic .* version \d+ .*^segment: key d\/.*^chunk: base \d+/ms, 'a manifest');
+like(dumped('^marker/'), qr/^marker: cluster \S+ owner 1 .* last 1 .*^pair: key topic\//ms, 'a marker');
+like(dumped('^owner/'), qr/^owner: cluster \S+ id [0-9a-f]{32} /, 'an owner');
+is(varve('tier dump d/none', $store), 66, 'what is not there');
+
 # ---- damages
 
 my $key = $keys[1];
@@ -113,6 +142,9 @@ spoil($key, 'a byte of an object', sub { flip($_[0], 500_000) }, sub {
     is(scalar @f, 1, 'a full one finds it');
     is_deeply([@{$f[0]}{qw(what key)}], ['damaged', $key], '... and names it');
     like($f[0]{text}, qr/chunk \d+ at byte \d+/, '... with its place');
+    is(varve('tier dump', $store, $key), 65, 'dump says where');
+    like($err, qr/byte \d+: chunk of offset \d+/, '... it is broken');
+    like($out, qr/^chunk: .* state chunk of offset .*^epoch: epoch 0/ms, '... and shows the rest');
 });
 
 # ---- what nothing names

@@ -173,11 +173,17 @@ static const struct sub subs[] = {
     { "explain", tier_explain_help, tier_explain },
     { "plan", plan_help, plan },
     { "offload", tier_offload_help, tier_offload },
+    { "ls", tier_ls_help, NULL }, /* these two ask no broker */
+    { "dump", tier_dump_help, NULL },
     { NULL, NULL, NULL },
 };
 
 int
 cmd_tier(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "ls") == 0)
+        return tier_ls(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "dump") == 0)
+        return tier_dump(argc - 1, argv + 1);
     return kafka_main("tier", subs, argc, argv);
 }

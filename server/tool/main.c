@@ -13,7 +13,7 @@ static const char usage[] =
     "       varve consume TOPIC...                     records from topics\n"
     "       varve group ls|describe|reset|rm           consumer groups and their lag\n"
     "       varve config ls|get|set|unset              settings of topics and brokers\n"
-    "       varve tier status|explain|plan|offload     what is in the cold tier, and why\n"
+    "       varve tier status|explain|plan|offload|ls|dump    what is in the cold tier, and why\n"
     "       varve restore                              a server made anew from its store\n"
     "       varve scrub [TOPIC...]                     is a store what it should be\n"
     "       varve bench start|produce|consume|latency|fanout    how fast a broker is\n"

@@ -48,4 +48,9 @@ int tier_status(struct kafka *k, struct args *a, struct vrv_err *e);
 int tier_explain(struct kafka *k, struct args *a, struct vrv_err *e);
 int tier_offload(struct kafka *k, struct args *a, struct vrv_err *e);
 
+/* Of a store, without a broker. */
+extern const char tier_ls_help[], tier_dump_help[];
+int tier_ls(int argc, char **argv);
+int tier_dump(int argc, char **argv);
+
 #endif

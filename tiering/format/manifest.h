@@ -110,6 +110,9 @@ int vrv_manifest_read(struct vrv_manifest *m, const uint8_t *p, size_t n, struct
 /* Segments [from, to) of m as a page; *page says so, but for its key. */
 uint8_t *vrv_manifest_write_page(const struct vrv_manifest *m, uint32_t from, uint32_t to,
     struct vrv_cold_page *page, size_t *n);
+/* A page without the root that names it: a manifest with its segments. */
+int vrv_manifest_read_alone(struct vrv_manifest *m, const uint8_t *p, size_t n, struct vrv_err *e)
+    VRV_MUST_CHECK;
 /* The segments of a page, malloc'd: contiguous, and what the page's entry says. */
 int vrv_manifest_read_page(const struct vrv_manifest *m, const struct vrv_cold_page *page,
     const uint8_t *p, size_t n, struct vrv_cold_seg **out, struct vrv_err *e) VRV_MUST_CHECK;

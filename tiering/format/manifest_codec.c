@@ -332,6 +332,45 @@ vrv_manifest_read(struct vrv_manifest *m, const uint8_t *p, size_t n, struct vrv
     return rc;
 }
 
+/* Not whether its segments fit together. */
+static int
+get_page(struct vrv_manifest *found, const uint8_t *p, size_t n, struct vrv_err *e)
+{
+    struct vrv_in i;
+    int rc = vrv_in_begin(&i, "manifest", PAGE_MAGIC, VRV_MANIFEST_VERSION, p, n, e);
+
+    *found = (struct vrv_manifest){ 0 };
+    if (rc < 0)
+        return rc;
+    get_uuid(&i, &found->topic);
+    found->partition = (int32_t)vrv_in32(&i);
+    found->seg_cap = vrv_in32(&i);
+    found->seg = room_for(&i, found->seg_cap, SEG_LEAST, sizeof(*found->seg));
+    for (; found->seg != NULL && !i.bad && found->seg_n < found->seg_cap; found->seg_n++)
+        get_seg(&i, &found->seg[found->seg_n]);
+    return finished(&i, e);
+}
+
+int
+vrv_manifest_read_alone(struct vrv_manifest *m, const uint8_t *p, size_t n, struct vrv_err *e)
+{
+    struct vrv_cold_page is;
+    int rc = get_page(m, p, n, e);
+
+    if (rc == 0 && m->seg_n == 0)
+        rc = vrv_err_set(e, VRV_E_CORRUPT, "a page that is empty");
+    if (rc == 0) {
+        sum_up(&is, m->seg, m->seg_n);
+        m->start = is.base;
+        m->next = is.next;
+        m->version = 1;
+        rc = vrv_manifest_check(m, e);
+    }
+    if (rc < 0)
+        vrv_manifest_fini(m);
+    return rc;
+}
+
 /* Are they what the root says of their page? */
 static int
 check_page(struct vrv_manifest *found, const struct vrv_cold_page *page, struct vrv_err *e)
@@ -358,22 +397,12 @@ int
 vrv_manifest_read_page(const struct vrv_manifest *m, const struct vrv_cold_page *page,
     const uint8_t *p, size_t n, struct vrv_cold_seg **out, struct vrv_err *e)
 {
-    struct vrv_manifest found = { 0 };
-    struct vrv_in i;
+    struct vrv_manifest found;
 
     *out = NULL;
     if (n != page->size || vrv_crc32c(0, p, n) != page->crc)
         return vrv_err_set(e, VRV_E_CORRUPT, "page %s isn't what the manifest says", page->key);
-    int rc = vrv_in_begin(&i, "manifest", PAGE_MAGIC, VRV_MANIFEST_VERSION, p, n, e);
-    if (rc < 0)
-        return rc;
-    get_uuid(&i, &found.topic);
-    found.partition = (int32_t)vrv_in32(&i);
-    found.seg_cap = vrv_in32(&i);
-    found.seg = room_for(&i, found.seg_cap, SEG_LEAST, sizeof(*found.seg));
-    for (; found.seg != NULL && !i.bad && found.seg_n < found.seg_cap; found.seg_n++)
-        get_seg(&i, &found.seg[found.seg_n]);
-    rc = finished(&i, e);
+    int rc = get_page(&found, p, n, e);
     if (rc == 0 && (!vrv_uuid_eq(&found.topic, &m->topic) || found.partition != m->partition))
         rc = vrv_err_set(e, VRV_E_CORRUPT, "page %s is another partition's", page->key);
     if (rc == 0)
