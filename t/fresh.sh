@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Proves both commands of README.md in a bare Debian 12: a chroot made by debootstrap, with nothing
 # in it but this checkout and what lets the host reach its mirror (apt's mirror and proxy, the CA
-# certificates, the proxy variables).  Then both once more, the tests but a few: nothing may be left to
-# install.
+# certificates, the proxy variables).  Of the tests it runs the scripts: unit programs, which it builds, start
+# nothing.  Then both commands once more, with a few tests: nothing may be left to install.
 #   t/fresh.sh [--worktree]    HEAD, or the files as they lie here
 # Needs root, debootstrap and git.  Keeps the chroot when FRESH_KEEP=1.
 set -euo pipefail
@@ -128,7 +128,7 @@ run() {
 }
 
 run "./quickstart.sh" ./quickstart.sh
-run "./quickstart.sh test" ./quickstart.sh test
+run "./quickstart.sh test" env T=.t ./quickstart.sh test
 packages=$(packages_now) peers=$(peers_now)
 run "./quickstart.sh again" ./quickstart.sh
 run "./quickstart.sh test again" env T=000- ./quickstart.sh test
