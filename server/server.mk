@@ -86,6 +86,8 @@ libvrvserver_la_SOURCES = \
 	server/api/client.c \
 	server/api/client.h \
 	server/api/cluster.c \
+	server/api/cold_quota.c \
+	server/api/cold_quota.h \
 	server/api/configs.c \
 	server/api/configs.h \
 	server/api/delete_records.c \
@@ -188,6 +190,8 @@ libvrvserver_la_SOURCES = \
 	server/config/options.def \
 	server/config/properties.c \
 	server/config/properties.h \
+	server/config/quotas.c \
+	server/config/quotas.h \
 	server/config/store.c \
 	server/config/store.h \
 	server/config/store_int.h \

@@ -1,14 +1,17 @@
 #!/usr/bin/env perl
 # What else than records must be right across the seam of the two tiers, after stops and kills: readers of
-# committed records, where epochs end, and idempotent producers whose batches have all left the disk.
+# committed records, where epochs end, and idempotent producers whose batches have all left the disk; and
+# quotas for who reads much of what is cold.
 use strict;
 use warnings;
 use File::Temp qw(tempdir);
+use IO::Socket::INET;
 use IPC::Open2;
 use JSON::PP;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Varved;
+use Records;
 
 plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
 $SIG{PIPE} = 'IGNORE';
@@ -18,7 +21,7 @@ my $tool = "$build/server/tool/varve";
 my $cold = tempdir(CLEANUP => 1);
 my $dir = tempdir(CLEANUP => 1);
 my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
-    'checkpoint.interval.ms=200');
+    'checkpoint.interval.ms=200', 'admin.listeners=127.0.0.1:0');
 
 # ---- the tool, and a client of single requests (t/lib/wirecall.c)
 
@@ -91,6 +94,43 @@ for my $stop (qw(none stop crash)) {
 is(ask('sequel t 16'), "NONE $end", 'the producer goes on');
 is(ask('epoch t 0'), "NONE $begun", 'and what is old stays as it was');
 hang_up();
+
+# ---- quotas
+
+# Fetches that waited for one so far.
+sub throttled {
+    my ($admin) = $broker->said('err') =~ /.*admin\.listen address=127\.0\.0\.1:(\d+)/s;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $admin) or die "no port: $!";
+    print $s "GET /metrics HTTP/1.0\r\n\r\n";
+    local $/;
+    my ($n) = <$s> =~ /^varve_cold_throttled_seconds_count (\d+)$/m;
+    return $n;
+}
+
+my $records = Records->new($broker);
+ok($records->topic('much', '--partitions 1 -c remote.storage.enable=true -c local.retention.ms=0',
+    '-c segment.bytes=1100000'), 'a topic with more records');
+ok($records->produce('much', 20_000), '... which come');
+ok(varve('tier offload', '--wait 60 much'), '... and go to the store');
+ok(wait_until(sub { $records->local_bytes < 1_000_000 }), '... all of them');
+$broker->stop; # what is in memory still is read there
+$broker->restart;
+is($records->consume('much'), 20_000, 'without a quota they are read');
+is(throttled(), 0, '... and nobody waits');
+ok(varve('config set', 'broker 1 tier.fetch.client.quotas=var*:700000'), 'a quota for clients');
+is($records->consume('much'), 20_000, 'with it they are read, too') for 1 .. 2;
+cmp_ok(throttled(), '>', 0, '... but fetches wait');
+ok(varve('config set', 'broker 1 tier.fetch.client.quotas= tier.fetch.group.quotas=etl:700000'),
+    'a quota for a group');
+my $before = throttled();
+is($records->consume('much'), 20_000, 'others read them') for 1 .. 2;
+is(throttled(), $before, '... without waiting');
+ok(varve('consume', '--group etl much'), 'a member reads them');
+is(scalar(() = text_of("$dir/out") =~ /\n/g), 20_000, '... all');
+cmp_ok(throttled(), '>', $before, '... and its fetches wait');
+isnt(system("$tool config set -b " . $broker->address . ' broker 1 tier.fetch.client.quotas=x 2>/dev/null'), 0,
+    'what is no quota is refused');
+
 SKIP: {
     my $java = ($ENV{VARVE_PEERS} // ($ENV{HOME} // '/root') . '/.cache/varve-peers') . '/kafka-broker/bin/tool';
     skip "no $java; ./quickstart.sh test installs it", 1 if !-x $java;

@@ -565,6 +565,10 @@ check_PROGRAMS += t/unit/u743-coldfetch
 t_unit_u743_coldfetch_SOURCES = t/unit/u743-coldfetch.c t/lib/apirig.c t/lib/apirig.h
 t_unit_u743_coldfetch_LDADD = $(SERVER_LIBS)
 
+check_PROGRAMS += t/unit/u745-coldquota
+t_unit_u745_coldquota_SOURCES = t/unit/u745-coldquota.c
+t_unit_u745_coldquota_LDADD = $(SERVER_LIBS)
+
 check_PROGRAMS += t/unit/u750-tool
 t_unit_u750_tool_SOURCES = \
 	server/tool/args.c \

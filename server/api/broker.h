@@ -13,6 +13,7 @@
 #include "server/api/producer_ids.h"
 #include "server/base/pool.h"
 
+struct vrv_cold_quotas;
 struct vrv_config_store;
 struct vrv_coord;
 struct vrv_stat;
@@ -44,6 +45,7 @@ struct vrv_broker {
     int32_t fetch_max_bytes;
     _Atomic int32_t cold_wait_ms;   /* of a fetch for the cold tier; changes while it runs, as */
     _Atomic int64_t cold_lookup_ms; /* ... that of a look-up there */
+    struct vrv_cold_quotas *cold_quotas; /* for what is read there; NULL: there are none */
     struct vrv_config_store *config;
     struct vrv_coord *coord;
     struct vrv_stat *stat;          /* where requests are counted, or NULL */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/api/cold_quota.h"
 #include "server/api/fetch_int.h"
 #include "server/api/handlers.h"
 #include "server/stat/stat.h"
@@ -21,6 +22,8 @@ struct state {
 };
 
 enum { BY_ID = 13, ZSTD = 10, SESSIONS = 7 };
+/* Quotas may be changed meanwhile. */
+static const int64_t THROTTLE_NS = 1000000000;
 enum { NEW_SESSION = 0, NO_SESSION = -1 }; /* epochs */
 
 static int64_t
@@ -317,6 +320,37 @@ count_part(const struct vrv_request *r, const struct vrv__fetch_part *p)
         vrv_stat_count(r->broker->stat, source[p->slice[i].kind], p->slice[i].n);
 }
 
+/* What it has of the cold tier is charged. */
+static void
+charge(const struct vrv_request *r, const struct vrv__fetch *f)
+{
+    const struct vrv_cold_who who = { r->header.client_id, r->client->host };
+    uint64_t n = 0;
+
+    if (!vrv_cold_quotas_any(r->broker->cold_quotas))
+        return;
+    for (size_t i = 0; i < f->n; i++)
+        for (uint32_t k = 0; k < f->part[i].slice_n; k++)
+            n += f->part[i].slice[k].kind == VRV_SLICE_COLD ? f->part[i].slice[k].n : 0;
+    if (n > 0)
+        vrv_cold_quotas_took(r->broker->cold_quotas, &who, n);
+}
+
+/* A client that is told waits before it asks again, for anything: so it is only where all that it wants is
+ * held. */
+static int32_t
+throttle_ms(const struct vrv_request *r, const struct vrv__fetch *f)
+{
+    int64_t left_ns = f->held_ns - r->broker->clock->mono_ns(r->broker->clock);
+
+    for (size_t i = 0; i < f->n; i++)
+        if (!f->part[i].held)
+            return 0;
+    if (f->n == 0 || left_ns <= 0)
+        return 0;
+    return left_ns < THROTTLE_NS ? (int32_t)(left_ns / 1000000) + 1 : (int32_t)(THROTTLE_NS / 1000000);
+}
+
 static void
 answer(struct vrv_request *r)
 {
@@ -324,6 +358,8 @@ answer(struct vrv_request *r)
     struct vrv_fetch_resp_partition *all = VRV_ROOM(r, struct vrv_fetch_resp_partition, s->f.n);
     size_t n = 0;
 
+    s->resp.throttle_time_ms = throttle_ms(r, &s->f);
+    charge(r, &s->f);
     s->resp.responses.v = VRV_ROOM(r, struct vrv_fetch_resp_topic, s->f.n);
     for (size_t i = 0; i < s->f.n; i++) {
         struct vrv__fetch_part *p = &s->f.part[i];

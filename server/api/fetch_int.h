@@ -28,6 +28,7 @@ struct vrv__fetch_part {
     bool slow;                    /* more is there, but not without waiting for a disk */
     bool cold;                    /* more is there, but not without the cold tier: */
     struct vrv__fetch_cold *asked; /* what it was asked for, in the arena; or NULL */
+    bool held;                    /* more is there in the cold tier, but its client's quota is used up */
     bool failed;                  /* the cold tier did; the error is told when there is time for it */
     bool more;                    /* more is there than this answer takes */
     bool waiting;
@@ -45,6 +46,8 @@ struct vrv__fetch {
     int64_t deadline_ns;
     int64_t cold_ns;              /* what is asked of the cold tier is waited for until then; 0: nothing is */
     size_t asked;                 /* ... and was not yet posted back */
+    int64_t held_ns;              /* what is held by a quota may be read then; 0: nothing is held */
+    int64_t waits_ns;             /* since when it waits */
     size_t waiting;               /* waiters not yet posted back */
     enum { VRV__FETCH_READS, VRV__FETCH_WAITS, VRV__FETCH_ENDS } state;
     bool called_off;              /* all waiters were told to come back */

@@ -19,6 +19,7 @@
  */
 #include <string.h>
 
+#include "server/api/cold_quota.h"
 #include "server/api/fetch_int.h"
 #include "server/stat/stat.h"
 
@@ -80,6 +81,24 @@ vrv__fetch_set_offsets(struct vrv__fetch_part *p)
     p->start = o.start;
 }
 
+/* What is cold is for who has not had too much of it lately. */
+static bool
+is_held(struct vrv_request *r, int rc, const struct vrv_read *rd)
+{
+    const struct vrv_cold_who who = { r->header.client_id, r->client->host };
+    struct vrv_cold_quotas *q = r->broker->cold_quotas;
+    struct vrv__fetch *f = r->state;
+    bool is_cold = rc == VRV_READ_COLD ||
+        (rc == 0 && rd->slice_n > 0 && rd->slice[0].kind == VRV_SLICE_COLD);
+
+    if (!is_cold || !vrv_cold_quotas_any(q))
+        return false;
+    int64_t at_ns = vrv_cold_quotas_ask(q, &who);
+    if (at_ns > f->held_ns)
+        f->held_ns = at_ns;
+    return at_ns > 0;
+}
+
 void
 vrv__fetch_read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned flags)
 {
@@ -90,15 +109,18 @@ vrv__fetch_read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned 
         .max_bytes = limit < left ? limit : left, .whole_first = f->bytes == 0,
         .aborted = f->committed };
 
-    p->slow = p->cold = false;
+    p->slow = p->cold = p->held = false;
     if (rd.max_bytes == 0 && !rd.whole_first) {
         vrv__fetch_set_offsets(p);
         p->more = p->want->offset < p->hw;
         return;
     }
     int rc = read_once(r, p, &rd);
+    p->held = is_held(r, rc, &rd);
     if (rc == VRV_E_AGAIN) {
         p->slow = true;
+    } else if (p->held) {
+        vrv__fetch_set_offsets(p);
     } else if (rc == VRV_READ_COLD || rc == VRV_E_NOMEM) { /* the next fetch may find some */
         p->cold = rc == VRV_READ_COLD;
         vrv__fetch_set_offsets(p);
@@ -135,6 +157,22 @@ vrv__fetch_release(struct vrv__fetch *f)
 
 /* ---- waiting ---- */
 
+static int64_t
+now_ns(const struct vrv_request *r)
+{
+    return r->broker->clock->mono_ns(r->broker->clock);
+}
+
+/* What waits for the cold tier has the time that is given to that, but what is there is not held up by
+ * it. */
+static int64_t
+deadline_of(const struct vrv__fetch *f)
+{
+    if (f->cold_ns == 0 || (f->bytes > 0 && f->deadline_ns < f->cold_ns))
+        return f->deadline_ns;
+    return f->cold_ns;
+}
+
 static void
 cancel_waiters(struct vrv__fetch *f)
 {
@@ -165,9 +203,9 @@ waiter_posted(struct vrv_done *d)
 
     p->waiting = false;
     f->waiting--;
-    if (p->waiter.status == VRV_E_TIMEDOUT)
+    if (p->waiter.status == VRV_E_TIMEDOUT && now_ns(p->r) >= deadline_of(f))
         f->over = true;
-    else if (p->waiter.status != VRV_E_CANCELLED)
+    else if (p->waiter.status != VRV_E_CANCELLED) /* or what was held isn't any more */
         f->grown = true;
     vrv__fetch_goes_on(p->r);
 }
@@ -189,6 +227,7 @@ wait_for_more(struct vrv_request *r, int64_t deadline_ns)
 
     f->state = VRV__FETCH_WAITS;
     f->called_off = false;
+    f->waits_ns = now_ns(r);
     r->cancel = gone;
     vrv_request_waits(r);
     vrv_stat_count(r->broker->stat, VRV_C_fetch_waiting, 1);
@@ -238,14 +277,22 @@ is_news(const struct vrv__fetch *f)
     return news || !any;
 }
 
-/* What waits for the cold tier has the time that is given to that, but what is there is not held up by
- * it. */
-static int64_t
-deadline_of(const struct vrv__fetch *f)
+/* What is held by a quota has the time of what waits for the cold tier, too. */
+static void
+set_cold_time(struct vrv_request *r)
 {
-    if (f->cold_ns == 0 || (f->bytes > 0 && f->deadline_ns < f->cold_ns))
-        return f->deadline_ns;
-    return f->cold_ns;
+    struct vrv__fetch *f = r->state;
+
+    if (f->held_ns > 0 && f->cold_ns == 0)
+        f->cold_ns = now_ns(r) + (int64_t)atomic_load(&r->broker->cold_wait_ms) * 1000000;
+}
+
+static int64_t
+wake_of(const struct vrv__fetch *f)
+{
+    int64_t deadline_ns = deadline_of(f);
+
+    return f->held_ns > 0 && f->held_ns < deadline_ns ? f->held_ns : deadline_ns;
 }
 
 static bool
@@ -253,7 +300,7 @@ is_enough(struct vrv_request *r)
 {
     struct vrv__fetch *f = r->state;
 
-    if (r->client->gone || r->broker->clock->mono_ns(r->broker->clock) >= deadline_of(f))
+    if (r->client->gone || now_ns(r) >= deadline_of(f))
         f->over = true;
     if (f->over || is_news(f) || !vrv_request_may_wait(r))
         return true;
@@ -297,6 +344,8 @@ vrv__fetch_goes_on(struct vrv_request *r)
     r->cancel = NULL;
     vrv_request_goes_on(r);
     vrv_stat_count(r->broker->stat, VRV_C_fetch_waiting, (uint64_t)-1);
+    if (f->held_ns > 0)
+        vrv_hist_add(&r->broker->cold_quotas->waits, now_ns(r) - f->waits_ns);
     if (f->grown)
         read_round(r);
     else
@@ -310,12 +359,13 @@ decide(struct vrv_request *r)
 
     vrv__fetch_take_cold(r);
     vrv__fetch_ask_cold(r);
+    set_cold_time(r);
     if (is_enough(r)) {
         f->state = VRV__FETCH_ENDS;
         vrv__fetch_leave_cold(f);
         end(r);
     } else {
-        wait_for_more(r, deadline_of(f));
+        wait_for_more(r, wake_of(f));
     }
 }
 
@@ -344,6 +394,7 @@ read_round(struct vrv_request *r)
     bool slow = false;
 
     f->grown = false;
+    f->held_ns = 0;
     f->bytes = 0;
     for (size_t i = 0; i < f->n; i++) {
         if (is_kept(&f->part[i]))

@@ -1,4 +1,5 @@
 /* Offsets that groups commit: OffsetCommit, OffsetFetch, OffsetDelete. */
+#include "server/api/cold_quota.h"
 #include "server/api/find.h"
 #include "server/api/handlers.h"
 #include "server/api/spans.h"
@@ -78,8 +79,10 @@ vrv_api_offset_commit(struct vrv_request *r, const void *message)
 {
     const struct vrv_offset_commit_req *q = message;
     struct commit *c = VRV_ROOM(r, struct commit, 1);
+    const struct vrv_cold_who who = { r->header.client_id, r->client->host };
     uint32_t n = 0;
 
+    vrv_cold_quotas_reads_for(r->broker->cold_quotas, &who, q->group_id);
     for (int32_t i = 0; i < q->topics.n; i++)
         n += (uint32_t)q->topics.v[i].partitions.n;
     c->r = r;

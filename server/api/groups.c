@@ -1,8 +1,18 @@
 /* The life of a group's member: FindCoordinator, JoinGroup, SyncGroup, Heartbeat, LeaveGroup.  The
  * group room decides; here its calls are made from messages, and its answers put into them. */
+#include "server/api/cold_quota.h"
 #include "server/api/handlers.h"
 #include "server/api/spans.h"
 #include "server/group/coord.h"
+
+/* Its client reads for the group. */
+static void
+note_reader(const struct vrv_request *r, struct vrv_str group)
+{
+    const struct vrv_cold_who who = { r->header.client_id, r->client->host };
+
+    vrv_cold_quotas_reads_for(r->broker->cold_quotas, &who, group);
+}
 
 /* Answer, and give back what the answer is made of. */
 static void
@@ -124,6 +134,7 @@ vrv_api_join_group(struct vrv_request *r, const void *message)
         .rebalance_ms = q->rebalance_timeout_ms,
         .known_id_required = vrv_request_version(r) >= 4,
         .may_skip_assignment = vrv_request_version(r) >= 9 };
+    note_reader(r, q->group_id);
     vrv_request_waits(r);
     vrv_coord_join(r->broker->coord, &j->call);
     vrv_request_may_cancel(r, cancel_join);
@@ -222,6 +233,7 @@ vrv_api_heartbeat(struct vrv_request *r, const void *message)
     h->call = (struct vrv_heartbeat){ .call.done = { .cq = r->call.cq, .run = beaten },
         .group = vrv_span_of(q->group_id), .member_id = vrv_span_of(q->member_id),
         .instance = vrv_span_of(q->group_instance_id), .generation = q->generation_id };
+    note_reader(r, q->group_id);
     vrv_coord_heartbeat(r->broker->coord, &h->call);
 }
 

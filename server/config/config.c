@@ -11,6 +11,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/log/topic_config.h"
+#include "server/config/quotas.h"
 #include "server/config/store_int.h"
 
 enum { CONFIG_MAGIC = 0x636f6e66 };
@@ -253,6 +254,18 @@ check_memory(struct check *k)
 }
 
 static void
+check_quotas(struct check *k, const char *name, const char *text)
+{
+    struct vrv_quotas q;
+    struct vrv_err e;
+
+    if (vrv_quotas_parse(&q, text, &e) < 0)
+        wrong(k, "%s: %s", name, e.msg);
+    else
+        vrv_quotas_fini(&q);
+}
+
+static void
 check_rest(struct check *k)
 {
     struct vrv_config *c = k->c;
@@ -275,6 +288,8 @@ check_rest(struct check *k)
     if (vrv_ip_limits_parse(&c->ip_limit, &c->ip_limit_n, c->max_connections_per_ip_overrides,
             &e) < 0)
         wrong(k, "max.connections.per.ip.overrides: %s", e.msg);
+    check_quotas(k, "tier.fetch.client.quotas", c->tier_fetch_client_quotas);
+    check_quotas(k, "tier.fetch.group.quotas", c->tier_fetch_group_quotas);
 }
 
 /* A topic that sets nothing must be one that could be made so. */

@@ -54,6 +54,7 @@ apply(void *ctx, const struct vrv_config *c)
     atomic_store(&s->broker.cold_wait_ms, c->remote_fetch_max_wait_ms);
     atomic_store(&s->broker.cold_lookup_ms, c->remote_list_offsets_request_timeout_ms);
     vrv_server_cold_set(&s->cold, c);
+    vrv_cold_quotas_set(&s->quotas, c->tier_fetch_client_quotas, c->tier_fetch_group_quotas);
     for (int i = VRV_DIAG_ERROR; i <= VRV_DIAG_DEBUG; i++)
         if (strcmp(c->log_level, level[i]) == 0)
             vrv_diag_level((enum vrv_diag_level)i);
@@ -293,7 +294,7 @@ set_broker(struct vrv_server *s, struct vrv_err *e)
         .cold_wait_ms = atomic_load(&s->broker.cold_wait_ms),
         .cold_lookup_ms = atomic_load(&s->broker.cold_lookup_ms), .cold = s->lookups,
         .waiting_max = (size_t)c->queued_max_response_bytes, .config = s->store,
-        .coord = s->coord, .stat = s->stat, .tier = s->cold.tier };
+        .coord = s->coord, .stat = s->stat, .tier = s->cold.tier, .cold_quotas = &s->quotas };
     vrv_fetch_sessions_init(&s->broker.sessions,
         (unsigned)c->max_incremental_fetch_session_cache_slots, random);
     vrv_producer_ids_init(&s->broker.ids);
@@ -309,6 +310,7 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
     struct vrv_net_opts net;
 
     *s = (struct vrv_server){ .config = config, .stat = vrv_stat_new() };
+    vrv_cold_quotas_init(&s->quotas, vrv_clock_real());
     vrv_descriptors_raise(); /* the engine looks at it, too */
     set_net_opts(s, &net);
     int rc = vrv_net_check(&net, e); /* before anything is made or changed on the disk */
@@ -366,6 +368,7 @@ vrv_server_stop(struct vrv_server *s, struct vrv_err *e)
     int rc = s->varve != NULL ? varve_close(&s->varve, (struct varve_error *)(void *)e) : 0;
     vrv_server_cold_close(&s->cold);
     vrv_coord_free(&s->coord);
+    vrv_cold_quotas_fini(&s->quotas);
     vrv_stat_free(&s->stat);
     vrv_admin_stop(&s->admin);
     return rc;

@@ -11,6 +11,7 @@
 
 #include "engine/varve.h"
 #include "server/api/broker.h"
+#include "server/api/cold_quota.h"
 #include "server/base/idle.h"
 #include "server/config/store.h"
 #include "server/group/coord.h"
@@ -32,6 +33,7 @@ struct vrv_server {
     struct vrv_pool *lookups;        /* in the cold tier; NULL: there is none */
     struct vrv_coord *coord;
     struct vrv_endpoint endpoint[VRV_LISTENERS_MAX];
+    struct vrv_cold_quotas quotas;
     struct vrv_broker broker;
     struct vrv_serve serve;
     struct vrv_net *net;

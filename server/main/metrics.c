@@ -286,6 +286,16 @@ put_engine(struct vrv_prom *p, struct vrv_server *s)
     vrv_prom_one(p, VRV_M_cold_reads, e.cold_reads);
 }
 
+static void
+put_throttled(struct vrv_prom *p, const struct vrv_server *s)
+{
+    struct vrv_hist_view v = { 0 };
+
+    vrv_hist_read(&s->quotas.waits, &v);
+    vrv_prom_begin(p, VRV_M_cold_throttled);
+    vrv_prom_hist(p, NULL, &v);
+}
+
 void
 vrv_metrics_write(struct vrv_server *s, bool ready, int64_t started_ms, struct vrv_text *out)
 {
@@ -298,6 +308,7 @@ vrv_metrics_write(struct vrv_server *s, bool ready, int64_t started_ms, struct v
     put_recovery(&p, s);
     vrv__metrics_topics(s, &p);
     vrv_prom_counted(&p, s->stat);
+    put_throttled(&p, s);
     put_requests(&p, s);
     put_net(&p, s);
     put_threads(&p, s);

@@ -199,6 +199,12 @@ test_together(void)
     refused("max.connections.per.ip.overrides=localhost:5",
         "max.connections.per.ip.overrides: \"localhost:5\" is no limit: expected "
         "IP-address:number\n");
+    refused("tier.fetch.client.quotas=slow",
+        "tier.fetch.client.quotas: \"slow\" is no quota: expected NAME:BYTES, with bytes in a second, at "
+        "least 1\n");
+    refused("tier.fetch.group.quotas=etl:5,:0",
+        "tier.fetch.group.quotas: \":0\" is no quota: expected NAME:BYTES, with bytes in a second, at "
+        "least 1\n");
     refused("log.dirs=", "log.dirs is empty: expected a directory\n");
     refused("cluster.id=12345678901234567890123",
         "cluster.id is \"12345678901234567890123\": expected 1 to 22 characters\n");

@@ -2,9 +2,11 @@
  * What a consumer sees of the cold tier: hot partitions aren't held up by it, cold ones come when they are
  * there, nobody is answered with nothing again and again, and errors are Kafka's.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "server/api/cold_quota.h"
 #include "server/api/find.h"
 #include "server/base/diag.h"
 #include "t/lib/apirig.h"
@@ -452,6 +454,58 @@ test_committed(void)
     end();
 }
 
+/* A quota of one batch in a second: what is cold waits, and nothing else does. */
+static void
+test_quota(void)
+{
+    const struct vrv_fetch_resp *resp;
+    struct vrv_cold_quotas q;
+    struct apirig_call c;
+    struct fetching f;
+    char quota[40];
+
+    begin();
+    vrv_cold_quotas_init(&q, &a.rig.clock.clock);
+    (void)snprintf(quota, sizeof(quota), "*:%zu", batch);
+    vrv_cold_quotas_set(&q, quota, "");
+    a.b.cold_quotas = &q;
+    fetching(&f, 0, 1, 0);
+    send(&c, &f);
+    settle();
+    resp = answer_to(&c);
+    IS(batches(resp, 0), 3, "a client has its first batches, more than a second's worth,");
+    IS(resp->throttle_time_ms, 0, "... and isn't told of anything");
+    unsigned loads = fakecold_loads(cold);
+    send(&c, &f);
+    settle();
+    OK(!c.answered, "its next fetch waits,");
+    pass(COLD_MS);
+    resp = answer_to(&c);
+    OK(batches(resp, 0) == 0 && part_of(resp, 0)->error_code == VRV_K_NONE, "... is answered with nothing,");
+    IS(part_of(resp, 0)->high_watermark, 12, "... but offsets,");
+    IS(resp->throttle_time_ms, 1000, "... and told to wait");
+    IS(fakecold_loads(cold), loads, "the store isn't asked");
+    fetching(&f, 0, PARTS, MINUTE_MS);
+    send(&c, &f);
+    apirig_step(&a);
+    resp = answer_to(&c);
+    OK(batches(resp, HOT) == 1 && batches(resp, 0) == 0, "what is hot comes at once");
+    IS(resp->throttle_time_ms, 0, "... and goes on coming");
+    pass(2000 - COLD_MS - 100);
+    fetching(&f, 0, 1, MINUTE_MS);
+    send(&c, &f);
+    settle();
+    OK(!c.answered, "some moments are left");
+    pass(99);
+    OK(!c.answered, "... until the last");
+    pass(2);
+    settle();
+    IS(batches(answer_to(&c), 0), 3, "then the fetch that waits is read");
+    a.b.cold_quotas = NULL;
+    vrv_cold_quotas_fini(&q);
+    end();
+}
+
 /* ---- ListOffsets ---- */
 
 enum { V_LIST = 11, LATEST = -1, EARLIEST = -2, MAX_TIME = -3, EARLIEST_LOCAL = -4, LATEST_TIERED = -5,
@@ -564,5 +618,6 @@ main(void)
     test_gone();
     test_session();
     test_committed();
+    test_quota();
     return tap_done();
 }
