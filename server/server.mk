@@ -285,6 +285,7 @@ server_tool_varve_SOURCES = \
 	server/tool/cmd_proto.c \
 	server/tool/cmd_restore.c \
 	server/tool/cmd_scrub.c \
+	server/tool/cmd_store.c \
 	server/tool/cmd_tier.c \
 	server/tool/cmd_topic.c \
 	server/tool/coldlink.c \

@@ -351,6 +351,14 @@ check_PROGRAMS += t/unit/u490-fifo
 t_unit_u490_fifo_SOURCES = t/unit/u490-fifo.c
 t_unit_u490_fifo_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u492-storecheck
+t_unit_u492_storecheck_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/unit/u492-storecheck.c \
+	$(NULL)
+t_unit_u492_storecheck_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u491-readahead
 t_unit_u491_readahead_SOURCES = \
 	t/lib/fakestore.c \
@@ -750,6 +758,7 @@ dist_check_SCRIPTS += \
 	t/778-restore.t \
 	t/777-seam.t \
 	t/777-tier-policies.t \
+	t/780-store-check.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -770,6 +779,8 @@ LONG_STORE_TESTS = \
 # ---- the long tests, run by `make check-long` beside the others
 LONG_TESTS = \
 	$(LONG_STORE_TESTS) \
+	t/781-store-check-hdfs.t \
+	t/781-store-check-s3.t \
 	t/long/800-mutants.t \
 	t/long/950-soak.t \
 	$(NULL)

@@ -62,6 +62,13 @@ libvrvtiering_la_SOURCES = \
 	tiering/reader/place.c \
 	tiering/reader/place.h \
 	tiering/reader/run.c \
+	tiering/check/check.c \
+	tiering/check/check.h \
+	tiering/check/check_int.h \
+	tiering/check/check_large.c \
+	tiering/check/check_list.c \
+	tiering/check/check_race.c \
+	tiering/check/check_small.c \
 	tiering/restore/find.c \
 	tiering/restore/find.h \
 	tiering/restore/find_part.c \

@@ -55,13 +55,17 @@ coldlink_config(struct coldlink *l, struct vrv_err *e)
     return VRV_E_INVALID;
 }
 
-static int
-open_store(struct coldlink *l, struct vrv_err *e)
+int
+coldlink_store(struct coldlink *l, struct vrv_err *e)
 {
+    int rc = coldlink_config(l, e);
+
+    if (rc < 0)
+        return rc;
     if (l->config->tier_store_url[0] == '\0')
         return vrv_err_set(e, VRV_E_INVALID, "no store is named: give --config FILE with tier.store.url, or "
             "-o tier.store.url=s3://BUCKET/PREFIX");
-    int rc = vrv_coldstore_open(&l->store, &l->vfs, l->config, false, e);
+    rc = vrv_coldstore_open(&l->store, &l->vfs, l->config, false, e);
     if (rc == 0)
         vrv_store_describe(l->store, l->what, sizeof(l->what));
     return rc;
@@ -71,10 +75,8 @@ int
 coldlink_open(struct coldlink *l, struct vrv_err *e)
 {
     uint64_t random;
-    int rc = coldlink_config(l, e);
+    int rc = coldlink_store(l, e);
 
-    if (rc == 0)
-        rc = open_store(l, e);
     if (rc == 0)
         rc = vrv_random(&random, sizeof(random), e);
     if (rc == 0 && (rc = vrv_coldstore_look(l->store, VRV_STORE_LIST, l->timeout_ms, e)) < 0)

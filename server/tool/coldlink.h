@@ -48,7 +48,9 @@ int coldlink_args(struct coldlink *l, struct args *a, const struct arg *own, str
     VRV_MUST_CHECK;
 /* The settings: coldlink_open does that, too. */
 int coldlink_config(struct coldlink *l, struct vrv_err *e) VRV_MUST_CHECK;
-/* Settings and store: it has answered when this returns 0.  A directory must be there. */
+/* Settings and store, which nobody has asked anything yet.  A directory must be there. */
+int coldlink_store(struct coldlink *l, struct vrv_err *e) VRV_MUST_CHECK;
+/* The same, and it has answered when this returns 0. */
 int coldlink_open(struct coldlink *l, struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

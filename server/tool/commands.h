@@ -10,6 +10,7 @@ int cmd_config(int argc, char **argv);
 int cmd_tier(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_scrub(int argc, char **argv);
+int cmd_store(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_proto(int argc, char **argv);
 int cmd_log(int argc, char **argv);

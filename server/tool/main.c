@@ -16,6 +16,7 @@ static const char usage[] =
     "       varve tier status|explain|plan|offload|ls|dump    what is in the cold tier, and why\n"
     "       varve restore                              a server made anew from its store\n"
     "       varve scrub [TOPIC...]                     is a store what it should be\n"
+    "       varve store check                          can varve rely on this store?\n"
     "       varve bench start|produce|consume|latency|fanout    how fast a broker is\n"
     "       varve proto [API]                          the protocol\n"
     "       varve log ls|stat|dump|verify|repair       look into a data directory\n"
@@ -36,6 +37,7 @@ static const struct {
     { "tier", cmd_tier },
     { "restore", cmd_restore },
     { "scrub", cmd_scrub },
+    { "store", cmd_store },
     { "bench", cmd_bench },
     { "proto", cmd_proto },
     { "log", cmd_log },

@@ -93,6 +93,7 @@ struct fakes3_opts {
     uint64_t part_min;       /* bytes of all parts but the last; 0: 5 MiB */
     bool no_checksums;       /* it ignores x-amz-checksum-*, as old Ceph does */
     bool ends_anyway;        /* ... and If-None-Match where an upload ends */
+    bool replaces;           /* ... and where an object is put */
 };
 
 struct fakes3 *fakes3_new(const struct fakes3_opts *o);

@@ -62,7 +62,7 @@ put(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
 {
     char sum[S3_SUM_MAX];
 
-    if (c->op == S3_PUTNEW && s3_find(f, c->name) != NULL) {
+    if (c->op == S3_PUTNEW && !f->opts.replaces && s3_find(f, c->name) != NULL) {
         exists(a);
         return;
     }

@@ -1,8 +1,9 @@
 /*
  * The fake S3 as a program, for tests of whole servers; it ends with who started it.
  *
- *   s3d [-p PORT] [-b BUCKET] [-s SEED] [-k ID:SECRET] [-c CERT_FILE -K KEY_FILE]
+ *   s3d [-p PORT] [-b BUCKET] [-s SEED] [-k ID:SECRET] [-c CERT_FILE -K KEY_FILE] [-r]
  *
+ * With -r it ignores If-None-Match, and replaces what is there.
  * Says "port N" when it listens.  POST /~faults takes the commands of t/lib/fakes3.h, GET /~stats
  * tells what happened.
  */
@@ -31,7 +32,7 @@ read_args(int argc, char **argv, struct fakes3_opts *o)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "p:b:s:k:c:K:")) >= 0) {
+    while ((c = getopt(argc, argv, "p:b:s:k:c:K:r")) >= 0) {
         if (c == 'p')
             o->port = (uint16_t)strtoul(optarg, NULL, 10);
         else if (c == 'b')
@@ -42,12 +43,14 @@ read_args(int argc, char **argv, struct fakes3_opts *o)
             o->cert_file = optarg;
         else if (c == 'K')
             o->key_file = optarg;
+        else if (c == 'r')
+            o->replaces = true;
         else if (c == 'k' && strchr(optarg, ':') != NULL) {
             o->key_id = strsep(&optarg, ":");
             o->secret = optarg;
         } else {
             (void)fprintf(stderr, "usage: s3d [-p PORT] [-b BUCKET] [-s SEED] [-k ID:SECRET] "
-                                  "[-c CERT_FILE -K KEY_FILE]\n");
+                                  "[-c CERT_FILE -K KEY_FILE] [-r]\n");
             exit(64);
         }
     }

@@ -96,6 +96,7 @@ take_result(struct trying *t)
     c->got = i->got;
     c->names = i->names;
     c->more = i->more;
+    c->store_ms = i->store_ms;
     c->whole = i->whole;
     c->upload = i->upload;
     if (i->status == 0 && c->op == VRV_STORE_GET)

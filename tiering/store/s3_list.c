@@ -81,6 +81,9 @@ was_listed(struct vrv__s3_op *op)
     struct vrv_xml *x;
     const struct vrv_xml_node *list = vrv__s3_answer(op, "ListBucketResult", &x);
 
+    int64_t now = vrv_time_http(vrv_http_header(&op->http, "date"));
+
+    op->call->store_ms = now > 0 ? now : 0;
     if (list != NULL) {
         take_names(op, list);
         op->call->more = vrv_xml_text(list, "IsTruncated", more, sizeof(more)) &&

@@ -118,6 +118,7 @@ struct vrv_store_call {
     uint64_t whole;                    /* GET: bytes of the object; 0: the store didn't say */
     struct vrv_store_name *names;      /* LIST: in order, got many (vrv_store_names_free) */
     bool more;                         /* ... and there are more */
+    int64_t store_ms;                  /* ... and what time the store has (wall clock); 0: it doesn't say */
     int64_t wait_ms;                   /* BUSY: what the store asked for; 0: it didn't say */
     /* The store's. */
     struct vrv_store_call *next;
