@@ -1,9 +1,10 @@
 #!/usr/bin/env perl
 # What the cold tier of a running server does when its settings are changed: how fast segments leave, how
-# much of them stays on this disk.
+# much of them stays on this disk, and what happens when that is full and the store is out.
 use strict;
 use warnings;
 use File::Temp qw(tempdir);
+use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
@@ -37,6 +38,16 @@ sub told {
     return $sum;
 }
 
+# The metrics, by name and labels.
+sub scrape {
+    my ($admin) = $broker->said('err') =~ /.*admin\.listen address=127\.0\.0\.1:(\d+)/s;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $admin) or die "no port: $!";
+    print $s "GET /metrics HTTP/1.0\r\n\r\n";
+    local $/;
+    return map { /^([^#\s]\S*) (\S+)$/ ? ($1 => $2) : () } split /\r?\n/, <$s>;
+}
+sub metric { my %m = scrape(); return $m{"varve_tier_$_[0]"} // -1 }
+
 # ---- how fast they leave
 
 ok(set('remote.log.manager.copy.max.bytes.per.second=1000'), 'copies are slowed down');
@@ -69,4 +80,55 @@ $broker->restart;
 $records->produce('t', 20_000);
 ok(wait_until(sub { told('t', 'both_bytes') == 0 && told('t', 'cold_bytes') > 7_000_000 }),
     'what was set holds after a stop');
+is(metric('disk_state'), 2, '... and is told');
+cmp_ok(metric('evicted_bytes_total'), '>', 1_000_000, '... with how much has left early');
+
+# ---- a disk that is full while the store is out
+
+# A file where a directory was stops root, too.
+sub break_store { rename "$cold/d", "$cold/away"; open(my $f, '>', "$cold/d"); close $f; return }
+sub mend_store { unlink "$cold/d"; rename "$cold/away", "$cold/d"; return }
+sub is_full { return set('tier.disk.reserve.bytes=' . ($_[0] ? 1_000_000_000_000_000 : 0)) }
+
+ok(set('tier.disk.free.min.bytes=0'), 'there is room');
+ok(wait_until(sub { metric('disk_state') == 0 }), '... which is told');
+$records->topic('loses', '--partitions 1 -c remote.storage.enable=true -c segment.bytes=1100000',
+    '-c varve.tier.outage.policy=drop-oldest -c local.retention.ms=0');
+$records->topic('plain', '-c segment.bytes=1100000');
+$records->produce('loses', 30_000);
+ok(wait_until(sub { told('loses', 'cold_bytes') > 2_000_000 }), 'some of it is cold');
+break_store();
+my $cold_end = told('loses', 'cold_end');
+$records->produce('loses', 30_000);
+ok(is_full(1), 'the store is out, and the disk is full');
+ok(wait_until(sub { metric('refusing_partitions') > 0 }), 'topics that block do');
+like($broker->said('err'), qr/error tier\.full reason="tier\.disk\.reserve\.bytes is reached/, '... with an event');
+ok($records->produce('plain', 1000), 'others go on');
+
+my $producer = fork // die "fork: $!";
+if ($producer == 0) { # as librdkafka does, with each answer that may be tried again
+    open(my $f, '>', "$dir/in") or die "in: $!";
+    print $f "60001 it waits\n";
+    close $f;
+    exec("$tool produce -b " . $broker->address . " --timeout 120 --partition 0 t <$dir/in >/dev/null 2>$dir/produced");
+}
+ok(wait_until(sub { metric('lost_segments_total') >= 2 }), 'who would rather lose does');
+like($broker->said('err'), qr/error tier\.lost topic=loses partition=0 from=\d+ to=\d+ bytes=\d+ older="can be read"/,
+    '... which is told, one by one');
+is(kill(0, $producer), 1, 'a producer to a topic that blocks waits');
+ok(is_full(0), 'there is room again');
+waitpid $producer, 0;
+is($?, 0, '... and the producer goes on by itself') or diag(text_of("$dir/produced"));
+mend_store();
+ok($records->produce('loses', 10_000), 'and so do the others');
+ok(wait_until(sub { told('loses', 'lag_segments') == 0 && told('loses', 'held_bytes') == 0 }),
+    'when the store is back all goes there');
+sub count { varve('consume', $_[0], '| wc -l'); return $out + 0 }
+my $left = count('loses');
+cmp_ok($left, '<', 70_000, 'what is lost is not there');
+cmp_ok($left, '>=', $cold_end + 10_000, '... but all that was cold, and what came later');
+$broker->stop;
+$broker->restart;
+is(count('loses'), $left, '... after a start, too');
+is(count('t'), 80_001, 'who blocked has lost nothing');
 done_testing;

@@ -45,6 +45,8 @@ vrv__tended_of(struct vrv_tier *t, const struct vrv_log_id *id, bool leaves)
         d->id = *id;
         d->t = t;
         d->known = -1;
+        if (!vrv_parts_lost(&t->parts, id, &d->lost_from, &d->lost_to))
+            d->lost_from = d->lost_to = 0;
         d->sweep_ns = vrv__tier_now_ns(t) + (leaves ? t->o.grace_ms : t->o.sweep_ms) * MS;
         vrv_list_init(&d->wait.link);
         vrv_list_init(&d->woken);
@@ -59,7 +61,7 @@ forget(struct vrv_tended *d)
 {
     VRV_ASSERT(d->move == NULL && d->trim == NULL && !d->waits);
     vrv__tended_rest(d);
-    vrv__tended_account(d, &(struct vrv_tier_here){ 0 });
+    vrv__tended_account(d, &(struct vrv_tier_here){ .lose_ms = INT64_MAX });
     vrv_list_del(&d->woken);
     vrv_producers_free(&d->producers);
     vrv_piece_unref(d->oldest);
@@ -85,6 +87,17 @@ vrv__tended_fini(struct vrv_tier *t)
     vrv_heap_fini(&t->timers);
     vrv_heap_fini(&t->ready);
     vrv_heap_fini(&t->disk.evictable);
+    vrv_heap_fini(&t->disk.losable);
+}
+
+void
+vrv__tended_end(struct vrv_tended *d)
+{
+    d->ends = true;
+    if (d->move != NULL)
+        vrv_move_cancel(d->move);
+    if (d->trim != NULL)
+        vrv_parts_cancel(&d->t->parts, d->trim);
 }
 
 void
@@ -106,10 +119,7 @@ vrv__tended_cancel(struct vrv_tier *t)
     while (n != NULL) {
         struct vrv_tended *d = VRV_OMAP_OF(n, struct vrv_tended, node);
 
-        if (d->move != NULL)
-            vrv_move_cancel(d->move);
-        if (d->trim != NULL)
-            vrv_parts_cancel(&t->parts, d->trim);
+        vrv__tended_end(d);
         n = vrv_omap_after(&t->tended, &d->id);
     }
 }

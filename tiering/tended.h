@@ -26,6 +26,10 @@ struct vrv_tended {
     struct vrv_list sweeper;     /* of those that are to be swept */
     struct vrv_tier_here here;   /* when it was last looked at */
     struct vrv_timer evict;      /* of those that have something here that the store has, too; the oldest first */
+    struct vrv_timer lose;       /* ... and of those that may lose something, where the disk is full */
+    int64_t lost_from, lost_to;  /* in between records were given up; equal: none */
+    bool refuses;                /* appends, since the disk is full */
+    bool ends;                   /* what is under way was told to */
     struct vrv_part_wait wait;
     bool waits;                  /* for its manifest */
     struct vrv_move *move;       /* under way, or NULL: */
@@ -71,10 +75,25 @@ enum vrv_look {
     VRV_LOOK,        /* what is to become of its segments? */
     VRV_LOOK_ACTS,   /* ... and it may begin what it was ready for */
     VRV_LOOK_EVICTS, /* ... and one that the store has, too, leaves this disk */
+    VRV_LOOK_LOSES,  /* ... and one that the store hasn't is given up */
 };
 void vrv__tended_look(struct vrv_tended *d, enum vrv_look as); /* tier_look.c */
-/* What of it is here now (tier_disk.c). */
+
+/* What is under way ends soon. */
+void vrv__tended_end(struct vrv_tended *d);
+
+/* ---- on a full disk (tier_disk.c) ---- */
+
+/* What of it is here now. */
 void vrv__tended_account(struct vrv_tended *d, const struct vrv_tier_here *here);
+/* Its appends go on, or don't. */
+void vrv__tended_refuse(struct vrv_tended *d, struct vrv_log *log, bool refuses);
+/* The segment goes, durably told first; from: where what the store has ends, or the log begins.  False: not
+ * now. */
+bool vrv__tended_lose(struct vrv_tended *d, struct vrv_log *log, int64_t from,
+    const struct vrv_tier_local *s);
+/* What was given up is passed over where the manifest ends there (-1: there is none). */
+void vrv__tended_pass_lost(const struct vrv_tended *d, struct vrv_log *log, int64_t cold_end);
 
 /* ---- all of them ---- */
 

@@ -17,6 +17,8 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
     vrv_producers_free(&d->producers);
     d->producers = m->producers;
     d->known = status == 0 ? m->seg->next : -1;
+    if (status == 0 && m->seg->base == d->lost_to) /* the manifest passes over it now, */
+        d->lost_from = d->lost_to = 0;             /* and so does the log, for good */
     if (status == 0) {
         vrv_lock(&t->lock);
         t->stats.moved++;
@@ -33,6 +35,7 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
     vrv_log_unref(&d->log);
     d->from = NULL;
     d->move = NULL;
+    d->ends = false;
     free(m);
     t->moves--;
     vrv__tended_wake(d); /* there may be more */
@@ -44,6 +47,13 @@ static bool
 has_nothing(const struct vrv_log_offsets *o, int64_t from, int64_t to)
 {
     return o->local_start <= from || (o->gap == from && o->gap_end == to);
+}
+
+/* ... or what was given up. */
+static bool
+was_given_up(const struct vrv_tended *d, int64_t from, int64_t to)
+{
+    return from >= d->lost_from && from < d->lost_to && to == d->lost_to;
 }
 
 void
@@ -67,7 +77,8 @@ vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *fro
     d->log = vrv_log_ref(log);
     d->move = VRV_NEW(struct vrv_move);
     *d->move = (struct vrv_move){ .o = &t->move, .owner = d, .seg = s,
-        .epoch = o.epoch, .start = o.start, .bridges = has_nothing(&o, end, base),
+        .epoch = o.epoch, .start = o.start, 
+        .bridges = has_nothing(&o, end, base) || was_given_up(d, end, base),
         .from = from != NULL ? &from->m : NULL, .run = moved };
     if (d->known == end) {
         d->move->producers = d->producers;
@@ -106,6 +117,7 @@ trimmed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
     }
     d->counts.delete_errors += status < 0 && status != VRV_E_CANCELLED;
     d->trim = NULL;
+    d->ends = false;
     d->empties = false;
     d->t->moves--;
     free(c);

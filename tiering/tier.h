@@ -31,6 +31,16 @@ struct vrv_tier_limits {
     struct vrv_disk_marks disk;
 };
 
+/* Something that people want to hear of. */
+struct vrv_tier_news {
+    enum { VRV_TIER_NEWS_DISK, VRV_TIER_NEWS_LOST } kind;
+    enum vrv_disk_state disk;  /* DISK: how full it is now */
+    struct vrv_log_id id;      /* LOST: records of this partition were given up, */
+    int64_t from, to;          /* ... these offsets, */
+    uint64_t bytes;
+    bool leaves_hole;          /* ... and older ones are in the store; else the log begins behind them */
+};
+
 struct vrv_tier_opts {
     struct vrv_store *store;  /* borrowed, as the next one */
     struct vrv_clock *clock;
@@ -56,6 +66,7 @@ struct vrv_tier_opts {
     uint32_t root_keeps;
     void (*foreign)(void *ctx, const struct vrv_err *e); /* told once, on the tier's thread, when the store turns
                                * out to be another server's; or NULL */
+    void (*told)(void *ctx, const struct vrv_tier_news *n); /* on the tier's thread; may be NULL */
     void *ctx;
 };
 void vrv_tier_opts_default(struct vrv_tier_opts *o);
@@ -93,6 +104,8 @@ struct vrv_tier_stats {
     enum vrv_disk_state disk;
     uint64_t local_bytes, both_bytes; /* sealed on this disk; and in the store, too */
     uint64_t evicted_bytes;       /* left this disk before their time */
+    uint64_t refusing;            /* partitions whose appends are refused, since the disk is full */
+    uint64_t lost_segments, lost_bytes; /* given up for that */
     uint64_t failed;              /* moves and looks that failed */
     uint64_t hits, misses;        /* of the cache */
     struct vrv_err last;          /* the newest failure, and when (wall clock) */

@@ -17,6 +17,9 @@ vrv__tended_account(struct vrv_tended *d, const struct vrv_tier_here *here)
     vrv_heap_del(&d->t->disk.evictable, &d->evict);
     if (here->both > 0)
         vrv_heap_add(&d->t->disk.evictable, &d->evict, here->oldest_ms);
+    vrv_heap_del(&d->t->disk.losable, &d->lose);
+    if (here->lose_ms != INT64_MAX)
+        vrv_heap_add(&d->t->disk.losable, &d->lose, here->lose_ms);
 }
 
 /* ---- how full it is ---- */
@@ -32,14 +35,22 @@ use_of(const struct vrv_tier *t)
 }
 
 static void
+tell(const struct vrv_tier *t, const struct vrv_tier_news *n)
+{
+    if (t->o.told != NULL)
+        t->o.told(t->o.ctx, n);
+}
+
+static void
 enter(struct vrv_tier *t, enum vrv_disk_state state)
 {
     enum vrv_disk_state before = t->disk.state;
 
     t->disk.state = state;
     t->pace.hurry = state >= VRV_DISK_SHORT;
-    if ((before >= VRV_DISK_SHORT) != (state >= VRV_DISK_SHORT))
-        vrv__tended_wake_all(t); /* what may move is something else now */
+    if (before >= VRV_DISK_SHORT || state >= VRV_DISK_SHORT)
+        vrv__tended_wake_all(t); /* what may move, be lost or appended is something else now */
+    tell(t, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_DISK, .disk = state });
 }
 
 void
@@ -59,7 +70,79 @@ vrv__tier_disk_round(struct vrv_tier *t)
     vrv_unlock(&t->lock);
 }
 
-/* ---- what leaves early ---- */
+/* ---- the outage policy ---- */
+
+void
+vrv__tended_refuse(struct vrv_tended *d, struct vrv_log *log, bool refuses)
+{
+    struct vrv_tier *t = d->t;
+
+    (void)vrv_log_set_refuses(log, refuses);
+    if (refuses == d->refuses)
+        return;
+    d->refuses = refuses;
+    vrv_lock(&t->lock);
+    t->stats.refusing += refuses ? 1 : UINT64_MAX;
+    vrv_unlock(&t->lock);
+}
+
+bool
+vrv__tended_lose(struct vrv_tended *d, struct vrv_log *log, int64_t from,
+    const struct vrv_tier_local *s)
+{
+    struct vrv_tier *t = d->t;
+    struct vrv_err e;
+    bool leaves_hole = vrv_log_offsets(log).start < from; /* what is older can be read */
+    int rc = vrv_parts_lose(&t->parts, &d->id, from, s->next, &e);
+
+    if (rc == 0 && !vrv_parts_lost(&t->parts, &d->id, &d->lost_from, &d->lost_to))
+        d->lost_from = d->lost_to = 0;
+    if (rc == 0 && leaves_hole) {
+        vrv__tended_pass_lost(d, log, from);
+        rc = vrv_log_drop_local(log, s->next, NULL, &e);
+    } else if (rc == 0) {
+        rc = vrv_log_set_start(log, s->next, NULL, &e);
+    }
+    if (rc < 0) {
+        vrv__tended_failed(d, &e);
+        return false;
+    }
+    d->dropped = s->next;
+    vrv_lock(&t->lock);
+    t->stats.lost_segments++;
+    t->stats.lost_bytes += s->bytes;
+    vrv_unlock(&t->lock);
+    tell(t, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_LOST, .id = d->id, .from = s->base,
+        .to = s->next, .bytes = s->bytes, .leaves_hole = leaves_hole });
+    return true;
+}
+
+void
+vrv__tended_pass_lost(const struct vrv_tended *d, struct vrv_log *log, int64_t cold_end)
+{
+    int64_t from = cold_end > d->lost_from ? cold_end : d->lost_from;
+
+    if (cold_end >= 0 && from < d->lost_to)
+        vrv_log_set_lost(log, from, d->lost_to);
+    else
+        vrv_log_set_lost(log, 0, 0);
+}
+
+/* ---- what leaves early, or for good ---- */
+
+static bool
+lose_one(struct vrv_tier *t)
+{
+    struct vrv_disk_use use = use_of(t);
+    struct vrv_timer *oldest = vrv_heap_first(&t->disk.losable);
+
+    if (oldest == NULL || t->disk.state != VRV_DISK_FULL ||
+        vrv_disk_missing(t->disk.state, &t->limits.disk, &use) == 0)
+        return false;
+    vrv_heap_del(&t->disk.losable, oldest); /* a look puts it back */
+    vrv__tended_look(VRV_TIMER_OF(oldest, struct vrv_tended, lose), VRV_LOOK_LOSES);
+    return true;
+}
 
 bool
 vrv__tier_disk_step(struct vrv_tier *t)
@@ -67,9 +150,9 @@ vrv__tier_disk_step(struct vrv_tier *t)
     struct vrv_disk_use use = use_of(t);
     struct vrv_timer *oldest = vrv_heap_first(&t->disk.evictable);
 
-    if (oldest == NULL || t->disk.state == VRV_DISK_FINE || t->eng == NULL ||
+    if (oldest == NULL || t->disk.state == VRV_DISK_FINE ||
         vrv_disk_excess(t->disk.state, &t->limits.disk, &use) == 0)
-        return false;
+        return lose_one(t);
     struct vrv_tended *d = VRV_TIMER_OF(oldest, struct vrv_tended, evict);
     uint64_t before = d->here.local;
 

@@ -14,6 +14,7 @@ struct vrv_tier_here {
     uint64_t local;    /* to stay for now, */
     uint64_t both;     /* ... those of them that the store has, too, */
     int64_t oldest_ms; /* ... and how new the first of these is */
+    int64_t lose_ms;   /* how new that is which may be given up; INT64_MAX: nothing may */
     uint64_t leaving;  /* dropped, and not gone yet */
 };
 
@@ -38,7 +39,8 @@ struct vrv_tier {
     struct {
         enum vrv_disk_state state;
         struct vrv_tier_here here; /* of all of them */
-        struct vrv_heap evictable; /* those of which something may leave early */
+        struct vrv_heap evictable; /* those of which something may leave early, */
+        struct vrv_heap losable;   /* ... and be given up */
         uint64_t free;             /* bytes on its file system */
     } disk;
     bool wrote;                  /* the store was ours when it was last looked at */

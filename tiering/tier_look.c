@@ -181,10 +181,50 @@ act(struct look *l)
         vrv_list_push(&t->sweepers, &d->sweeper);
 }
 
+/* What goes where the disk is full: told by the topic's policy, and only what is known to be nowhere else. */
 static void
-account(const struct look *l)
+account_outage(struct look *l, struct vrv_tier_here *here)
 {
-    struct vrv_tier_here here = { 0 };
+    struct vrv_tended *d = l->d;
+    struct vrv_tier *t = d->t;
+    uint32_t i = vrv_tier_losable(&l->r, &l->v);
+    const struct vrv_tier_local *open = l->v.local_n > 0 ? &l->v.local[l->v.local_n - 1] : NULL;
+    bool full = t->disk.state == VRV_DISK_FULL, drops = l->r.outage == VRV_TIER_DROP_OLDEST;
+
+    if (full && i < l->v.local_n && !d->ends)
+        here->lose_ms = l->v.local[i].newest_ms;
+    vrv__tended_refuse(d, l->log, full && !l->r.leaves && l->r.copies && !drops &&
+        (l->r.outage == VRV_TIER_BLOCK || i == l->v.local_n));
+    if (!full || !drops || i < l->v.local_n || vrv_heap_first(&t->disk.losable) != NULL)
+        return;
+    if (open != NULL && !open->sealed && open->bytes > 0) { /* it can go when it is sealed */
+        vrv_log_roll(l->log);
+        vrv_engine_want_checkpoint(t->eng);
+    }
+    l->polls = true;
+}
+
+/* What is under way might name it: first that ends. */
+static void
+lose(struct look *l, bool busy)
+{
+    struct vrv_tended *d = l->d;
+    uint32_t i = vrv_tier_losable(&l->r, &l->v);
+    int64_t cold = l->v.cold != NULL ? l->v.cold->next : INT64_MIN;
+
+    vrv__tended_wake(d); /* for what else there is to do */
+    if (busy && !d->ends)
+        vrv__tended_end(d);
+    if (busy || i == l->v.local_n)
+        return;
+    if (vrv__tended_lose(d, l->log, cold > l->v.start ? cold : l->v.start, &l->v.local[i]))
+        l->v.local_start = d->dropped;
+}
+
+static void
+account(struct look *l)
+{
+    struct vrv_tier_here here = { .lose_ms = INT64_MAX };
     int64_t start = vrv_log_offsets(l->log).local_start;
 
     if (start < l->d->dropped)
@@ -203,6 +243,7 @@ account(const struct look *l)
             here.oldest_ms = s->newest_ms;
         here.both += s->bytes;
     }
+    account_outage(l, &here);
     vrv__tended_account(l->d, &here);
 }
 
@@ -234,9 +275,13 @@ decide(struct look *l, const struct vrv_log_config *c)
 
     see(l, c);
     l->polls = !let_go(d, l->log, &l->p) || l->polls;
+    if (d->lost_from < d->lost_to)
+        vrv__tended_pass_lost(d, l->log, l->s != NULL ? l->s->m.next : -1);
     bool is_swept = t->sweep != NULL && t->sweep->owner == d;
-    bool busy = d->move != NULL || d->trim != NULL || is_swept;
-    if (!busy && vrv__tier_may_write(t) && vrv__tier_now_ns(t) >= d->again_ns)
+    bool busy = d->move != NULL || d->trim != NULL;
+    if (l->as == VRV_LOOK_LOSES)
+        lose(l, busy);
+    else if (!busy && !is_swept && vrv__tier_may_write(t) && vrv__tier_now_ns(t) >= d->again_ns)
         act(l);
     account(l);
     doze(l);
@@ -267,7 +312,11 @@ look_at(struct vrv_tended *d, struct vrv_log *log, const struct vrv_log_config *
 
     if (rc == 0 || rc == VRV_E_NOTFOUND) {
         decide(&(struct look){ .as = as, .d = d, .log = log, .s = s }, c);
-    } else if (rc != VRV_E_AGAIN) {
+        return;
+    }
+    /* What isn't known to be in the store isn't given up. */
+    vrv__tended_refuse(d, log, t->disk.state == VRV_DISK_FULL && c->tiered && !c->copy_disabled);
+    if (rc != VRV_E_AGAIN) {
         vrv__tended_failed(d, &e);
     } else if (vrv__tier_now_ns(t) < d->again_ns) {
         vrv__tended_wake_at(d, d->again_ns);
@@ -289,7 +338,7 @@ vrv__tended_look(struct vrv_tended *d, enum vrv_look as)
     d->t->stats.looks++;
     vrv_unlock(&d->t->lock);
     if (log == NULL) { /* deleted: what is left of it is the house's */
-        vrv__tended_account(d, &(struct vrv_tier_here){ 0 });
+        vrv__tended_account(d, &(struct vrv_tier_here){ .lose_ms = INT64_MAX });
         return;
     }
     struct vrv_log_config *c = vrv_log_config_ref(log);

@@ -70,7 +70,10 @@ wake_head(void *ctx, const struct vrv_log_id *id)
     if (log == NULL)
         return 0;
     struct vrv_log_config *c = vrv_log_config_ref(log);
-    vrv__tended_wake(vrv__tended_of(t, id, !c->tiered));
+    struct vrv_tended *d = vrv__tended_of(t, id, !c->tiered);
+    if (d->lost_from < d->lost_to) /* until the manifest says what it has of that */
+        vrv__tended_pass_lost(d, log, d->lost_from);
+    vrv__tended_wake(d);
     vrv_log_config_unref(c);
     vrv_log_unref(&log);
     return 0;

@@ -30,6 +30,8 @@
 #include "engine/seg/seg.h"
 
 enum vrv_flush_policy { VRV_FLUSH_SYNC, VRV_FLUSH_INTERVAL, VRV_FLUSH_NONE };
+/* What a topic's records do on a full disk that the cold tier doesn't take. */
+enum vrv_outage_policy { VRV_OUTAGE_BLOCK, VRV_OUTAGE_DROP_OLDEST, VRV_OUTAGE_EXPIRE };
 
 /* Shared by the partitions of a topic; replaced as a whole when it changes. */
 struct vrv_log_config {
@@ -57,6 +59,7 @@ struct vrv_log_config {
     int64_t local_ms, local_bytes; /* -2: as retention; -1: no limit */
     int64_t lag_ms, lag_bytes;     /* -1: as these; 0: none */
     int64_t offload_age_ms;        /* -1: none; else an open segment of this age is closed for it */
+    enum vrv_outage_policy outage;
 };
 
 struct vrv_log_config *vrv_log_config_new(const struct vrv_log_config *c);
@@ -95,7 +98,10 @@ struct vrv_log {
     int64_t start_next;        /* where the start will be once the journal is committed */
     int64_t gap, begin;        /* of one that came back: nothing is in between, and what the WAL has of
                                 * lower offsets is of its life before */
-    int64_t local, local_next; /* what lies below was dropped here for good: the cold tier has it */
+    int64_t local, local_next; /* what lies below was dropped here for good: the cold tier has it, */
+    int64_t lost, lost_end;    /* ... but for what was given up, once that was dropped, too: */
+    int64_t lost_below;        /* memory, which may still have it, isn't read below this */
+    bool refuses;              /* appends, since the cold tier doesn't take what is here */
     int64_t ceiling;           /* offsets below it may be given out without being durable (L1) */
     int32_t epoch;             /* of the metastore; stamped on batches */
     _Atomic bool gone;         /* deleted, or not ours any more */
@@ -206,7 +212,8 @@ bool vrv_log_packs_with(struct vrv_log *log, enum vrv_codec codec);
 /* Move the start to `offset` (at most hw: RANGE; -1 means hw).  Posted when durable. */
 int vrv_log_set_start(struct vrv_log *log, int64_t offset, struct vrv_ticket *t,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* The cold tier has all from the start up to `offset`, verified and for good: local segments
+/* The cold tier has all from the start up to `offset`, verified and for good, but for what it has said
+ * that is lost (vrv_log_set_lost): local segments
  * wholly below it may go, and will, once that is durable and posted; the local start moves to the
  * first offset of what stays.  RANGE unless all below is sealed; INVALID without a cold tier. */
 int vrv_log_drop_local(struct vrv_log *log, int64_t offset, struct vrv_ticket *t,
@@ -278,6 +285,12 @@ struct vrv_log_config *vrv_log_config_ref(struct vrv_log *log);
 /* Who reads it next is to have it from files, or even from the disk: what the page cache has of its segments
  * goes.  False: some of it is in memory yet, or on its way to the disk (vrv_engine_forget). */
 bool vrv_log_forget(struct vrv_log *log, bool pages);
+
+/* What lies between is in no tier, once the local start is behind it: who reads goes on there.  The tier
+ * has said so durably, and says it again after each start. */
+void vrv_log_set_lost(struct vrv_log *log, int64_t from, int64_t to);
+/* Refuse appends with NOSPACE, or do so no more.  True: that is a change. */
+bool vrv_log_set_refuses(struct vrv_log *log, bool refuses);
 
 /* Tell the cold tier, if there is one, that something has changed; with log->lock or without. */
 void vrv_log_note_change(struct vrv_log *log);

@@ -149,6 +149,9 @@ judge(struct vrv_append *a, struct part *p, struct vrv_err *e)
         return vrv_err_set(e, a->leader_epoch < log->epoch ? VRV_E_EPOCH_OLD : VRV_E_EPOCH_NEW,
             "the request says leader epoch %" PRId32 ", the partition has %" PRId32,
             a->leader_epoch, log->epoch);
+    if (log->refuses && !a->internal)
+        return vrv_err_set(e, VRV_E_NOSPACE, "the disk is full of what the cold tier hasn't taken yet: "
+            "appends go on when it has");
     if (log->end > INT64_MAX - p->b.last_delta - 1 - ceiling_step)
         return vrv_err_set(e, VRV_E_RANGE, "no offsets are left");
     if (p->b.producer_id < 0)

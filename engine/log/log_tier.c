@@ -45,6 +45,29 @@ vrv_log_tell_at(struct vrv_log *log, uint64_t bytes)
     vrv_unlock(&log->lock);
 }
 
+/* ---- when the tier can't take what is here ---- */
+
+void
+vrv_log_set_lost(struct vrv_log *log, int64_t from, int64_t to)
+{
+    vrv_lock(&log->lock);
+    log->lost = from;
+    log->lost_end = to;
+    if (to > from && to > log->lost_below)
+        log->lost_below = to;
+    vrv_unlock(&log->lock);
+}
+
+bool
+vrv_log_set_refuses(struct vrv_log *log, bool refuses)
+{
+    vrv_lock(&log->lock);
+    bool changes = log->refuses != refuses;
+    log->refuses = refuses;
+    vrv_unlock(&log->lock);
+    return changes;
+}
+
 /* ---- what there is ---- */
 
 struct vrv_log_seg *

@@ -6,10 +6,10 @@
 
 #include "engine/base/assert.h"
 
-/* How a value lies in the configuration.  A POLICY is kept as its place among the words, a FLAG is
+/* How a value lies in the configuration.  A POLICY or OUTAGE is kept as its place among the words, a FLAG is
  * set for the second word; CLEANUP tells which of its words are in the list; of CODEC the last word is
  * none. */
-enum kind { NONE, I64, U64, I32, U32, POLICY, FLAG, CLEANUP, CODEC };
+enum kind { NONE, I64, U64, I32, U32, POLICY, OUTAGE, FLAG, CLEANUP, CODEC };
 
 struct setting {
     struct vrv_topic_setting s;
@@ -21,6 +21,7 @@ static const char *const policies[] = { "sync", "interval", "none", NULL };
 static const char *const stamps[] = { "CreateTime", "LogAppendTime", NULL };
 static const char *const checks[] = { "header", "records", NULL };
 static const char *const cleanups[] = { "compact", "delete", NULL };
+static const char *const outages[] = { "block", "drop-oldest", "expire", NULL };
 static const char *const on_deletes[] = { "delete", "keep", NULL };
 static const char *const codecs[] = { "uncompressed", "zstd", "lz4", "snappy", "gzip", "producer",
     NULL };
@@ -76,6 +77,9 @@ store(struct vrv_log_config *c, const struct setting *s, const struct vrv_settin
         break;
     case POLICY:
         *(enum vrv_flush_policy *)at = (enum vrv_flush_policy)v->i;
+        break;
+    case OUTAGE:
+        *(enum vrv_outage_policy *)at = (enum vrv_outage_policy)v->i;
         break;
     case FLAG:
         *(bool *)at = v->i == 1;

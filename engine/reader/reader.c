@@ -143,11 +143,16 @@ vrv__read_cold(const struct vrv_log *log, int64_t offset, struct vrv_err *e)
         "offset %" PRId64 " is in the cold tier, which this engine was opened without", offset);
 }
 
-/* Of a log that came back neither this disk nor the cold tier has what lies in the gap. */
+/* Of a log that came back neither this disk nor the cold tier has what lies in the gap; of any log, what
+ * was given up. */
 static int64_t
 behind_gap(const struct vrv_log *log, int64_t offset)
 {
-    return offset >= log->gap && offset < log->begin ? log->begin : offset;
+    if (offset >= log->gap && offset < log->begin)
+        offset = log->begin;
+    bool is_lost = offset >= log->lost && offset < log->lost_end &&
+        log->lost_end <= vrv_log_local(log);
+    return is_lost ? log->lost_end : offset;
 }
 
 /* The next place to look at or behind *place: *seg is a segment (with a reference); or NULL: it is cold,
@@ -163,7 +168,8 @@ next_source(struct vrv_log *log, int64_t *place, struct vrv_read *r, struct vrv_
     *seg = NULL;
     if (rc == 0) {
         const struct vrv_ring *ring = &log->ring;
-        bool memory = ring->first < ring->committed && from >= vrv_ring_at(ring, ring->first)->base;
+        bool memory = ring->first < ring->committed && from >= log->lost_below &&
+            from >= vrv_ring_at(ring, ring->first)->base;
         uint32_t at = vrv_log_seg_for(log, from);
 
         /* What no file holds yet is in memory, also behind a hole. */

@@ -7,6 +7,7 @@
 #include "engine/base/mem.h"
 #include "engine/os/vfs.h"
 #include "server/base/diag.h"
+#include "server/base/diag.h"
 #include "server/base/random.h"
 #include "server/cold/coldstore.h"
 #include "tiering/tier.h"
@@ -59,7 +60,48 @@ limits_of(const struct vrv_config *c)
         .keep_ms = c->tier_delete_grace_ms,
         .deletes_per_second = c->tier_delete_max_per_second,
         .disk = { .local_max = c->tier_local_max_bytes < 0 ? INT64_MAX : (uint64_t)c->tier_local_max_bytes,
-            .free_min = mark(c, c->tier_disk_free_min_bytes, 4) } };
+            .free_min = mark(c, c->tier_disk_free_min_bytes, 4),
+            .reserve = mark(c, c->tier_disk_reserve_bytes, 2) } };
+}
+
+/* ---- what it tells ---- */
+
+static void
+tell_disk(enum vrv_disk_state state)
+{
+    static const char *const says[] = {
+        [VRV_DISK_FINE] = "there is room again",
+        [VRV_DISK_HIGH] = "it is too full: what the store has, too, leaves early",
+        [VRV_DISK_SHORT] = "it is too full, and what the store has, too, isn't enough: segments hurry there",
+        [VRV_DISK_FULL] = "tier.disk.reserve.bytes is reached: varve.tier.outage.policy of each topic says "
+                          "what happens until the store takes what is here",
+    };
+
+    if (state == VRV_DISK_FULL)
+        vrv_diag(VRV_EV_TIER_FULL, VRV_STR("reason", says[state]));
+    else
+        vrv_diag(VRV_EV_TIER_DISK, VRV_STR("reason", says[state]));
+}
+
+static void
+tell_lost(const struct vrv_server_cold *c, const struct vrv_tier_news *n)
+{
+    char name[VRV_TOPIC_NAME_MAX + 1] = "?";
+    int32_t partitions;
+
+    (void)vrv_catalog_find_id(vrv_engine_catalog(c->eng), &n->id.topic, name, &partitions);
+    vrv_diag(VRV_EV_TIER_LOST, VRV_STR("topic", name), VRV_NUM("partition", n->id.partition),
+        VRV_NUM("from", n->from), VRV_NUM("to", n->to), VRV_NUM("bytes", n->bytes),
+        VRV_STR("older", n->leaves_hole ? "can be read" : "are lost, too"));
+}
+
+static void
+told(void *ctx, const struct vrv_tier_news *n)
+{
+    if (n->kind == VRV_TIER_NEWS_LOST)
+        tell_lost(ctx, n);
+    else
+        tell_disk(n->disk);
 }
 
 int
@@ -85,6 +127,7 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     o.marker_ms = config->tier_marker_interval_ms;
     o.marker_idle_ms = VRV_COLD_MARKER_IDLE * config->tier_marker_interval_ms;
     o.foreign = tell_foreign;
+    o.told = told;
     o.ctx = c;
     c->tier = vrv_tier_new(&o);
     return 0;
@@ -229,6 +272,7 @@ vrv_server_cold_start(struct vrv_server_cold *c, struct vrv_engine *eng, const c
     if (c->tier == NULL)
         return 0;
     c->coord = coord;
+    c->eng = eng;
     vrv_tier_attach(c->tier, eng, cluster, offsets, c);
     return vrv_tier_start(c->tier, e);
 }

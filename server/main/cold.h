@@ -16,7 +16,8 @@ struct vrv_server_cold {
     struct vrv_vfs *vfs;
     struct vrv_store *store;
     struct vrv_tier *tier;    /* NULL: there is none */
-    struct vrv_coord *coord;  /* borrowed */
+    struct vrv_coord *coord;  /* borrowed, as the next one */
+    struct vrv_engine *eng;
     uint8_t *offsets;         /* what the newest marker had of it */
 };
 

@@ -17,6 +17,7 @@ struct vrv_tier *tier;
 int64_t deletes_per_second = INT64_MAX;
 unsigned moves_at_once = 2;
 int64_t sweep_every_ms = 10000;
+void (*told_by_tier)(void *ctx, const struct vrv_tier_news *n);
 static struct vrv_cq cq; /* of fetches */
 
 void
@@ -39,6 +40,7 @@ up(uint64_t seed)
     o.limits.keep_ms = MINUTE_MS;
     o.limits.deletes_per_second = deletes_per_second;
     o.moves = moves_at_once;
+    o.told = told_by_tier;
     tier = vrv_tier_new(&o);
     rig.o.cold = vrv_tier_cold(tier);
     rig_up(&rig);

@@ -167,6 +167,47 @@ test_retention(void)
     IS(plan().start, 400, "and so does none");
 }
 
+static uint32_t
+losable(void)
+{
+    return vrv_tier_losable(&rules, &view);
+}
+
+/* On a full disk. */
+static void
+test_losable(void)
+{
+    begin(4, 2);
+    rules.local_ms = 6 * MINUTE;
+    IS(losable(), view.local_n, "by default nothing is given up");
+    rules.outage = VRV_TIER_DROP_OLDEST;
+    IS(losable(), 2, "or the oldest that only this disk has");
+    view.local_start = 600;
+    IS(losable(), 4, "... and isn't leaving already");
+    IS(plan().move, 4, "... which isn't moved any more either");
+    IS(plan().drop, 600, "... and isn't kept");
+    view.start = 850;
+    IS(losable(), 6, "what is below the start is deleted, not lost");
+    begin(9, 2);
+    rules.outage = VRV_TIER_DROP_OLDEST;
+    IS(losable(), view.local_n, "the open one never");
+    begin(4, 2);
+    rules.outage = VRV_TIER_EXPIRE;
+    IS(losable(), view.local_n, "or only what is over");
+    rules.local_ms = 5 * MINUTE;
+    IS(losable(), view.local_n, "... by age: not yet");
+    IS(plan().next_ms, NOW + 1, "... but soon");
+    rules.local_ms = 5 * MINUTE - 1;
+    IS(losable(), 2, "... or it is");
+    rules.local_ms = INT64_MAX;
+    rules.local_bytes = 5001;
+    IS(losable(), view.local_n, "... by size: not yet");
+    rules.local_bytes = 5000;
+    IS(losable(), 2, "... or it is");
+    rules.copies = false;
+    IS(losable(), view.local_n, "without copies there is no outage");
+}
+
 /* First the log begins where this disk does, then the manifest goes. */
 static void
 test_leaves(void)
@@ -238,6 +279,9 @@ test_rules(void)
     c.lag_ms = -1;
     vrv_tier_rules_of(&c, &r);
     OK(r.lag_ms == 50, "... or for the other");
+    c.outage = VRV_OUTAGE_EXPIRE;
+    vrv_tier_rules_of(&c, &r);
+    OK(r.outage == VRV_TIER_EXPIRE, "what goes on a full disk");
     c.local_ms = c.retention_ms = -1;
     c.local_bytes = -1;
     vrv_tier_rules_of(&c, &r);
@@ -378,6 +422,7 @@ main(void)
     test_retention();
     test_pages();
     test_leaves();
+    test_losable();
     test_rules();
     test_always();
     return tap_done();

@@ -8,13 +8,14 @@ cold_end(const struct vrv_tier_view *v)
     return v->cold != NULL ? v->cold->next : INT64_MIN;
 }
 
-/* The first local segment that the store hasn't. */
+/* The first local segment that the store hasn't, and that isn't leaving either. */
 static uint32_t
 first_local_only(const struct vrv_tier_view *v)
 {
     uint32_t i = 0;
 
-    while (i < v->local_n && v->local[i].next <= cold_end(v))
+    while (i < v->local_n &&
+        (v->local[i].next <= cold_end(v) || v->local[i].next <= v->local_start))
         i++;
     return i;
 }
@@ -135,8 +136,11 @@ new_local_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
     for (uint32_t i = 0; i < v->local_n && v->local[i].sealed; i++) {
         const struct vrv_tier_local *l = &v->local[i];
 
-        if (l->next > start && l->next > cold_end(v))
+        if (l->next > start && l->next > cold_end(v) && l->next > v->local_start) {
+            if (r->outage == VRV_TIER_EXPIRE) /* which may lose it then */
+                note_limit(v, out, l->newest_ms, r->local_ms, total - l->bytes, r->local_bytes);
             break;
+        }
         if (l->next > start && !is_older(l->newest_ms, r->local_ms, v->now_ms) &&
             total - l->bytes < (uint64_t)r->local_bytes && l->next > v->local_start) {
             if (!evicts) {
@@ -237,6 +241,23 @@ vrv_tier_plan(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
     out->drop = new_local_start(r, v, out);
     next_move(r, v, out);
     note_oldest(r, v, out);
+}
+
+uint32_t
+vrv_tier_losable(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
+{
+    uint32_t i = first_local_only(v);
+    uint64_t behind = 0;
+
+    while (i < v->local_n && v->local[i].next <= v->start)
+        i++;
+    if (r->leaves || !r->copies || r->outage == VRV_TIER_BLOCK || i == v->local_n || !v->local[i].sealed)
+        return v->local_n;
+    for (uint32_t k = i + 1; k < v->local_n; k++)
+        behind += v->local[k].bytes;
+    bool over = is_older(v->local[i].newest_ms, r->local_ms, v->now_ms) ||
+        behind >= (uint64_t)r->local_bytes;
+    return r->outage == VRV_TIER_DROP_OLDEST || over ? i : v->local_n;
 }
 
 bool

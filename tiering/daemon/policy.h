@@ -16,6 +16,13 @@
 
 #include "tiering/format/manifest.h"
 
+/* What goes when the disk is full of what the store doesn't take. */
+enum vrv_tier_outage {
+    VRV_TIER_BLOCK,       /* nothing */
+    VRV_TIER_DROP_OLDEST, /* the oldest that only this disk has */
+    VRV_TIER_EXPIRE,      /* ... if its time here is over */
+};
+
 /* A topic's settings, as Kafka's are called; INT64_MAX: no limit. */
 struct vrv_tier_rules {
     bool leaves;                           /* not remote.storage.enable: nothing stays in the store */
@@ -25,6 +32,7 @@ struct vrv_tier_rules {
     int64_t local_ms, local_bytes;         /* of this disk */
     int64_t lag_ms, lag_bytes;             /* a segment may go when it is so old, or so much is behind it */
     int64_t age_ms;                        /* a record's way to the store begins at this age at the latest */
+    enum vrv_tier_outage outage;
     bool evicts;                           /* one more segment leaves this disk, if the store has it */
 };
 
@@ -61,6 +69,8 @@ struct vrv_tier_plan {
 
 void vrv_tier_plan(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
     struct vrv_tier_plan *out);
+/* The local segment that may be given up now, though the store hasn't got it; local_n: none. */
+uint32_t vrv_tier_losable(const struct vrv_tier_rules *r, const struct vrv_tier_view *v);
 /* May some of the oldest page be too old, or too much, so that its segments are worth reading? */
 bool vrv_tier_wants_oldest(const struct vrv_tier_rules *r, const struct vrv_tier_view *v);
 

@@ -24,6 +24,8 @@ vrv_tier_rules_of(const struct vrv_log_config *c, struct vrv_tier_rules *out)
         .local_ms = local_limit(c, c->retention_ms, c->local_ms),
         .local_bytes = local_limit(c, c->retention_bytes, c->local_bytes) };
     out->lag_ms = c->lag_ms == AS_LOCAL ? out->local_ms : c->lag_ms;
+    out->outage = c->outage == VRV_OUTAGE_DROP_OLDEST ? VRV_TIER_DROP_OLDEST
+        : c->outage == VRV_OUTAGE_EXPIRE ? VRV_TIER_EXPIRE : VRV_TIER_BLOCK;
     out->age_ms = limit(c->offload_age_ms);
     out->lag_bytes = c->lag_bytes == AS_LOCAL ? out->local_bytes : c->lag_bytes;
 }

@@ -97,7 +97,7 @@ adopt(struct vrv_parts_commit *c, struct vrv_head *h, struct vrv_manifest *m, st
         p->passed = m->version;
         return vrv_err_set(e, VRV_E_CONFLICT, "%s is too old, or names too little, to count", c->key);
     }
-    h->mod = p->head.mod;
+    vrv__head_follow(h, &p->head, m->next);
     int rc = vrv__head_write(c->parts, &p->id, h, e);
     if (rc < 0)
         return rc;
@@ -140,8 +140,7 @@ root_put(struct vrv_done *d)
 {
     struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
     struct vrv_part *p = part_of(c);
-    struct vrv_head h = { .mod = p->head.mod, .version = c->next.version, .size = c->n,
-        .crc = c->call.crc };
+    struct vrv_head h = { .version = c->next.version, .size = c->n, .crc = c->call.crc };
     struct vrv_err e = c->call.err;
     int rc = c->call.status;
 
@@ -149,6 +148,7 @@ root_put(struct vrv_done *d)
         read_other(c);
         return;
     }
+    vrv__head_follow(&h, &p->head, c->next.next);
     if (rc == 0)
         rc = vrv__head_write(c->parts, &p->id, &h, &e);
     if (rc == 0)

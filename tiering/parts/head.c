@@ -55,15 +55,37 @@ vrv_parts_each_head(struct vrv_parts *ps, vrv_head_fn *fn, void *ctx)
     return vrv_catalog_each_entity(atomic_load(&ps->catalog), HEADS, each_head, &x);
 }
 
-static int
-number(const struct vrv_config_kv *v, const char *key, uint64_t most, uint64_t *out)
+static bool
+number(const struct vrv_entity_configs *c, const char *key, uint64_t most, uint64_t *out)
 {
+    const struct vrv_config_kv *v = c->v;
     char *end;
 
-    if (strcmp(v->key, key) != 0)
-        return -1;
+    *out = 0;
+    while (v < c->v + c->n && strcmp(v->key, key) != 0)
+        v++;
+    if (v == c->v + c->n)
+        return false;
     *out = strtoull(v->value, &end, 10);
-    return *end != '\0' || end == v->value || *out > most ? -1 : 0;
+    return *end == '\0' && end != v->value && *out <= most;
+}
+
+static bool
+parse(const struct vrv_entity_configs *c, struct vrv_head *h)
+{
+    uint64_t crc = 0, from = 0, to = 0;
+    bool good = number(c, "crc", UINT32_MAX, &crc) &&
+        number(c, "size", VRV_MANIFEST_ROOT_MAX, &h->size) &&
+        number(c, "version", INT64_MAX, &h->version);
+
+    h->crc = (uint32_t)crc;
+    if (c->n > 3) {
+        good = good && number(c, "lost.from", INT64_MAX, &from) && number(c, "lost.to", INT64_MAX, &to) &&
+            from < to;
+        h->lost_from = (int64_t)from;
+        h->lost_to = (int64_t)to;
+    }
+    return good && (c->n == 3 || c->n == 5);
 }
 
 static int
@@ -78,7 +100,6 @@ vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_hea
 {
     struct vrv_entity_configs c;
     char entity[VRV_ENTITY_MAX + 1];
-    uint64_t crc = 0;
     int rc = 0;
 
     *h = (struct vrv_head){ 0 };
@@ -90,11 +111,8 @@ vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_hea
     h->mod = c.mod;
     if (c.n == 0)
         rc = not_cold(e);
-    else if (c.n != 3 || number(&c.v[0], "crc", UINT32_MAX, &crc) < 0 ||
-        number(&c.v[1], "size", VRV_MANIFEST_ROOT_MAX, &h->size) < 0 ||
-        number(&c.v[2], "version", INT64_MAX, &h->version) < 0)
+    else if (!parse(&c, h))
         rc = vrv_err_set(e, VRV_E_CORRUPT, "the metadata of %s make no sense", entity);
-    h->crc = (uint32_t)crc;
     free(c.v);
     return rc == 0 && h->version == 0 ? not_cold(e) : rc;
 }
@@ -103,9 +121,10 @@ int
 vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
     struct vrv_err *e)
 {
-    char entity[VRV_ENTITY_MAX + 1], crc[16], size[24], version[24];
-    struct vrv_config_kv v[] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
-        { (char[]){ "version" }, version } };
+    char entity[VRV_ENTITY_MAX + 1], crc[16], size[24], version[24], from[24], to[24];
+    const struct vrv_config_kv v[] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
+        { (char[]){ "version" }, version }, { (char[]){ "lost.from" }, from },
+        { (char[]){ "lost.to" }, to } };
 
     struct vrv_catalog *catalog = atomic_load(&ps->catalog);
     if (catalog == NULL)
@@ -114,7 +133,9 @@ vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_he
     (void)snprintf(crc, sizeof(crc), "%" PRIu32, h->crc);
     (void)snprintf(size, sizeof(size), "%" PRIu64, h->size);
     (void)snprintf(version, sizeof(version), "%" PRIu64, h->version);
-    int rc = vrv_catalog_set_configs(catalog, entity, h->mod, v, 3, e);
+    (void)snprintf(from, sizeof(from), "%" PRId64, h->lost_from);
+    (void)snprintf(to, sizeof(to), "%" PRId64, h->lost_to);
+    int rc = vrv_catalog_set_configs(catalog, entity, h->mod, v, h->lost_from < h->lost_to ? 5 : 3, e);
     if (rc == 0) {
         struct vrv_entity_configs c;
 
@@ -137,6 +158,49 @@ vrv_parts_touch(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_er
     if (rc == 0 && p->head.mod == 0)
         p->head.mod = h.mod;
     return rc;
+}
+
+/* ---- what was given up ---- */
+
+void
+vrv__head_follow(struct vrv_head *h, const struct vrv_head *before, int64_t next)
+{
+    h->mod = before->mod;
+    if (before->lost_to <= next)
+        return;
+    h->lost_from = before->lost_from > next ? before->lost_from : next;
+    h->lost_to = before->lost_to;
+}
+
+int
+vrv_parts_lose(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t from, int64_t to,
+    struct vrv_err *e)
+{
+    struct vrv_part *p = vrv__part_get(ps, id);
+    struct vrv_head h;
+    int rc = vrv__head_read(ps, id, &h, e);
+
+    if (rc < 0 && rc != VRV_E_NOTFOUND)
+        return rc;
+    bool follows = h.lost_to >= from && h.lost_from < h.lost_to;
+    h.lost_from = follows && h.lost_from < from ? h.lost_from : from;
+    h.lost_to = to;
+    rc = vrv__head_write(ps, id, &h, e);
+    if (rc == 0)
+        p->head = h;
+    return rc;
+}
+
+bool
+vrv_parts_lost(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t *from, int64_t *to)
+{
+    struct vrv_head h;
+    struct vrv_err e;
+    int rc = vrv__head_read(ps, id, &h, &e);
+
+    *from = h.lost_from;
+    *to = h.lost_to;
+    return (rc == 0 || rc == VRV_E_NOTFOUND) && h.lost_from < h.lost_to;
 }
 
 int

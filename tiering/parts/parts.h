@@ -85,6 +85,13 @@ int vrv_parts_each_head(struct vrv_parts *ps, vrv_head_fn *fn, void *ctx);
 int vrv_parts_touch(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_err *e)
     VRV_MUST_CHECK;
 
+/* Records from `from` up to `to` are given up, which this disk alone has: durable when it returns 0.  The
+ * manifest must be known, and no commit under way; what it comes to name later isn't lost. */
+int vrv_parts_lose(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t from, int64_t to,
+    struct vrv_err *e) VRV_MUST_CHECK;
+/* What was so, and isn't named by a later manifest; false: nothing. */
+bool vrv_parts_lost(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t *from, int64_t *to);
+
 /* Nothing is left of it in the store, and never will be: its topic is gone.  Nothing of it may be under
  * way. */
 int vrv_parts_drop_head(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_err *e)

@@ -11,6 +11,7 @@ struct vrv_head {
     uint64_t version; /* 0: none counts yet, but something may be in the store */
     uint64_t size;
     uint32_t crc;
+    int64_t lost_from, lost_to; /* in between records were given up that never were in the store; equal: none */
 };
 
 struct vrv_part {
@@ -36,6 +37,8 @@ void vrv__part_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64
 /* NOTFOUND (then only h->mod is known), CORRUPT. */
 int vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
     struct vrv_err *e) VRV_MUST_CHECK;
+/* One for a manifest up to `next` that follows `before`: what is lost behind that still is. */
+void vrv__head_follow(struct vrv_head *h, const struct vrv_head *before, int64_t next);
 /* In the place of the one with h->mod (CONFLICT: that is no longer there); then h->mod is its own. */
 int vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
     struct vrv_err *e) VRV_MUST_CHECK;
