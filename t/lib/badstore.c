@@ -184,7 +184,7 @@ refused(struct badstore *b, struct badstore_log *l, int rc, const struct vrv_err
         rd->at = start;
         return;
     }
-    rd->failed = true;
+    rd->failed = rd->waits = true;
     rd->err = *e;
     if (!b->may_fail)
         badstore_wrong(b, e->msg, rc, rd->at);
@@ -213,7 +213,9 @@ read_once(struct badstore *b, struct badstore_log *l)
 static void
 read_on(struct badstore *b, struct badstore_log *l)
 {
-    for (int i = 0; i < READS && !l->reader.busy && l->reader.at < l->end; i++)
+    const struct badstore_reader *rd = &l->reader;
+
+    for (int i = 0; i < READS && !rd->busy && !rd->waits && rd->at < l->end; i++)
         read_once(b, l);
 }
 
@@ -316,8 +318,10 @@ static void
 tick(struct badstore *b, int64_t ms)
 {
     rig_pass(&b->rig, ms);
-    for (int i = 0; i < BADSTORE_LOGS; i++)
+    for (int i = 0; i < BADSTORE_LOGS; i++) {
+        b->log[i].reader.waits = false;
         begin_anew(b, &b->log[i]);
+    }
     if (b->appends && is_due(b, b->appended_ns, APPEND_MS))
         append(b);
     if (is_due(b, b->sealed_ns, SEAL_MS)) {

@@ -38,6 +38,7 @@ struct badstore_reader {
     int64_t began_ns;   /* this time */
     int64_t ended_ns;   /* when the end was reached last, without an error on the way; 0: never */
     bool busy, failed;
+    bool waits;         /* he was refused, and asks again a moment later */
     struct vrv_err err;
 };
 

@@ -132,7 +132,8 @@ cell(int number, uint64_t run)
     trouble(&b, op, fault, &rand);
     r.struck = fakes3_struck(b.s3, fault);
     r.back_ms = come_back(&b);
-    settle(&b);
+    if (b.wrong == 0)
+        settle(&b);
     badstore_end(&b);
     r.wrong = b.wrong;
     if (r.struck == 0)
