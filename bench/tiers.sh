@@ -112,7 +112,7 @@ take() {
         } elsif ($case =~ /^offload/) {
             $case =~ tr/_/ /;
             $put->($case, "rate", $r->{bytes_per_second} / 1e6, "MB/s");
-            $put->($case, "cpu", $cpu->(), "s/GB");
+            $put->($case, "cpu", $cpu->(), "s/GB") if $case eq "offload"; # without that of the load
             my $puts = 0;
             $puts += $r->{"store_$_"} // 0 for qw(put begin part end abort list sweep);
             $put->($case, "PUT class", $puts / $gib, "/GiB");

@@ -21,7 +21,7 @@
 #include "server/tool/bench_tiers.h"
 #include "server/tool/stop.h"
 
-enum { MIB = 1 << 20, SEGMENT_MAX = 64 * MIB, SEGMENTS = 4, CALM_MS = 300, LESS = 10 };
+enum { MIB = 1 << 20, SEGMENT_MAX = 128 * MIB, SEGMENTS = 2, CALM_MS = 300, LESS = 10 };
 
 /* Of all rounds. */
 struct results {

@@ -123,6 +123,16 @@ test_nobody(void)
     second(&w); /* of which it hears at its end */
     OK(mean(&w, 20) < 90 * (uint64_t)MB, "when one comes, it begins anew, as slowly as it did first");
     end();
+    begin(&w, UINT64_MAX, 100 * MB, 0);
+    (void)mean(&w, 7);
+    vrv_pace_cancel(&w.w);
+    while (vrv_cq_take(&cq, 0) != NULL)
+        ;
+    w.commits_s = 200;
+    OK(mean(&w, 3) == 0, "when one comes while nothing leaves");
+    vrv_pace_ask(&w.pace, &w.w);
+    OK(mean(&w, 1) < 90 * (uint64_t)MB, "... that has told, too");
+    end();
 }
 
 static void

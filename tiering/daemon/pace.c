@@ -109,12 +109,22 @@ add_new(struct vrv_hist_view *to, const struct vrv_hist_view *now, const struct 
         to->n[i] += now->n[i] - seen->n[i];
 }
 
+/* Somebody has come: what was right without him isn't known to be. */
+static void
+begin_anew(struct vrv_pace *p)
+{
+    if (p->blind && p->rate > START)
+        p->rate = START;
+    p->blind = false;
+}
+
 static void
 learn_usual(struct vrv_pace *p)
 {
     uint64_t p99 = vrv_hist_quantile(&p->quiet, 0.99);
 
     if (count_of(&p->quiet) >= ENOUGH) {
+        begin_anew(p);
         p->usual_ns = p->usual_ns == 0 ? p99 : (3 * p->usual_ns + p99) / 4;
         p->usual_at_ns = now_ns(p);
         p->calm = false;
@@ -135,10 +145,10 @@ adapt(struct vrv_pace *p, uint64_t left)
 
     if (!enough && commits > 0 && ++p->busy_n < LESSONS)
         return;
-    if (enough && p->blind && p->rate > START)
-        p->rate = START; /* somebody has come: what was right without him isn't known to be */
-    p->blind = !enough;
+    if (enough)
+        begin_anew(p);
     if (!enough) {
+        p->blind = true;
         p->rate = 2 * p->rate;
     } else if (p->usual_ns != 0) {
         if (vrv_hist_quantile(&p->busy, 0.99) * 10 > p->usual_ns * 13) {
