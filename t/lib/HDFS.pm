@@ -1,5 +1,5 @@
 package HDFS;
-# HDFS for one test script: the peer hdfs, in memory where there is /dev/shm; it ends with the script.
+# HDFS for one test script: the peer hdfs, in memory where there is room; it ends with the script.
 #
 #   my $hdfs = HDFS->start('pair', 'nodes=2', 'dfs.replication=2');    as t/peers/hdfs/bin/start has it
 #   $hdfs->url('root');                         hdfs://HOST:PORT[,HOST:PORT]/root
@@ -18,11 +18,14 @@ use Varved;
 my $call = ($ENV{builddir} // '.') . '/t/hdfscall';
 my @all;
 
+# A container may have little of it.
+sub has_memory { return -w '/dev/shm' && run(undef, 'df', '-k', '--output=avail', '/dev/shm') =~ /(\d+)$/m && $1 > 1 << 20 }
+
 sub start {
     my ($class, @options) = @_;
     peer('hdfs/bin/start');
     my $self = bless { options => \@options,
-        dir => tempdir('hdfs-XXXXXX', -w '/dev/shm' ? (DIR => '/dev/shm') : (TMPDIR => 1)) }, $class;
+        dir => tempdir('hdfs-XXXXXX', has_memory() ? (DIR => '/dev/shm') : (TMPDIR => 1)) }, $class;
     push @all, $self;
     $self->again;
     return $self;

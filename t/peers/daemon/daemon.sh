@@ -5,11 +5,21 @@ dir=$(readlink -f "$1")
 home=$(readlink -f "$(dirname "$(readlink -f "$0")")/..")
 export VARVE_PEER_DIR=$dir # by which `stop` knows them
 
-# port NAME   a free one, the same for each start in this directory
+# port NAME   a free one, the same for each start in this directory; below those that the system gives to who
+# connects: one that tries again and again while the server is away would get the very port, and keep it
 port() {
-  [ -e "$dir/$1.port" ] || perl -MIO::Socket::INET -e '
-    my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1") or die $!;
-    print $s->sockport' >"$dir/$1.port"
+  local free
+  if [ ! -e "$dir/$1.port" ]; then
+    free=$(perl -MIO::Socket::INET -e '
+      my %taken = map { $_ => 1 } split " ", shift;
+      for (1 .. 200) {
+        my $port = 15000 + int rand 17000;
+        next if $taken{$port};
+        IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1:$port") and print($port), exit;
+      }
+      die "no free port\n"' "$(cat "$dir"/*.port 2>/dev/null)")
+    echo "$free" >"$dir/$1.port"
+  fi
   cat "$dir/$1.port"
 }
 
