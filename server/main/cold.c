@@ -73,8 +73,7 @@ tell_disk(enum vrv_disk_state state)
         [VRV_DISK_FINE] = "there is room again",
         [VRV_DISK_HIGH] = "it is too full: what the store has, too, leaves early",
         [VRV_DISK_SHORT] = "it is too full, and what the store has, too, isn't enough: segments hurry there",
-        [VRV_DISK_FULL] = "tier.disk.reserve.bytes is reached: varve.tier.outage.policy of each topic says "
-                          "what happens until the store takes what is here",
+        [VRV_DISK_FULL] = "tier.disk.reserve.bytes is reached: each topic does as its varve.tier.outage.policy says",
     };
 
     if (state == VRV_DISK_FULL)
