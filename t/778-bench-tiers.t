@@ -62,9 +62,13 @@ for my $n (1, 2) {
     # whole batches are handed over, and who wants the last one of a limit may get it twice
     cmp_ok($read{memory}{memory_bytes}, '>=', $read{memory}{bytes}, 'memory is memory');
     cmp_ok($read{memory}{memory_bytes}, '<', 1.2 * $read{memory}{bytes} + 1e6, '... and no more of it');
-    cmp_ok($read{'page cache'}{file_bytes}, '>=', $all, 'the page cache is of files');
+    my $c = $read{'page cache'};
+    # what the system has dropped from its page cache meanwhile comes through memory, by a slow fetch
+    cmp_ok($c->{file_bytes} + ($c->{slow_fetches} > 0 ? $c->{memory_bytes} : 0), '>=', $all,
+        'the page cache is of files');
+    is($c->{cold_bytes}, 0, '... and nothing of it is cold');
     is($read{disk}{cold_bytes}, 0, 'the disk is this disk');
-    my $c = $read{'cold, empty caches'};
+    $c = $read{'cold, empty caches'};
     cmp_ok($c->{cold_bytes}, '>=', $all, 'the cold tier serves what is cold');
     cmp_ok($c->{store_read_bytes}, '>=', $all, '... from the store');
     cmp_ok($c->{store_read_bytes}, '<', 1.3 * $all, '... once');
