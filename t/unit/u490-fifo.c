@@ -123,7 +123,7 @@ test_sequential(void)
     OK(wants(reads(0, 25, 35), 6 * CHUNK), "... up to the limit");
     OK(!reads(0, 100, 110)->wants && !reads(1, 35, 45)->wants, "a jump, or another partition: anew");
     struct vrv_stream *s = reads(0, 35, 45);
-    OK(wants(s, 6 * CHUNK), "who reads beside him doesn't disturb");
+    OK(wants(s, 6 * CHUNK), "who looks at something beside him doesn't disturb");
     OK(vrv_ahead_holds(&ahead, s->id, 50) && !vrv_ahead_holds(&ahead, s->id, 40),
         "what he has not had yet is held for him, and what he had isn't");
     uint64_t id = s->id;
@@ -136,9 +136,30 @@ test_sequential(void)
     IS(n, VRV_STREAMS, "all can be forgotten");
 }
 
+static void
+test_shares(void)
+{
+    ahead = (struct vrv_ahead){ .most = 6 * CHUNK };
+    for (int at = 0; at < 80; at += 10)
+        for (int i = 0; i < 3; i++)
+            (void)reads(i, at, at + 10);
+    for (int i = 0; i < 3; i++)
+        OK(wants(reads(i, 80, 90), 2 * CHUNK), "%d: those who read on at the same time share it", i);
+    for (int at = 90; at < 90 + 10 * 2 * VRV_STREAMS; at += 10)
+        (void)reads(0, at, at + 10);
+    OK(wants(reads(0, 90 + 20 * VRV_STREAMS, 100 + 20 * VRV_STREAMS), 6 * CHUNK),
+        "who goes on alone has all of it");
+    ahead = (struct vrv_ahead){ .most = 6 * CHUNK };
+    for (int at = 0; at < 40; at += 10)
+        for (int i = 0; i < 20; i++)
+            (void)reads(i, at, at + 10);
+    OK(wants(reads(0, 40, 50), CHUNK), "of however many each has a chunk");
+}
+
 int
 main(void)
 {
+    test_shares();
     test_scan();
     test_ghosts();
     test_sequential();

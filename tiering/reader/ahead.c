@@ -1,5 +1,7 @@
 #include "tiering/reader/ahead.h"
 
+enum { RECENT = 2 * VRV_STREAMS }; /* who didn't come for so many calls doesn't read on just now */
+
 /* He may ask again for the end of what he had: the limit of bytes cut it. */
 static bool
 follows(const struct vrv_stream *s, const struct vrv_ahead_had *h)
@@ -36,12 +38,28 @@ new_stream(struct vrv_ahead *a, const struct vrv_ahead_had *h)
     return s;
 }
 
+/* Those who read on just now share what there is; each has a chunk at least. */
+static size_t
+share_of(const struct vrv_ahead *a, const struct vrv_stream *s, size_t chunk_bytes)
+{
+    size_t n = 1, least = chunk_bytes < a->most ? chunk_bytes : a->most;
+
+    for (unsigned i = 0; i < VRV_STREAMS; i++) {
+        const struct vrv_stream *v = &a->v[i];
+
+        n += v != s && v->id != 0 && v->window > 0 && a->calls - v->came < RECENT;
+    }
+    return a->most / n < least ? least : a->most / n;
+}
+
 static void
 widen(struct vrv_ahead *a, struct vrv_stream *s, size_t chunk_bytes)
 {
+    size_t most = share_of(a, s, chunk_bytes);
+
     s->window = s->window == 0 ? chunk_bytes : 2 * s->window;
-    if (s->window > a->most)
-        s->window = a->most;
+    if (s->window > most)
+        s->window = most;
     s->wants = s->window > 0;
 }
 

@@ -2,9 +2,10 @@
  * Who reads on and on, and how far ahead of him to read.
  *
  * A reader that asks for what follows on what he had is sequential.  Ahead of him is read one chunk at
- * first, twice as much with each chunk that he comes to, up to a limit.  He doesn't come to the next one: no
- * more is read.  What he has not had yet stays in memory for him, as long as he is remembered; he is
- * forgotten when others need the memory, those first who came the longest ago.
+ * first, twice as much with each chunk that he comes to, up to a limit.  Those who do so at the same time
+ * share that: what is read ahead of one isn't to drive out what was read ahead of another.  He doesn't
+ * come to the next one: no more is read.  What he has not had yet stays in memory for him, as long as he
+ * is remembered; he is forgotten when others need the memory, those first who came the longest ago.
  *
  * Pure: the caller's lock guards it.
  */
@@ -31,7 +32,7 @@ struct vrv_stream {
 struct vrv_ahead {
     struct vrv_stream v[VRV_STREAMS];
     uint64_t ids, calls;
-    size_t most;          /* the largest window */
+    size_t most;          /* the largest window, and all together */
 };
 
 /* Somebody had [from, next), which lies in a chunk of so many bytes that ends before chunk_end. */

@@ -36,8 +36,9 @@ now_ns(const struct vrv_cache *c)
 void
 vrv_cache_opts_default(struct vrv_cache_opts *o)
 {
-    /* a chunk is a batch larger than a MiB at most: eight of them fit */
-    *o = (struct vrv_cache_opts){ .bytes = 64 * MIB, .run_bytes = 9 * MIB, .ahead_bytes = 32 * MIB,
+    /* a chunk is a batch larger than a MiB at most: eight of them fit, and four such reads ahead of who is
+     * faster than the store */
+    *o = (struct vrv_cache_opts){ .bytes = 64 * MIB, .run_bytes = 9 * MIB, .ahead_bytes = 40 * MIB,
         .read_ms = 30000, .again_ms = 1000 };
 }
 
@@ -49,7 +50,7 @@ vrv_cache_init(struct vrv_cache *c, const struct vrv_cache_opts *o)
     vrv_fifo_init(&c->fifo);
     vrv_list_init(&c->runs);
     vrv_list_init(&c->under_way);
-    c->ahead.most = o->ahead_bytes < o->bytes / 2 ? o->ahead_bytes : o->bytes / 2;
+    c->ahead.most = o->ahead_bytes < o->bytes / 3 * 2 ? o->ahead_bytes : o->bytes / 3 * 2;
     vrv_lock_init(&c->lock, VRV_LOCK_cache);
 }
 

@@ -76,7 +76,7 @@ struct vrv_cache_opts {
     struct vrv_clock *clock;
     size_t bytes;            /* at most */
     size_t run_bytes;        /* of one read of neighbours, */
-    size_t ahead_bytes;      /* and ahead of one reader; never more than a half of all */
+    size_t ahead_bytes;      /* and ahead of all readers together; never more than two thirds of all */
     int64_t read_ms;         /* how long a read may take, with all its attempts */
     int64_t again_ms;        /* what failed isn't tried again so soon */
 };
