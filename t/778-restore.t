@@ -3,6 +3,7 @@
 # there is told, and nothing is restored in silence without it.
 use strict;
 use warnings;
+use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
@@ -15,6 +16,40 @@ my $cold = tempdir(CLEANUP => 1);
 my $empty = tempdir(CLEANUP => 1);
 Anew::tests(name => 'a directory', options => ["tier.store.url=file://$cold"],
     elsewhere => "tier.store.url=file://$empty");
+
+# ---- cut short, wherever that is
+
+# Killed at ever later points: the directory is of no use, and says so, or it is as good as new; once it is empty the
+# same can be done again.
+SKIP: {
+    skip('a build without failpoints', 1) if !has_failpoints();
+    my ($killed, $unfinished, $other) = (0, 0, 0);
+    for my $point (qw(write sync rename link)) {
+        for (my $n = 1; $n < 500; $n = int(1.5 * $n) + 1) {
+            remove_tree("$empty/data");
+            my @again = ("-o tier.store.url=file://$cold", "-o log.dirs=$empty/data", '--take-over');
+            local $ENV{VARVE_FAILPOINT} = "$point:$n:kill";
+            my $rc = Anew::varve('restore', @again);
+            last if $rc == 0;
+            delete $ENV{VARVE_FAILPOINT};
+            $killed++;
+            my $second = Anew::varve('restore', @again);
+            $unfinished += $second == 78;
+            $other++ if $second != 0 && $second != 78;
+        }
+    }
+    ok($killed > 10 && $unfinished > 0, "killed at $killed points, of which $unfinished left a directory that isn't whole");
+    is($other, 0, '... and never one between');
+    remove_tree("$empty/data");
+    is(Anew::varve('restore', "-o tier.store.url=file://$cold -o log.dirs=$empty/data"), 0,
+        'after all that the server is made anew as before');
+    my $broker = Varved->new(options => [ 'remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
+            "log.dirs=$empty/data" ]);
+    $broker->restart;
+    is(scalar(my @all = split /\n/, Anew::records($broker, 'cold')), 40_100, '... with all its records');
+    $broker->stop;
+    remove_tree("$empty/data");
+}
 
 # ---- what is wrong with what it is told, or with the store
 
