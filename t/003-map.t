@@ -1,6 +1,8 @@
 #!/usr/bin/perl
 # The map of a room is whole: each file of server/ stands in a table of server/README.md, by its
 # name ("fetch_read.c") or with its header ("fetch_session.[ch]"), and what stands there is there.
+# Each test has a number of its own, by which people name it, and those of the server and of stores a
+# place in t/README.md; a deliberate bug names tests that there are.
 use strict;
 use warnings;
 use File::Find;
@@ -25,4 +27,24 @@ find({ no_chdir => 1, wanted => sub {
 } }, "$top/server");
 is_deeply([ grep { !$mapped{$_} } sort keys %there ], [], 'every file is in the map');
 is_deeply([ grep { !$there{$_} } sort keys %mapped ], [], 'the map names no other');
+
+my @tests = map { m{([^/]+)\.[tc]$} } glob "$top/t/*.t $top/t/long/*.t $top/t/unit/u*.c";
+my %numbered;
+push @{ $numbered{ s/-.*//r } }, $_ for @tests;
+is_deeply([ map { "@$_" } grep { @$_ > 1 } values %numbered ], [], 'no two tests have the same number');
+
+open $in, '<', "$top/t/README.md" or die "t/README.md: $!";
+my @told = map { /^ {4}(\d.*?)(?: {2,}|$)/ ? split(/, /, $1) : () } <$in>;
+close $in;
+is_deeply([ sort @told ], [ sort grep { /^[7-9]/ && $_ ne '800-mutants' } @tests ],
+    'each script from 700 on stands once in t/README.md');
+
+my %test = map { $_ => 1 } @tests;
+my @lost;
+for my $patch (glob "$top/t/mutants/*.patch") {
+    open $in, '<', $patch or die "$patch: $!";
+    push @lost, map { /^Tests: (.*)/ ? map { "$patch: $_" } grep { !$test{$_} } split(' ', $1) : () } <$in>;
+    close $in;
+}
+is_deeply(\@lost, [], 'deliberate bugs name tests that there are');
 done_testing();

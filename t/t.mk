@@ -337,15 +337,15 @@ t_unit_u492_queue_SOURCES = \
 	$(NULL)
 t_unit_u492_queue_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
-check_PROGRAMS += t/unit/u493-limits
-t_unit_u493_limits_SOURCES = \
+check_PROGRAMS += t/unit/u472-limits
+t_unit_u472_limits_SOURCES = \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/onetier.c \
 	t/lib/onetier.h \
-	t/unit/u493-limits.c \
+	t/unit/u472-limits.c \
 	$(NULL)
-t_unit_u493_limits_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u472_limits_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u494-outage
 t_unit_u494_outage_SOURCES = \
@@ -361,13 +361,13 @@ check_PROGRAMS += t/unit/u490-fifo
 t_unit_u490_fifo_SOURCES = t/unit/u490-fifo.c
 t_unit_u490_fifo_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
-check_PROGRAMS += t/unit/u492-storecheck
-t_unit_u492_storecheck_SOURCES = \
+check_PROGRAMS += t/unit/u471-storecheck
+t_unit_u471_storecheck_SOURCES = \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
-	t/unit/u492-storecheck.c \
+	t/unit/u471-storecheck.c \
 	$(NULL)
-t_unit_u492_storecheck_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u471_storecheck_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u491-readahead
 t_unit_u491_readahead_SOURCES = \
@@ -762,12 +762,12 @@ dist_check_SCRIPTS += \
 	t/770-tier.t \
 	$(QUICK_STORE_TESTS) \
 	t/779-scrub.t \
-	t/773-tier-tool.t \
-	t/778-bench-tiers.t \
-	t/774-s3d.t \
+	t/790-tier-tool.t \
+	t/792-bench-tiers.t \
+	t/769-s3d.t \
 	t/778-restore.t \
 	t/777-seam.t \
-	t/777-tier-policies.t \
+	t/791-tier-policies.t \
 	t/780-store-check.t \
 	t/946-large.t \
 	$(NULL)
@@ -782,15 +782,15 @@ QUICK_STORE_TESTS = \
 LONG_STORE_TESTS = \
 	t/775-hdfs-baddays.t \
 	t/776-tier-hdfs.t \
-	t/779-restore-hdfs.t \
-	t/779-restore-s3.t \
+	t/781-store-check-s3.t \
+	t/793-restore-s3.t \
+	t/794-restore-hdfs.t \
+	t/795-store-check-hdfs.t \
 	$(NULL)
 
 # ---- the long tests, run by `make check-long` beside the others
 LONG_TESTS = \
 	$(LONG_STORE_TESTS) \
-	t/781-store-check-hdfs.t \
-	t/781-store-check-s3.t \
 	t/long/800-mutants.t \
 	t/long/950-soak.t \
 	$(NULL)
