@@ -389,6 +389,10 @@ t_unit_u495_aborted_SOURCES = \
 	$(NULL)
 t_unit_u495_aborted_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u497-formats
+t_unit_u497_formats_SOURCES = t/unit/u497-formats.c t/lib/golden.h
+t_unit_u497_formats_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u488-deletions
 t_unit_u488_deletions_SOURCES = \
 	t/lib/fakestore.c \
