@@ -43,9 +43,7 @@ sub partition {
 }
 sub produce {
     my ($topic, $n) = @_;
-    open(my $f, '>', "$dir/in") or die "in: $!";
-    print $f map({ chr(33 + rand 90) } 1 .. 200), "\n" for 1 .. $n;
-    close $f;
+    write_lines("$dir/in", 200, [ 1 .. $n ], sub { '' });
     return varve('produce -b', $broker->address, $topic, "<$dir/in") == 0;
 }
 sub make {

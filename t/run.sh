@@ -2,7 +2,12 @@
 # Runs TAP tests with prove, as `make check` calls it: run.sh TEST...   (names as in the Makefile)
 #   T="u200 005"    only tests whose name contains one of the words
 #   TEST_JOBS=2     how many at a time      TEST_VERBOSE=1   every line
-: "${srcdir:=.}" "${builddir:=.}" "${PROVE:=prove}" "${T:=}" "${TEST_JOBS:=2}" "${TEST_VERBOSE:=}"
+: "${srcdir:=.}" "${builddir:=.}" "${PROVE:=prove}" "${T:=}" "${TEST_JOBS:=}" "${TEST_VERBOSE:=}"
+# Tests wait more than they work, for disks, timeouts and each other's processes: two for each processor.
+if [ -z "$TEST_JOBS" ]; then
+    TEST_JOBS=$((2 * $(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)))
+    [ "$TEST_JOBS" -le 16 ] || TEST_JOBS=16
+fi
 VARVE_PEERS=${VARVE_PEERS:-${HOME:-/root}/.cache/varve-peers}
 export srcdir builddir CC NM FUZZERS VARVE_PEERS
 

@@ -59,9 +59,7 @@ sub committed {
 
 sub produce {
     my ($broker, $topic, $from, $to) = @_;
-    open(my $f, '>', "$dir/in") or die "in: $!";
-    print $f "k$_\t$_ ", map({ chr(33 + rand 90) } 1 .. 100), "\n" for $from .. $to;
-    close $f;
+    write_lines("$dir/in", 100, [ $from .. $to ], sub { "k$_[0]\t$_[0] " });
     return varve(q{produce -k '\t' -b}, $broker->address, $topic, "<$dir/in") == 0;
 }
 

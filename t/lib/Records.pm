@@ -48,9 +48,7 @@ sub topic {
 sub produce {
     my ($self, $topic, $n) = @_;
     my $sent = $self->{sent}{$topic} // 0;
-    open(my $f, '>', "$self->{dir}/in") or die "in: $!";
-    print $f $sent + $_, ' ', map({ chr(33 + rand 90) } 1 .. 100), "\n" for 1 .. $n;
-    close $f;
+    write_lines("$self->{dir}/in", 100, [ $sent + 1 .. $sent + $n ], sub { "$_[0] " });
     $self->{sent}{$topic} = $sent + $n;
     return $self->varve('produce', $topic, "<$self->{dir}/in >/dev/null");
 }

@@ -22,10 +22,14 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(peer peer_program is_sanitized has_failpoints long_run topic_name text_of
-    wait_until run lines_of take_tests);
+    wait_until write_lines run lines_of take_tests);
 
 # How many seconds something may take before we call it hung.
 use constant PATIENCE => 120;
+
+# A new journal is written once as a whole: 384 MiB for each server are seconds of the disk. It holds the
+# largest request, all the same.
+my $small_wal = 128 << 20;
 
 my @all;
 my $build = $ENV{builddir} // '.';
@@ -86,14 +90,38 @@ sub text_of {
     return <$f> // '';
 }
 
-# Until the condition holds, for as long as our patience: does it?
+# Until the condition holds, for as long as our patience: does it? Who waits for long looks less often,
+# since what he waits for needs the processor, too.
 sub wait_until {
     my ($condition) = @_;
-    for (1 .. PATIENCE * 200) {
+    my $end = time + PATIENCE;
+    for (my $pause = 0.005; ; $pause *= $pause < 0.05 ? 1.1 : 1) {
         return 1 if $condition->();
-        sleep 0.005;
+        return 0 if time > $end;
+        sleep $pause;
     }
-    return 0;
+}
+
+# So many bytes that can be seen on paper, and don't pack.
+sub noise {
+    my ($n) = @_;
+    my $noise = '';
+    open(my $random, '<:raw', '/dev/urandom') or die "/dev/urandom: $!";
+    while (length $noise < $n) { # of all bytes more than a third is left
+        read($random, my $bytes, 3 * ($n - length $noise)) or die "/dev/urandom: $!";
+        $noise .= $bytes =~ tr/!-~//cdr;
+    }
+    return substr $noise, 0, $n;
+}
+
+# The file gets so many lines of noise, each as long as told and behind what the function makes of its number.
+sub write_lines {
+    my ($file, $length, $numbers, $front) = @_;
+    my $noise = noise($length * @$numbers);
+    my $at = -$length;
+    open(my $f, '>', $file) or die "$file: $!";
+    print $f $front->($_), substr($noise, $at += $length, $length), "\n" for @$numbers;
+    close $f or die "$file: $!";
 }
 
 # run(INPUT, COMMAND...): what it printed and its exit code; INPUT is undef or what it reads. What
@@ -211,7 +239,7 @@ sub dir { return $_[0]{dir} }
 # It runs, with this in its environment, and is not ready yet.
 sub launch {
     my ($self, %env) = @_;
-    my %option = map { split /=/, $_, 2 } "log.dirs=$self->{dir}/data",
+    my %option = map { split /=/, $_, 2 } "log.dirs=$self->{dir}/data", "wal.bytes=$small_wal",
         "listeners=PLAINTEXT://127.0.0.1:$self->{port}", 'admin.listeners=', @{ $self->{options} };
     my @command = (program(), map { ('-o', "$_=$option{$_}") } sort keys %option);
 
