@@ -864,6 +864,7 @@ EXTRA_DIST += \
 	t/lib/Anew.pm \
 	t/lib/Records.pm \
 	t/lib/S3.pm \
+	t/lib/Storm.pm \
 	t/lib/Toxiproxy.pm \
 	t/lib/Varved.pm \
 	t/lib/tool.sh \

@@ -36,6 +36,8 @@ create(struct keeper *k)
     t.name = vrv_str(name);
     t.num_partitions = 1 + (int32_t)vrv_rand_below(&k->p.rand, 5);
     t.replication_factor = 1;
+    t.configs.v = k->p.l->config;
+    t.configs.n = k->p.l->configs;
     q.timeout_ms = TIMEOUT_MS;
     q.topics.v = &t;
     q.topics.n = 1;

@@ -15,11 +15,12 @@
 #include <stdint.h>
 
 #include "engine/base/rand.h"
+#include "server/wire/wire.h"
 #include "t/ledger/history.h"
 #include "t/lib/client.h"
 
 enum { TOPICS = 3, PARTITIONS_MAX = 4, PLACES_MAX = TOPICS * PARTITIONS_MAX };
-enum { GROUPS = 3, NAME = 32 };
+enum { GROUPS = 3, NAME = 32, CONFIGS_MAX = 16 };
 
 struct topic {
     const char *name;
@@ -40,6 +41,8 @@ struct ledger {
     int port;
     uint64_t seed;
     int64_t began_ms;      /* the time of each producer's value 0 */
+    struct vrv_create_topics_req_config config[CONFIGS_MAX]; /* of all topics that are made */
+    int configs;
     struct history *history;
     atomic_bool stopping;  /* nothing new is produced */
     atomic_bool done;      /* groups have read it all */

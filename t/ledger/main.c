@@ -1,6 +1,8 @@
-/* ledger PORT SEED FILE: ledger.h tells what it does, history.h what it writes into the file. */
+/* ledger PORT SEED FILE [KEY=VALUE...]: ledger.h tells what it does, history.h what it writes into the
+ * file; the rest are settings of the topics. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "engine/base/assert.h"
@@ -40,6 +42,8 @@ has_created(struct process *p)
         t[i].name = vrv_str(topics[i].name);
         t[i].num_partitions = topics[i].partitions;
         t[i].replication_factor = 1;
+        t[i].configs.v = p->l->config;
+        t[i].configs.n = p->l->configs;
     }
     if (PROCESS_CALL(p, create_topics, CREATE_VERSION, &q, &resp, &e) < 0)
         return false;
@@ -216,16 +220,29 @@ run(struct ledger *l)
     process_fini(&p);
 }
 
+static void
+set_config(struct ledger *l, char *text)
+{
+    char *value = text + strcspn(text, "=");
+
+    if (*value != '\0')
+        *value++ = '\0';
+    l->config[l->configs++] = (struct vrv_create_topics_req_config){ .name = vrv_str(text),
+        .value = vrv_str(value) };
+}
+
 int
 main(int argc, char **argv)
 {
     struct vrv_clock *clock = vrv_clock_real();
     struct ledger l = { .began_ms = clock->wall_ms(clock) };
 
-    if (argc != 4) {
-        (void)fprintf(stderr, "usage: ledger PORT SEED FILE\n");
+    if (argc < 4 || argc > 4 + CONFIGS_MAX) {
+        (void)fprintf(stderr, "usage: ledger PORT SEED FILE [KEY=VALUE...]\n");
         return 64;
     }
+    for (int i = 4; i < argc; i++)
+        set_config(&l, argv[i]);
     l.port = (int)strtol(argv[1], NULL, 10);
     l.seed = strtoull(argv[2], NULL, 10);
     l.history = history_open(argv[3]);
