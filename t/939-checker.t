@@ -22,7 +22,8 @@ sub is_found {
 }
 
 # Everything that is allowed: p1 knows of no sequences and sends again, p2 never does; batches
-# without an outcome that are there, and that are not; a group that goes on from an older offset
+# without an outcome that are there, and that are not; records that were deleted before anybody read them,
+# in the midst of a batch, and others that went by themselves; a group that goes on from an older offset
 # after a commit without an outcome; a topic of which nobody knows whether it was made.
 my @good = map { "1 $_" } grep { !/^$|^#/ } split /\n\s*/, <<'END';
 
@@ -91,6 +92,37 @@ my @good = map { "1 $_" } grep { !/^$|^#/ } split /\n\s*/, <<'END';
     k0 deleted a
     k0 list
     k0 listed t/1/aa b/2/cc
+    f0 expires e
+    p2 send 4 d/0 0+4
+    p2 sent 4 0
+    p2 send 5 e/0 0+2
+    p2 sent 5 0
+    p2 send 6 e/0 2+2
+    p2 sent 6 2
+    d0 trim d/0 2
+    a2 from d/0 0
+    a2 lost d/0 0 OUT
+    d0 trimmed d/0 2
+    a2 starts d/0=2 e/0=0
+    a2 from d/0 2
+    a2 poll d/0 2:2:2+2
+    a2 from e/0 0
+    a2 lost e/0 0 OUT
+    a2 starts d/0=2 e/0=2
+    a2 from e/0 2
+    d0 trim d/0 3
+    d0 untrimmed d/0 broke
+    m2 assigned h 1 d/0
+    m2 from d/0 2
+    m2 poll d/0 2:2:2+2
+    m2 commit 0 h d/0=4
+    m2 committed 0
+    f0 end d/0 4
+    f0 from d/0 2
+    f0 poll d/0 2:2:2+2
+    f0 end e/0 4
+    f0 from e/0 2
+    f0 poll e/0 2:2:2+2
     f0 from t/0 0
     f0 end t/0 13
     f0 poll t/0 0:0:0+5 5:1:0+2 7:1:0+2 9:2:2+1 10:2:4+1 11:0:6+1 12:0:5+1
@@ -138,6 +170,14 @@ with('a record of another partition', 'invented', 'p2 send 3 t/0' => 'p2 send 3 
 with('a poll that goes back', 'nonmonotonic-poll', 'from t/0 2' => 'from t/0 3');
 with('a poll that leaves out', 'poll-skip', 'from t/0 2' => 'from t/0 1');
 with('a place that is gone', 'position-lost', 'a0 from t/0 2' => "a0 lost t/0 2 X\n1 a0 from t/0 2");
+with('a place that was not deleted', 'position-lost', 'a2 lost d/0 0' => 'a2 lost d/0 2');
+with('a place whose time was not over', 'position-lost', 'a2 lost e/0 0' => 'a2 lost e/0 2');
+with('an acknowledged batch that was not deleted', 'unseen', 'f0 poll e/0 2:2:2\+2' => 'f0 list', 'f0 end e/0 4' => 'f0 end e/0 2');
+with('a beginning that goes back', 'start-back', 'a2 starts d/0=2 e/0=2' => "a2 starts d/0=2 e/0=2\n1 a2 starts d/0=1");
+with('a deletion that was not done', 'start-back', 'trimmed d/0 2' => 'trimmed d/0 1');
+with('a beginning behind what was to be deleted', 'start-beyond',
+    'f0 poll e/0 2:2:2\+2' => "f0 poll e/0 2:2:2+2\n1 f0 starts d/0=4");
+with('a deleted record', 'undeleted', 'a2 from d/0 2' => 'a2 from d/0 1', 'a2 poll d/0 2:2:2\+2' => 'a2 poll d/0 1:2:1+3');
 with('a sequence that is not known any more', 'sequence-refused',
     'p0 abandoned 2' => 'p0 refused 2 X', 'end t/0 13' => 'end t/0 12', ' 12:0:5\+1' => '');
 with('no offset where one was committed', 'commit-lost', 'fetched 4 g t/0=11' => 'fetched 4 g t/0=-1');

@@ -672,6 +672,7 @@ t_ledger_ledger_SOURCES = \
 	t/ledger/process.c \
 	t/ledger/producer.c \
 	t/ledger/reader.c \
+	t/ledger/trimmer.c \
 	t/ledger/value.c \
 	t/ledger/value.h \
 	$(NULL)
@@ -796,6 +797,7 @@ LONG_STORE_TESTS = \
 LONG_TESTS = \
 	$(LONG_STORE_TESTS) \
 	t/long/800-mutants.t \
+	t/long/941-coldstorm.t \
 	t/long/950-soak.t \
 	$(NULL)
 dist_check_SCRIPTS += $(LONG_TESTS)
@@ -852,6 +854,7 @@ SAMPLE_TESTS = \
 	t/unit/u493-badstore \
 	t/unit/u502-bitrot \
 	t/long/800-mutants.t \
+	t/long/941-coldstorm.t \
 	t/long/950-soak.t \
 	$(NULL)
 

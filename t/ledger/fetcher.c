@@ -19,7 +19,7 @@ fetcher_clear(struct fetcher *f)
 void
 fetcher_add(struct fetcher *f, int topic, int partition, int64_t at)
 {
-    f->place[f->n++] = (struct place){ topic, partition, at, -1 };
+    f->place[f->n++] = (struct place){ topic, partition, at, -1, false };
     history_add(f->p->l->history, f->p->name, "from %s/%d %" PRId64, topics[topic].name, partition,
         at);
 }
@@ -102,6 +102,7 @@ take_partition(struct fetcher *f, struct place *pl, const struct vrv_fetch_resp_
     if (part->error_code == VRV_K_OFFSET_OUT_OF_RANGE) {
         history_add(h, f->p->name, "lost %s/%d %" PRId64 " %s", topic, pl->partition, pl->at,
             vrv_kerror_name(part->error_code));
+        pl->lost = true;
         pause_ms(WAIT_MS);
     }
     if (part->error_code != 0 || part->records.n <= 0)
@@ -173,6 +174,33 @@ make_request(struct fetcher *f, struct vrv_fetch_req *q, struct vrv_fetch_req_to
     }
 }
 
+/* What is out of range goes on where the log begins now, if that is further on. */
+static int
+go_on(struct fetcher *f)
+{
+    int64_t start[TOPICS][PARTITIONS_MAX];
+    bool lost = false;
+
+    for (int i = 0; i < f->n; i++)
+        lost = lost || f->place[i].lost;
+    if (!lost)
+        return 0;
+    int rc = ask_starts(f->p, start);
+    for (int i = 0; rc == 0 && i < f->n; i++) {
+        struct place *pl = &f->place[i];
+
+        if (!pl->lost)
+            continue;
+        pl->lost = false;
+        if (start[pl->topic][pl->partition] <= pl->at)
+            continue;
+        pl->at = start[pl->topic][pl->partition];
+        history_add(f->p->l->history, f->p->name, "from %s/%d %" PRId64, topics[pl->topic].name,
+            pl->partition, pl->at);
+    }
+    return rc;
+}
+
 int
 fetcher_poll(struct fetcher *f)
 {
@@ -194,5 +222,5 @@ fetcher_poll(struct fetcher *f)
         f->session_epoch = resp->session_id != 0 ? f->session_epoch + 1 : 0;
     }
     take(f, resp);
-    return 0;
+    return go_on(f);
 }

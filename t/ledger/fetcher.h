@@ -8,6 +8,7 @@ struct place {
     int topic, partition;
     int64_t at;       /* the next offset to read */
     int64_t told;     /* what the session knows */
+    bool lost;        /* at is out of range */
 };
 
 struct fetcher {

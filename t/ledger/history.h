@@ -20,6 +20,10 @@
  *     from T/P OFFSET             reads on from here
  *     poll T/P RUN...             what came: OFFSET:NUMBER:FIRST+N, or OFFSET:? for what nobody sent
  *     lost T/P OFFSET ERROR       can't be read where it was left
+ *     starts T/P=OFFSET...        where the logs begin
+ *     expires T                   old records of this topic go by themselves
+ *     trim T/P OFFSET             delete what is older; then trimmed T/P OFFSET, which is where it begins, or
+ *                                 untrimmed T/P WHY: done or not, but no later than now
  *
  *     assigned G GENERATION T/P...
  *     fetch F G                   which offsets are committed?

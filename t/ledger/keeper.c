@@ -1,11 +1,13 @@
 /* One that makes and deletes topics, looks which are there, and what groups have committed. */
 #include <string.h>
 
+#include "engine/base/assert.h"
 #include "server/base/kerrors.h"
 #include "server/wire/wire.h"
-#include "t/ledger/ledger.h"
+#include "t/ledger/value.h"
 
 enum { CREATE_VERSION = 7, DELETE_VERSION = 5, METADATA_VERSION = 12, LIST_VERSION = 7 };
+enum { PRODUCE_VERSION = 9, ACKS_ALL = -1, RECORDS = 100 };
 enum { KEPT = 12, ROUND_MS = 25, TIMEOUT_MS = 30000, LATEST = -1 };
 
 struct keeper {
@@ -18,6 +20,38 @@ static void
 name_of(const struct keeper *k, int number, char *out)
 {
     (void)snprintf(out, NAME, "k%d-%d", k->p.number, number);
+}
+
+/* Something in each partition, which nobody reads: it is there to be moved and deleted. */
+static void
+fill(struct keeper *k, const char *name, int32_t partition)
+{
+    struct vrv_produce_req_partition part;
+    const struct vrv_produce_resp *resp;
+    struct vrv_produce_req_topic topic;
+    struct vrv_batch_builder build;
+    struct vrv_produce_req q;
+    const uint8_t *p;
+    struct vrv_err e;
+    size_t n;
+
+    vrv_batch_builder_init(&build);
+    for (struct value v = { .producer = -1 }; v.n < RECORDS; v.n++)
+        value_add(k->p.l, &build, &v);
+    VRV_ASSERT(vrv_batch_builder_finish(&build, VRV_CODEC_NONE, &p, &n, &e) == 0);
+    VRV_WIRE_INIT(produce_req, &q);
+    VRV_WIRE_INIT(produce_req_topic, &topic);
+    VRV_WIRE_INIT(produce_req_partition, &part);
+    q.acks = ACKS_ALL;
+    q.timeout_ms = TIMEOUT_MS;
+    q.topic_data.v = &topic;
+    topic.name = vrv_str(name);
+    topic.partition_data.v = &part;
+    q.topic_data.n = topic.partition_data.n = 1;
+    part.index = partition;
+    part.records = (struct vrv_records){ .p = p, .n = (int32_t)n };
+    (void)PROCESS_CALL(&k->p, produce, PRODUCE_VERSION, &q, &resp, &e);
+    vrv_batch_builder_fini(&build);
 }
 
 static void
@@ -36,8 +70,8 @@ create(struct keeper *k)
     t.name = vrv_str(name);
     t.num_partitions = 1 + (int32_t)vrv_rand_below(&k->p.rand, 5);
     t.replication_factor = 1;
-    t.configs.v = k->p.l->config;
-    t.configs.n = k->p.l->configs;
+    t.configs.v = k->p.l->of[TOPICS].v;
+    t.configs.n = k->p.l->of[TOPICS].n;
     q.timeout_ms = TIMEOUT_MS;
     q.topics.v = &t;
     q.topics.n = 1;
@@ -49,6 +83,9 @@ create(struct keeper *k)
     else
         history_add(h, k->p.name, "create-unknown %s %s", name,
             resp->topics.n == 1 ? vrv_kerror_name(resp->topics.v[0].error_code) : "nothing");
+    for (int32_t i = 0; k->p.l->of[TOPICS].n > 0 && i < t.num_partitions; i++)
+        if (client_is_connected(k->p.c))
+            fill(k, name, i);
 }
 
 static void

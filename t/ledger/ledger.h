@@ -1,7 +1,7 @@
 /*
  * A workload on a broker that writes down what it was told: producers, readers, members of consumer
- * groups, and one that makes and deletes topics, a thread each with a connection of its own.  The
- * broker may vanish and come back at any time.
+ * groups, one that makes and deletes topics, and one that deletes records, a thread each with a
+ * connection of its own.  The broker may vanish and come back at any time.
  *
  * After the end of its standard input nothing new is produced; when all that is under way has an
  * outcome, when each group has committed the end of what it reads, and all has been read from the
@@ -22,6 +22,14 @@
 enum { TOPICS = 3, PARTITIONS_MAX = 4, PLACES_MAX = TOPICS * PARTITIONS_MAX };
 enum { GROUPS = 3, NAME = 32, CONFIGS_MAX = 16 };
 
+/* Of what one topic has, and of those that are made and deleted again. */
+struct settings {
+    struct vrv_create_topics_req_config v[CONFIGS_MAX];
+    int n;
+    bool expires;  /* old records go by themselves */
+    bool trimmed;  /* ... by DeleteRecords */
+};
+
 struct topic {
     const char *name;
     int partitions;
@@ -41,8 +49,7 @@ struct ledger {
     int port;
     uint64_t seed;
     int64_t began_ms;      /* the time of each producer's value 0 */
-    struct vrv_create_topics_req_config config[CONFIGS_MAX]; /* of all topics that are made */
-    int configs;
+    struct settings of[TOPICS + 1]; /* the last: of topics that come and go */
     struct history *history;
     atomic_bool stopping;  /* nothing new is produced */
     atomic_bool done;      /* groups have read it all */
@@ -79,6 +86,7 @@ void *producer_run(void *ledger_and_number);
 void *reader_run(void *ledger_and_number);
 void *member_run(void *ledger_and_number);
 void *keeper_run(void *ledger_and_number);
+void *trimmer_run(void *ledger_and_number);
 
 struct start {
     struct ledger *l;
@@ -88,7 +96,8 @@ struct start {
 /* Ask for the committed offsets of a group, all partitions of its topics, and write the answer down;
  * at[i] for the i-th of them, in order.  How many, or negative. */
 int ask_committed(struct process *p, const struct group *g, int64_t *at);
-/* Of all partitions of all topics; 0, or it failed. */
+/* Of all partitions of all topics; 0, or it failed.  Where they begin is written down. */
 int ask_ends(struct process *p, int64_t at[TOPICS][PARTITIONS_MAX]);
+int ask_starts(struct process *p, int64_t at[TOPICS][PARTITIONS_MAX]);
 
 #endif

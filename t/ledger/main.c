@@ -1,5 +1,6 @@
-/* ledger PORT SEED FILE [KEY=VALUE...]: ledger.h tells what it does, history.h what it writes into the
- * file; the rest are settings of the topics. */
+/* ledger PORT SEED FILE [[TOPIC:]KEY=VALUE...] [TOPIC:trim...]: ledger.h tells what it does, history.h what it
+ * writes into the file.  The rest are settings of one topic, of those that come and go (k), or of all;
+ * trim: its oldest records are deleted now and then. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include "server/wire/wire.h"
 #include "t/ledger/fetcher.h"
 
-enum { PRODUCERS = 6, READERS = 3, MEMBERS = 9, THREADS = PRODUCERS + READERS + MEMBERS + 1 };
+enum { PRODUCERS = 6, READERS = 3, MEMBERS = 9, THREADS = PRODUCERS + READERS + MEMBERS + 2 };
 enum { CREATE_VERSION = 7, TIMEOUT_MS = 30000, ROUND_MS = 50, PATIENCE_MS = 180 * 1000 };
 
 const struct topic topics[TOPICS] = { { "t0", 4 }, { "t1", 3 }, { "t2", 1 } };
@@ -42,8 +43,8 @@ has_created(struct process *p)
         t[i].name = vrv_str(topics[i].name);
         t[i].num_partitions = topics[i].partitions;
         t[i].replication_factor = 1;
-        t[i].configs.v = p->l->config;
-        t[i].configs.n = p->l->configs;
+        t[i].configs.v = p->l->of[i].v;
+        t[i].configs.n = p->l->of[i].n;
     }
     if (PROCESS_CALL(p, create_topics, CREATE_VERSION, &q, &resp, &e) < 0)
         return false;
@@ -59,8 +60,11 @@ create_topics(struct process *p)
 {
     struct history *h = p->l->history;
 
-    for (int i = 0; i < TOPICS; i++)
+    for (int i = 0; i < TOPICS; i++) {
+        if (p->l->of[i].expires)
+            history_add(h, p->name, "expires %s", topics[i].name);
         history_add(h, p->name, "create %s %d", topics[i].name, topics[i].partitions);
+    }
     while (atomic_load(&p->l->failed) == 0 && !(process_connect(p) && has_created(p)))
         pause_ms(ROUND_MS);
     for (int i = 0; i < TOPICS; i++)
@@ -208,6 +212,7 @@ run(struct ledger *l)
     hire(&crew, l, reader_run, READERS);
     hire(&crew, l, member_run, MEMBERS);
     hire(&crew, l, keeper_run, 1);
+    hire(&crew, l, trimmer_run, 1);
     wait_for_end_of_input();
     atomic_store(&l->stopping, true);
     wait_for(&crew, 0, PRODUCERS + READERS);
@@ -220,15 +225,44 @@ run(struct ledger *l)
     process_fini(&p);
 }
 
-static void
-set_config(struct ledger *l, char *text)
+/* "TOPIC:" in front: then text begins behind it.  Negative: of all. */
+static int
+topic_of(char **text)
 {
+    char *colon = strchr(*text, ':');
+
+    for (int i = 0; colon != NULL && i <= TOPICS; i++) {
+        const char *name = i < TOPICS ? topics[i].name : "k";
+
+        if ((size_t)(colon - *text) == strlen(name) && memcmp(*text, name, strlen(name)) == 0) {
+            *text = colon + 1;
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void
+set(struct ledger *l, char *text)
+{
+    int topic = topic_of(&text);
     char *value = text + strcspn(text, "=");
+    bool trims = strcmp(text, "trim") == 0;
 
     if (*value != '\0')
         *value++ = '\0';
-    l->config[l->configs++] = (struct vrv_create_topics_req_config){ .name = vrv_str(text),
-        .value = vrv_str(value) };
+    for (int i = 0; i <= TOPICS; i++) {
+        struct settings *s = &l->of[i];
+
+        if (topic >= 0 && i != topic)
+            continue;
+        if (trims)
+            s->trimmed = true;
+        else
+            s->v[s->n++] = (struct vrv_create_topics_req_config){ .name = vrv_str(text),
+                .value = vrv_str(value) };
+        s->expires = s->expires || strncmp(text, "retention.", strlen("retention.")) == 0;
+    }
 }
 
 int
@@ -238,11 +272,11 @@ main(int argc, char **argv)
     struct ledger l = { .began_ms = clock->wall_ms(clock) };
 
     if (argc < 4 || argc > 4 + CONFIGS_MAX) {
-        (void)fprintf(stderr, "usage: ledger PORT SEED FILE [KEY=VALUE...]\n");
+        (void)fprintf(stderr, "usage: ledger PORT SEED FILE [[TOPIC:]KEY=VALUE...] [TOPIC:trim...]\n");
         return 64;
     }
     for (int i = 4; i < argc; i++)
-        set_config(&l, argv[i]);
+        set(&l, argv[i]);
     l.port = (int)strtol(argv[1], NULL, 10);
     l.seed = strtoull(argv[2], NULL, 10);
     l.history = history_open(argv[3]);

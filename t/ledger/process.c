@@ -5,7 +5,7 @@
 #include "server/wire/wire.h"
 #include "t/ledger/ledger.h"
 
-enum { AGAIN_MS = 5, LIST_VERSION = 7, OFFSET_FETCH_VERSION = 7, LATEST = -1 };
+enum { AGAIN_MS = 5, LIST_VERSION = 7, OFFSET_FETCH_VERSION = 7, LATEST = -1, EARLIEST = -2 };
 
 void
 pause_ms(int ms)
@@ -139,8 +139,8 @@ ask_committed(struct process *p, const struct group *g, int64_t *at)
     return rc < 0 ? rc : n;
 }
 
-int
-ask_ends(struct process *p, int64_t at[TOPICS][PARTITIONS_MAX])
+static int
+ask_offsets(struct process *p, int64_t which, int64_t at[TOPICS][PARTITIONS_MAX])
 {
     struct vrv_list_offsets_req_partition part[TOPICS][PARTITIONS_MAX];
     struct vrv_list_offsets_req_topic t[TOPICS];
@@ -160,7 +160,7 @@ ask_ends(struct process *p, int64_t at[TOPICS][PARTITIONS_MAX])
         for (int k = 0; k < topics[i].partitions; k++) {
             VRV_WIRE_INIT(list_offsets_req_partition, &part[i][k]);
             part[i][k].partition_index = k;
-            part[i][k].timestamp = LATEST;
+            part[i][k].timestamp = which;
         }
     }
     int rc = PROCESS_CALL(p, list_offsets, LIST_VERSION, &q, &resp, &e);
@@ -173,5 +173,27 @@ ask_ends(struct process *p, int64_t at[TOPICS][PARTITIONS_MAX])
                 return VRV_E_AGAIN;
             at[i][k] = resp->topics.v[i].partitions.v[k].offset;
         }
+    return 0;
+}
+
+int
+ask_ends(struct process *p, int64_t at[TOPICS][PARTITIONS_MAX])
+{
+    return ask_offsets(p, LATEST, at);
+}
+
+int
+ask_starts(struct process *p, int64_t at[TOPICS][PARTITIONS_MAX])
+{
+    int rc = ask_offsets(p, EARLIEST, at);
+
+    if (rc < 0)
+        return rc;
+    FILE *line = history_begin(p->l->history, p->name);
+    (void)fprintf(line, "starts");
+    for (int t = 0; t < TOPICS; t++)
+        for (int i = 0; i < topics[t].partitions; i++)
+            (void)fprintf(line, " %s/%d=%" PRId64, topics[t].name, i, at[t][i]);
+    history_end(p->l->history);
     return 0;
 }

@@ -24,6 +24,9 @@ our %KINDS = (
     'nonmonotonic-poll' => 'a poll returned what lies before the position',
     'poll-skip' => 'a poll left something out',
     'position-lost' => 'an offset that was there is out of range',
+    'start-back' => 'a log begins before where it began',
+    'start-beyond' => 'a log begins behind what was to be deleted',
+    'undeleted' => 'a deleted record was read',
     'sequence-refused' => 'the sequence that follows is not accepted',
     'commit-lost' => 'a committed offset is gone, or an older one is back',
     'commit-invented' => 'a committed offset is none that was committed',
@@ -54,6 +57,7 @@ sub check {
             fault($h, 'malformed', "line $h->{now}: $line");
         }
     }
+    check_lost($h);
     check_log($h, $_) for sort keys %{ $h->{batches} }, grep { !$h->{batches}{$_} } keys %{ $h->{log} };
     check_end($h);
     check_commits($h);
@@ -117,6 +121,7 @@ sub read_refused {
 sub read_from {
     my ($h, $process, $part, $at) = @_;
     $h->{position}{$process}{$part} = $at;
+    $h->{deleted_before}{$process}{$part} = $h->{start}{$part} // 0;
 }
 
 sub read_poll {
@@ -130,6 +135,7 @@ sub read_poll {
         my $who = "line $h->{now}: $process got $part offset $at";
         fault($h, 'nonmonotonic-poll', "$who, not $$position") if $at < ($$position // 0);
         fault($h, 'poll-skip', "$who, not $$position") if $at > ($$position // 0);
+        fault($h, 'undeleted', $who) if $at < ($h->{deleted_before}{$process}{$part} // 0);
         $n //= 1;
         for my $i (0 .. $n - 1) {
             my $value = defined $number ? "$number:" . ($first + $i) : '?';
@@ -141,9 +147,65 @@ sub read_poll {
     }
 }
 
+# Of records that go by themselves it is known only later.
 sub read_lost {
     my ($h, $process, $part, $at, $error) = @_;
-    fault($h, 'position-lost', "line $h->{now}: $process at $part offset $at: $error");
+    return if $at < ($h->{trim}{$part} // 0);
+    push @{ $h->{lost} }, [$part, $at, "line $h->{now}: $process at $part offset $at: $error"];
+}
+
+sub check_lost {
+    my ($h) = @_;
+    for (@{ $h->{lost} // [] }) {
+        my ($part, $at, $sentence) = @$_;
+        fault($h, 'position-lost', $sentence) if !expires($h, $part) || $at >= ($h->{start}{$part} // 0);
+    }
+}
+
+# ---- the beginning of a log: as far as it was to be deleted, and never back
+
+sub read_expires { my ($h, $process, $topic) = @_; $h->{expires}{$topic} = 1 }
+sub expires { my ($h, $part) = @_; return $h->{expires}{ $part =~ s{/.*}{}r } }
+
+sub read_trim {
+    my ($h, $process, $part, $at) = @_;
+    $h->{trim}{$part} = $at if $at > ($h->{trim}{$part} // 0);
+    $h->{trimming}{$process} = $at;
+}
+
+sub read_untrimmed { }
+
+sub read_trimmed {
+    my ($h, $process, $part, $at) = @_;
+    fault($h, 'start-back', "line $h->{now}: $part begins at $at, not $h->{trimming}{$process}")
+        if $at < $h->{trimming}{$process};
+    begins($h, $part, $at);
+}
+
+# Two may ask at the same time: who hears of an older beginning may have asked before.
+sub read_starts {
+    my ($h, $process, @offsets) = @_;
+    for (@offsets) {
+        my ($part, $at) = split /=/;
+        my $was = $h->{begins}{$process}{$part} // 0;
+        fault($h, 'start-back', "line $h->{now}: $part begins at $at, was $was") if $at < $was;
+        $h->{begins}{$process}{$part} = $at;
+        begins($h, $part, $at);
+    }
+}
+
+sub begins {
+    my ($h, $part, $at) = @_;
+    fault($h, 'start-beyond', "line $h->{now}: $part begins at $at")
+        if !expires($h, $part) && $at > ($h->{trim}{$part} // 0);
+    $h->{start}{$part} = $at if $at > ($h->{start}{$part} // 0);
+}
+
+# What is older may be gone.
+sub kept_from {
+    my ($h, $part) = @_;
+    my ($trim, $start) = ($h->{trim}{$part} // 0, expires($h, $part) ? $h->{start}{$part} // 0 : 0);
+    return $trim > $start ? $trim : $start;
 }
 
 sub read_end { my ($h, $process, $part, $at) = @_; $h->{end}{$part} = [$process, $at] }
@@ -181,11 +243,15 @@ sub owner {
     return $h->{owner}{$part}{$number} ? $h->{owner}{$part}{$number}[$n] : undef;
 }
 
-# All of it must begin here; the offset behind it.
+# All of it must begin here, but for what may have been deleted; the offset behind it.
 sub check_batch {
     my ($h, $part, $batch, $at) = @_;
+    my $kept = kept_from($h, $part);
+    my $before = (split /:/, $h->{log}{$part}[$at])[1] - $batch->{first};
+    $at -= $before if $kept && $at <= $kept && $at >= $before;
     for my $i (0 .. $batch->{n} - 1) {
         my $want = "$batch->{producer}:" . ($batch->{first} + $i);
+        next if $at + $i < $kept && !defined $h->{log}{$part}[$at + $i];
         my $got = $h->{log}{$part}[$at + $i] // 'nothing';
         next if $got eq $want;
         fault($h, 'torn', "$part offset " . ($at + $i) . ": $got, not $want");
@@ -222,13 +288,16 @@ sub check_sent {
     my ($h, $batch, $places) = @_;
     my ($part, $at) = @$batch{ 'part', 'at' };
     my $log = $h->{log}{$part} // [];
+    my $kept = kept_from($h, $part);
+    return if $at < 0 && $kept; # it may have been deleted
     for my $i (0 .. $batch->{n} - 1) {
         my $value = "$batch->{producer}:" . ($batch->{first} + $i);
         my $what = "$part: $value, acknowledged at " . ($at < 0 ? 'some offset' : $at + $i);
         my $behind = $at >= 0 && $at + $i > $#$log;
         my $found = $at >= 0 ? $log->[$at + $i] : undef;
         fault($h, 'inconsistent-offsets', "$what, where $found is") if defined $found && $found ne $value;
-        fault($h, $behind ? 'unseen' : 'lost-write', $what) if !$places->{$value};
+        fault($h, $behind ? 'unseen' : 'lost-write', $what)
+            if !$places->{$value} && ($at < 0 || $at + $i >= $kept);
     }
 }
 
@@ -329,7 +398,8 @@ sub check_groups {
         for (@{ $h->{commits}{$key} }) {
             $top = $_->{at} if $_->{commit}{outcome} eq 'ok' && $_->{at} > $top;
         }
-        my ($missing) = grep { !vec($h->{given}{$group}{$part} //= '', $_, 1) } 0 .. $top - 1;
+        my ($missing) = grep { !vec($h->{given}{$group}{$part} //= '', $_, 1) }
+            kept_from($h, $part) .. $top - 1;
         fault($h, 'group-skip', "$key: $missing was given to nobody, and $top committed")
             if defined $missing;
     }
