@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # What else than records must be right across the seam of the two tiers, after stops and kills: readers of
 # committed records, where epochs end, and idempotent producers whose batches have all left the disk; and
-# quotas for who reads much of what is cold.
+# quotas for who reads much of what is cold, and the disk where that may be kept.
 use strict;
 use warnings;
 use File::Temp qw(tempdir);
@@ -20,8 +20,10 @@ my $build = $ENV{builddir} // '.';
 my $tool = "$build/server/tool/varve";
 my $cold = tempdir(CLEANUP => 1);
 my $dir = tempdir(CLEANUP => 1);
+my $disk = tempdir(CLEANUP => 1);
 my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
-    'checkpoint.interval.ms=200', 'admin.listeners=127.0.0.1:0');
+    'checkpoint.interval.ms=200', 'admin.listeners=127.0.0.1:0', "tier.cache.path=$disk",
+    'tier.cache.disk.bytes=16777216', 'tier.cache.bytes=4194304');
 
 # ---- the tool, and a client of single requests (t/lib/wirecall.c)
 
@@ -97,21 +99,25 @@ hang_up();
 
 # ---- quotas
 
-# Fetches that waited for one so far.
-sub throttled {
+sub metric {
+    my ($name) = @_;
     my ($admin) = $broker->said('err') =~ /.*admin\.listen address=127\.0\.0\.1:(\d+)/s;
     my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $admin) or die "no port: $!";
     print $s "GET /metrics HTTP/1.0\r\n\r\n";
     local $/;
-    my ($n) = <$s> =~ /^varve_cold_throttled_seconds_count (\d+)$/m;
+    my ($n) = <$s> =~ /^$name (\d+)$/m;
     return $n;
 }
+# Fetches that waited for one so far.
+sub throttled { return metric('varve_cold_throttled_seconds_count') }
 
 my $records = Records->new($broker);
 ok($records->topic('much', '--partitions 1 -c remote.storage.enable=true -c local.retention.ms=0',
     '-c segment.bytes=1100000'), 'a topic with more records');
 ok($records->produce('much', 20_000), '... which come');
-ok(varve('tier offload', '--wait 60 much'), '... and go to the store');
+ok($records->topic('again', '--partitions 1 -c remote.storage.enable=true -c local.retention.ms=0',
+    '-c segment.bytes=4000000') && $records->produce('again', 60_000), 'another, larger than the cache in memory');
+ok(varve('tier offload', '--wait 60 much') && varve('tier offload', '--wait 60 again'), '... they go to the store');
 ok(wait_until(sub { $records->local_bytes < 1_000_000 }), '... all of them');
 $broker->stop; # what is in memory still is read there
 $broker->restart;
@@ -130,6 +136,30 @@ is(scalar(() = text_of("$dir/out") =~ /\n/g), 20_000, '... all');
 cmp_ok(throttled(), '>', $before, '... and its fetches wait');
 isnt(system("$tool config set -b " . $broker->address . ' broker 1 tier.fetch.client.quotas=x 2>/dev/null'), 0,
     'what is no quota is refused');
+
+# ---- a disk for what is read again and again
+
+is(-s "$disk/varve-tier-cache", 16_777_216, 'the disk beside the cache has its file');
+is(metric('varve_tier_disk_cache_max_bytes'), 16_777_216, '... and is used');
+my $good = 0;
+$good += $records->consume('again') == 60_000 for 1 .. 4;
+is($good, 4, 'a topic is read again and again');
+my $hits = metric('varve_tier_disk_cache_hits_total');
+cmp_ok($hits, '>', 0, '... of that disk, then');
+open my $f, '+<', "$disk/varve-tier-cache" or die "$disk/varve-tier-cache: $!";
+print $f 'x' x 16_777_216;
+close $f;
+is($records->consume('again'), 60_000, 'when all there is overwritten nobody sees it');
+cmp_ok(metric('varve_tier_disk_cache_damaged_total'), '>', 0, '... but who counts');
+$broker->crash;
+$broker->restart;
+is(metric('varve_tier_disk_cache_bytes'), 0, 'after a kill it begins anew');
+is($records->consume('again'), 60_000, '... and nothing is missing');
+my $other = Varved->start('remote.log.storage.system.enable=true', 'tier.store.url=file://' . tempdir(CLEANUP => 1),
+    "tier.cache.path=$disk");
+like($other->said('err'), qr/ warn cold\.cache path=\Q$disk\E reason=.*in use/, 'another server says that it is taken');
+ok($other->is_ready, '... and serves without it');
+$other->stop;
 
 SKIP: {
     my $java = ($ENV{VARVE_PEERS} // ($ENV{HOME} // '/root') . '/.cache/varve-peers') . '/kafka-broker/bin/tool';

@@ -389,6 +389,16 @@ t_unit_u495_aborted_SOURCES = \
 	$(NULL)
 t_unit_u495_aborted_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u496-shelf
+t_unit_u496_shelf_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/tierrig.c \
+	t/lib/tierrig.h \
+	t/unit/u496-shelf.c \
+	$(NULL)
+t_unit_u496_shelf_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u497-formats
 t_unit_u497_formats_SOURCES = t/unit/u497-formats.c t/lib/golden.h
 t_unit_u497_formats_LDADD = libtap.a libvrvtiering.la libvrvengine.la
@@ -824,6 +834,7 @@ TSAN_TESTS = \
 	t/unit/u470-hdfs \
 	t/unit/u487-tierask \
 	t/unit/u491-readahead \
+	t/unit/u496-shelf \
 	t/unit/u510-kill \
 	t/unit/u520-threads \
 	t/unit/u713-net \

@@ -11,7 +11,7 @@
 static const int64_t MS = 1000000;
 static const int64_t LESSON_NS = 1000000000;
 
-enum { MARKERS = 10 };
+enum { MARKERS = 10, SHELF_READ_MS = 5000 };
 
 int64_t
 vrv__tier_now_ns(const struct vrv_tier *t)
@@ -40,6 +40,24 @@ vrv_tier_opts_default(struct vrv_tier_opts *o)
         .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = 256 << 10, .root_keeps = 16 };
 }
 
+/* Without it nothing is lost but time. */
+static struct vrv_shelf *
+open_shelf(struct vrv_tier *t)
+{
+    const struct vrv_tier_opts *o = &t->o;
+    struct vrv_shelf *s = NULL;
+    struct vrv_err e;
+
+    if (o->shelf == NULL)
+        return NULL;
+    int rc = vrv_shelf_open(&s, &(struct vrv_shelf_opts){ .vfs = o->shelf, .cq = &t->cq, .clock = o->clock,
+        .bytes = o->shelf_bytes, .slot_bytes = o->chunk_bytes, .read_ms = SHELF_READ_MS,
+        .failed = o->shelf_failed, .ctx = o->ctx }, &e);
+    if (rc < 0 && o->shelf_failed != NULL)
+        o->shelf_failed(o->ctx, &e);
+    return rc < 0 ? NULL : s;
+}
+
 struct vrv_tier *
 vrv_tier_new(const struct vrv_tier_opts *o)
 {
@@ -60,6 +78,7 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     cache.cq = &t->cq;
     cache.clock = o->clock;
     cache.bytes = o->cache_bytes;
+    cache.shelf = t->shelf = open_shelf(t);
     vrv_cold_reader_init(&t->reader, &t->parts, &cache);
     vrv_pace_init(&t->pace, o->clock, o->limits.copy_bytes_s);
     vrv_source_init(&t->source);
@@ -279,6 +298,8 @@ vrv_tier_start(struct vrv_tier *t, struct vrv_err *e)
 {
     int rc = vrv_source_start(&t->source, e);
 
+    if (rc == 0 && t->shelf != NULL)
+        rc = vrv_shelf_start(t->shelf, e);
     if (rc == 0)
         rc = vrv_thread_start(&t->thread, "varve-tier", tier_main, t, e);
     t->started = rc == 0;
@@ -341,6 +362,7 @@ vrv_tier_free(struct vrv_tier **tp)
     vrv__tended_fini(t);
     vrv_house_fini(&t->house);
     vrv_cold_reader_fini(&t->reader);
+    vrv_shelf_close(&t->shelf);
     vrv_parts_fini(&t->parts);
     vrv_retry_free(&t->retry);
     vrv_source_fini(&t->source);

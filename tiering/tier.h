@@ -46,6 +46,10 @@ struct vrv_tier_opts {
     struct vrv_clock *clock;
     uint64_t random;
     size_t cache_bytes;       /* of what was read of the store */
+    struct vrv_vfs *shelf;    /* where more of it is kept (reader/shelf.h), borrowed; or NULL: nowhere */
+    uint64_t shelf_bytes;
+    void (*shelf_failed)(void *ctx, const struct vrv_err *e); /* told once, at the start or on the tier's thread,
+                               * when that is not used any more; or NULL */
     unsigned moves;           /* segments on their way at the same time */
     struct vrv_tier_limits limits; /* to begin with */
     unsigned parts;           /* of each of them in memory, of 16 MiB */

@@ -68,6 +68,8 @@ tell_state(struct ask *a)
         .cache_evictions = c->evictions, .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes,
         .kind = t->o.store->caps.kind, .owned = t->owns || t->owner.state == VRV_OWNER_OWNS,
         .owner = t->owner.err };
+    if (t->shelf != NULL)
+        vrv_shelf_stats(t->shelf, &s->shelf);
     vrv_store_describe(t->o.store, s->store, sizeof(s->store));
 }
 

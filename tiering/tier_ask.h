@@ -18,6 +18,7 @@
 #include "engine/base/hist.h"
 #include "engine/engine.h"
 #include "tiering/daemon/explain.h"
+#include "tiering/reader/shelf.h"
 #include "tiering/store/retry.h"
 #include "tiering/tier.h"
 
@@ -39,6 +40,7 @@ struct vrv_tier_state {
     uint64_t settled;            /* writes of unknown outcome that turned out to be done */
     uint64_t read_bytes, written_bytes;
     uint64_t cache_hits, cache_misses, cache_evictions, cache_bytes, cache_max;
+    struct vrv_shelf_stats shelf; /* beside it; all zeros: there is none */
 };
 void vrv_tier_state(struct vrv_tier *t, struct vrv_tier_state *s);
 

@@ -24,6 +24,7 @@ struct vrv_tier {
     struct vrv_retry *retry;
     struct vrv_parts parts;
     struct vrv_cold_reader reader;
+    struct vrv_shelf *shelf; /* or NULL */
     struct vrv_move_opts move;
     struct vrv_owner owner;
     bool owns;                   /* the store, whoever else there is */

@@ -69,6 +69,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/check/check_list.c \
 	tiering/check/check_race.c \
 	tiering/check/check_small.c \
+	tiering/reader/shelf.c \
+	tiering/reader/shelf.h \
 	tiering/restore/find.c \
 	tiering/restore/find.h \
 	tiering/restore/find_part.c \

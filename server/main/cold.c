@@ -7,7 +7,6 @@
 #include "engine/base/mem.h"
 #include "engine/os/vfs.h"
 #include "server/base/diag.h"
-#include "server/base/diag.h"
 #include "server/base/random.h"
 #include "server/cold/coldstore.h"
 #include "tiering/tier.h"
@@ -103,6 +102,25 @@ told(void *ctx, const struct vrv_tier_news *n)
         tell_disk(n->disk);
 }
 
+static void
+tell_shelf(void *ctx, const struct vrv_err *e)
+{
+    const struct vrv_server_cold *c = ctx;
+
+    vrv_diag(VRV_EV_COLD_CACHE, VRV_STR("path", c->shelf_path), VRV_STR("reason", e->msg));
+}
+
+/* A disk that can't be had is done without. */
+static void
+open_shelf(struct vrv_server_cold *c, const struct vrv_config *config)
+{
+    struct vrv_err e;
+
+    c->shelf_path = config->tier_cache_path;
+    if (c->shelf_path[0] != '\0' && vrv_vfs_posix(c->shelf_path, true, &c->shelf, &e) < 0)
+        tell_shelf(c, &e);
+}
+
 int
 vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config, struct vrv_err *e)
 {
@@ -121,7 +139,12 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     }
     if (c->vfs == NULL)
         look(c->store);
+    open_shelf(c, config);
     o.store = c->store;
+    o.cache_bytes = (size_t)config->tier_cache_bytes;
+    o.shelf = c->shelf;
+    o.shelf_bytes = (uint64_t)config->tier_cache_disk_bytes;
+    o.shelf_failed = tell_shelf;
     o.limits = limits_of(config);
     o.marker_ms = config->tier_marker_interval_ms;
     o.marker_idle_ms = VRV_COLD_MARKER_IDLE * config->tier_marker_interval_ms;
@@ -292,4 +315,5 @@ vrv_server_cold_close(struct vrv_server_cold *c)
     if (c->store != NULL)
         vrv_store_close(&c->store);
     vrv_vfs_close(&c->vfs);
+    vrv_vfs_close(&c->shelf);
 }

@@ -14,6 +14,8 @@ struct vrv_tier;
 
 struct vrv_server_cold {
     struct vrv_vfs *vfs;
+    struct vrv_vfs *shelf;    /* of its cache; NULL: there is none */
+    const char *shelf_path;   /* the configuration's */
     struct vrv_store *store;
     struct vrv_tier *tier;    /* NULL: there is none */
     struct vrv_coord *coord;  /* borrowed, as the next one */

@@ -232,6 +232,13 @@ put_state(struct vrv_prom *p, const struct vrv_tier_state *s, const struct vrv_t
     vrv_prom_one(p, VRV_M_tier_cache_evictions, s->cache_evictions);
     vrv_prom_one(p, VRV_M_tier_cache_bytes, s->cache_bytes);
     vrv_prom_one(p, VRV_M_tier_cache_max, s->cache_max);
+    vrv_prom_one(p, VRV_M_tier_shelf_hits, s->shelf.hits);
+    vrv_prom_one(p, VRV_M_tier_shelf_writes, s->shelf.writes);
+    vrv_prom_one(p, VRV_M_tier_shelf_evictions, s->shelf.evictions);
+    vrv_prom_one(p, VRV_M_tier_shelf_bad, s->shelf.bad);
+    vrv_prom_one(p, VRV_M_tier_shelf_bytes, s->shelf.bytes);
+    vrv_prom_one(p, VRV_M_tier_shelf_max, s->shelf.max_bytes);
+    vrv_prom_one(p, VRV_M_tier_shelf_off, s->shelf.off);
 }
 
 /* ---- the store ---- */

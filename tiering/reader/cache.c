@@ -49,6 +49,7 @@ vrv_cache_init(struct vrv_cache *c, const struct vrv_cache_opts *o)
     vrv_omap_init(&c->map, compare);
     vrv_fifo_init(&c->fifo);
     vrv_list_init(&c->runs);
+    vrv_list_init(&c->shelved);
     vrv_list_init(&c->under_way);
     c->ahead.most = o->ahead_bytes < o->bytes / 3 * 2 ? o->ahead_bytes : o->bytes / 3 * 2;
     vrv_lock_init(&c->lock, VRV_LOCK_cache);
@@ -334,6 +335,24 @@ vrv_cache_ahead(struct vrv_cache *c, struct vrv_stream *out)
     return found;
 }
 
+/* Those that the disk has one by one, what is between them at once. */
+static void
+read_all(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
+{
+    uint32_t from = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (c->o.shelf == NULL || !vrv_shelf_has(c->o.shelf, p[i]->key, p[i]->pos))
+            continue;
+        if (i > from)
+            vrv__cache_run(c, p + from, i - from);
+        vrv__cache_run(c, p + i, 1);
+        from = i + 1;
+    }
+    if (n > from)
+        vrv__cache_run(c, p + from, n - from);
+}
+
 bool
 vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s, const struct vrv_cold_seg *seg,
     uint32_t from, uint32_t to)
@@ -342,7 +361,7 @@ vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s, const stru
 
     for (uint32_t i = from; i < to; i++)
         n += seg->chunk[i].stored;
-    if (!vrv_list_empty(&c->runs) || (atomic_load(&c->rate) > 0 && c->room <= 0) ||
+    if (!vrv_list_empty(&c->runs) || !vrv_list_empty(&c->shelved) || (atomic_load(&c->rate) > 0 && c->room <= 0) ||
         !vrv__cache_make_room(c, n, false))
         return false;
     struct vrv_piece **p = vrv_mem_zero((to - from) * sizeof(struct vrv_piece *));
@@ -353,7 +372,7 @@ vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s, const stru
         VRV_ASSERT(is_new); /* the tier's thread alone adds some, and it has looked */
         p[i - from]->stream = s->id;
     }
-    vrv__cache_run(c, p, to - from);
+    read_all(c, p, to - from);
     for (uint32_t i = from; i < to; i++)
         vrv_piece_unref(p[i - from]);
     free(p);
@@ -368,6 +387,8 @@ vrv_cache_forget(struct vrv_cache *c, const char *prefix)
     struct name at = { prefix, 0 };
     size_t n = strlen(prefix);
 
+    if (c->o.shelf != NULL)
+        vrv_shelf_forget(c->o.shelf, prefix);
     vrv_lock(&c->lock);
     for (struct vrv_omap_node *node = vrv_omap_from(&c->map, &at), *next; node != NULL; node = next) {
         struct vrv_piece *p = VRV_OMAP_OF(node, struct vrv_piece, node);

@@ -5,6 +5,8 @@
  *   wanted ─► a run: one ranged read for it ──────────────┐
  *   a reader reads on ─► runs of neighbours ahead of him ─┴─► pieces ─► small queue ─► main queue
  *
+ * A run of one chunk that the disk beside it has (shelf.h) is read there, and of the store when that fails.
+ *
  * One budget of bytes holds for all of it: what is kept, what is being read, and what is in use and no
  * longer kept.  (A run is there twice for a moment, while its pieces are taken out of it.)  Room for what is wanted is made (fifo.h), then taken from those who are read ahead of, then
  * waited for; one read is always allowed.  Read ahead is only into what is left.  A rate may hold beside
@@ -23,6 +25,7 @@
 #include "tiering/format/manifest.h"
 #include "tiering/reader/ahead.h"
 #include "tiering/reader/fifo.h"
+#include "tiering/reader/shelf.h"
 #include "tiering/store/retry.h"
 
 struct vrv_cache;
@@ -74,6 +77,7 @@ struct vrv_cache_opts {
     struct vrv_retry *retry; /* borrowed, as all */
     struct vrv_cq *cq;
     struct vrv_clock *clock;
+    struct vrv_shelf *shelf; /* a disk beside it; NULL: there is none */
     size_t bytes;            /* at most */
     size_t run_bytes;        /* of one read of neighbours, */
     size_t ahead_bytes;      /* and ahead of all readers together; never more than two thirds of all */
@@ -86,6 +90,7 @@ struct vrv_cache {
     struct vrv_cache_opts o;
     /* the tier's thread's */
     struct vrv_list runs;    /* that wait for room, in order */
+    struct vrv_list shelved; /* the same of those that the disk has: no rate holds for them */
     struct vrv_list under_way;
     unsigned reading;
     int64_t room;            /* bytes that may be read at once, by the rate */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
 #include "tiering/reader/cache.h"
 
@@ -14,8 +15,10 @@ struct run {
     struct vrv_piece **piece; /* references */
     uint32_t n;
     uint64_t pos, size;
+    bool of_store;            /* not of the disk */
     struct vrv_cache_bytes *mem;
     struct vrv_store_call call;
+    struct vrv_shelf_read shelf;
 };
 
 static void begin_runs(struct vrv_cache *c);
@@ -135,6 +138,12 @@ open_piece(const struct run *r, struct vrv_piece *p)
     return p->tail > 0 ? open_tail(r, p) : open_chunk(r, p);
 }
 
+static bool
+is_chunk(const struct vrv_piece *p)
+{
+    return p->page.key == NULL && p->tail == 0;
+}
+
 static void
 tell(const struct run *r, struct vrv_piece *p)
 {
@@ -150,10 +159,30 @@ tell(const struct run *r, struct vrv_piece *p)
 }
 
 static void
+release(void *hold)
+{
+    vrv__cache_bytes_unref(hold);
+}
+
+/* What came of the store may be for the disk, as it was stored. */
+static void
+offer(const struct run *r, const struct vrv_piece *p)
+{
+    struct vrv_shelf *s = r->cache->o.shelf;
+
+    if (s == NULL || p->status < 0 || !is_chunk(p) || !vrv_shelf_wants(s, p->key, p->pos, p->chunk.stored))
+        return;
+    (void)atomic_fetch_add(&r->mem->refs, 1);
+    vrv_shelf_put(s, p->key, p->pos, r->mem->p + (p->pos - r->pos), p->chunk.stored, release, r->mem);
+}
+
+static void
 end(struct run *r)
 {
     for (uint32_t i = 0; i < r->n; i++) {
         tell(r, r->piece[i]);
+        if (r->of_store)
+            offer(r, r->piece[i]);
         vrv_piece_unref(r->piece[i]);
     }
     vrv__cache_bytes_unref(r->mem);
@@ -209,24 +238,92 @@ begin(struct run *r)
         .size = r->size, .buf = r->mem->p,
         .deadline_ns = c->o.clock->mono_ns(c->o.clock) + c->o.read_ms * MS };
     c->reading++;
+    r->of_store = true;
     c->room -= (int64_t)r->size;
     vrv_retry_submit(c->o.retry, &r->call);
 }
 
-/* In order; one read is always allowed, whatever others hold. */
+/* ---- of the disk ---- */
+
+/* First of those of the store: who has waited for the disk in vain waits no longer. */
+static void
+read_store_instead(struct run *r)
+{
+    vrv_list_push(r->cache->runs.next, &r->link);
+}
+
+static bool
+is_good(const struct run *r, const uint8_t *bytes, size_t n)
+{
+    const struct vrv_chunk *c = &r->piece[0]->chunk;
+
+    return n == c->stored && vrv_crc32c(0, bytes, n) == c->crc;
+}
+
+static void
+was_shelved(struct vrv_shelf_read *s, int status, uint8_t *bytes, size_t n)
+{
+    struct run *r = VRV_LIST_OF(s, struct run, shelf);
+    struct vrv_cache *c = r->cache;
+
+    c->reading--;
+    r->mem->p = bytes;
+    if (status == 0 && is_good(r, bytes, n)) {
+        r->call.status = 0;
+        r->call.got = n;
+        end(r);
+    } else {
+        if (status == 0)
+            vrv_shelf_bad(c->o.shelf, r->piece[0]->key, r->piece[0]->pos);
+        vrv__cache_bytes_unref(r->mem);
+        r->mem = NULL;
+        read_store_instead(r);
+    }
+    begin_runs(c);
+}
+
+static void
+begin_shelved(struct run *r)
+{
+    struct vrv_cache *c = r->cache;
+    const struct vrv_piece *p = r->piece[0];
+
+    r->shelf.run = was_shelved;
+    if (!vrv_shelf_get(c->o.shelf, p->key, p->pos, &r->shelf)) {
+        read_store_instead(r);
+        return;
+    }
+    r->mem = vrv__cache_bytes(c, r->size, NULL);
+    c->reading++;
+}
+
+/* The next that may begin; NULL: none, or there is no room.  One read is always allowed, whatever others
+ * hold. */
+static struct run *
+next_run(struct vrv_cache *c, struct vrv_list *runs)
+{
+    struct run *r = VRV_LIST_OF(runs->next, struct run, link);
+
+    if (vrv_list_empty(runs))
+        return NULL;
+    atomic_store(&c->starved, true); /* first: what is given back from here on is told */
+    if (!vrv__cache_make_room(c, r->size, true) && c->reading > 0)
+        return NULL;
+    vrv_list_del(&r->link);
+    return r;
+}
+
+/* In order. */
 static void
 begin_runs(struct vrv_cache *c)
 {
-    while (!vrv_list_empty(&c->runs) && allowed_ns(c) == 0) {
-        struct run *r = VRV_LIST_OF(c->runs.next, struct run, link);
+    struct run *r;
 
-        atomic_store(&c->starved, true); /* first: what is given back from here on is told */
-        if (!vrv__cache_make_room(c, r->size, true) && c->reading > 0)
-            return;
-        vrv_list_del(&r->link);
+    while ((r = next_run(c, &c->shelved)) != NULL)
+        begin_shelved(r);
+    while (allowed_ns(c) == 0 && (r = next_run(c, &c->runs)) != NULL)
         begin(r);
-    }
-    if (vrv_list_empty(&c->runs))
+    if (vrv_list_empty(&c->runs) && vrv_list_empty(&c->shelved))
         atomic_store(&c->starved, false);
 }
 
@@ -250,22 +347,28 @@ vrv__cache_run(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
         (void)atomic_fetch_add(&p[i]->refs, 1);
         r->size += size_of(p[i]);
     }
-    vrv_list_push(&c->runs, &r->link);
+    bool shelved = n == 1 && c->o.shelf != NULL && vrv_shelf_has(c->o.shelf, p[0]->key, p[0]->pos);
+    vrv_list_push(shelved ? &c->shelved : &c->runs, &r->link);
     begin_runs(c);
 }
 
 int64_t
 vrv_cache_step(struct vrv_cache *c)
 {
+    int64_t late_ns = c->o.shelf != NULL ? vrv_shelf_step(c->o.shelf) : INT64_MAX;
+
     begin_runs(c);
     int64_t at = allowed_ns(c);
-    return vrv_list_empty(&c->runs) || at == 0 ? INT64_MAX : at;
+    if (vrv_list_empty(&c->runs) || at == 0)
+        at = INT64_MAX;
+    return at < late_ns ? at : late_ns;
 }
 
 bool
 vrv_cache_is_idle(const struct vrv_cache *c)
 {
-    return c->reading == 0 && vrv_list_empty(&c->runs) && !atomic_load(&c->posted);
+    return c->reading == 0 && vrv_list_empty(&c->runs) && vrv_list_empty(&c->shelved) &&
+           !atomic_load(&c->posted) && (c->o.shelf == NULL || vrv_shelf_is_idle(c->o.shelf));
 }
 
 static bool
@@ -277,15 +380,12 @@ is_of(const struct run *r, const struct vrv_piece *p)
     return p == NULL;
 }
 
-void
-vrv_cache_cancel(struct vrv_cache *c, const struct vrv_piece *p)
+static void
+cancel_waiting(struct vrv_list *runs, const struct vrv_piece *p)
 {
     struct vrv_list *next;
 
-    for (struct vrv_list *l = c->under_way.next; l != &c->under_way; l = l->next)
-        if (is_of(VRV_LIST_OF(l, struct run, link), p))
-            vrv_retry_cancel(c->o.retry, &VRV_LIST_OF(l, struct run, link)->call);
-    for (struct vrv_list *l = c->runs.next; l != &c->runs; l = next) {
+    for (struct vrv_list *l = runs->next; l != runs; l = next) {
         struct run *r = VRV_LIST_OF(l, struct run, link);
 
         next = l->next;
@@ -295,4 +395,15 @@ vrv_cache_cancel(struct vrv_cache *c, const struct vrv_piece *p)
         r->call.status = vrv_err_set(&r->call.err, VRV_E_CANCELLED, "the tier stops");
         end(r);
     }
+}
+
+/* A read of the disk ends soon by itself. */
+void
+vrv_cache_cancel(struct vrv_cache *c, const struct vrv_piece *p)
+{
+    for (struct vrv_list *l = c->under_way.next; l != &c->under_way; l = l->next)
+        if (is_of(VRV_LIST_OF(l, struct run, link), p))
+            vrv_retry_cancel(c->o.retry, &VRV_LIST_OF(l, struct run, link)->call);
+    cancel_waiting(&c->runs, p);
+    cancel_waiting(&c->shelved, p);
 }
