@@ -156,7 +156,13 @@ my $puts = $m{'varve_store_requests_total{store="directory",operation="put",outc
 cmp_ok($puts, '>=', 2 * @segments, 'requests are, by what came of them'); # and whose the store is
 is($m{'varve_store_request_seconds_count{store="directory",operation="put",outcome="ok"}'}, $puts,
     '... with how long they took');
-cmp_ok($m{'varve_store_bytes_total{store="directory",direction="written"}'}, '>', $arrived, '... and bytes');
+my $put = 'store="directory",operation="put",outcome="ok"';
+cmp_ok($m{"varve_store_bytes_total{$put}"}, '>', $arrived, '... and bytes');
+cmp_ok($m{"varve_store_requests_total{$put,topic=\"t\"}"}, '>=', 2 * @segments, 'what a topic asks for is,');
+cmp_ok($m{"varve_store_requests_total{$put,topic=\"t\"}"}, '<', $puts, '... within the sum of all');
+cmp_ok($m{"varve_store_bytes_total{$put,topic=\"t\"}"}, '>', $arrived, '... with its bytes');
+cmp_ok($m{varve_tier_manifest_bytes}, '>', 100, 'manifests take memory');
+is($m{'varve_tier_delete_lag_seconds{topic="t"}'}, 0, 'nothing is to be deleted');
 cmp_ok($m{varve_tier_since_upload_seconds}, '<', 60, 'when something arrived last');
 ok(!exists $m{varve_tier_since_delete_seconds}, 'what never was has no line');
 is($m{varve_tier_oldest_move_seconds}, 0, 'nothing is on its way');
@@ -167,6 +173,17 @@ is(varve('consume -b', $broker->address, 't >/dev/null'), 0, 'who reads all of i
 cmp_ok($m{of_topic('remotefetchbytes_total')}, '>', 5_000_000, '... has bytes from there, which are counted');
 cmp_ok($m{of_topic('remotefetchrequests_total')}, '>', 0, '... and reads');
 cmp_ok($m{varve_tier_cache_misses_total}, '>', 0, '... and what the cache did');
+is($m{'varve_tier_cache_misses_total{kind="chunk"}'}, $m{varve_tier_cache_misses_total}, '... of each kind');
+cmp_ok($m{'varve_tier_cache_bytes{kind="chunk"}'}, '>', 1_000_000, '... and what it has');
+cmp_ok($m{'varve_tier_served_bytes_total{source="store"}'}, '>', 0, 'some was waited for');
+cmp_ok(abs($m{'varve_tier_served_bytes_total{source="store"}'} + $m{'varve_tier_served_bytes_total{source="cache"}'}
+        - $m{'varve_fetch_bytes_total{source="cold"}'}), '<', 1_000_000, '... and all told where it was');
+cmp_ok($m{'varve_tier_read_ahead_bytes_total{what="used"}'}, '>', 0, 'who reads on is read ahead of,');
+cmp_ok($m{'varve_tier_read_ahead_bytes_total{what="used"}'}, '<=',
+    $m{'varve_tier_read_ahead_bytes_total{what="read"}'}, '... and uses it');
+my $reads = 'kafka_log_remote_remotelogmanager_remotelogreaderfetchrateandtime_seconds_count';
+cmp_ok($m{$reads}, '>', 0, 'reads of the store are timed');
+is($m{varve_tier_read_wait_seconds_count}, $m{$reads}, '... and how long they waited');
 
 # ---- a store that fails
 

@@ -357,6 +357,16 @@ t_unit_u494_outage_SOURCES = \
 	$(NULL)
 t_unit_u494_outage_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u499-tiercount
+t_unit_u499_tiercount_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u499-tiercount.c \
+	$(NULL)
+t_unit_u499_tiercount_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u490-fifo
 t_unit_u490_fifo_SOURCES = t/unit/u490-fifo.c
 t_unit_u490_fifo_LDADD = libtap.a libvrvtiering.la libvrvengine.la

@@ -159,6 +159,7 @@ vrv__tier_doing(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier
     if (vrv__tier_now_ns(t) < d->again_ns)
         p->again_ms = vrv__tier_wall_ms(t) + (d->again_ns - vrv__tier_now_ns(t)) / MS;
     p->counts = d->counts;
+    p->dead_for_ms = d->dead_ns > 0 ? (vrv__tier_now_ns(t) - d->dead_ns) / MS : 0;
 }
 
 bool

@@ -162,6 +162,9 @@ swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
         spare(d);
     vrv_lock(&t->lock);
     t->stats.swept += s->deleted;
+    t->stats.swept_bytes += s->deleted_bytes;
+    t->stats.orphans += s->orphans;
+    t->stats.orphan_bytes += s->orphan_bytes;
     vrv_unlock(&t->lock);
     if (s->deleted > 0)
         t->deleted_ms = vrv__tier_wall_ms(t);

@@ -99,7 +99,8 @@ void vrv_tier_undelete(struct vrv_tier *t, struct vrv_undelete *u);
 
 struct vrv_tier_stats {
     uint64_t moved, moved_bytes;  /* segments, and their bytes */
-    uint64_t swept;               /* objects deleted that nothing named, */
+    uint64_t swept, swept_bytes;  /* objects deleted that nothing named, */
+    uint64_t orphans, orphan_bytes; /* ... found that nothing had ever named, or does since long ago, */
     uint64_t deleted;             /* ... and of deleted topics */
     uint64_t stale;               /* uploads removed that nobody ended */
     struct vrv_house_lag lag;     /* what is still to be deleted of deleted topics */

@@ -18,6 +18,8 @@ struct ask {
     const struct vrv_log_config *as;
     bool segments;
     struct vrv_tier_state *state;
+    const struct vrv_uuid *topic;
+    struct vrv_usage *usage;
     struct vrv_tier_part *part;
     int64_t to;
     int rc;
@@ -57,19 +59,24 @@ tell_state(struct ask *a)
     struct vrv_tier *t = a->t;
     struct vrv_tier_state *s = a->state;
     const struct vrv_retry_stats *r = vrv_retry_stats(t->retry);
-    const struct vrv_cache *c = &t->reader.cache;
+    const struct vrv_usage *u = &r->usage.all;
+    struct vrv_cache *c = &t->reader.cache;
 
     *s = (struct vrv_tier_state){ .now_ms = t->o.clock->wall_ms(t->o.clock), .last = r->last,
         .last_ms = r->last_ms, .good_ms = r->good_ms, .moved_ms = t->moved_ms,
         .deleted_ms = t->deleted_ms, .swept_ms = t->swept_ms,
         .oldest_ms = vrv__tier_oldest_move(t), .moves = t->moves, .queued = c->reading,
-        .swept = t->stats.swept, .settled = r->settled, .read_bytes = r->read_bytes,
-        .written_bytes = r->written_bytes, .cache_hits = c->hits, .cache_misses = c->misses,
-        .cache_evictions = c->evictions, .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes,
+        .swept = t->stats.swept, .settled = r->settled, .read_bytes = u->of[VRV_STORE_GET][VRV_STORE_DONE].bytes,
+        .written_bytes = u->of[VRV_STORE_PUT][VRV_STORE_DONE].bytes +
+            u->of[VRV_STORE_PART_N][VRV_STORE_DONE].bytes,
+        .copy_waited_ns = t->pace.waited_ns,
+        .read_waited_ns = c->throttled_ns, .manifest_bytes = vrv_parts_bytes(&t->parts),
+        .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes,
         .kind = t->o.store->caps.kind, .owned = t->owns || t->owner.state == VRV_OWNER_OWNS,
         .owner = t->owner.err };
     if (t->shelf != NULL)
         vrv_shelf_stats(t->shelf, &s->shelf);
+    vrv_cache_counts(c, &s->cache);
     vrv_store_describe(t->o.store, s->store, sizeof(s->store));
 }
 
@@ -77,6 +84,30 @@ void
 vrv_tier_state(struct vrv_tier *t, struct vrv_tier_state *s)
 {
     (void)ask(&(struct ask){ .t = t, .run = tell_state, .state = s });
+}
+
+static void
+tell_usage(struct ask *a)
+{
+    const struct vrv_usages *u = &vrv_retry_stats(a->t->retry)->usage;
+
+    if (a->topic == NULL)
+        *a->usage = u->all;
+    else
+        vrv_usages_get(u, a->topic, a->usage);
+}
+
+void
+vrv_tier_usage(struct vrv_tier *t, const struct vrv_uuid *topic, struct vrv_usage *out)
+{
+    (void)ask(&(struct ask){ .t = t, .run = tell_usage, .topic = topic, .usage = out });
+}
+
+void
+vrv_tier_reads(struct vrv_tier *t, struct vrv_hist_view *wait, struct vrv_hist_view *took)
+{
+    vrv_hist_read(&t->reader.cache.wait, wait);
+    vrv_hist_read(&t->reader.cache.took, took);
 }
 
 void

@@ -18,6 +18,7 @@
 #include "engine/base/hist.h"
 #include "engine/engine.h"
 #include "tiering/daemon/explain.h"
+#include "tiering/reader/cache.h"
 #include "tiering/reader/shelf.h"
 #include "tiering/store/retry.h"
 #include "tiering/tier.h"
@@ -38,11 +39,20 @@ struct vrv_tier_state {
     uint64_t moves, queued;      /* segments on their way, reads under way */
     uint64_t swept;              /* objects deleted */
     uint64_t settled;            /* writes of unknown outcome that turned out to be done */
-    uint64_t read_bytes, written_bytes;
-    uint64_t cache_hits, cache_misses, cache_evictions, cache_bytes, cache_max;
-    struct vrv_shelf_stats shelf; /* beside it; all zeros: there is none */
+    uint64_t read_bytes, written_bytes; /* of objects */
+    uint64_t copy_waited_ns, read_waited_ns; /* how long something was held back by a rate */
+    uint64_t manifest_bytes;     /* memory of manifests, */
+    uint64_t cache_bytes, cache_max; /* ... and of the cache; */
+    struct vrv_cache_counts cache;
+    struct vrv_shelf_stats shelf;  /* beside it; all zeros: there is none */
 };
 void vrv_tier_state(struct vrv_tier *t, struct vrv_tier_state *s);
+
+/* What was asked of it for a topic; NULL: in all. */
+void vrv_tier_usage(struct vrv_tier *t, const struct vrv_uuid *topic, struct vrv_usage *out);
+
+/* How long reads of it waited for their turn, and how long they took then. */
+void vrv_tier_reads(struct vrv_tier *t, struct vrv_hist_view *wait, struct vrv_hist_view *took);
 
 /* The store's answers, by what it was asked for and what came of it; several may be read into one
  * view. */
@@ -80,6 +90,7 @@ struct vrv_tier_part {
     uint64_t done, size;         /* so much of it was read, of so much */
     struct vrv_err last;         /* the newest failure, and when; 0: there was none */
     int64_t last_ms, again_ms;   /* when it is tried again; 0: now */
+    int64_t dead_for_ms;         /* for how long sums.dead has been more than nothing */
     struct vrv_tier_counts counts;
     struct vrv_tier_seg *seg;    /* where they were asked for (malloc'd) */
     uint32_t seg_n;

@@ -275,6 +275,10 @@ decide(struct look *l, const struct vrv_log_config *c)
 
     see(l, c);
     l->polls = !let_go(d, l->log, &l->p) || l->polls;
+    if (l->s == NULL || !names_below(&l->s->m, l->p.trim))
+        d->dead_ns = 0;
+    else if (d->dead_ns == 0)
+        d->dead_ns = vrv__tier_now_ns(d->t);
     if (d->lost_from < d->lost_to)
         vrv__tended_pass_lost(d, l->log, l->s != NULL ? l->s->m.next : -1);
     bool is_swept = t->sweep != NULL && t->sweep->owner == d;

@@ -122,6 +122,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/pieces.h \
 	tiering/store/retry.c \
 	tiering/store/retry.h \
+	tiering/store/usage.c \
+	tiering/store/usage.h \
 	tiering/store/s3.c \
 	tiering/store/s3.h \
 	tiering/store/s3_error.c \

@@ -7,6 +7,7 @@
 #include "server/api/find.h"
 #include "server/api/handlers.h"
 #include "server/api/tell_cold.h"
+#include "server/stat/stat.h"
 
 /* What a timestamp below zero asks for, and since which version. */
 enum {
@@ -169,6 +170,8 @@ set_partition(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p,
         s->left |= rc == VRV_E_AGAIN;
         if (rc < 0)
             set_error(p, rc);
+        if (who == COLD && rc == VRV_E_TIMEDOUT)
+            vrv_stat_count(r->broker->stat, VRV_C_cold_lookup_expired, 1);
         if (who == COLD && is_failure(rc))
             vrv_tell_cold(r->broker, log, "timestamp", q->timestamp, &e);
     }

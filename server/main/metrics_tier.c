@@ -18,7 +18,7 @@ struct numbers {
     struct vrv_tier_counts did;
     struct vrv_tier_amount lag, held, dead, there;
     uint64_t fetches, fetched_bytes, fetch_errors;
-    uint64_t lag_ns;  /* the largest */
+    uint64_t lag_ns, dead_ns; /* the largest */
 };
 
 struct topic {
@@ -26,6 +26,7 @@ struct topic {
     char name[VRV_TOPIC_NAME_MAX + 1];
     int32_t partitions;
     struct numbers n;
+    struct vrv_usage *used; /* of the store; of those that are shown */
 };
 
 struct topics {
@@ -60,6 +61,7 @@ static void
 add_part(struct numbers *n, const struct vrv_tier_part *p, const struct vrv_log_traffic *came)
 {
     uint64_t lag_ns = (uint64_t)p->sums.lag_ms * NS_PER_MS;
+    uint64_t dead_ns = (uint64_t)p->dead_for_ms * NS_PER_MS;
 
     n->did.copies += p->counts.copies;
     n->did.copied_bytes += p->counts.copied_bytes;
@@ -76,6 +78,8 @@ add_part(struct numbers *n, const struct vrv_tier_part *p, const struct vrv_log_
     n->fetch_errors += came->cold_errors;
     if (lag_ns > n->lag_ns)
         n->lag_ns = lag_ns;
+    if (dead_ns > n->dead_ns)
+        n->dead_ns = dead_ns;
 }
 
 /* False: it doesn't ask for the cold tier, and has nothing there. */
@@ -123,6 +127,10 @@ gather(struct topics *ts)
     ts->shown = (size_t)ts->s->config->metrics_topics_max;
     if (ts->shown > kept)
         ts->shown = kept;
+    for (size_t i = 0; i < ts->shown; i++) {
+        ts->v[i].used = VRV_NEW(struct vrv_usage);
+        vrv_tier_usage(ts->s->cold.tier, &ts->v[i].id, ts->v[i].used);
+    }
 }
 
 static uint64_t
@@ -132,6 +140,12 @@ number_at(const struct numbers *n, size_t at)
 
     memcpy(&v, (const char *)n + at, sizeof(v));
     return v;
+}
+
+static bool
+is_time(enum vrv_metric m)
+{
+    return m == VRV_M_tier_lag_seconds || m == VRV_M_tier_dead_seconds;
 }
 
 static void
@@ -155,13 +169,14 @@ put_topics(struct vrv_prom *p, const struct topics *ts)
         { VRV_M_tier_delete_errors, offsetof(struct numbers, did.delete_errors) },
         { VRV_M_tier_dead_bytes, offsetof(struct numbers, dead.bytes) },
         { VRV_M_tier_dead_segments, offsetof(struct numbers, dead.segments) },
+        { VRV_M_tier_dead_seconds, offsetof(struct numbers, dead_ns) },
         { VRV_M_tier_size, offsetof(struct numbers, there.bytes) },
         { VRV_M_tier_segments, offsetof(struct numbers, there.segments) },
     };
 
     for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
         void (*put)(struct vrv_prom *, const struct vrv_labels *, uint64_t) =
-            families[f].m == VRV_M_tier_lag_seconds ? vrv_prom_seconds : vrv_prom_count;
+            is_time(families[f].m) ? vrv_prom_seconds : vrv_prom_count;
 
         vrv_prom_begin(p, families[f].m);
         put(p, NULL, number_at(&ts->all, families[f].at));
@@ -214,6 +229,70 @@ put_gone(struct vrv_prom *p, const struct vrv_tier_state *now, const struct vrv_
 }
 
 static void
+put_held_back(struct vrv_prom *p, const struct vrv_tier_state *s)
+{
+    vrv_prom_begin(p, VRV_M_tier_throttled);
+    vrv_prom_seconds(p, VRV_LABELS(VRV_LABEL("what", "copy")), s->copy_waited_ns);
+    vrv_prom_seconds(p, VRV_LABELS(VRV_LABEL("what", "fetch")), s->read_waited_ns);
+}
+
+static void
+put_served(struct vrv_prom *p, const struct vrv_cache_counts *c)
+{
+    vrv_prom_begin(p, VRV_M_tier_served);
+    vrv_prom_count(p, VRV_LABELS(VRV_LABEL("source", "cache")), c->had_bytes);
+    vrv_prom_count(p, VRV_LABELS(VRV_LABEL("source", "store")), c->awaited_bytes);
+    vrv_prom_begin(p, VRV_M_tier_ahead);
+    vrv_prom_count(p, VRV_LABELS(VRV_LABEL("what", "read")), c->ahead_bytes);
+    vrv_prom_count(p, VRV_LABELS(VRV_LABEL("what", "used")), c->used_bytes);
+    vrv_prom_count(p, VRV_LABELS(VRV_LABEL("what", "wasted")), c->wasted_bytes);
+}
+
+/* One number of each kind; all: their sum where that isn't known better. */
+static void
+put_by_kind(struct vrv_prom *p, enum vrv_metric m, const struct vrv_cache_counts *c, size_t at,
+    const uint64_t *all)
+{
+    static const char *const kinds[] = { [VRV_PIECE_CHUNK] = "chunk", [VRV_PIECE_PAGE] = "page",
+        [VRV_PIECE_ABORTED] = "aborted" };
+    uint64_t v[VRV_PIECE_KINDS], sum = 0;
+
+    for (int k = 0; k < VRV_PIECE_KINDS; k++) {
+        memcpy(&v[k], (const char *)c + at + (size_t)k * sizeof(c->of[0]), sizeof(v[k]));
+        sum += v[k];
+    }
+    vrv_prom_one(p, m, all != NULL ? *all : sum);
+    for (int k = 0; k < VRV_PIECE_KINDS; k++)
+        vrv_prom_count(p, VRV_LABELS(VRV_LABEL("kind", kinds[k])), v[k]);
+}
+
+static void
+put_cache(struct vrv_prom *p, const struct vrv_tier_state *s)
+{
+    const struct vrv_cache_counts *c = &s->cache;
+
+    put_by_kind(p, VRV_M_tier_cache_hits, c, offsetof(struct vrv_cache_counts, of[0].hits), NULL);
+    put_by_kind(p, VRV_M_tier_cache_misses, c, offsetof(struct vrv_cache_counts, of[0].misses), NULL);
+    put_by_kind(p, VRV_M_tier_cache_evictions, c,
+        offsetof(struct vrv_cache_counts, of[0].evictions), NULL);
+    put_by_kind(p, VRV_M_tier_cache_bytes, c, offsetof(struct vrv_cache_counts, of[0].bytes),
+        &s->cache_bytes);
+    vrv_prom_one(p, VRV_M_tier_cache_max, s->cache_max);
+}
+
+static void
+put_shelf(struct vrv_prom *p, const struct vrv_shelf_stats *c)
+{
+    vrv_prom_one(p, VRV_M_tier_shelf_hits, c->hits);
+    vrv_prom_one(p, VRV_M_tier_shelf_writes, c->writes);
+    vrv_prom_one(p, VRV_M_tier_shelf_evictions, c->evictions);
+    vrv_prom_one(p, VRV_M_tier_shelf_bad, c->bad);
+    vrv_prom_one(p, VRV_M_tier_shelf_bytes, c->bytes);
+    vrv_prom_one(p, VRV_M_tier_shelf_max, c->max_bytes);
+    vrv_prom_one(p, VRV_M_tier_shelf_off, c->off);
+}
+
+static void
 put_state(struct vrv_prom *p, const struct vrv_tier_state *s, const struct vrv_tier_stats *stats)
 {
     vrv_prom_one(p, VRV_M_tier_owned, s->owned);
@@ -225,20 +304,29 @@ put_state(struct vrv_prom *p, const struct vrv_tier_state *s, const struct vrv_t
     put_since(p, VRV_M_tier_since_delete, s, s->deleted_ms);
     put_since(p, VRV_M_tier_since_sweep, s, s->swept_ms);
     vrv_prom_one(p, VRV_M_tier_swept, s->swept);
+    vrv_prom_one(p, VRV_M_tier_swept_bytes, stats->swept_bytes);
+    vrv_prom_one(p, VRV_M_tier_orphans, stats->orphans);
+    vrv_prom_one(p, VRV_M_tier_orphan_bytes, stats->orphan_bytes);
     put_gone(p, s, stats);
     vrv_prom_one(p, VRV_M_tier_reading, s->queued);
-    vrv_prom_one(p, VRV_M_tier_cache_hits, s->cache_hits);
-    vrv_prom_one(p, VRV_M_tier_cache_misses, s->cache_misses);
-    vrv_prom_one(p, VRV_M_tier_cache_evictions, s->cache_evictions);
-    vrv_prom_one(p, VRV_M_tier_cache_bytes, s->cache_bytes);
-    vrv_prom_one(p, VRV_M_tier_cache_max, s->cache_max);
-    vrv_prom_one(p, VRV_M_tier_shelf_hits, s->shelf.hits);
-    vrv_prom_one(p, VRV_M_tier_shelf_writes, s->shelf.writes);
-    vrv_prom_one(p, VRV_M_tier_shelf_evictions, s->shelf.evictions);
-    vrv_prom_one(p, VRV_M_tier_shelf_bad, s->shelf.bad);
-    vrv_prom_one(p, VRV_M_tier_shelf_bytes, s->shelf.bytes);
-    vrv_prom_one(p, VRV_M_tier_shelf_max, s->shelf.max_bytes);
-    vrv_prom_one(p, VRV_M_tier_shelf_off, s->shelf.off);
+    put_held_back(p, s);
+    put_served(p, &s->cache);
+    put_cache(p, s);
+    put_shelf(p, &s->shelf);
+    vrv_prom_one(p, VRV_M_tier_manifest_bytes, s->manifest_bytes);
+}
+
+static void
+put_reads(struct vrv_prom *p, struct vrv_tier *t)
+{
+    struct vrv_hist_view wait = { .sum_ns = 0 }, took = { .sum_ns = 0 };
+
+    if (t != NULL)
+        vrv_tier_reads(t, &wait, &took);
+    vrv_prom_begin(p, VRV_M_tier_read_wait);
+    vrv_prom_hist(p, NULL, &wait);
+    vrv_prom_begin(p, VRV_M_tier_read_time);
+    vrv_prom_hist(p, NULL, &took);
 }
 
 /* ---- the store ---- */
@@ -253,42 +341,62 @@ count_of(const struct vrv_hist_view *v)
     return n;
 }
 
-/* What was never seen has no line. */
+/* What was never seen has no line, also below. */
 static void
-put_requests(struct vrv_prom *p, enum vrv_metric m, struct vrv_tier *t, const char *kind)
+put_times(struct vrv_prom *p, struct vrv_tier *t, const char *kind)
 {
-    vrv_prom_begin(p, m);
+    vrv_prom_begin(p, VRV_M_store_time);
     for (int i = 0; i < VRV_STORE_OPS * VRV_STORE_OUTCOMES && t != NULL; i++) {
         enum vrv_store_op op = (enum vrv_store_op)(i / VRV_STORE_OUTCOMES);
         enum vrv_store_outcome outcome = (enum vrv_store_outcome)(i % VRV_STORE_OUTCOMES);
         struct vrv_hist_view v = { .sum_ns = 0 };
 
         vrv_tier_requests(t, op, outcome, &v);
-        if (count_of(&v) == 0)
-            continue;
-        const struct vrv_labels *labels = VRV_LABELS(VRV_LABEL("store", kind),
-            VRV_LABEL("operation", vrv_store_op_name(op)),
-            VRV_LABEL("outcome", vrv_store_outcome_name(outcome)));
-        if (m == VRV_M_store_time)
-            vrv_prom_hist(p, labels, &v);
-        else
-            vrv_prom_count(p, labels, count_of(&v));
+        if (count_of(&v) > 0)
+            vrv_prom_hist(p,
+                VRV_LABELS(VRV_LABEL("store", kind), VRV_LABEL("operation", vrv_store_op_name(op)),
+                    VRV_LABEL("outcome", vrv_store_outcome_name(outcome))), &v);
+    }
+}
+
+/* topic: whose they are; NULL: of all. */
+static void
+put_usage(struct vrv_prom *p, const char *kind, const struct vrv_usage *u, const char *topic)
+{
+    for (int i = 0; i < VRV_STORE_OPS * VRV_STORE_OUTCOMES; i++) {
+        enum vrv_store_op op = (enum vrv_store_op)(i / VRV_STORE_OUTCOMES);
+        enum vrv_store_outcome outcome = (enum vrv_store_outcome)(i % VRV_STORE_OUTCOMES);
+        uint64_t n = p->now == VRV_M_store_bytes ? u->of[op][outcome].bytes
+                                                 : u->of[op][outcome].requests;
+
+        if (n > 0)
+            vrv_prom_count(p,
+                VRV_LABELS(VRV_LABEL("store", kind), VRV_LABEL("operation", vrv_store_op_name(op)),
+                    VRV_LABEL("outcome", vrv_store_outcome_name(outcome)),
+                    { "topic", topic, topic != NULL ? strlen(topic) : 0 }), n);
     }
 }
 
 static void
-put_store(struct vrv_prom *p, struct vrv_tier *t, const struct vrv_tier_state *s)
+put_usages(struct vrv_prom *p, enum vrv_metric m, const struct topics *ts, const char *kind)
 {
-    put_requests(p, VRV_M_store_time, t, s->kind);
-    put_requests(p, VRV_M_store_requests, t, s->kind);
-    vrv_prom_begin(p, VRV_M_store_bytes);
-    if (t != NULL) {
-        vrv_prom_count(p,
-            VRV_LABELS(VRV_LABEL("store", s->kind), VRV_LABEL("direction", "written")),
-            s->written_bytes);
-        vrv_prom_count(p, VRV_LABELS(VRV_LABEL("store", s->kind), VRV_LABEL("direction", "read")),
-            s->read_bytes);
-    }
+    struct vrv_usage all;
+
+    vrv_prom_begin(p, m);
+    if (ts->s->cold.tier == NULL)
+        return;
+    vrv_tier_usage(ts->s->cold.tier, NULL, &all);
+    put_usage(p, kind, &all, NULL);
+    for (size_t i = 0; i < ts->shown; i++)
+        put_usage(p, kind, ts->v[i].used, ts->v[i].name);
+}
+
+static void
+put_store(struct vrv_prom *p, const struct topics *ts, const struct vrv_tier_state *s)
+{
+    put_times(p, ts->s->cold.tier, s->kind);
+    put_usages(p, VRV_M_store_requests, ts, s->kind);
+    put_usages(p, VRV_M_store_bytes, ts, s->kind);
     vrv_prom_one(p, VRV_M_store_settled, s->settled);
 }
 
@@ -306,6 +414,9 @@ vrv__metrics_tier(struct vrv_server *s, struct vrv_prom *p)
     }
     put_topics(p, &ts);
     put_state(p, &state, &stats);
-    put_store(p, s->cold.tier, &state);
+    put_reads(p, s->cold.tier);
+    put_store(p, &ts, &state);
+    for (size_t i = 0; i < ts.shown; i++)
+        free(ts.v[i].used);
     free(ts.v);
 }

@@ -127,12 +127,12 @@ is($made->{unanswered_requests}, 0, '... and all of them are acknowledged');
 is(join('', map { text_of("$dir/failed.$_") } 1, $partitions), '', 'readers from the start have all they ask for');
 my %did = (
     offloaded => metric('kafka_server_brokertopicmetrics_remotecopybytes_total', qr/^$/),
-    'read from the store' => metric('varve_store_bytes_total', qr/direction="read"/),
+    'read from the store' => metric('varve_store_bytes_total', qr/operation="get",outcome="ok"\}/),
     'served from the cold tier' => metric('varve_fetch_bytes_total', qr/source="cold"/),
     'served from memory' => metric('varve_fetch_bytes_total', qr/source="memory"/),
 );
 cmp_ok($did{$_}, '>', 16 * $mib, "$_: it has come to that") for sort keys %did;
-cmp_ok(metric('varve_store_requests_total', qr/operation="delete",outcome="ok"/), '>', 0,
+cmp_ok(metric('varve_store_requests_total', qr/operation="delete",outcome="ok"\}/), '>', 0,
     'what is too old leaves the store');
 
 # ---- the last third against the one before

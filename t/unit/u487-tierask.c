@@ -282,10 +282,10 @@ test_forget(void)
     forget_memory();
     IS(read_all("t", 0), 18, "what is cold");
     vrv_tier_state(tier, &s);
-    misses = s.cache_misses;
+    misses = s.cache.of[VRV_PIECE_CHUNK].misses;
     IS(read_all("t", 0), 18, "... is read of the cache");
     vrv_tier_state(tier, &s);
-    OK(s.cache_bytes > 0 && s.cache_misses == misses, "... the second time");
+    OK(s.cache_bytes > 0 && s.cache.of[VRV_PIECE_CHUNK].misses == misses, "... the second time");
     struct vrv_log_id id = id_of("hot"), cold = id_of("t");
     vrv_tier_forget(tier, &id);
     vrv_tier_state(tier, &s);
@@ -295,7 +295,7 @@ test_forget(void)
     IS(s.cache_bytes, 0, "forgetting it does");
     IS(read_all("t", 0), 18, "and it is read");
     vrv_tier_state(tier, &s);
-    OK(s.cache_misses > misses, "... of the store");
+    OK(s.cache.of[VRV_PIECE_CHUNK].misses > misses, "... of the store");
 
     put("hot", 0, 3);
     IS(first_slice("hot"), VRV_SLICE_MEMORY, "what is new is in memory");

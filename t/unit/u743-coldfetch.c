@@ -9,6 +9,7 @@
 #include "server/api/cold_quota.h"
 #include "server/api/find.h"
 #include "server/base/diag.h"
+#include "server/stat/stat.h"
 #include "t/lib/apirig.h"
 #include "t/lib/fakecold.h"
 #include "t/lib/offload.h"
@@ -589,6 +590,7 @@ test_list_offsets_fails(void)
         { VRV_E_CORRUPT, "CORRUPT_MESSAGE" } };
 
     begin();
+    struct vrv_stat *stat = a.b.stat = vrv_stat_new();
     vrv_diag_to(keep_line, NULL, &a.rig.clock.clock);
     fakecold_thread(cold, true);
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -599,10 +601,13 @@ test_list_offsets_fails(void)
                 all[i].code == VRV_E_TIMEDOUT, "... %s", told);
         told[0] = '\0';
     }
+    IS((int64_t)vrv_stat_counted(stat, VRV_C_cold_lookup_expired), 1, "what had no answer in time is counted");
     IS(offset_at(0, 1000), 0, "and when it is well");
     fakecold_thread(cold, false);
     vrv_diag_to(NULL, NULL, NULL);
+    a.b.stat = NULL;
     end();
+    vrv_stat_free(&stat);
 }
 
 int

@@ -17,7 +17,6 @@ now_ns(const struct vrv_pace *p)
     return p->clock->mono_ns(p->clock);
 }
 
-
 static uint64_t
 rate_of(const struct vrv_pace *p)
 {
@@ -56,10 +55,22 @@ fill(struct vrv_pace *p)
     p->filled_ns = now;
 }
 
+/* Time in which something waits; several that do are no more than one. */
+static void
+count_wait(struct vrv_pace *p)
+{
+    int64_t now = now_ns(p);
+
+    if (p->waits_ns != 0)
+        p->waited_ns += (uint64_t)(now - p->waits_ns);
+    p->waits_ns = vrv_list_empty(&p->waiting) ? 0 : now;
+}
+
 void
 vrv_pace_ask(struct vrv_pace *p, struct vrv_pace_wait *w)
 {
     vrv_list_push(&p->waiting, &w->link);
+    count_wait(p);
 }
 
 void
@@ -74,6 +85,7 @@ vrv_pace_cancel(struct vrv_pace_wait *w)
 int64_t
 vrv_pace_step(struct vrv_pace *p)
 {
+    count_wait(p);
     if (vrv_list_empty(&p->waiting) || (p->calm && !p->hurry))
         return INT64_MAX; /* a lesson ends that */
     fill(p);
@@ -84,6 +96,7 @@ vrv_pace_step(struct vrv_pace *p)
         p->left += w->bytes;
         vrv_pace_cancel(w);
     }
+    count_wait(p);
     if (vrv_list_empty(&p->waiting))
         return INT64_MAX;
     return p->filled_ns + (int64_t)((double)(1 - p->room) * (double)SEC / (double)rate_of(p)) + 1;

@@ -27,10 +27,12 @@ struct vrv_pace {
     bool hurry;                /* only the cap counts */
     uint64_t rate;             /* bytes a second now */
     uint64_t usual_ns;         /* the p99 when nothing leaves; 0: not known */
+    uint64_t waited_ns;        /* how long something waited for its turn, all in all */
     /* ours */
     struct vrv_list waiting;
     int64_t room;              /* bytes that may leave at once; below 0: too many have left */
     int64_t filled_ns;         /* when that was counted */
+    int64_t waits_ns;          /* since when something waits, or when that was counted; 0: nothing does */
     int64_t usual_at_ns;
     bool blind;                /* the rate rose while there were no commits to tell whether it hurts */
     bool calm;                 /* nothing leaves: to learn what is usual */

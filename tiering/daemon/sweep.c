@@ -6,7 +6,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 
-enum { NAMES = 1000, WAIT = 1 };
+enum { NAMES = 1000, WAIT = 1, ORPHAN = 3 };
 
 static const int64_t MS = 1000000;
 
@@ -89,7 +89,7 @@ is_named(struct vrv_sweep *s, const char *key, const struct vrv_part_key *k)
     return is_among(m->seg, m->seg_n, key);
 }
 
-/* 1: it is to go, 0: it stays; WAIT + 1, negative: as above. */
+/* 1: it is to go, ORPHAN: likewise, for nothing but its age; 0: it stays; WAIT + 1, negative: as above. */
 static int
 judge(struct vrv_sweep *s, const char *key)
 {
@@ -110,7 +110,7 @@ judge(struct vrv_sweep *s, const char *key)
     if (s->leaves && s->snap->m.page_n + s->snap->m.seg_n == 0)
         return 1;
     int64_t age = s->clock->wall_ms(s->clock) - k.made_ms;
-    return at < base || age >= s->orphan_ms;
+    return at < base ? 1 : age >= s->orphan_ms ? ORPHAN : 0;
 }
 
 /* ---- one list after the other ---- */
@@ -164,10 +164,12 @@ vrv_sweep_step(struct vrv_sweep *s)
 }
 
 static void
-take(struct vrv_sweep *s, const struct vrv_store_name *name)
+take(struct vrv_sweep *s, const struct vrv_store_name *name, bool orphan)
 {
     s->found++;
     s->found_bytes += name->size;
+    s->orphans += orphan;
+    s->orphan_bytes += orphan ? name->size : 0;
     if (s->tell != NULL)
         s->tell(s, name->key, name->size);
     if (s->dry)
@@ -209,8 +211,8 @@ go_on(struct vrv_sweep *s)
             finish(s, rc, &e);
             return;
         }
-        if (rc == 1)
-            take(s, &s->list.names[s->at]);
+        if (rc > 0)
+            take(s, &s->list.names[s->at], rc == ORPHAN);
         s->at++;
     }
     if (s->key_n > 0)

@@ -39,7 +39,8 @@ struct vrv_sweep {
     int64_t call_ms;
     void (*run)(struct vrv_sweep *s, int status, const struct vrv_err *e);
     void *owner;
-    uint64_t found, found_bytes; /* what is to go */
+    uint64_t found, found_bytes; /* what is to go, */
+    uint64_t orphans, orphan_bytes; /* ... of that what nothing had named, old as it is */
     uint64_t deleted, deleted_bytes; /* of that */
     /* ours */
     struct vrv_snap *snap;

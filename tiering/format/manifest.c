@@ -35,6 +35,18 @@ vrv_manifest_fini(struct vrv_manifest *m)
     *m = (struct vrv_manifest){ 0 };
 }
 
+size_t
+vrv_manifest_bytes(const struct vrv_manifest *m)
+{
+    size_t n = sizeof(*m) + m->page_cap * sizeof(*m->page) + m->seg_cap * sizeof(*m->seg);
+
+    for (uint32_t i = 0; i < m->page_n; i++)
+        n += strlen(m->page[i].key) + 1;
+    for (uint32_t i = 0; i < m->seg_n; i++)
+        n += strlen(m->seg[i].key) + 1 + m->seg[i].chunk_n * sizeof(*m->seg[i].chunk);
+    return n;
+}
+
 static void
 copy_seg(struct vrv_cold_seg *to, const struct vrv_cold_seg *from)
 {

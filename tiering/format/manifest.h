@@ -82,6 +82,9 @@ vrv_cold_seg_newest(const struct vrv_cold_seg *s)
 /* A deep copy: a commit changes one, and it replaces the other when it is durable. */
 void vrv_manifest_copy(struct vrv_manifest *to, const struct vrv_manifest *from);
 
+/* Memory that it takes. */
+size_t vrv_manifest_bytes(const struct vrv_manifest *m);
+
 /* The first offset that it covers; `next` when there is none. */
 int64_t vrv_manifest_base(const struct vrv_manifest *m);
 

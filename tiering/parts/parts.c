@@ -99,8 +99,9 @@ vrv__part_forget(struct vrv_parts *ps, const struct vrv_log_id *id)
 {
     vrv_lock(&ps->lock);
     struct vrv_omap_node *n = vrv_omap_remove(&ps->map, id);
-    vrv_unlock(&ps->lock);
     struct vrv_part *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
+    ps->bytes -= p != NULL && p->now != NULL ? p->now->bytes : 0;
+    vrv_unlock(&ps->lock);
 
     if (p == NULL)
         return;
@@ -115,13 +116,24 @@ vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manife
     struct vrv_snap *s = vrv_snap_none(), *old;
 
     s->m = *m;
+    s->bytes = vrv_manifest_bytes(m);
     *m = (struct vrv_manifest){ 0 };
     p->head = *head;
     vrv_lock(&p->parts->lock);
     old = p->now;
     p->now = s;
+    p->parts->bytes += s->bytes - (old != NULL ? old->bytes : 0);
     vrv_unlock(&p->parts->lock);
     vrv_snap_unref(old);
+}
+
+size_t
+vrv_parts_bytes(struct vrv_parts *ps)
+{
+    vrv_lock(&ps->lock);
+    size_t n = ps->bytes;
+    vrv_unlock(&ps->lock);
+    return n;
 }
 
 /* ---- names ---- */

@@ -37,6 +37,7 @@
 /* A manifest that counts, or did; never changed. */
 struct vrv_snap {
     _Atomic uint32_t refs;
+    size_t bytes;               /* of memory */
     struct vrv_manifest m;
 };
 struct vrv_snap *vrv_snap_none(void); /* of a partition of which nothing is cold */
@@ -59,7 +60,8 @@ struct vrv_parts {
     struct vrv_parts_opts o;
     _Atomic(struct vrv_catalog *) catalog; /* borrowed; NULL before the engine is open */
     struct vrv_lock lock;        /* rank parts */
-    struct vrv_omap map;         /* guarded by lock */
+    struct vrv_omap map;         /* guarded by lock, as the next one */
+    size_t bytes;                /* of the manifests that count */
     struct vrv_rand random;
 };
 
@@ -74,6 +76,9 @@ void vrv_parts_attach(struct vrv_parts *ps, struct vrv_catalog *catalog);
  * read first (vrv_parts_read). */
 int vrv_parts_now(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_snap **out,
     struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Memory of the manifests that are known.  Any thread. */
+size_t vrv_parts_bytes(struct vrv_parts *ps);
 
 /* Every partition that has a head, so that something of it may be in the store: not zero stops and is
  * returned.  Only while there is an engine. */

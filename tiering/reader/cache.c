@@ -84,6 +84,8 @@ forget(struct vrv_cache *c, struct vrv_piece *p)
 
     vrv_fifo_del(&c->fifo, &p->fifo);
     (void)vrv_omap_remove(&c->map, &name);
+    c->counts.of[p->kind].bytes -= p->there ? p->n : 0;
+    c->counts.wasted_bytes += p->ahead && p->status == 0 ? p->chunk.stored : 0;
     vrv_piece_unref(p);
 }
 
@@ -112,11 +114,12 @@ vrv__cache_make_room(struct vrv_cache *c, size_t n, bool all)
     while (more && atomic_load(&c->used) + n > c->o.bytes) {
         struct vrv_fifo_node *node = vrv_fifo_take(&c->fifo, must_stay, c);
 
-        if (node != NULL)
+        if (node != NULL) {
+            c->counts.of[piece_of(node)->kind].evictions++;
             forget(c, piece_of(node));
-        else
+        } else {
             more = all && vrv_ahead_forget(&c->ahead);
-        c->evictions += node != NULL;
+        }
     }
     vrv_unlock(&c->lock);
     return atomic_load(&c->used) + n <= c->o.bytes;
@@ -131,13 +134,14 @@ find(struct vrv_cache *c, const struct name *name)
 }
 
 static struct vrv_piece *
-new_piece(struct vrv_cache *c, const struct name *name)
+new_piece(struct vrv_cache *c, const struct name *name, enum vrv_piece_kind kind)
 {
     struct vrv_piece *p = VRV_NEW(struct vrv_piece);
     struct name own = { vrv_mem_strdup(name->key), name->pos };
 
     atomic_init(&p->refs, 1);
     p->cache = c;
+    p->kind = kind;
     p->key = (char *)own.key;
     p->pos = own.pos;
     vrv_list_init(&p->waiting);
@@ -161,20 +165,19 @@ use(struct vrv_cache *c, struct vrv_piece *p)
 
 /* It and a reference for who asks; *is_new: nothing is known of it, or no longer. */
 static struct vrv_piece *
-get(struct vrv_cache *c, const char *key, uint64_t pos, bool *is_new)
+get(struct vrv_cache *c, const struct name *name, enum vrv_piece_kind kind, bool *is_new)
 {
-    struct name name = { key, pos };
 
     vrv_lock(&c->lock);
-    struct vrv_piece *p = find(c, &name);
+    struct vrv_piece *p = find(c, name);
     if (p != NULL && p->there && p->status < 0 && now_ns(c) - p->came_ns >= c->o.again_ms * MS) {
         forget(c, p);
         p = NULL;
     }
     *is_new = p == NULL;
-    c->hits += p != NULL;
-    c->misses += p == NULL;
-    p = use(c, p != NULL ? p : new_piece(c, &name));
+    c->counts.of[kind].hits += p != NULL;
+    c->counts.of[kind].misses += p == NULL;
+    p = use(c, p != NULL ? p : new_piece(c, name, kind));
     vrv_unlock(&c->lock);
     return p;
 }
@@ -190,7 +193,8 @@ vrv_cache_now(struct vrv_cache *c, const char *key, uint64_t pos)
         (void)use(c, p);
     else
         p = NULL;
-    c->hits += p != NULL;
+    if (p != NULL)
+        c->counts.of[p->kind].hits++;
     vrv_unlock(&c->lock);
     return p;
 }
@@ -210,8 +214,10 @@ vrv__cache_arrived(struct vrv_cache *c, struct vrv_piece *p)
     vrv_lock(&c->lock);
     p->there = true;
     p->came_ns = now_ns(c);
+    c->counts.of[p->kind].bytes += p->n;
+    p->awaited = p->kind == VRV_PIECE_CHUNK && !vrv_list_empty(&p->waiting) ? p->n : 0;
     /* a page leads to many chunks */
-    vrv_fifo_add(&c->fifo, &p->fifo, hash_of(p), sizeof(*p) + p->n, p->page.key != NULL);
+    vrv_fifo_add(&c->fifo, &p->fifo, hash_of(p), sizeof(*p) + p->n, p->kind == VRV_PIECE_PAGE);
     vrv_unlock(&c->lock);
     while (!vrv_list_empty(&p->waiting)) {
         struct vrv_piece_wait *w = VRV_LIST_OF(p->waiting.next, struct vrv_piece_wait, link);
@@ -227,7 +233,8 @@ vrv__cache_arrived(struct vrv_cache *c, struct vrv_piece *p)
 static struct vrv_piece *
 get_chunk(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk, bool *is_new)
 {
-    struct vrv_piece *p = get(c, s->key, s->pos + s->chunk[chunk].pos, is_new);
+    struct name name = { s->key, s->pos + s->chunk[chunk].pos };
+    struct vrv_piece *p = get(c, &name, VRV_PIECE_CHUNK, is_new);
 
     if (*is_new) {
         p->chunk = s->chunk[chunk];
@@ -251,7 +258,7 @@ struct vrv_piece *
 vrv_cache_page(struct vrv_cache *c, const struct vrv_manifest *m, const struct vrv_cold_page *page)
 {
     bool is_new;
-    struct vrv_piece *p = get(c, page->key, 0, &is_new);
+    struct vrv_piece *p = get(c, &(struct name){ page->key, 0 }, VRV_PIECE_PAGE, &is_new);
 
     if (is_new) {
         p->id = (struct vrv_manifest){ .topic = m->topic, .partition = m->partition };
@@ -275,7 +282,8 @@ struct vrv_piece *
 vrv_cache_aborted(struct vrv_cache *c, const struct vrv_cold_seg *s)
 {
     bool is_new;
-    struct vrv_piece *p = get(c, s->key, s->pos + tail_of(s), &is_new);
+    struct name name = { s->key, s->pos + tail_of(s) };
+    struct vrv_piece *p = get(c, &name, VRV_PIECE_ABORTED, &is_new);
 
     if (is_new) {
         p->object = s->size;
@@ -304,12 +312,26 @@ vrv_cache_has(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk)
 
 /* ---- read ahead ---- */
 
+/* With the lock held. */
+static void
+count_had(struct vrv_cache *c, struct vrv_piece *p, size_t n)
+{
+    size_t awaited = n < p->awaited ? n : p->awaited;
+
+    p->awaited -= awaited;
+    c->counts.awaited_bytes += awaited;
+    c->counts.had_bytes += n - awaited;
+    c->counts.used_bytes += p->ahead ? p->chunk.stored : 0;
+    p->ahead = false;
+}
+
 bool
-vrv_cache_note(struct vrv_cache *c, struct vrv_piece *p, struct vrv_ahead_had *h)
+vrv_cache_note(struct vrv_cache *c, struct vrv_piece *p, struct vrv_ahead_had *h, size_t n)
 {
     h->chunk_bytes = p->chunk.stored;
     h->chunk_end = p->end;
     vrv_lock(&c->lock);
+    count_had(c, p, n);
     struct vrv_stream *s = vrv_ahead_note(&c->ahead, h);
     p->stream = s->id;
     bool wants = s->wants;
@@ -371,12 +393,24 @@ vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s, const stru
         p[i - from] = get_chunk(c, seg, i, &is_new);
         VRV_ASSERT(is_new); /* the tier's thread alone adds some, and it has looked */
         p[i - from]->stream = s->id;
+        p[i - from]->ahead = true;
     }
+    vrv_lock(&c->lock);
+    c->counts.ahead_bytes += n;
+    vrv_unlock(&c->lock);
     read_all(c, p, to - from);
     for (uint32_t i = from; i < to; i++)
         vrv_piece_unref(p[i - from]);
     free(p);
     return true;
+}
+
+void
+vrv_cache_counts(struct vrv_cache *c, struct vrv_cache_counts *out)
+{
+    vrv_lock(&c->lock);
+    *out = c->counts;
+    vrv_unlock(&c->lock);
 }
 
 /* ---- nothing of it ---- */

@@ -37,6 +37,8 @@ struct vrv_piece_wait {
     void (*run)(struct vrv_piece_wait *w);
 };
 
+enum vrv_piece_kind { VRV_PIECE_CHUNK, VRV_PIECE_PAGE, VRV_PIECE_ABORTED, VRV_PIECE_KINDS };
+
 /* Bytes that are counted; several pieces may lie in them. */
 struct vrv_cache_bytes {
     _Atomic uint32_t refs;
@@ -50,6 +52,7 @@ struct vrv_piece {
     struct vrv_fifo_node fifo;
     _Atomic uint32_t refs;
     struct vrv_cache *cache;
+    enum vrv_piece_kind kind;
     char *key;                  /* of the object, and where in it: its name in the cache */
     uint64_t pos;
     bool there;
@@ -61,6 +64,8 @@ struct vrv_piece {
     /* a chunk */
     struct vrv_chunk chunk;
     uint64_t stream;            /* for whom it was read, or 0 */
+    bool ahead;                 /* it was read ahead of him, and nobody has had it yet */
+    size_t awaited;             /* bytes that were waited for, and not had yet */
     int64_t end;                /* one past what it holds */
     const uint8_t *bytes;
     size_t n;
@@ -84,6 +89,16 @@ struct vrv_cache_opts {
     int64_t read_ms;         /* how long a read may take, with all its attempts */
     int64_t again_ms;        /* what failed isn't tried again so soon */
 };
+/* What it did, and has. */
+struct vrv_cache_counts {
+    struct {
+        uint64_t hits, misses, evictions;
+        uint64_t bytes;               /* kept */
+    } of[VRV_PIECE_KINDS];
+    uint64_t had_bytes, awaited_bytes; /* records that readers had: that were there; that they waited for */
+    uint64_t ahead_bytes;             /* as stored: read ahead of somebody, */
+    uint64_t used_bytes, wasted_bytes; /* ... and had by somebody, or evicted before that */
+};
 void vrv_cache_opts_default(struct vrv_cache_opts *o); /* but for what is borrowed */
 
 struct vrv_cache {
@@ -95,6 +110,9 @@ struct vrv_cache {
     unsigned reading;
     int64_t room;            /* bytes that may be read at once, by the rate */
     int64_t filled_ns;       /* when that was counted */
+    int64_t held_ns;         /* since when the rate holds a read back, or when that was counted; 0: it doesn't */
+    uint64_t throttled_ns;   /* how long it did, all in all */
+    struct vrv_hist wait, took; /* of reads: until one began; from then on until it came.  Any thread */
     struct vrv_done freed;   /* posted when bytes were given back that somebody waits for */
     _Atomic bool starved, posted;
     _Atomic uint64_t rate;   /* bytes in a second; any thread */
@@ -103,7 +121,7 @@ struct vrv_cache {
     struct vrv_omap map;
     struct vrv_fifo fifo;
     struct vrv_ahead ahead;
-    _Atomic uint64_t hits, misses, evictions; /* to be looked at by any thread */
+    struct vrv_cache_counts counts;
     _Atomic uint32_t pieces; /* in memory, also those that are no longer here */
 };
 
@@ -120,9 +138,11 @@ struct vrv_piece *vrv_cache_aborted(struct vrv_cache *c, const struct vrv_cold_s
 /* The same of what is there: it was read, and can be had; else NULL.  Any thread. */
 struct vrv_piece *vrv_cache_now(struct vrv_cache *c, const char *key, uint64_t pos);
 struct vrv_piece *vrv_cache_aborted_now(struct vrv_cache *c, const struct vrv_cold_seg *s);
-/* Somebody had this of a chunk.  True: more is to be read ahead of somebody (vrv_cache_ahead).  Any
- * thread. */
-bool vrv_cache_note(struct vrv_cache *c, struct vrv_piece *p, struct vrv_ahead_had *h);
+/* Somebody had this of a chunk, n bytes of records (who only wants them at hand: fewer).  True: more is to
+ * be read ahead of somebody (vrv_cache_ahead).  Any thread. */
+bool vrv_cache_note(struct vrv_cache *c, struct vrv_piece *p, struct vrv_ahead_had *h, size_t n);
+/* Any thread. */
+void vrv_cache_counts(struct vrv_cache *c, struct vrv_cache_counts *out);
 /* A reader of whom to read ahead: a copy; false: there is none any more. */
 bool vrv_cache_ahead(struct vrv_cache *c, struct vrv_stream *out);
 /* Read neighbours ahead of him, [from, to) of the segment's chunks, where there is room.  False: there is

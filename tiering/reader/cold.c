@@ -87,14 +87,13 @@ wake(struct vrv_cold_reader *r)
     vrv_cq_post(r->cq, &r->wake, &r->wake);
 }
 
-/* Somebody had what was found, from `offset` on: perhaps he reads on. */
+/* Somebody had what was found, n bytes of it that he will not ask for again: perhaps he reads on. */
 static void
-note(struct vrv_cold_reader *r, const struct vrv_log_id *id, int64_t offset,
-    const struct vrv_place *found, struct vrv_piece *chunk)
+note(struct vrv_cold_reader *r, const struct vrv_ahead_had *had, struct vrv_piece *chunk, size_t n)
 {
-    struct vrv_ahead_had h = { .log = *id, .from = offset, .next = found->next };
+    struct vrv_ahead_had h = *had;
 
-    if (found->want != VRV_COLD_ANY || !vrv_cache_note(&r->cache, chunk, &h))
+    if (!vrv_cache_note(&r->cache, chunk, &h, n))
         return;
     vrv_lock(&r->lock);
     wake(r);
@@ -143,7 +142,10 @@ take(struct asked *a, struct vrv_piece *p)
     }
     struct vrv_cold_bytes *b = vrv_place_look(&a->place, p, a->max_bytes);
     if (b != NULL) {
-        note(a->r, &a->id, a->offset, &a->place, p);
+        struct vrv_ahead_had h = { .log = a->id, .from = a->offset, .next = a->place.next };
+
+        if (a->place.want == VRV_COLD_ANY)
+            note(a->r, &h, p, b->n < a->max_bytes ? b->n : a->max_bytes);
         more = have(a, b);
     }
     vrv_piece_unref(p);
@@ -416,7 +418,7 @@ now(struct vrv_cold *c, const struct vrv_cold_wanted *w)
             b = NULL;
             rc = VRV_E_AGAIN;
         } else if (b != NULL && b->n <= w->max_bytes) { /* else there may be no room for it */
-            note(r, &id, w->offset, &at, p);
+            note(r, &(struct vrv_ahead_had){ .log = id, .from = w->offset, .next = at.next }, p, b->n);
         }
         vrv_piece_unref(p);
     }

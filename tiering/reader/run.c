@@ -16,12 +16,19 @@ struct run {
     uint32_t n;
     uint64_t pos, size;
     bool of_store;            /* not of the disk */
+    int64_t since_ns;         /* when it was wanted; then, when it began */
     struct vrv_cache_bytes *mem;
     struct vrv_store_call call;
     struct vrv_shelf_read shelf;
 };
 
 static void begin_runs(struct vrv_cache *c);
+
+static int64_t
+now_ns(const struct vrv_cache *c)
+{
+    return c->o.clock->mono_ns(c->o.clock);
+}
 
 /* ---- bytes ---- */
 
@@ -133,15 +140,15 @@ open_tail(const struct run *r, struct vrv_piece *p)
 static int
 open_piece(const struct run *r, struct vrv_piece *p)
 {
-    if (p->page.key != NULL)
+    if (p->kind == VRV_PIECE_PAGE)
         return open_page(r, p);
-    return p->tail > 0 ? open_tail(r, p) : open_chunk(r, p);
+    return p->kind == VRV_PIECE_ABORTED ? open_tail(r, p) : open_chunk(r, p);
 }
 
 static bool
 is_chunk(const struct vrv_piece *p)
 {
-    return p->page.key == NULL && p->tail == 0;
+    return p->kind == VRV_PIECE_CHUNK;
 }
 
 static void
@@ -198,6 +205,7 @@ was_read(struct vrv_done *d)
 
     c->reading--;
     vrv_list_del(&r->link);
+    vrv_hist_add_alone(&c->took, now_ns(c) - r->since_ns);
     c->room += (int64_t)(r->size - (r->call.status == 0 ? r->call.got : 0));
     end(r);
     begin_runs(c);
@@ -209,7 +217,7 @@ was_read(struct vrv_done *d)
 static int64_t
 allowed_ns(struct vrv_cache *c)
 {
-    int64_t now = c->o.clock->mono_ns(c->o.clock), past = now - c->filled_ns;
+    int64_t now = now_ns(c), past = now - c->filled_ns;
     uint64_t rate = atomic_load(&c->rate);
 
     if (rate == 0) {
@@ -236,7 +244,9 @@ begin(struct run *r)
     r->call = (struct vrv_store_call){ .done = { .cq = c->o.cq, .run = was_read },
         .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = r->piece[0]->key, .pos = r->pos,
         .size = r->size, .buf = r->mem->p,
-        .deadline_ns = c->o.clock->mono_ns(c->o.clock) + c->o.read_ms * MS };
+        .deadline_ns = now_ns(c) + c->o.read_ms * MS };
+    vrv_hist_add_alone(&c->wait, now_ns(c) - r->since_ns);
+    r->since_ns = now_ns(c);
     c->reading++;
     r->of_store = true;
     c->room -= (int64_t)r->size;
@@ -315,7 +325,7 @@ next_run(struct vrv_cache *c, struct vrv_list *runs)
 
 /* In order. */
 static void
-begin_runs(struct vrv_cache *c)
+begin_some(struct vrv_cache *c)
 {
     struct run *r;
 
@@ -327,10 +337,23 @@ begin_runs(struct vrv_cache *c)
         atomic_store(&c->starved, false);
 }
 
+static void
+begin_runs(struct vrv_cache *c)
+{
+    int64_t now = now_ns(c);
+
+    if (c->held_ns != 0)
+        c->throttled_ns += (uint64_t)(now - c->held_ns);
+    begin_some(c);
+    c->held_ns = !vrv_list_empty(&c->runs) && allowed_ns(c) != 0 ? now : 0;
+}
+
 static uint64_t
 size_of(const struct vrv_piece *p)
 {
-    return p->page.key != NULL ? p->page.size : p->tail > 0 ? p->tail : p->chunk.stored;
+    return p->kind == VRV_PIECE_PAGE ? p->page.size
+        : p->kind == VRV_PIECE_ABORTED ? p->tail
+                                       : p->chunk.stored;
 }
 
 void
@@ -342,6 +365,7 @@ vrv__cache_run(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
     r->piece = vrv_mem_zero(n * sizeof(struct vrv_piece *));
     r->n = n;
     r->pos = p[0]->pos;
+    r->since_ns = now_ns(c);
     for (uint32_t i = 0; i < n; i++) {
         r->piece[i] = p[i];
         (void)atomic_fetch_add(&p[i]->refs, 1);

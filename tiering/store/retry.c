@@ -99,10 +99,6 @@ take_result(struct trying *t)
     c->store_ms = i->store_ms;
     c->whole = i->whole;
     c->upload = i->upload;
-    if (i->status == 0 && c->op == VRV_STORE_GET)
-        t->r->stats.read_bytes += i->got;
-    if (i->status == 0 && (c->op == VRV_STORE_PUT || c->op == VRV_STORE_PART_N))
-        t->r->stats.written_bytes += i->size;
 }
 
 static void
@@ -181,6 +177,7 @@ count(struct vrv_retry *r, const struct trying *t)
     enum vrv_store_outcome o = vrv_store_outcome_of(i->status);
 
     vrv_hist_add_alone(&r->stats.times[i->op][o], now_ns(r) - t->began_ns);
+    vrv_usages_add(&r->stats.usage, i);
     if (o == VRV_STORE_DONE || o == VRV_STORE_NOTFOUND || o == VRV_STORE_EXISTS) {
         r->stats.good_ms = r->o.clock->wall_ms(r->o.clock);
     } else if (o != VRV_STORE_CANCELLED) {
@@ -221,6 +218,7 @@ vrv_retry_new(const struct vrv_retry_opts *o)
     VRV_ASSERT(o->base_ms > 0 && o->most_ms >= o->base_ms);
     r->o = *o;
     r->random = (struct vrv_rand){ o->random };
+    vrv_usages_init(&r->stats.usage);
     return r;
 }
 
@@ -231,6 +229,7 @@ vrv_retry_free(struct vrv_retry **r)
         return;
     VRV_ASSERT((*r)->calls == 0);
     vrv_heap_fini(&(*r)->due);
+    vrv_usages_fini(&(*r)->stats.usage);
     free(*r);
     *r = NULL;
 }

@@ -22,6 +22,7 @@
 #include "engine/base/hist.h"
 #include "engine/os/clock.h"
 #include "tiering/store/store.h"
+#include "tiering/store/usage.h"
 
 struct vrv_retry;
 
@@ -38,8 +39,8 @@ struct vrv_retry_opts {
 struct vrv_retry_stats {
     uint64_t calls[VRV_STORE_OPS], attempts[VRV_STORE_OPS], failed[VRV_STORE_OPS];
     uint64_t settled;          /* writes of unknown outcome that turned out to be done */
-    uint64_t read_bytes, written_bytes;
     struct vrv_hist times[VRV_STORE_OPS][VRV_STORE_OUTCOMES]; /* how long they took; any thread may read it */
+    struct vrv_usages usage;   /* attempts, too */
     struct vrv_err last;       /* the newest failure, and when (wall) */
     int64_t last_ms;
     int64_t good_ms;           /* when the store did last what it was asked to; 0: never */
