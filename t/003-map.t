@@ -3,6 +3,7 @@
 # name ("fetch_read.c") or with its header ("fetch_session.[ch]"), and what stands there is there.
 # Each test has a number of its own, by which people name it, and those of the server and of stores a
 # place in t/README.md; a deliberate bug names tests that there are.
+# The map of what others lost is whole, too: each test that t/LESSONS.md names is there.
 use strict;
 use warnings;
 use File::Find;
@@ -47,4 +48,31 @@ for my $patch (glob "$top/t/mutants/*.patch") {
     close $in;
 }
 is_deeply(\@lost, [], 'deliberate bugs name tests that there are');
+
+my (%text, @missing, @rows);
+sub has_test {
+    my ($program, $test) = @_;
+    if (!exists $text{$program}) {
+        open my $c, '<', "$top/t/unit/$program.c" or return 0;
+        local $/;
+        $text{$program} = <$c>;
+    }
+    return $text{$program} =~ /^\Q$test\E\(/m;
+}
+
+open $in, '<', "$top/t/LESSONS.md" or die "t/LESSONS.md: $!";
+while (<$in>) {
+    my ($n, $here) = /^\| (\d+) \|.*\| ([^|]*) \|$/ or next;
+    my @named = $here =~ /`(u\d\S+ \w+)`/g;
+    push @rows, $n;
+    push @missing, grep { !has_test(split ' ') } @named;
+    push @missing, "a test for lesson $n" if !@named && $here !~ /^no: /;
+}
+close $in;
+is_deeply(\@rows, [ 1 .. 48 ], 'every lesson has its line');
+is_deeply(\@missing, [], 'each test that it names is there');
+my @own = $text{'u498-lessons'} =~ /^(lesson_\w+)\(void\)/mg;
+open $in, '<', "$top/t/LESSONS.md" or die "t/LESSONS.md: $!";
+my $all = do { local $/; <$in> };
+is_deeply([ grep { $all !~ /`u498-lessons $_`/ } @own ], [], 'and names all that were written for it');
 done_testing();

@@ -412,6 +412,19 @@ t_unit_u496_shelf_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 check_PROGRAMS += t/unit/u497-formats
 t_unit_u497_formats_SOURCES = t/unit/u497-formats.c t/lib/golden.h
 t_unit_u497_formats_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+check_PROGRAMS += t/unit/u498-lessons
+t_unit_u498_lessons_SOURCES = \
+	t/lib/coldcheck.c \
+	t/lib/coldcheck.h \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/lib/tierrig.c \
+	t/lib/tierrig.h \
+	t/unit/u498-lessons.c \
+	$(NULL)
+t_unit_u498_lessons_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u488-deletions
 t_unit_u488_deletions_SOURCES = \
@@ -880,6 +893,7 @@ SAMPLE_TESTS = \
 	$(NULL)
 
 EXTRA_DIST += \
+	t/LESSONS.md \
 	t/README.md \
 	t/layers.txt \
 	t/lib/ColdTier.pm \
