@@ -793,6 +793,7 @@ dist_check_SCRIPTS += \
 	t/902-kafka-python.t \
 	t/903-franz.t \
 	t/904-java-tools.t \
+	t/906-places.t \
 	t/910-librdkafka.t \
 	t/939-checker.t \
 	t/940-consistency.t \
@@ -876,6 +877,7 @@ TSAN_TESTS = \
 	t/903-franz.t \
 	t/904-java-tools.t \
 	t/905-diff.t \
+	t/906-places.t \
 	t/910-librdkafka.t \
 	t/940-consistency.t \
 	t/945-baddays.t \

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -558,7 +559,50 @@ func holds(b behaviour) (why any) {
 	return nil
 }
 
+// reader prints records of a topic's partition 0, each a line: partition, offset, timestamp, key and
+// value, with tabs between them; for t/906-places.t.
+//
+//	franz read TOPIC start N
+//	franz read TOPIC time N MS       from then on
+//	franz read TOPIC group N GROUP   as a member of it, which commits what it has read
+func reader(args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var n int
+	_, err := fmt.Sscan(args[2], &n)
+	must(err)
+	var options []kgo.Opt
+	switch args[1] {
+	case "group":
+		options = []kgo.Opt{kgo.ConsumeTopics(args[0]), kgo.ConsumerGroup(args[3]), kgo.DisableAutoCommit()}
+	default:
+		at := kgo.NewOffset().AtStart()
+		if args[1] == "time" {
+			var ms int64
+			_, err = fmt.Sscan(args[3], &ms)
+			must(err)
+			at = kgo.NewOffset().AfterMilli(ms)
+		}
+		options = []kgo.Opt{kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{args[0]: {0: at}})}
+	}
+	cl := client(options...)
+	defer cl.Close()
+	got := take(ctx, cl, n)
+	out := bufio.NewWriter(os.Stdout)
+	for _, r := range got {
+		fmt.Fprintf(out, "%d\t%d\t%d\t%s\t%s\n", r.Partition, r.Offset, r.Timestamp.UnixMilli(), r.Key, r.Value)
+	}
+	must(out.Flush())
+	if args[1] == "group" {
+		must(cl.CommitRecords(ctx, got...))
+	}
+}
+
 func main() {
+	if len(os.Args) > 4 && os.Args[1] == "read" {
+		reader(os.Args[2:])
+		return
+	}
 	list := behaviours()
 	code := 0
 	fmt.Printf("1..%d\n", len(list))
