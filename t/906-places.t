@@ -130,7 +130,8 @@ sub judge {
 # Bytes that were fetched from there.
 sub fetched {
     my %from;
-    for (split /\n/, HTTP::Tiny->new(proxy => undef, http_proxy => undef)->get("http://127.0.0.1:$admin/metrics")->{content}) {
+    my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
+    for (split /\n/, $http->get("http://127.0.0.1:$admin/metrics")->{content}) {
         $from{$1} = $2 if /^varve_fetch_bytes_total\{source="(\w+)"\} (\d+)/;
     }
     return %from;
@@ -166,7 +167,8 @@ for my $round (1 .. (long_run() ? 2 : 1)) {
         judge($client, $_, $n, @{ $wishes[$_] }) for 0 .. $#wishes;
     }
     my %after = fetched();
-    cmp_ok($after{$_} - ($before{$_} // 0), '>', 300_000, "a part of it was read from here: $_") for qw(cold file memory);
+    cmp_ok($after{$_} - ($before{$_} // 0), '>', 300_000, "a part of it was read from here: $_")
+        for qw(cold file memory);
 }
 $broker->stop;
 done_testing;

@@ -172,12 +172,15 @@ with('a poll that leaves out', 'poll-skip', 'from t/0 2' => 'from t/0 1');
 with('a place that is gone', 'position-lost', 'a0 from t/0 2' => "a0 lost t/0 2 X\n1 a0 from t/0 2");
 with('a place that was not deleted', 'position-lost', 'a2 lost d/0 0' => 'a2 lost d/0 2');
 with('a place whose time was not over', 'position-lost', 'a2 lost e/0 0' => 'a2 lost e/0 2');
-with('an acknowledged batch that was not deleted', 'unseen', 'f0 poll e/0 2:2:2\+2' => 'f0 list', 'f0 end e/0 4' => 'f0 end e/0 2');
-with('a beginning that goes back', 'start-back', 'a2 starts d/0=2 e/0=2' => "a2 starts d/0=2 e/0=2\n1 a2 starts d/0=1");
+with('an acknowledged batch that was not deleted', 'unseen',
+    'f0 poll e/0 2:2:2\+2' => 'f0 list', 'f0 end e/0 4' => 'f0 end e/0 2');
+with('a beginning that goes back', 'start-back',
+    'a2 starts d/0=2 e/0=2' => "a2 starts d/0=2 e/0=2\n1 a2 starts d/0=1");
 with('a deletion that was not done', 'start-back', 'trimmed d/0 2' => 'trimmed d/0 1');
 with('a beginning behind what was to be deleted', 'start-beyond',
     'f0 poll e/0 2:2:2\+2' => "f0 poll e/0 2:2:2+2\n1 f0 starts d/0=4");
-with('a deleted record', 'undeleted', 'a2 from d/0 2' => 'a2 from d/0 1', 'a2 poll d/0 2:2:2\+2' => 'a2 poll d/0 1:2:1+3');
+with('a deleted record', 'undeleted', 'a2 from d/0 2' => 'a2 from d/0 1',
+    'a2 poll d/0 2:2:2\+2' => 'a2 poll d/0 1:2:1+3');
 with('a sequence that is not known any more', 'sequence-refused',
     'p0 abandoned 2' => 'p0 refused 2 X', 'end t/0 13' => 'end t/0 12', ' 12:0:5\+1' => '');
 with('no offset where one was committed', 'commit-lost', 'fetched 4 g t/0=11' => 'fetched 4 g t/0=-1');

@@ -20,9 +20,10 @@ my $kills = $ENV{VARVE_KILLS} // (long_run() ? 40 : 6);
 # What is told of time is short, so that all of it happens between two blows.
 my @options = (@Storm::SMALL, qw(remote.log.storage.system.enable=true tier.marker.interval.ms=200
     tier.delete.grace.ms=0 log.segment.bytes=65536 log.roll.ms=500));
-# t0 keeps all, a little of it here; from t1 records are deleted, from t2 they go by themselves.
+# t0 keeps all, a little of it here; from t1 records are deleted, from t2 they go by themselves:
+# what is too much, or all soon after it was sealed, since their times are those of the beginning.
 my @topics = qw(remote.storage.enable=true t0:local.retention.bytes=131072 t1:local.retention.ms=0 t1:trim
-    t2:local.retention.ms=0 t2:retention.bytes=200000
+    t2:local.retention.ms=0
     k:local.retention.ms=0 k:retention.ms=1000 k:segment.ms=100 k:segment.bytes=4096);
 
 # ---- stores: settings that name one, and what makes it misbehave
@@ -77,7 +78,10 @@ sub scrub {
 }
 
 # Its lines of a kind.
-sub told { my ($kind) = @_; return grep { $_->{kind} eq $kind } map { /^\{/ ? decode_json($_) : () } split /\n/, $out }
+sub told {
+    my ($kind) = @_;
+    return grep { $_->{kind} eq $kind } map { /^\{/ ? decode_json($_) : () } split /\n/, $out;
+}
 
 # Some of both topics, as far as anybody was told.
 sub are_deleted {
@@ -89,7 +93,8 @@ sub are_deleted {
 sub stormy {
     my ($store, $seed) = @_;
     srand $seed;
-    my $storm = Storm->begin($seed, [@options, $store->{option}, @{ $store->{more} // [] }], @topics);
+    my $storm = Storm->begin($seed, [@options, $store->{option}, @{ $store->{more} // [] }], @topics,
+        $seed % 2 ? 't2:retention.ms=5000' : 't2:retention.bytes=200000');
     for (0 .. $kills - 1) {
         mood($store);
         rand() < 0.5 || $storm->progress(1 + int rand 200) or last; # some blows come later than others
