@@ -174,6 +174,42 @@ test_claims(void)
     end();
 }
 
+/* A bucket of another name, a file system that isn't mounted: what goes there is missing in the right one. */
+static void
+test_another_store(void)
+{
+    struct server a = { .disk = NULL };
+
+    begin(1);
+    up(&a, "A", 1);
+    pass(&a, 1000);
+    down(&a);
+    struct fakestore *right = fake;
+    fake = fakestore_new(&clock_, 2);
+    up(&a, "A", 2);
+    pass(&a, 10 * MINUTE_MS);
+    OK(a.owner.state != VRV_OWNER_OWNS, "a server finds another store where its own should be");
+    OK(strstr(a.owner.err.msg, "owner/00000000000000000001, which this server wrote, isn't there") != NULL &&
+        strstr(a.owner.err.msg, "tier.store.url") != NULL, "... and says so: %s", a.owner.err.msg);
+    IS(fakestore_count(fake, ""), 0, "nothing is written there");
+    down(&a);
+    fakestore_free(&fake);
+    fake = right;
+    up(&a, "A", 3);
+    pass(&a, MINUTE_MS);
+    IS(a.owner.state, VRV_OWNER_OWNS, "with its own it goes on");
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_MISSING, 100);
+    down(&a);
+    up(&a, "A", 4);
+    pass(&a, MINUTE_MS);
+    OK(a.owner.state != VRV_OWNER_OWNS, "one that has nothing for a while");
+    fakestore_heal(fake);
+    pass(&a, MINUTE_MS);
+    IS(a.owner.state, VRV_OWNER_OWNS, "... is its own again by itself");
+    gone(&a);
+    end();
+}
+
 static void
 test_race(void)
 {
@@ -296,6 +332,7 @@ int
 main(void)
 {
     test_claims();
+    test_another_store();
     test_race();
     test_taken_over();
     test_marks();

@@ -10,7 +10,7 @@
 #include "tiering/format/codec.h"
 
 #define MAGIC "VRVOWNR1"
-#define ENTITY "store" /* of the catalog: owner, id */
+#define ENTITY "store" /* of the catalog: owner, id, there */
 
 enum { FILE_VERSION = 1, FILE_MAX = 256, AGAIN_MS = 5000, LAST_MS = 5000 };
 
@@ -158,6 +158,51 @@ got(struct vrv_owner *o, struct vrv_owner_file *f, struct vrv_err *e)
     return rc < 0 && rc != VRV_E_NOTFOUND ? vrv_err_prefix(e, rc, "%s", o->key) : rc;
 }
 
+/* ---- what the catalog knows of it ---- */
+
+static bool
+knows(struct vrv_owner *o)
+{
+    struct vrv_entity_configs c;
+    bool has_id = false;
+
+    vrv_catalog_configs(o->catalog, ENTITY, &c);
+    o->known = c.mod;
+    o->was_there = false;
+    for (size_t i = 0; i < c.n; i++) {
+        if (strcmp(c.v[i].key, "owner") == 0)
+            o->number = strtoull(c.v[i].value, NULL, 10);
+        if (strcmp(c.v[i].key, "id") == 0)
+            has_id = vrv_uuid_parse(&o->id, c.v[i].value);
+        o->was_there |= strcmp(c.v[i].key, "there") == 0;
+    }
+    free(c.v);
+    return has_id && o->number > 0;
+}
+
+static int
+keep_claim(struct vrv_owner *o, bool is_there, struct vrv_err *e)
+{
+    char number[24], id[VRV_UUID_TEXT + 1], yes[] = "1", keys[][8] = { "id", "owner", "there" };
+    struct vrv_config_kv kv[] = { { keys[0], id }, { keys[1], number }, { keys[2], yes } };
+
+    (void)snprintf(number, sizeof(number), "%" PRIu64, o->number);
+    vrv_uuid_text(&o->id, id);
+    return vrv_catalog_set_configs(o->catalog, ENTITY, o->known, kv, is_there ? 3 : 2, e);
+}
+
+/* From now on a store without its file is another one. */
+static int
+note_there(struct vrv_owner *o, struct vrv_err *e)
+{
+    if (o->was_there)
+        return 0;
+    (void)knows(o);
+    int rc = keep_claim(o, true, e);
+    o->was_there = rc == 0;
+    return rc;
+}
+
 /* ---- whose it is ---- */
 
 static struct vrv_owner *
@@ -199,7 +244,12 @@ next_came(struct vrv_done *d)
 static void
 is_own(struct vrv_owner *o)
 {
-    get(o, o->number + 1, next_came);
+    struct vrv_err e;
+
+    if (note_there(o, &e) < 0)
+        vrv__owner_failed(o, &e);
+    else
+        get(o, o->number + 1, next_came);
 }
 
 static void
@@ -252,6 +302,18 @@ put_own(struct vrv_owner *o)
     vrv__owner_put(o, o->key, bytes, n, true, was_put);
 }
 
+/* A file system that isn't mounted, a bucket that isn't the one: what went there would be missing where the
+ * rest is. */
+static void
+is_another(struct vrv_owner *o)
+{
+    struct vrv_err e;
+
+    (void)vrv_err_set(&e, VRV_E_NOTFOUND, "%s, which this server wrote, isn't there: is this another store, or one "
+        "that isn't mounted? Correct tier.store.url, or bring back what was there", o->key);
+    vrv__owner_failed(o, &e);
+}
+
 static void
 own_came(struct vrv_done *d)
 {
@@ -260,8 +322,10 @@ own_came(struct vrv_done *d)
     struct vrv_err e;
     int rc = got(o, &f, &e);
 
-    if (rc == VRV_E_NOTFOUND)
+    if (rc == VRV_E_NOTFOUND && !o->was_there)
         put_own(o); /* a crash came between */
+    else if (rc == VRV_E_NOTFOUND)
+        is_another(o);
     else if (rc < 0)
         vrv__owner_failed(o, &e);
     else
@@ -285,17 +349,6 @@ foreign_came(struct vrv_done *d)
             "`varve restore` makes that server anew in an empty data directory; or choose another prefix");
 }
 
-static int
-keep_claim(struct vrv_owner *o, uint64_t mod, struct vrv_err *e)
-{
-    char number[24], id[VRV_UUID_TEXT + 1], key_id[] = "id", key_owner[] = "owner";
-    struct vrv_config_kv kv[] = { { key_id, id }, { key_owner, number } };
-
-    (void)snprintf(number, sizeof(number), "%" PRIu64, o->number);
-    vrv_uuid_text(&o->id, id);
-    return vrv_catalog_set_configs(o->catalog, ENTITY, mod, kv, 2, e);
-}
-
 static void
 claim(struct vrv_owner *o)
 {
@@ -304,7 +357,7 @@ claim(struct vrv_owner *o)
     for (size_t i = 0; i < sizeof(o->id.b); i++)
         o->id.b[i] = (uint8_t)vrv_rand_below(&o->random, 256);
     o->number = 1;
-    if (keep_claim(o, 0, &e) < 0) {
+    if (keep_claim(o, false, &e) < 0) {
         o->number = 0;
         vrv__owner_failed(o, &e);
         return;
@@ -335,24 +388,6 @@ ask_whose(struct vrv_owner *o)
 {
     o->list = (struct vrv_store_call){ .max = 1000 };
     vrv__owner_call(o, &o->list, VRV_STORE_LIST, "owner/", owners_came);
-}
-
-/* What the catalog knows of it. */
-static bool
-knows(struct vrv_owner *o)
-{
-    struct vrv_entity_configs c;
-    bool has_id = false;
-
-    vrv_catalog_configs(o->catalog, ENTITY, &c);
-    for (size_t i = 0; i < c.n; i++) {
-        if (strcmp(c.v[i].key, "owner") == 0)
-            o->number = strtoull(c.v[i].value, NULL, 10);
-        if (strcmp(c.v[i].key, "id") == 0)
-            has_id = vrv_uuid_parse(&o->id, c.v[i].value);
-    }
-    free(c.v);
-    return has_id && o->number > 0;
 }
 
 /* ---- life ---- */

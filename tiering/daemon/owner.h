@@ -8,7 +8,7 @@
  *     └► somebody else's: nothing is written there
  *
  * Who owns it is kept in the catalog before the store is asked, so that a crash in between finds itself
- * again.  A server that was made anew from the bucket is its next owner; the one before finds that out here,
+ * again; and that its file was seen there, so that a store without it isn't taken for the same one.  A server that was made anew from the bucket is its next owner; the one before finds that out here,
  * and, whatever it writes until then, at the manifests (parts/parts.h).
  *
  * Threads: the tier's.
@@ -53,6 +53,8 @@ struct vrv_owner {
     struct vrv_catalog *catalog; /* NULL: there is no engine */
     struct vrv_rand random;
     struct vrv_uuid id;
+    uint64_t known;              /* the revision of what the catalog has of it */
+    bool was_there;              /* ... and that its file was in the store */
     struct vrv_store_call call, list;
     struct vrv_store_call *busy; /* which of them is under way; NULL: none */
     int64_t due_ns;              /* when to go on */
