@@ -94,6 +94,9 @@ test_damage(void)
     }
     IS(taken, 0, "no bit may change");
     IS(vrv_marker_read(&m, p, 3, &e), VRV_E_CORRUPT, "too short: %s", e.msg);
+    p[16 + 4 + 1] = '\0'; /* in the cluster's id, which would be another one's */
+    vrv_put_le32(p + 12, vrv_crc32c(vrv_crc32c(0, p, 12), p + 16, n - 16));
+    IS(vrv_marker_read(&m, p, n, &e), VRV_E_CORRUPT, "an id with a zero in it: %s", e.msg);
     p[8] = 9;
     vrv_put_le32(p + 12, vrv_crc32c(vrv_crc32c(0, p, 12), p + 16, n - 16));
     IS(vrv_marker_read(&m, p, n, &e), VRV_E_VERSION, "of a later version: %s", e.msg);

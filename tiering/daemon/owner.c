@@ -63,7 +63,8 @@ vrv_owner_read(struct vrv_owner_file *f, const uint8_t *p, size_t n, struct vrv_
     memcpy(f->id.b, vrv_in_take(&i, sizeof(f->id.b)), sizeof(f->id.b));
     f->ms = (int64_t)vrv_in64(&i);
     uint32_t cluster_n = vrv_in32(&i);
-    if (i.bad || cluster_n != i.left || cluster_n > VRV_MARKER_CLUSTER_MAX)
+    if (i.bad || cluster_n != i.left || cluster_n > VRV_MARKER_CLUSTER_MAX ||
+        memchr(i.p, '\0', cluster_n) != NULL)
         return vrv_err_set(e, VRV_E_CORRUPT, "an owner's file whose lengths don't fit");
     memcpy(f->cluster, i.p, cluster_n);
     return 0;

@@ -94,7 +94,7 @@ get_head(struct vrv_in *i, struct vrv_marker *m)
     uint32_t n = vrv_in32(i);
     const uint8_t *cluster = n <= VRV_MARKER_CLUSTER_MAX ? get_bytes(i, n) : NULL;
 
-    if (cluster == NULL)
+    if (cluster == NULL || memchr(cluster, '\0', n) != NULL)
         i->bad = true;
     else
         memcpy(m->cluster, cluster, n);

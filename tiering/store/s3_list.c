@@ -51,9 +51,16 @@ vrv__s3_age_ms(const struct vrv__s3_op *op, const struct vrv_xml_node *of, const
     return now > then ? now - then : 0;
 }
 
-/* ---- names: of what we didn't write none is ours ---- */
+/* ---- names: of what we didn't write none is ours, nor is what nobody asked for, or comes out of order ---- */
 
-static void
+static unsigned
+most_names(const struct vrv_store_call *c)
+{
+    return c->max < LIST_MAX ? c->max : LIST_MAX;
+}
+
+/* False: there were more than were asked for. */
+static bool
 take_names(struct vrv__s3_op *op, const struct vrv_xml_node *list)
 {
     struct vrv_store_call *c = op->call;
@@ -61,17 +68,21 @@ take_names(struct vrv__s3_op *op, const struct vrv_xml_node *list)
     const struct vrv_xml_node *n;
 
     c->names = vrv_mem_zero(LIST_MAX * sizeof(*c->names));
-    for (n = vrv_xml_child(list, "Contents"); n != NULL && c->got < LIST_MAX;
+    for (n = vrv_xml_child(list, "Contents"); n != NULL && c->got < most_names(c);
         n = vrv_xml_next(n, "Contents")) {
         char name[VRV__S3_KEY], size[NUMBER];
         const char *key = vrv__s3_key_of(op->s3, n, name);
         bool ours = key != NULL && vrv_store_key_is_good(key, false) &&
+            strncmp(key, c->key, strlen(c->key)) == 0 &&
             vrv_xml_text(n, "Size", size, sizeof(size));
 
-        if (ours && strcmp(key, after) > 0)
-            c->names[c->got++] = (struct vrv_store_name){ .key = vrv_mem_strdup(key),
-                .size = strtoull(size, NULL, 10), .age_ms = vrv__s3_age_ms(op, n, "LastModified") };
+        if (!ours || strcmp(key, after) <= 0)
+            continue;
+        c->names[c->got] = (struct vrv_store_name){ .key = vrv_mem_strdup(key),
+            .size = strtoull(size, NULL, 10), .age_ms = vrv__s3_age_ms(op, n, "LastModified") };
+        after = c->names[c->got++].key;
     }
+    return n == NULL;
 }
 
 static void
@@ -85,9 +96,10 @@ was_listed(struct vrv__s3_op *op)
 
     op->call->store_ms = now > 0 ? now : 0;
     if (list != NULL) {
-        take_names(op, list);
-        op->call->more = vrv_xml_text(list, "IsTruncated", more, sizeof(more)) &&
-            strcmp(more, "true") == 0;
+        bool all = take_names(op, list);
+
+        op->call->more = !all || (vrv_xml_text(list, "IsTruncated", more, sizeof(more)) &&
+                                     strcmp(more, "true") == 0);
     }
     vrv_xml_free(&x);
     if (list != NULL)
@@ -102,7 +114,7 @@ vrv__s3_list(struct vrv__s3_op *op)
     const struct vrv_store_call *c = op->call;
     char name[VRV__S3_KEY], max[NUMBER];
 
-    (void)snprintf(max, sizeof(max), "%u", c->max < LIST_MAX ? c->max : LIST_MAX);
+    (void)snprintf(max, sizeof(max), "%u", most_names(c));
     vrv__s3_request(op, "GET", NULL);
     vrv__s3_query(op, "list-type=", "2");
     vrv__s3_query(op, "max-keys=", max);
