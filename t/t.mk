@@ -738,6 +738,10 @@ FUZZERS = \
 	t/fuzz/fuzz_group_log \
 	t/fuzz/fuzz_conn \
 	t/fuzz/fuzz_http \
+	t/fuzz/fuzz_cold \
+	t/fuzz/fuzz_s3 \
+	t/fuzz/fuzz_hdfs \
+	t/fuzz/fuzz_storeurl \
 	$(NULL)
 t_fuzz_fuzz_batch_SOURCES = t/fuzz/fuzz_batch.c t/fuzz/peak.h
 t_fuzz_fuzz_batch_LDADD = $(FUZZ_LIBS)
@@ -761,13 +765,25 @@ t_fuzz_fuzz_conn_SOURCES = t/fuzz/fuzz_conn.c t/fuzz/peak.h
 t_fuzz_fuzz_conn_LDADD = $(SERVER_FUZZ_LIBS)
 t_fuzz_fuzz_http_SOURCES = t/fuzz/fuzz_http.c
 t_fuzz_fuzz_http_LDADD = $(SERVER_FUZZ_LIBS)
+t_fuzz_fuzz_cold_SOURCES = t/fuzz/fuzz_cold.c t/fuzz/peak.h
+t_fuzz_fuzz_cold_LDADD = $(TIER_FUZZ_LIBS)
+STORE_ANSWERS = t/fuzz/answers.c t/fuzz/answers.h
+STORE_CALLS = $(STORE_ANSWERS) t/fuzz/storecalls.c t/fuzz/storecalls.h t/fuzz/peak.h
+t_fuzz_fuzz_s3_SOURCES = t/fuzz/fuzz_s3.c $(STORE_CALLS)
+t_fuzz_fuzz_s3_LDADD = $(TIER_FUZZ_LIBS)
+t_fuzz_fuzz_hdfs_SOURCES = t/fuzz/fuzz_hdfs.c $(STORE_CALLS)
+t_fuzz_fuzz_hdfs_LDADD = $(TIER_FUZZ_LIBS)
+t_fuzz_fuzz_storeurl_SOURCES = t/fuzz/fuzz_storeurl.c $(STORE_ANSWERS)
+t_fuzz_fuzz_storeurl_LDADD = $(TIER_FUZZ_LIBS)
 check_PROGRAMS += $(FUZZERS)
 if FUZZING
 FUZZ_LIBS = @FUZZ_ENGINE@ $(LDADD)
+TIER_FUZZ_LIBS = @FUZZ_ENGINE@ libtap.a libvrvtiering.la libvrvengine.la
 SERVER_FUZZ_LIBS = @FUZZ_ENGINE@ $(SERVER_LIBS)
 else
 check_LIBRARIES += libreplay.a
 FUZZ_LIBS = libreplay.a $(LDADD)
+TIER_FUZZ_LIBS = libreplay.a libtap.a libvrvtiering.la libvrvengine.la
 SERVER_FUZZ_LIBS = libreplay.a $(SERVER_LIBS)
 endif
 libreplay_a_SOURCES = t/fuzz/replay.c
