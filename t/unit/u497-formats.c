@@ -254,6 +254,9 @@ test_owner(void)
     uint8_t *out = vrv_owner_write(&f, &out_n);
     OK(is_same(out, out_n, p, n), "is written to the same bytes");
     free(out);
+    p[n - 1] = '\0';
+    vrv_put_le32(p + 12, vrv_crc32c(vrv_crc32c(0, p, 12), p + 16, n - 16));
+    IS(vrv_owner_read(&f, p, n, NULL), VRV_E_CORRUPT, "an id with a zero in it is none");
     free(p);
 }
 

@@ -56,6 +56,8 @@ vrv__hdfs_page(struct vrv__hdfs_job *j, const char *dir, const char *after, stru
             "partialListing", "FileStatuses", "FileStatus", &entries, "remainingEntries", &left) != 0 ||
             take_page(entries, p) != p->n))
         rc = vrv_err_set(&j->call->err, VRV_E_IO, "the list of %.100s is no list", dir);
+    if (rc == 0 && p->n > 0 && strcmp(p->v[p->n - 1].name, after) == 0)
+        rc = vrv_err_set(&j->call->err, VRV_E_IO, "the list of %.100s doesn't go on behind %.100s", dir, after);
     p->more = left > 0 && p->n > 0;
     json_decref(answer);
     free(op.text);
@@ -120,6 +122,7 @@ struct walk {
 struct waiting {
     char *v[VRV_STORE_KEY_MAX];
     size_t n;
+    char last[VRV__HDFS_PATH_MAX]; /* of ours: what comes twice, or out of order, is none */
 };
 
 static int walk_dir(struct walk *w, const char *dir);
@@ -156,8 +159,10 @@ take_entry(struct walk *w, const char *dir, struct waiting *wait, const struct v
 {
     char path[VRV__HDFS_PATH_MAX];
 
-    if (!vrv_store_key_is_good(e->name, false)) /* what others keep here */
+    if (!vrv_store_key_is_good(e->name, false) || /* what others keep here */
+        strchr(e->name, '/') != NULL || strlen(e->name) >= sizeof(wait->last) || strcmp(e->name, wait->last) <= 0)
         return 0;
+    (void)snprintf(wait->last, sizeof(wait->last), "%s", e->name);
     int n = snprintf(path, sizeof(path), "%s%s", dir, e->name);
     int rc = enter_due(w, dir, wait, e->name);
     if (n >= (int)sizeof(path))
@@ -185,7 +190,7 @@ static int
 walk_dir(struct walk *w, const char *dir)
 {
     char after[VRV__HDFS_PATH_MAX], at[VRV__HDFS_PATH_MAX];
-    struct waiting wait = { .n = 0 };
+    struct waiting wait = { .n = 0, .last = "" };
     struct vrv__hdfs_page page;
     int rc;
 

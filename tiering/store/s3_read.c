@@ -48,16 +48,32 @@ is_range(const struct vrv__s3_op *op, uint64_t pos, size_t n, uint64_t *whole)
         (op->http.got == n || n == 0 || last + 1 == *whole);
 }
 
+/* There is nothing from there on, unless the answer contradicts itself. */
+static void
+was_behind(struct vrv__s3_op *op)
+{
+    struct vrv_store_call *c = op->call;
+    const char *range = vrv_http_header(&op->http, "content-range");
+    uint64_t whole;
+    int rc = 0;
+
+    if (range == NULL || sscanf(range, "bytes */%" SCNu64, &whole) != 1)
+        whole = 0;
+    if (whole > c->pos)
+        rc = vrv_err_set(&c->err, VRV_E_IO, "get of %.100s: it has %" PRIu64 " bytes, and none from %" PRIu64
+            " on?", c->key, whole, c->pos);
+    else
+        c->whole = whole;
+    vrv__s3_finish(op, rc);
+}
+
 static void
 was_got(struct vrv__s3_op *op)
 {
     struct vrv_store_call *c = op->call;
-    const char *range = vrv_http_header(&op->http, "content-range");
 
-    if (op->http.code == 416) { /* behind its end */
-        if (range == NULL || sscanf(range, "bytes */%" SCNu64, &c->whole) != 1)
-            c->whole = 0;
-        vrv__s3_finish(op, 0);
+    if (op->http.code == 416) {
+        was_behind(op);
     } else if (!vrv__s3_is_good(op)) {
         vrv__s3_refused(op);
     } else if (!is_range(op, c->pos, c->size, &c->whole)) {
