@@ -47,11 +47,12 @@ for list in options topics passed refused metrics; do
 done
 check conf "$conf" "varve.conf has every option with its default"
 
-for man in varve.conf.5 varve-metrics.7; do
+for path in "$srcdir"/man/*.[1-8]; do
+    man=${path##*/}
     n=$((n + 1))
     if ! command -v mandoc >/dev/null; then
         echo "ok $n # SKIP no mandoc"
-    elif mandoc -Tlint -Wwarning "$srcdir/man/$man" >"$dir/lint" 2>&1; then
+    elif mandoc -Tlint -Wwarning "$path" >"$dir/lint" 2>&1; then
         echo "ok $n - $man is well-formed"
     else
         echo "not ok $n - $man is well-formed"
