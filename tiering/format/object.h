@@ -9,7 +9,7 @@
  * the manifest.
  *
  * All numbers are little-endian, but those within record batches; checksums are CRC-32C; bytes without a
- * meaning are zero.  tiering/README.md has the layout to the byte.
+ * meaning are zero.  varve-cold(5) has the layout to the byte.
  *
  * Threads: none.  No I/O: a writer hands its bytes to a sink, in order.
  */
