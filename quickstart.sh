@@ -182,6 +182,8 @@ What to try next, with PATH=\$PATH:$PWD/build/server/tool:
   varve topic ls                    varve produce quickstart        varve consume quickstart --follow
   varve group ls                    varve bench produce             man man/varve.1
   varve tier status                 varve tier explain quickstart-cold
+  varve tier ls -o tier.store.url=file://$PWD/varve-cold
+  man man/varve-tiering.7           a tutorial: policies, S3, HDFS, a server made anew from its store
   less build/varved.log             what it has to say
   kill \$(cat build/varved.pid)      stops it; ./quickstart.sh starts it again
   ./quickstart.sh test              the tests
