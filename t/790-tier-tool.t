@@ -162,6 +162,9 @@ cmp_ok($m{"varve_store_requests_total{$put,topic=\"t\"}"}, '>=', 2 * @segments, 
 cmp_ok($m{"varve_store_requests_total{$put,topic=\"t\"}"}, '<', $puts, '... within the sum of all');
 cmp_ok($m{"varve_store_bytes_total{$put,topic=\"t\"}"}, '>', $arrived, '... with its bytes');
 cmp_ok($m{varve_tier_manifest_bytes}, '>', 100, 'manifests take memory');
+cmp_ok($m{varve_tier_move_seconds_count}, '>=', 5, 'how long each segment took is known');
+cmp_ok($m{varve_tier_since_marker_seconds}, '<', 3600, '... and how old the newest marker is');
+is($m{'varve_store_calls{class="upload",state="waiting"}'}, 0, 'nothing has to be tried again');
 is($m{'varve_tier_delete_lag_seconds{topic="t"}'}, 0, 'nothing is to be deleted');
 cmp_ok($m{varve_tier_since_upload_seconds}, '<', 60, 'when something arrived last');
 ok(!exists $m{varve_tier_since_delete_seconds}, 'what never was has no line');

@@ -48,7 +48,8 @@ struct vrv_tended {
     struct vrv_piece *oldest;    /* the manifest's oldest page, while some of it may be too old; or NULL */
     int64_t dead_ns;             /* since when the manifest names what is below the log's start; 0: it doesn't */
     int64_t wanted;              /* whatever is below goes without waiting for remote.copy.lag.* */
-    int64_t began_ms;            /* what is under way (wall clock) */
+    int64_t began_ms;            /* what is under way (wall clock), */
+    int64_t began_ns;            /* ... of a move also so */
     struct vrv_err last;         /* the newest failure, */
     int64_t last_ms;             /* and when */
     struct vrv_tier_counts counts;

@@ -26,6 +26,7 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
         vrv_unlock(&t->lock);
         d->counts.copied_bytes += m->seg->size;
         t->moved_ms = vrv__tier_wall_ms(t);
+        vrv_hist_add_alone(&t->move_time, vrv__tier_now_ns(t) - d->began_ns);
     } else {
         d->counts.copy_errors += status != VRV_E_CANCELLED;
         vrv__tended_failed(d, e);
@@ -87,6 +88,7 @@ vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *fro
     }
     t->moves++;
     d->began_ms = vrv__tier_wall_ms(t);
+    d->began_ns = vrv__tier_now_ns(t);
     d->counts.copies++;
     vrv_move_begin(d->move);
 }

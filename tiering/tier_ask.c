@@ -1,6 +1,7 @@
 #include "tiering/tier_ask.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/base/assert.h"
 #include "tiering/daemon/rules.h"
@@ -64,7 +65,7 @@ tell_state(struct ask *a)
 
     *s = (struct vrv_tier_state){ .now_ms = t->o.clock->wall_ms(t->o.clock), .last = r->last,
         .last_ms = r->last_ms, .good_ms = r->good_ms, .moved_ms = t->moved_ms,
-        .deleted_ms = t->deleted_ms, .swept_ms = t->swept_ms,
+        .marked_ms = t->owner.marked_ms, .deleted_ms = t->deleted_ms, .swept_ms = t->swept_ms,
         .oldest_ms = vrv__tier_oldest_move(t), .moves = t->moves, .queued = c->reading,
         .swept = t->stats.swept, .settled = r->settled, .read_bytes = u->of[VRV_STORE_GET][VRV_STORE_DONE].bytes,
         .written_bytes = u->of[VRV_STORE_PUT][VRV_STORE_DONE].bytes +
@@ -77,6 +78,8 @@ tell_state(struct ask *a)
     if (t->shelf != NULL)
         vrv_shelf_stats(t->shelf, &s->shelf);
     vrv_cache_counts(c, &s->cache);
+    memcpy(s->sent, r->sent, sizeof(s->sent));
+    memcpy(s->waiting, r->waiting, sizeof(s->waiting));
     vrv_store_describe(t->o.store, s->store, sizeof(s->store));
 }
 
@@ -104,10 +107,12 @@ vrv_tier_usage(struct vrv_tier *t, const struct vrv_uuid *topic, struct vrv_usag
 }
 
 void
-vrv_tier_reads(struct vrv_tier *t, struct vrv_hist_view *wait, struct vrv_hist_view *took)
+vrv_tier_times(struct vrv_tier *t, struct vrv_tier_times *out)
 {
-    vrv_hist_read(&t->reader.cache.wait, wait);
-    vrv_hist_read(&t->reader.cache.took, took);
+    *out = (struct vrv_tier_times){ .wait.sum_ns = 0 };
+    vrv_hist_read(&t->reader.cache.wait, &out->wait);
+    vrv_hist_read(&t->reader.cache.took, &out->read);
+    vrv_hist_read(&t->move_time, &out->move);
 }
 
 void

@@ -35,9 +35,11 @@ struct vrv_tier_state {
     int64_t last_ms;             /* and when (wall clock); 0: there was none */
     int64_t good_ms;             /* when it did last what it was asked to; 0: never */
     int64_t moved_ms, deleted_ms, swept_ms; /* when one of these succeeded last; 0: never */
+    int64_t marked_ms;           /* when a marker was written last; 0: none was since the start */
     int64_t oldest_ms;           /* when the first of those under way began; 0: none is */
     uint64_t moves, queued;      /* segments on their way, reads under way */
     uint64_t swept;              /* objects deleted */
+    unsigned sent[VRV_STORE_CLASSES], waiting[VRV_STORE_CLASSES]; /* calls of the store: sent; to be tried again */
     uint64_t settled;            /* writes of unknown outcome that turned out to be done */
     uint64_t read_bytes, written_bytes; /* of objects */
     uint64_t copy_waited_ns, read_waited_ns; /* how long something was held back by a rate */
@@ -51,8 +53,11 @@ void vrv_tier_state(struct vrv_tier *t, struct vrv_tier_state *s);
 /* What was asked of it for a topic; NULL: in all. */
 void vrv_tier_usage(struct vrv_tier *t, const struct vrv_uuid *topic, struct vrv_usage *out);
 
-/* How long reads of it waited for their turn, and how long they took then. */
-void vrv_tier_reads(struct vrv_tier *t, struct vrv_hist_view *wait, struct vrv_hist_view *took);
+/* How long reads of it waited for their turn, and took then; how long segments took that arrived. */
+struct vrv_tier_times {
+    struct vrv_hist_view wait, read, move;
+};
+void vrv_tier_times(struct vrv_tier *t, struct vrv_tier_times *out);
 
 /* The store's answers, by what it was asked for and what came of it; several may be read into one
  * view. */

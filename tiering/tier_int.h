@@ -52,6 +52,7 @@ struct vrv_tier {
     struct vrv_undelete *undelete; /* under way, or NULL */
     int64_t round_ns;            /* when it is asked what has changed */
     int64_t ahead_ms;            /* the wall clock, of the other one */
+    struct vrv_hist move_time;   /* of segments that arrived; any thread may read it */
     int64_t moved_ms, deleted_ms, swept_ms; /* when one has succeeded last (wall clock); 0: none */
     struct vrv_lock lock;        /* rank tier; guards the next two */
     struct vrv_tier_stats stats;

@@ -303,6 +303,7 @@ put_state(struct vrv_prom *p, const struct vrv_tier_state *s, const struct vrv_t
     put_since(p, VRV_M_tier_since_upload, s, s->moved_ms);
     put_since(p, VRV_M_tier_since_delete, s, s->deleted_ms);
     put_since(p, VRV_M_tier_since_sweep, s, s->swept_ms);
+    put_since(p, VRV_M_tier_since_marker, s, s->marked_ms);
     vrv_prom_one(p, VRV_M_tier_swept, s->swept);
     vrv_prom_one(p, VRV_M_tier_swept_bytes, stats->swept_bytes);
     vrv_prom_one(p, VRV_M_tier_orphans, stats->orphans);
@@ -317,16 +318,18 @@ put_state(struct vrv_prom *p, const struct vrv_tier_state *s, const struct vrv_t
 }
 
 static void
-put_reads(struct vrv_prom *p, struct vrv_tier *t)
+put_durations(struct vrv_prom *p, struct vrv_tier *t)
 {
-    struct vrv_hist_view wait = { .sum_ns = 0 }, took = { .sum_ns = 0 };
+    struct vrv_tier_times times = { .wait.sum_ns = 0 };
 
     if (t != NULL)
-        vrv_tier_reads(t, &wait, &took);
+        vrv_tier_times(t, &times);
+    vrv_prom_begin(p, VRV_M_tier_move_time);
+    vrv_prom_hist(p, NULL, &times.move);
     vrv_prom_begin(p, VRV_M_tier_read_wait);
-    vrv_prom_hist(p, NULL, &wait);
+    vrv_prom_hist(p, NULL, &times.wait);
     vrv_prom_begin(p, VRV_M_tier_read_time);
-    vrv_prom_hist(p, NULL, &took);
+    vrv_prom_hist(p, NULL, &times.read);
 }
 
 /* ---- the store ---- */
@@ -339,6 +342,21 @@ count_of(const struct vrv_hist_view *v)
     for (int i = 0; i < VRV_HIST_BUCKETS; i++)
         n += v->n[i];
     return n;
+}
+
+static void
+put_calls(struct vrv_prom *p, const struct vrv_tier_state *s)
+{
+    static const char *const classes[] = { [VRV_STORE_READ] = "read", [VRV_STORE_UPLOAD] = "upload",
+        [VRV_STORE_HOUSEKEEPING] = "housekeeping" };
+
+    vrv_prom_begin(p, VRV_M_store_calls);
+    for (int i = 0; i < VRV_STORE_CLASSES; i++) {
+        vrv_prom_count(p, VRV_LABELS(VRV_LABEL("class", classes[i]), VRV_LABEL("state", "sent")),
+            s->sent[i]);
+        vrv_prom_count(p, VRV_LABELS(VRV_LABEL("class", classes[i]), VRV_LABEL("state", "waiting")),
+            s->waiting[i]);
+    }
 }
 
 /* What was never seen has no line, also below. */
@@ -394,6 +412,7 @@ put_usages(struct vrv_prom *p, enum vrv_metric m, const struct topics *ts, const
 static void
 put_store(struct vrv_prom *p, const struct topics *ts, const struct vrv_tier_state *s)
 {
+    put_calls(p, s);
     put_times(p, ts->s->cold.tier, s->kind);
     put_usages(p, VRV_M_store_requests, ts, s->kind);
     put_usages(p, VRV_M_store_bytes, ts, s->kind);
@@ -414,7 +433,7 @@ vrv__metrics_tier(struct vrv_server *s, struct vrv_prom *p)
     }
     put_topics(p, &ts);
     put_state(p, &state, &stats);
-    put_reads(p, s->cold.tier);
+    put_durations(p, s->cold.tier);
     put_store(p, &ts, &state);
     for (size_t i = 0; i < ts.shown; i++)
         free(ts.v[i].used);

@@ -183,7 +183,7 @@ count_of(const struct vrv_hist_view *v)
 static void
 test_readers(void)
 {
-    struct vrv_hist_view wait = { .sum_ns = 0 }, took = { .sum_ns = 0 };
+    struct vrv_tier_times times;
 
     begin(1);
     rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0");
@@ -213,8 +213,9 @@ test_readers(void)
     OK(twice.used_bytes > 0 && twice.used_bytes <= twice.ahead_bytes, "some of it is there before it is wanted");
     OK(twice.of[VRV_PIECE_PAGE].misses > 0, "pages of manifests are counted apart");
     OK(state().manifest_bytes > 1000, "as are manifests themselves");
-    vrv_tier_reads(tier, &wait, &took);
-    OK(count_of(&took) > 10 && count_of(&took) == count_of(&wait), "each read was timed");
+    vrv_tier_times(tier, &times);
+    OK(count_of(&times.read) > 10 && count_of(&times.read) == count_of(&times.wait), "each read was timed");
+    IS((int64_t)count_of(&times.move), (int64_t)stats().moved, "and each move");
     end();
 }
 
@@ -265,6 +266,48 @@ test_wasted(void)
     IS((int64_t)c.of[VRV_PIECE_CHUNK].bytes, 0, "what is forgotten takes no memory");
     IS((int64_t)c.wasted_bytes, (int64_t)left, "... and was of no use, if nobody had it");
     vrv_cq_fini(&reads_cq);
+    end();
+}
+
+/* ---- calls ---- */
+
+static void
+test_calls(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL);
+    put("t", 0, 5);
+    pass(20000);
+    struct vrv_tier_state s = state();
+    OK(s.sent[VRV_STORE_UPLOAD] == 0 && s.waiting[VRV_STORE_UPLOAD] == 0, "nothing is asked of the store");
+    OK(s.marked_ms > 0 && s.marked_ms <= s.now_ms, "a marker was written");
+    int64_t marked = s.marked_ms;
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_BUSY, 100);
+    put("t", 0, 5);
+    unsigned waited = 0, under_way = 0;
+    for (int i = 0; i < 20; i++) {
+        pass(500);
+        s = state();
+        waited += s.waiting[VRV_STORE_UPLOAD] > 0;
+        under_way += s.sent[VRV_STORE_UPLOAD] + s.waiting[VRV_STORE_UPLOAD];
+    }
+    OK(waited > 0 && under_way >= waited, "while it is busy something waits to be tried again");
+    fakestore_heal(fake);
+    pass(4 * MINUTE_MS);
+    s = state();
+    OK(s.sent[VRV_STORE_UPLOAD] + s.waiting[VRV_STORE_UPLOAD] == 0, "... until it isn't");
+    OK(s.marked_ms > marked, "then there is a newer marker");
+    put("t", 0, 5);
+    bool sent = false;
+    for (int i = 0; i < 5000 && !sent; i++) {
+        int64_t next_ns;
+
+        if (!vrv_tier_step(tier, &next_ns))
+            pass(250);
+        sent = state().sent[VRV_STORE_UPLOAD] > 0;
+    }
+    OK(sent, "what was sent is seen before it is answered");
+    pass(MINUTE_MS);
     end();
 }
 
@@ -344,6 +387,7 @@ main(void)
     test_held_back();
     test_readers();
     test_wasted();
+    test_calls();
     test_dead();
     test_orphans();
     return tap_done();

@@ -64,6 +64,7 @@ attempt(struct trying *t, enum vrv_store_op op)
     t->settling = op != t->outer->op;
     t->began_ns = now_ns(r);
     r->stats.attempts[op]++;
+    r->stats.sent[t->outer->lane]++;
     vrv_store_submit(r->o.store, &t->inner);
 }
 
@@ -101,6 +102,22 @@ take_result(struct trying *t)
     c->upload = i->upload;
 }
 
+/* It waits for its next attempt, */
+static void
+hold(struct trying *t, int64_t at)
+{
+    vrv_heap_add(&t->r->due, &t->timer, at);
+    t->r->stats.waiting[t->outer->lane]++;
+}
+
+/* ... and no longer. */
+static void
+release(struct trying *t)
+{
+    vrv_heap_del(&t->r->due, &t->timer);
+    t->r->stats.waiting[t->outer->lane]--;
+}
+
 static void
 wait_for(struct trying *t, enum vrv_store_op next, int status, const struct vrv_err *e)
 {
@@ -121,7 +138,7 @@ wait_for(struct trying *t, enum vrv_store_op next, int status, const struct vrv_
     if (at >= t->outer->deadline_ns || t->outer->cancelled)
         finish(t, status, e);
     else
-        vrv_heap_add(&r->due, &t->timer, at);
+        hold(t, at);
 }
 
 /* Is it worth another attempt, whatever was asked? */
@@ -192,6 +209,7 @@ attempted(struct vrv_done *d)
     struct vrv_store_call *i = VRV_LIST_OF(d, struct vrv_store_call, done);
     struct trying *t = VRV_LIST_OF(i, struct trying, inner);
 
+    t->r->stats.sent[t->outer->lane]--;
     count(t->r, t);
     t->unsure |= writes(i->op) && i->status == VRV_E_UNKNOWN;
     if (t->settling) {
@@ -259,7 +277,7 @@ vrv_retry_cancel(struct vrv_retry *r, struct vrv_store_call *c)
         return;
     c->cancelled = true;
     if (t->timer.at != 0) {
-        vrv_heap_del(&r->due, &t->timer);
+        release(t);
         finish(t, t->status, &t->err);
     } else {
         vrv_store_cancel(r->o.store, &t->inner);
@@ -274,7 +292,7 @@ vrv_retry_step(struct vrv_retry *r)
     while ((first = vrv_heap_first(&r->due)) != NULL && first->ns <= now_ns(r)) {
         struct trying *t = VRV_TIMER_OF(first, struct trying, timer);
 
-        vrv_heap_del(&r->due, first);
+        release(t);
         attempt(t, t->next);
     }
     return first == NULL ? INT64_MAX : first->ns;

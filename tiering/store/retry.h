@@ -41,6 +41,7 @@ struct vrv_retry_stats {
     uint64_t settled;          /* writes of unknown outcome that turned out to be done */
     struct vrv_hist times[VRV_STORE_OPS][VRV_STORE_OUTCOMES]; /* how long they took; any thread may read it */
     struct vrv_usages usage;   /* attempts, too */
+    unsigned sent[VRV_STORE_CLASSES], waiting[VRV_STORE_CLASSES]; /* now: attempts; calls between two */
     struct vrv_err last;       /* the newest failure, and when (wall) */
     int64_t last_ms;
     int64_t good_ms;           /* when the store did last what it was asked to; 0: never */
