@@ -24,8 +24,9 @@ Anew::tests(name => 'a directory', options => ["tier.store.url=file://$cold"],
 SKIP: {
     skip('a build without failpoints', 1) if !has_failpoints();
     my ($killed, $unfinished, $other) = (0, 0, 0);
+    my $step = long_run() ? 1.5 : 4;
     for my $point (qw(write sync rename link)) {
-        for (my $n = 1; $n < 500; $n = int(1.5 * $n) + 1) {
+        for (my $n = 1; $n < 500; $n = int($step * $n) + 1) {
             remove_tree("$empty/data");
             my @again = ("-o tier.store.url=file://$cold", "-o log.dirs=$empty/data", '--take-over');
             local $ENV{VARVE_FAILPOINT} = "$point:$n:kill";
@@ -38,7 +39,7 @@ SKIP: {
             $other++ if $second != 0 && $second != 78;
         }
     }
-    ok($killed > 10 && $unfinished > 0, "killed at $killed points, of which $unfinished left a directory that isn't whole");
+    ok($killed > 8 && ($unfinished > 0 || !long_run()), "killed at $killed points, of which $unfinished left a directory that isn't whole");
     is($other, 0, '... and never one between');
     remove_tree("$empty/data");
     is(Anew::varve('restore', "-o tier.store.url=file://$cold -o log.dirs=$empty/data"), 0,
