@@ -437,7 +437,7 @@ t_unit_u488_deletions_SOURCES = \
 t_unit_u488_deletions_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u466-policy
-t_unit_u466_policy_SOURCES = t/unit/u466-policy.c
+t_unit_u466_policy_SOURCES = t/lib/tierview.c t/lib/tierview.h t/unit/u466-policy.c
 t_unit_u466_policy_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u480-pace
@@ -445,7 +445,7 @@ t_unit_u480_pace_SOURCES = t/unit/u480-pace.c
 t_unit_u480_pace_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u481-explain
-t_unit_u481_explain_SOURCES = t/unit/u481-explain.c
+t_unit_u481_explain_SOURCES = t/lib/tierview.c t/lib/tierview.h t/unit/u481-explain.c
 t_unit_u481_explain_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u482-marker

@@ -515,19 +515,11 @@ run(struct world *w, uint64_t seed)
     vrv_cq_fini(&w->cq);
 }
 
-static uint64_t
-number(const char *name, uint64_t otherwise)
-{
-    const char *s = getenv(name);
-
-    return s != NULL ? strtoull(s, NULL, 10) : otherwise;
-}
-
 bool
 coldmodel(const struct coldmodel_tier *t)
 {
     struct world *w = malloc(sizeof(*w));
-    uint64_t first = number("VARVE_SEED", 1), n = number("VARVE_RUNS", RUNS), bad = 0;
+    uint64_t first = tap_number("VARVE_SEED", 1), n = tap_number("VARVE_RUNS", RUNS), bad = 0;
 
     VRV_ASSERT(w != NULL);
     tier = t;

@@ -530,6 +530,14 @@ fakestore_fault(struct fakestore *f, enum vrv_store_op op, enum fakestore_fault 
 }
 
 void
+fakestore_trouble(struct fakestore *f, struct vrv_rand *rnd)
+{
+    for (int i = 0; i < FAKE_FAULTS; i++)
+        if (vrv_rand_below(rnd, 3) == 0)
+            fakestore_fault(f, VRV_STORE_OPS, (enum fakestore_fault)i, (unsigned)vrv_rand_below(rnd, 50));
+}
+
+void
 fakestore_heal(struct fakestore *f)
 {
     memset(f->percent, 0, sizeof(f->percent));

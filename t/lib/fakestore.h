@@ -8,6 +8,7 @@
 #ifndef VRV_T_FAKESTORE_H
 #define VRV_T_FAKESTORE_H
 
+#include "engine/base/rand.h"
 #include "t/lib/simclock.h"
 #include "tiering/store/store.h"
 
@@ -40,6 +41,8 @@ struct vrv_store *fakestore_store(struct fakestore *f);
 /* Each call of `op` (VRV_STORE_OPS: any) suffers this fault so often of a hundred times. */
 void fakestore_fault(struct fakestore *f, enum vrv_store_op op, enum fakestore_fault fault,
     unsigned percent);
+/* Each kind of fault with one chance in three, and then for up to half of all calls. */
+void fakestore_trouble(struct fakestore *f, struct vrv_rand *rnd);
 /* From now on it is well; what is late still comes. */
 void fakestore_heal(struct fakestore *f);
 /* What happened so far. */

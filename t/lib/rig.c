@@ -365,6 +365,17 @@ rig_pass(struct rig *r, int64_t ms)
     rig_commit(r);
 }
 
+void
+rig_bury(struct rig *r)
+{
+    for (int i = 0; i < 3; i++) {
+        rig_commit(r);
+        rig_flush(r);
+        (void)rig_checkpoint(r);
+        rig_pass(r, 1000);
+    }
+}
+
 /* ---- reading ---- */
 
 typedef void record_fn(void *ctx, const struct vrv_record *rec);

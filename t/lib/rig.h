@@ -94,6 +94,8 @@ void rig_commit(struct rig *r);
 void rig_flush(struct rig *r);
 /* A whole checkpoint, or false: it can't. */
 bool rig_checkpoint(struct rig *r);
+/* What the disk has of deleted topics is removed. */
+void rig_bury(struct rig *r);
 /* Time passes, a second at most at once, and is noticed. */
 void rig_pass(struct rig *r, int64_t ms);
 

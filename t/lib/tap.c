@@ -148,6 +148,14 @@ tap_dir(void)
     return dirs[dir_n++] = strdup(path);
 }
 
+uint64_t
+tap_number(const char *name, uint64_t otherwise)
+{
+    const char *v = getenv(name);
+
+    return v != NULL && *v != '\0' ? strtoull(v, NULL, 10) : otherwise;
+}
+
 static int
 remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {

@@ -29,6 +29,9 @@ _Noreturn void tap_bail(const char *fmt, ...) __attribute__((format(printf, 1, 2
 /* The same if it is an error; `why` is read then. */
 void tap_need(int rc, const char *why);
 
+/* What the variable of this name says, such as VARVE_SEED; otherwise where there is none. */
+uint64_t tap_number(const char *name, uint64_t otherwise);
+
 /* A comment line. */
 void tap_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Skip the whole test: "1..0 # SKIP why", exit.  With VARVE_REQUIRE_PEERS=1 and `peer`, fail. */

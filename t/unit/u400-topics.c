@@ -107,17 +107,6 @@ test_bad_configs(void)
 
 /* ---- what is left ---- */
 
-static void
-bury(void)
-{
-    for (int i = 0; i < 3; i++) {
-        rig_commit(&rig);
-        rig_flush(&rig);
-        (void)rig_checkpoint(&rig);
-        rig_pass(&rig, 1000);
-    }
-}
-
 static int
 count_gone(void *ctx, const struct vrv_uuid *id)
 {
@@ -253,7 +242,7 @@ test_grow(void)
     OK(rig_checkpoint(&rig), "a checkpoint");
     IS(vrv_engine_delete_topic(rig.eng, "t", &rig.e), 0, "deleted");
     OK(rig_log(&rig, "t", 4) == NULL, "with all of its partitions");
-    bury();
+    rig_bury(&rig);
     nothing_left("a grown topic deleted");
     rig_fini(&rig);
 }
@@ -377,7 +366,7 @@ test_delete(void)
     IS_STR(rig.e.msg, "there is no topic u", "... says so");
     IS(vrv_engine_delete_topic(rig.eng, "t", &rig.e), 0, "a topic is deleted");
     OK(rig_log(&rig, "t", 0) == NULL, "it is gone at once");
-    bury();
+    rig_bury(&rig);
     IS(atomic_load(&vrv_engine_env(rig.eng)->pool->used), 256 * 1024,
         "its records' memory is free (but for the slab that is being filled)");
     nothing_left("after a deletion");
@@ -400,7 +389,7 @@ crash_at(uint64_t op, enum sim_policy policy)
     simdisk_crash_at(rig.disk, op);
     int rc = vrv_engine_delete_topic(rig.eng, "t", &rig.e);
     for (int i = 0; i < 3 && !simdisk_is_off(rig.disk); i++)
-        bury();
+        rig_bury(&rig);
     bool more = simdisk_is_off(rig.disk);
     simdisk_crash_at(rig.disk, 0);
     rig_crash(&rig, policy, op);
@@ -412,7 +401,7 @@ crash_at(uint64_t op, enum sim_policy policy)
         ok &= vrv_engine_delete_topic(rig.eng, "t", &rig.e) == 0;
     }
     if (rig.eng != NULL) {
-        bury();
+        rig_bury(&rig);
         ok &= rig_files(&rig, "log", "7a7a") == 0 && gone() == 0 && rig_close(&rig) == 0 &&
             rig_keys(&rig, "seal/") + rig_keys(&rig, "state/") + rig_keys(&rig, "open/") == 0;
     }
@@ -452,11 +441,11 @@ fail_at(uint64_t op)
     bool ok = rig_checkpoint(&rig) && rig_checkpoint(&rig) &&
         vrv_engine_delete_topic(rig.eng, "t", &rig.e) == 0;
     simdisk_fail(rig.disk, op, SIM_EIO, false);
-    bury();
+    rig_bury(&rig);
     bool more = simdisk_failed(rig.disk) > 0;
     rig_crash(&rig, SIM_DROP_ALL, op);
     rig_up(&rig);
-    bury();
+    rig_bury(&rig);
     ok &= rig_log(&rig, "t", 0) == NULL && rig_files(&rig, "log", "7a7a") == 0 && gone() == 0;
     if (!ok)
         tap_note("operation %d fails", (int)op);
@@ -485,7 +474,7 @@ test_name_again(void)
     struct vrv_log *log = rig_log(&rig, "t", 0);
     OK(!vrv_uuid_eq(&old.topic, &log->id.topic), "it is another topic");
     IS(rig_put(&rig, log, "new"), 0, "it begins at offset 0");
-    bury();
+    rig_bury(&rig);
     rig_crash(&rig, SIM_DROP_ALL, 1);
     rig_up(&rig);
     (void)rig_reads(&rig, rig_log(&rig, "t", 0), 0, "0:new ", "and holds only its own records");
@@ -514,7 +503,7 @@ test_held(void)
     OK(vrv_cq_take(&rig.cq, 0) == &w.done && w.status == VRV_E_NOTFOUND,
         "wait: not found, at once");
     vrv_log_roll(log);
-    bury();
+    rig_bury(&rig);
     IS(rig_append(&rig, log, &(struct rig_batch){ .value = "x" }, &c), VRV_E_NOTFOUND,
         "the same once its files are gone");
     IS(rig_files(&rig, "log", "7a7a"), 0, "... which holding it doesn't keep");

@@ -59,18 +59,6 @@ look(void)
     return vrv_remains_read(rig.eng, &id, &left, &rig.e);
 }
 
-/* What this disk had of it is removed. */
-static void
-bury(void)
-{
-    for (int i = 0; i < 3; i++) {
-        rig_commit(&rig);
-        rig_flush(&rig);
-        (void)rig_checkpoint(&rig);
-        rig_pass(&rig, 1000);
-    }
-}
-
 static int
 undelete(void)
 {
@@ -126,12 +114,12 @@ test_comes_back(void)
     IS(delete("t"), 0, "gone");
     IS(look(), 0, "it left something");
     IS(undelete(), VRV_E_AGAIN, "not before its files are removed");
-    bury();
+    rig_bury(&rig);
     rig_topic(&rig, "t", 1, NULL);
     IS(undelete(), VRV_E_EXISTS, "nor while another one has its name");
     OK(strstr(rig.e.msg, "delete it first") != NULL, "... which is told: %s", rig.e.msg);
     IS(delete("t"), 0, "that goes");
-    bury();
+    rig_bury(&rig);
     left.part[0].start = 8; /* this is what the cold tier has of them */
     left.part[0].gap = 20;
     left.part[1].start = left.part[1].gap = 5;
@@ -152,7 +140,7 @@ test_comes_back(void)
     rig_crash(&rig, SIM_DROP_ALL, 2);
     rig_up(&rig);
     (void)rig_reads(&rig, rig_log(&rig, "t", 0), 30, "30:x 31:x 32:x ", "what follows is");
-    bury();
+    rig_bury(&rig);
     IS(rig_close(&rig), 0, "an orderly stop");
     rig_up(&rig);
     OK(offsets(0).start == 8 && offsets(0).local_start == 30 && offsets(0).end == 33,
@@ -181,7 +169,7 @@ test_many_lives(void)
         }
         IS(look(), 0, "it left something");
         IS(left.part[0].end, end_, "... up to its end");
-        bury();
+        rig_bury(&rig);
         IS(undelete(), 0, "and comes back %s", rig.e.msg);
         IS(vrv_remains_drop(rig.eng, &id, NULL), 0, "nothing is left");
         if (i % 3 == 2) {
@@ -192,7 +180,7 @@ test_many_lives(void)
     }
     OK(rose, "each life has a higher epoch, and goes on where the one before ended");
     IS(delete("t"), 0, "gone");
-    bury();
+    rig_bury(&rig);
     IS(vrv_remains_drop(rig.eng, &id, NULL), 0, "for good");
     IS(rig_close(&rig), 0, "a stop");
     rig_up(&rig);
@@ -213,7 +201,7 @@ test_purging(void)
     make(TIERED);
     IS(delete("t"), 0, "gone");
     IS(look(), 0, "it left something");
-    bury();
+    rig_bury(&rig);
     IS(vrv_remains_purge(rig.eng, &left, NULL), 0, "its cold data is to go");
     IS(look(), 0, "what is kept");
     OK(left.purging, "... says so");

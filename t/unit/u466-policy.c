@@ -1,7 +1,5 @@
 /*
  * What a topic's settings make of its segments: which leave both tiers, which this disk, which go next.
- *
- * A log of segments of 100 offsets and 1,000 bytes, one per minute; the newest is open.
  */
 #include "tiering/daemon/rules.h"
 
@@ -9,36 +7,7 @@
 
 #include "engine/base/rand.h"
 #include "t/lib/tap.h"
-
-enum { SEGS = 10, EACH = 100, BYTES = 1000, MINUTE = 60000, NOW = 1700000000 };
-
-static struct vrv_tier_local local[SEGS];
-static struct vrv_cold_seg cold_seg[SEGS];
-static struct vrv_manifest cold;
-static struct vrv_tier_rules rules;
-static struct vrv_tier_view view;
-
-/* The first `moved` segments are cold, the first `dropped` of them only there. */
-static void
-begin(uint32_t moved, uint32_t dropped)
-{
-    const int64_t none = INT64_MAX;
-
-    for (int i = 0; i < SEGS; i++) {
-        int64_t newest = NOW - (int64_t)(SEGS - 1 - i) * MINUTE;
-
-        local[i] = (struct vrv_tier_local){ i * EACH, (i + 1) * EACH, BYTES, newest, i < SEGS - 1,
-            newest };
-        cold_seg[i] = (struct vrv_cold_seg){ .base = i * EACH, .next = (i + 1) * EACH, .plain = BYTES,
-            .max_ts = newest, .appended_ms = newest };
-    }
-    cold = (struct vrv_manifest){ .next = moved * EACH, .seg = cold_seg, .seg_n = moved };
-    view = (struct vrv_tier_view){ .cold = moved > 0 ? &cold : NULL, .local = local + dropped,
-        .local_n = SEGS - dropped, .now_ms = NOW };
-    rules = (struct vrv_tier_rules){ .deletes = true, .copies = true, .retention_ms = none,
-        .retention_bytes = none, .local_ms = none, .local_bytes = none, .lag_bytes = none,
-        .age_ms = none };
-}
+#include "t/lib/tierview.h"
 
 static struct vrv_tier_plan
 plan(void)

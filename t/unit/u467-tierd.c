@@ -4,7 +4,6 @@
  * starts anew.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "engine/base/rand.h"
 #include "t/lib/onetier.h"
@@ -178,28 +177,11 @@ test_skips(void)
     }
 }
 
-static uint64_t
-number(const char *name, uint64_t otherwise)
-{
-    const char *s = getenv(name);
-
-    return s != NULL ? strtoull(s, NULL, 10) : otherwise;
-}
-
-static void
-trouble(struct vrv_rand *rnd)
-{
-    for (int f = 0; f < FAKE_FAULTS; f++)
-        if (vrv_rand_below(rnd, 3) == 0)
-            fakestore_fault(fake, VRV_STORE_OPS, (enum fakestore_fault)f,
-                (unsigned)vrv_rand_below(rnd, 50));
-}
-
 /* A store that does what it wants, and starts at bad moments. */
 static void
 test_storms(void)
 {
-    uint64_t first = number("VARVE_SEED", 1), n = number("VARVE_RUNS", 40);
+    uint64_t first = tap_number("VARVE_SEED", 1), n = tap_number("VARVE_RUNS", 40);
     int bad = 0, held = 0;
 
     for (uint64_t seed = first; seed < first + n; seed++) {
@@ -208,7 +190,7 @@ test_storms(void)
         begin(seed);
         rig_topic(&rig, "t", 2, SMALL "local.retention.ms=0 retention.ms=-1");
         for (int i = 0; i < 6; i++) {
-            trouble(&rnd);
+            fakestore_trouble(fake, &rnd);
             put("t", (int32_t)vrv_rand_below(&rnd, 2), 6);
             pass((int64_t)vrv_rand_below(&rnd, 20000));
             if (vrv_rand_below(&rnd, 2) == 0) {
@@ -281,7 +263,7 @@ wrong(uint64_t seed, int32_t partition, bool cold)
 static void
 test_changes(void)
 {
-    uint64_t first = number("VARVE_SEED", 1), n = number("VARVE_RUNS", 300);
+    uint64_t first = tap_number("VARVE_SEED", 1), n = tap_number("VARVE_RUNS", 300);
     int64_t bad = 0;
 
     for (uint64_t seed = first; seed < first + n; seed++) {
@@ -292,7 +274,7 @@ test_changes(void)
         rig_topic(&rig, "t", 2, SMALL "local.retention.ms=0 retention.ms=-1");
         for (int i = 0; i < 12; i++) {
             if (vrv_rand_below(&rnd, 2) == 0)
-                trouble(&rnd);
+                fakestore_trouble(fake, &rnd);
             put("t", (int32_t)vrv_rand_below(&rnd, 2), (int)vrv_rand_below(&rnd, 7));
             pass((int64_t)vrv_rand_below(&rnd, 20000));
             change(&rnd);

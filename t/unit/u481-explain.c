@@ -1,8 +1,6 @@
 /*
  * What people are told of a partition's segments: where they are, what comes next, when and why;
  * and that it is what the policy does.
- *
- * A log of segments of 100 offsets and 1,000 bytes, one per minute; the newest is open.
  */
 #include "tiering/daemon/explain.h"
 
@@ -11,40 +9,12 @@
 
 #include "engine/base/rand.h"
 #include "t/lib/tap.h"
+#include "t/lib/tierview.h"
 #include "tiering/store/store.h"
 
-enum { SEGS = 10, EACH = 100, BYTES = 1000, MINUTE = 60000, NOW = 1700000000 };
-
-static struct vrv_tier_local local[SEGS];
-static struct vrv_cold_seg cold_seg[SEGS];
 static struct vrv_cold_page page;
-static struct vrv_manifest cold;
-static struct vrv_tier_rules rules;
-static struct vrv_tier_view view;
 static struct vrv_tier_seg *told;
 static uint32_t told_n;
-
-/* The first `moved` segments are cold, the first `dropped` of them only there. */
-static void
-begin(uint32_t moved, uint32_t dropped)
-{
-    const int64_t none = INT64_MAX;
-
-    for (int i = 0; i < SEGS; i++) {
-        int64_t newest = NOW - (int64_t)(SEGS - 1 - i) * MINUTE;
-
-        local[i] = (struct vrv_tier_local){ i * EACH, (i + 1) * EACH, BYTES, newest, i < SEGS - 1,
-            newest };
-        cold_seg[i] = (struct vrv_cold_seg){ .base = i * EACH, .next = (i + 1) * EACH,
-            .plain = BYTES, .max_ts = newest, .appended_ms = newest };
-    }
-    cold = (struct vrv_manifest){ .next = moved * EACH, .seg = cold_seg, .seg_n = moved };
-    view = (struct vrv_tier_view){ .cold = moved > 0 ? &cold : NULL, .local = local + dropped,
-        .local_n = SEGS - dropped, .local_start = dropped * EACH, .now_ms = NOW };
-    rules = (struct vrv_tier_rules){ .deletes = true, .copies = true, .retention_ms = none,
-        .retention_bytes = none, .local_ms = none, .local_bytes = none, .lag_bytes = none,
-        .age_ms = none };
-}
 
 /* The first n cold segments are a page. */
 static void

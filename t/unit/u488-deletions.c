@@ -4,7 +4,6 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/rand.h"
@@ -33,18 +32,6 @@ static int
 delete(const char *topic)
 {
     return vrv_engine_delete_topic(rig.eng, topic, &rig.e);
-}
-
-/* What this disk had of deleted topics is removed. */
-static void
-bury(void)
-{
-    for (int i = 0; i < 3; i++) {
-        rig_commit(&rig);
-        rig_flush(&rig);
-        (void)rig_checkpoint(&rig);
-        rig_pass(&rig, 250);
-    }
 }
 
 static int
@@ -132,7 +119,7 @@ test_keeps(void)
     make("varve.tier.on.delete=keep");
     size_t all = objects();
     IS(delete("t"), 0, "a topic is deleted whose cold data is to stay");
-    bury();
+    rig_bury(&rig);
     pass(10 * MINUTE_MS);
     IS((int64_t)objects(), (int64_t)all, "it stays");
     IS(undelete("t"), 0, "and the topic can come back at any time %s", rig.e.msg);
@@ -170,13 +157,13 @@ test_comes_back(void)
     IS(delete("t"), 0, "a topic is deleted");
     IS(undelete("x"), VRV_E_NOTFOUND, "another one doesn't come back");
     IS(undelete("t"), VRV_E_AGAIN, "nor it, before its files are removed: %s", rig.e.msg);
-    bury();
+    rig_bury(&rig);
     rig_topic(&rig, "t", 1, NULL);
     IS(undelete("t"), VRV_E_EXISTS, "nor while its name is taken: %s", rig.e.msg);
     IS(delete("t"), 0, "that goes");
     down();
     up(2);
-    bury();
+    rig_bury(&rig);
     IS(undelete("t"), 0, "then it comes back %s", rig.e.msg);
     struct vrv_log_offsets o = offsets("t", 0);
     OK(o.start == 0 && o.end == end_, "from where it began to where it ended");
@@ -208,7 +195,7 @@ test_too_late(void)
     down();
     up(2);
     IS(delete("t"), 0, "a topic is deleted");
-    bury();
+    rig_bury(&rig);
     pass(MINUTE_MS + 4000);
     struct vrv_tier_stats s = stats();
     OK(s.lag.partitions == 2 && s.lag.objects > 2 && s.lag.bytes > 1000 && s.lag.since_ms > 0,
@@ -222,23 +209,6 @@ test_too_late(void)
     IS((int64_t)objects() + kept(), 0, "in the end nothing is left");
     deletes_per_second = INT64_MAX;
     end();
-}
-
-static uint64_t
-number(const char *name, uint64_t otherwise)
-{
-    const char *s = getenv(name);
-
-    return s != NULL ? strtoull(s, NULL, 10) : otherwise;
-}
-
-static void
-trouble(struct vrv_rand *r)
-{
-    for (int f = 0; f < FAKE_FAULTS; f++)
-        if (vrv_rand_below(r, 3) == 0)
-            fakestore_fault(fake, VRV_STORE_OPS, (enum fakestore_fault)f,
-                (unsigned)vrv_rand_below(r, 50));
 }
 
 /* What is there of the topic can be read; 1: not so. */
@@ -272,7 +242,7 @@ delete_it(void)
 
     cold = o.local_start == o.gap_end ? o.gap : o.local_start;
     there = delete("t") != 0;
-    bury();
+    rig_bury(&rig);
     pass((int64_t)vrv_rand_below(&rnd, vrv_rand_below(&rnd, 2) == 0 ? 2000 : 90000));
     if (vrv_rand_below(&rnd, 3) == 0)
         fakestore_heal(fake);
@@ -303,7 +273,7 @@ end_storm(uint64_t seed)
         (void)delete("t");
     }
     there = false;
-    bury();
+    rig_bury(&rig);
     pass(10 * MINUTE_MS);
     if (objects() + (size_t)kept() > 0) {
         OK(false, "seed %d: %d objects, %d keys are left", (int)seed, (int)objects(), kept());
@@ -316,7 +286,7 @@ end_storm(uint64_t seed)
 static void
 test_storms(void)
 {
-    uint64_t first = number("VARVE_SEED", 1), n = number("VARVE_RUNS", 60);
+    uint64_t first = tap_number("VARVE_SEED", 1), n = tap_number("VARVE_RUNS", 60);
 
     for (uint64_t seed = first; seed < first + n; seed++) {
         rnd = (struct vrv_rand){ seed };
@@ -325,7 +295,7 @@ test_storms(void)
             if (!there)
                 make_one();
             if (vrv_rand_below(&rnd, 2) == 0)
-                trouble(&rnd);
+                fakestore_trouble(fake, &rnd);
             put("t", 0, (int)vrv_rand_below(&rnd, 9));
             pass((int64_t)vrv_rand_below(&rnd, 20000));
             if (vrv_rand_below(&rnd, 3) == 0)
@@ -333,7 +303,7 @@ test_storms(void)
             if (vrv_rand_below(&rnd, 3) == 0) {
                 crash(seed);
                 up(seed * 100 + (uint64_t)i);
-                bury();
+                rig_bury(&rig);
             }
             if (!there)
                 bring_back(seed);

@@ -165,18 +165,10 @@ is_wanted(int number, const char *cell)
     return cell == NULL || strcmp(cell, name) == 0;
 }
 
-static uint64_t
-setting(const char *name, uint64_t otherwise)
-{
-    const char *s = getenv(name);
-
-    return s != NULL ? strtoull(s, NULL, 10) : otherwise;
-}
-
 static void
 test_matrix(bool all)
 {
-    uint64_t runs = setting("VARVE_RUNS", 1), struck = 0;
+    uint64_t runs = tap_number("VARVE_RUNS", 1), struck = 0;
     unsigned cells = 0, bad = 0, spared = 0;
     int64_t slowest = 0;
     struct vrv_rand rand = { seed };
@@ -244,7 +236,7 @@ main(void)
     bool all = getenv("VARVE_LONG") != NULL || getenv("VARVE_SAMPLE") != NULL ||
         getenv("VARVE_CELL") != NULL;
 
-    seed = setting("VARVE_SEED", 1);
+    seed = tap_number("VARVE_SEED", 1);
     dir = tap_dir();
     test_matrix(all);
     if (getenv("VARVE_CELL") == NULL)

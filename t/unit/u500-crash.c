@@ -6,14 +6,6 @@
 #include "t/lib/crashsim.h"
 #include "t/lib/tap.h"
 
-static uint64_t
-from_env(const char *name, uint64_t otherwise)
-{
-    const char *v = getenv(name);
-
-    return v != NULL && *v != '\0' ? strtoull(v, NULL, 10) : otherwise;
-}
-
 static void
 many(const char *what, uint64_t seed, uint64_t runs, bool lossy, bool direct)
 {
@@ -46,7 +38,7 @@ int
 main(void)
 {
     bool is_long = getenv("VARVE_LONG") != NULL;
-    uint64_t seed = from_env("VARVE_SEED", 1), runs = from_env("VARVE_RUNS", is_long ? 17000 : 220);
+    uint64_t seed = tap_number("VARVE_SEED", 1), runs = tap_number("VARVE_RUNS", is_long ? 17000 : 220);
 
     many("sync, direct", seed, runs, false, true);
     many("sync, buffered", seed + 1000000, runs, false, false);

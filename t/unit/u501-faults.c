@@ -17,14 +17,6 @@ enum { SCENARIOS = 12, STEPS = 250, FAULTS = SIM_ENOMEM + 1 };
 
 static const char *const fault_name[FAULTS] = { "EIO", "ENOSPC", "short write", "EINTR", "ENOMEM" };
 
-static uint64_t
-from_env(const char *name, uint64_t otherwise)
-{
-    const char *v = getenv(name);
-
-    return v != NULL && *v != '\0' ? strtoull(v, NULL, 10) : otherwise;
-}
-
 static struct crashsim_opts
 scenario(uint64_t seed, int i)
 {
@@ -117,12 +109,12 @@ some(uint64_t seed, uint64_t runs)
 int
 main(void)
 {
-    uint64_t seed = from_env("VARVE_SEED", 1);
+    uint64_t seed = tap_number("VARVE_SEED", 1);
 
     tap_note("seed %" PRIu64, seed);
     if (getenv("VARVE_LONG") != NULL)
         every_one(seed);
     else
-        some(seed, from_env("VARVE_RUNS", 5000));
+        some(seed, tap_number("VARVE_RUNS", 5000));
     return tap_done();
 }

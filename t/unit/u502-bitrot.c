@@ -760,19 +760,11 @@ world_fini(struct world *w)
     rig_fini(&w->rig);
 }
 
-static uint64_t
-from_env(const char *name, uint64_t otherwise)
-{
-    const char *v = getenv(name);
-
-    return v != NULL && *v != '\0' ? strtoull(v, NULL, 10) : otherwise;
-}
-
 int
 main(void)
 {
     static struct world w;
-    uint64_t seed = from_env("VARVE_SEED", 1), runs = from_env("VARVE_RUNS", 50000);
+    uint64_t seed = tap_number("VARVE_SEED", 1), runs = tap_number("VARVE_RUNS", 50000);
 
     make(&w);
     rig_up(&w.rig);
