@@ -1,7 +1,18 @@
 # shellcheck shell=sh disable=SC2154  # who reads it sets them
 #
-# lib.sh   what run.sh and server.sh share, read by both.  A figure is a line of case, figure, value
-# and unit, with tabs between, in the file $all; $engine is b_engine, $dir where to work.
+# lib.sh   what run.sh, server.sh and tiers.sh share, read by them.  A figure is a line of case,
+# figure, value and unit, with tabs between, in the file $all; $engine is b_engine, $dir where to work.
+
+# Programs that must be there.
+need() {
+    for p; do
+        [ -x "$p" ] || { echo "$p is missing: make $p, and run this in the build directory" >&2; exit 2; }
+    done
+}
+
+free_port() {
+    perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+}
 
 # Without --only, all cases are wanted; else those whose name has one of its words.
 wanted() {

@@ -23,10 +23,9 @@ for a; do
     *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
-if [ ! -x "$engine" ]; then
-    echo "$engine is missing: make $engine, and run this in the build directory" >&2
-    exit 2
-fi
+# shellcheck source=bench/lib.sh
+. "$(dirname "$0")/lib.sh"
+need "$engine"
 if [ "$quick" ]; then
     reps=${reps:-1} seconds=1 most=3 lat=2 gibs='0.1' rgib=0.25 wal='--wal-mb=96'
 else
@@ -43,9 +42,6 @@ trap 'rm -rf "$dir"' EXIT
 trap 'table "$chief"; exit 130' INT TERM
 all=$dir/all.tsv run=$dir/run.tsv
 : >"$all"
-
-# shellcheck source=bench/lib.sh
-. "$(dirname "$0")/lib.sh"
 
 # b NAME COMMAND OPTION...   one measurement, appended to the figures
 b() {

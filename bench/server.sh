@@ -22,9 +22,9 @@ for a; do
     *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
-for p in "$varved" "$varve" "$engine"; do
-    [ -x "$p" ] || { echo "$p is missing: make, and run this in the build directory" >&2; exit 2; }
-done
+# shellcheck source=bench/lib.sh
+. "$(dirname "$0")/lib.sh"
+need "$varved" "$varve" "$engine"
 if [ "$quick" ]; then
     reps=${reps:-1} seconds=3 warm=2 many=1000 data=0.25 read=0.25
 else
@@ -36,9 +36,6 @@ all=$dir/all.tsv server='' old=0
 # shellcheck disable=SC3045  # dash and bash have them
 ulimit -n "$(ulimit -Hn)"
 
-# shellcheck source=bench/lib.sh
-. "$(dirname "$0")/lib.sh"
-
 # ---- servers
 
 die() {
@@ -46,9 +43,6 @@ die() {
     tail -n 20 "$dir/log" >&2
     table '' # what was measured before
     exit 1
-}
-free_port() {
-    perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
 }
 
 run_varved() {

@@ -25,9 +25,9 @@ for a; do
     *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
-for p in "$varved" "$varve" "$engine"; do
-    [ -x "$p" ] || { echo "$p is missing: make, and run this in the build directory" >&2; exit 2; }
-done
+# shellcheck source=bench/lib.sh
+. "$(dirname "$0")/lib.sh"
+need "$varved" "$varve" "$engine"
 mib=1048576 consumers=4
 if [ "$quick" ]; then
     reps=${reps:-1} seconds=1 bytes=$((128 * mib)) rate=1000
@@ -37,8 +37,6 @@ fi
 mkdir -p "$dir"
 all=$dir/all.tsv server='' peer='' name='' kind=''
 : >"$all"
-# shellcheck source=bench/lib.sh
-. "$(dirname "$0")/lib.sh"
 
 # ---- servers
 
@@ -51,9 +49,6 @@ die() {
 results() {
     table ''
     [ -z "$svg" ] || "$(dirname "$0")/bars" "$all" >"$svg"
-}
-free_port() {
-    perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
 }
 has() { [ -x "$peers/$1/bin/$2" ]; }
 

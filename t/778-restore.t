@@ -8,6 +8,7 @@ use File::Temp qw(tempdir);
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Anew;
+use Tool;
 use Varved;
 
 plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
@@ -30,11 +31,11 @@ SKIP: {
             remove_tree("$empty/data");
             my @again = ("-o tier.store.url=file://$cold", "-o log.dirs=$empty/data", '--take-over');
             local $ENV{VARVE_FAILPOINT} = "$point:$n:kill";
-            my $rc = Anew::varve('restore', @again);
+            my $rc = varve('restore', @again);
             last if $rc == 0;
             delete $ENV{VARVE_FAILPOINT};
             $killed++;
-            my $second = Anew::varve('restore', @again);
+            my $second = varve('restore', @again);
             $unfinished += $second == 78;
             $other++ if $second != 0 && $second != 78;
         }
@@ -42,7 +43,7 @@ SKIP: {
     ok($killed > 8 && ($unfinished > 0 || !long_run()), "killed at $killed points, of which $unfinished left a directory that isn't whole");
     is($other, 0, '... and never one between');
     remove_tree("$empty/data");
-    is(Anew::varve('restore', "-o tier.store.url=file://$cold -o log.dirs=$empty/data"), 0,
+    is(varve('restore', "-o tier.store.url=file://$cold -o log.dirs=$empty/data"), 0,
         'after all that the server is made anew as before');
     my $broker = Varved->new(options => [ 'remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
             "log.dirs=$empty/data" ]);

@@ -10,27 +10,19 @@ use File::Temp qw(tempdir);
 use JSON::PP;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
-use Varved;
 use Records;
+use Tool;
+use Varved;
 
 plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
 
 my $cold = tempdir(CLEANUP => 1);
 my $dir = tempdir(CLEANUP => 1);
-my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
 my $store = "-o tier.store.url=file://$cold";
 my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
     'checkpoint.interval.ms=200');
 my $records = Records->new($broker);
 
-# The tool's exit code, and what it printed.
-my ($out, $err);
-sub varve {
-    my (@words) = @_;
-    my $rc = system("$tool @words >$dir/out 2>$dir/err");
-    ($out, $err) = (text_of("$dir/out"), text_of("$dir/err"));
-    return $rc >> 8;
-}
 sub told {
     my ($kind, @words) = @_;
     varve(@words, '--json');

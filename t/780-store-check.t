@@ -10,6 +10,7 @@ use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
+use Tool;
 use Varved;
 
 plan skip_all => 'it is about varve' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
@@ -17,14 +18,6 @@ plan skip_all => 'it is about varve' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne ''
 my $build = $ENV{builddir} // '.';
 my $tool = "$build/server/tool/varve";
 my $dir = tempdir(CLEANUP => 1);
-my ($out, $err);
-
-sub varve {
-    my (@words) = @_;
-    my $rc = system("$tool @words >$dir/out 2>$dir/err");
-    ($out, $err) = (text_of("$dir/out"), text_of("$dir/err"));
-    return $rc >> 8;
-}
 sub check { return varve('store check', @_) }
 
 sub files_of {

@@ -8,24 +8,16 @@ use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
+use Tool;
 use Varved;
 
 plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
 
 my $cold = tempdir(CLEANUP => 1);
 my $dir = tempdir(CLEANUP => 1);
-my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
 my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
     'checkpoint.interval.ms=200', 'admin.listeners=127.0.0.1:0');
 
-# The tool's exit code, and what it printed.
-my ($out, $err);
-sub varve {
-    my (@words) = @_;
-    my $rc = system("$tool @words >$dir/out 2>$dir/err");
-    ($out, $err) = (text_of("$dir/out"), text_of("$dir/err"));
-    return $rc >> 8;
-}
 sub tier {
     my ($command, @words) = @_;
     return varve("tier $command -b", $broker->address, @words);

@@ -7,8 +7,9 @@ use File::Temp qw(tempdir);
 use JSON::PP;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
-use Varved;
 use Records;
+use Tool;
+use Varved;
 
 plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
 
@@ -19,13 +20,6 @@ my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.
     'tier.delete.grace.ms=500');
 my $small = '--bytes 8388608 --consumers 2 --seconds 1 --warm-up 0 --rate 200';
 
-my ($out, $err);
-sub varve {
-    my (@words) = @_;
-    my $rc = system("$tool @words >$dir/out 2>$dir/err");
-    ($out, $err) = (text_of("$dir/out"), text_of("$dir/err"));
-    return $rc >> 8;
-}
 sub topics {
     varve('topic ls -b', $broker->address);
     return join ' ', grep { /^varve-bench/ } split /\s+/, $out;

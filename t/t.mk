@@ -922,6 +922,7 @@ EXTRA_DIST += \
 	t/lib/Records.pm \
 	t/lib/S3.pm \
 	t/lib/Storm.pm \
+	t/lib/Tool.pm \
 	t/lib/Toxiproxy.pm \
 	t/lib/Varved.pm \
 	t/lib/tool.sh \

@@ -11,20 +11,10 @@ use File::Temp qw(tempdir);
 use JSON::PP;
 use Test::More;
 use Records;
+use Tool;
 use Varved;
 
-my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
 my $dir = tempdir(CLEANUP => 1);
-my ($out, $err);
-
-# The tool's exit code; what it said is in $out and $err.
-sub varve {
-    my (@words) = @_;
-    my $rc = system("$tool @words >$dir/out 2>$dir/err");
-    ($out, $err) = (text_of("$dir/out"), text_of("$dir/err"));
-    return $rc >> 8;
-}
-
 sub told {
     my ($kind) = @_;
     return grep { $_->{kind} eq $kind } map { decode_json($_) } split /\n/, $out;
