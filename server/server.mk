@@ -69,7 +69,9 @@ libvrvserver_la_SOURCES = \
 	server/wire/msg/produce.def \
 	server/wire/msg/sync_group.def \
 	server/wire/msg/tier_describe.def \
+	server/wire/msg/tier_deleted.def \
 	server/wire/msg/tier_forget.def \
+	server/wire/msg/tier_undelete.def \
 	server/wire/msg/tier_offload.def \
 	server/wire/msg/tier_plan.def \
 	server/wire/read.c \
@@ -118,6 +120,7 @@ libvrvserver_la_SOURCES = \
 	server/api/tell_cold.h \
 	server/api/tier.h \
 	server/api/tier_describe.c \
+	server/api/tier_deleted.c \
 	server/api/tier_forget.c \
 	server/api/tier_plan.c \
 	server/api/topics.c \
@@ -336,6 +339,7 @@ server_tool_varve_SOURCES = \
 	server/tool/table.c \
 	server/tool/table.h \
 	server/tool/tier.h \
+	server/tool/tier_deleted.c \
 	server/tool/tier_dump.c \
 	server/tool/tier_explain.c \
 	server/tool/tier_ls.c \

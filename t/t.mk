@@ -825,6 +825,7 @@ dist_check_SCRIPTS += \
 	t/791-tier-policies.t \
 	t/780-store-check.t \
 	t/782-tiering-docs.t \
+	t/782-undelete.t \
 	t/946-large.t \
 	$(NULL)
 

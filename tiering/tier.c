@@ -357,7 +357,7 @@ vrv_tier_free(struct vrv_tier **tp)
     stop_thread(t);
     vrv_parts_cancel_reads(&t->parts);
     vrv_cache_cancel(&t->reader.cache, NULL);
-    while (t->reads > 0 || !vrv_cold_reader_is_idle(&t->reader))
+    while (t->reads > 0 || t->parts.reads > 0 || !vrv_cold_reader_is_idle(&t->reader))
         wait_step(t);
     vrv__tended_fini(t);
     vrv_house_fini(&t->house);

@@ -1,9 +1,11 @@
 #include "tiering/tier_ask.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/mem.h"
 #include "tiering/daemon/rules.h"
 #include "tiering/tier_int.h"
 
@@ -23,6 +25,8 @@ struct ask {
     struct vrv_usage *usage;
     struct vrv_tier_part *part;
     int64_t to;
+    struct vrv_tier_deleted *deleted;
+    size_t deleted_n, deleted_cap;
     int rc;
     struct vrv_err *e;
 };
@@ -273,4 +277,81 @@ void
 vrv_tier_forget(struct vrv_tier *t, const struct vrv_log_id *id)
 {
     (void)ask(&(struct ask){ .t = t, .run = forget, .id = id });
+}
+
+/* ---- deleted topics ---- */
+
+static int64_t
+bytes_of(const struct vrv_tier *t, const struct vrv_topic_info *topic)
+{
+    int64_t sum = 0;
+
+    for (int32_t i = 0; i < topic->partitions; i++) {
+        int64_t n = vrv_house_bytes(&t->house, &(struct vrv_log_id){ topic->id, i });
+
+        if (n < 0)
+            return -1;
+        sum += n;
+    }
+    return sum;
+}
+
+static int
+add_deleted(void *ctx, const struct vrv_uuid *id)
+{
+    struct ask *a = ctx;
+    struct vrv_engine *eng = a->t->eng;
+    struct vrv_remains r;
+    char name[VRV_TOPIC_NAME_MAX + 1];
+    int32_t n;
+
+    /* One that is there has come back, or never went. */
+    if (vrv_catalog_find_id(vrv_engine_catalog(eng), id, name, &n) ||
+        vrv_remains_read(eng, id, &r, a->e) < 0)
+        return 0;
+    VRV_PUSH_ROOM(a->deleted, a->deleted_n, a->deleted_cap);
+    struct vrv_tier_deleted *d = &a->deleted[a->deleted_n++];
+    *d = (struct vrv_tier_deleted){ .id = *id, .partitions = r.topic.partitions,
+        .bytes = vrv__tier_may_write(a->t) ? bytes_of(a->t, &r.topic) : -1,
+        .deleted_ms = r.deleted_ms, .purging = r.purging,
+        .until_ms = vrv_house_keeps(&r) ? INT64_MAX : r.deleted_ms + a->t->limits.keep_ms };
+    (void)snprintf(d->name, sizeof(d->name), "%s", r.topic.name);
+    vrv_remains_fini(&r);
+    return 0;
+}
+
+static int
+by_time(const void *pa, const void *pb)
+{
+    const struct vrv_tier_deleted *a = pa, *b = pb;
+
+    return (a->deleted_ms > b->deleted_ms) - (a->deleted_ms < b->deleted_ms);
+}
+
+static void
+tell_deleted(struct ask *a)
+{
+    a->to = vrv__tier_wall_ms(a->t);
+    a->rc = a->t->eng != NULL ? 0 : vrv_err_set(a->e, VRV_E_STOPPED, "the server is stopping");
+    if (a->rc < 0)
+        return;
+    vrv_house_wake(&a->t->house); /* of what was deleted a moment ago it may not know yet */
+    if (vrv__tier_may_write(a->t))
+        vrv__tier_house_look(a->t);
+    (void)vrv_remains_each(a->t->eng, add_deleted, a);
+    if (a->deleted_n > 0)
+        qsort(a->deleted, a->deleted_n, sizeof(*a->deleted), by_time);
+}
+
+int
+vrv_tier_deleted(struct vrv_tier *t, struct vrv_tier_deleted **v, size_t *n, int64_t *now_ms,
+    struct vrv_err *e)
+{
+    struct ask a = { .t = t, .run = tell_deleted, .e = e };
+
+    (void)ask(&a);
+    *v = a.deleted;
+    *n = a.deleted_n;
+    *now_ms = a.to;
+    return a.rc;
 }

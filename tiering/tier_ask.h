@@ -6,6 +6,7 @@
  *   vrv_tier_part       a partition as it is, or as it would be with other settings
  *   vrv_tier_offload    seal what is there, and move it now
  *   vrv_tier_forget     read it of the store again, next time
+ *   vrv_tier_deleted    deleted topics that have left something
  *
  * All is told of one moment, and computed then.
  *
@@ -115,5 +116,22 @@ int vrv_tier_offload(struct vrv_tier *t, const struct vrv_log_id *id, int64_t *t
 
 /* What the cache has of a partition goes, as far as nobody uses it. */
 void vrv_tier_forget(struct vrv_tier *t, const struct vrv_log_id *id);
+
+/* ---- deleted topics ---- */
+
+struct vrv_tier_deleted {
+    char name[VRV_TOPIC_NAME_MAX + 1];
+    struct vrv_uuid id;
+    int32_t partitions;
+    int64_t bytes;               /* in the store; -1: not known yet */
+    int64_t deleted_ms;
+    int64_t until_ms;            /* it can come back before; INT64_MAX: at any time */
+    bool purging;                /* it can't any more */
+};
+
+/* Those that have left something in the cold tier, oldest first; *v: malloc'd.  now_ms: the tier's wall
+ * clock.  STOPPED.  vrv_tier_undelete brings one back. */
+int vrv_tier_deleted(struct vrv_tier *t, struct vrv_tier_deleted **v, size_t *n, int64_t *now_ms,
+    struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

@@ -4,6 +4,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/daemon/disk.h \
 	tiering/daemon/explain.c \
 	tiering/daemon/explain.h \
+	tiering/daemon/kept.c \
+	tiering/daemon/kept.h \
 	tiering/daemon/marks.c \
 	tiering/daemon/house.c \
 	tiering/daemon/house.h \

@@ -225,6 +225,10 @@ put_gone(struct vrv_prom *p, const struct vrv_tier_state *now, const struct vrv_
     vrv_prom_begin(p, VRV_M_tier_gone_since);
     vrv_prom_seconds(p, NULL, span_ns(now, s->lag.since_ms));
     vrv_prom_one(p, VRV_M_tier_gone_objects, s->deleted);
+    vrv_prom_one(p, VRV_M_tier_kept, s->lag.kept);
+    vrv_prom_one(p, VRV_M_tier_kept_bytes, s->lag.kept_bytes);
+    vrv_prom_begin(p, VRV_M_tier_kept_since);
+    vrv_prom_seconds(p, NULL, span_ns(now, s->lag.kept_since_ms));
     vrv_prom_one(p, VRV_M_tier_stale, s->stale);
 }
 

@@ -173,6 +173,8 @@ static const struct sub subs[] = {
     { "explain", tier_explain_help, tier_explain },
     { "plan", plan_help, plan },
     { "offload", tier_offload_help, tier_offload },
+    { "deleted", tier_deleted_help, tier_deleted },
+    { "undelete", tier_undelete_help, tier_undelete },
     { "ls", tier_ls_help, NULL }, /* these two ask no broker */
     { "dump", tier_dump_help, NULL },
     { NULL, NULL, NULL },

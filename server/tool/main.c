@@ -14,6 +14,7 @@ static const char usage[] =
     "       varve group ls|describe|reset|rm           consumer groups and their lag\n"
     "       varve config ls|get|set|unset              settings of topics and brokers\n"
     "       varve tier status|explain|plan|offload|ls|dump    what is in the cold tier, and why\n"
+    "       varve tier deleted|undelete                topics that are gone, and come back\n"
     "       varve restore                              a server made anew from its store\n"
     "       varve scrub [TOPIC...]                     is a store what it should be\n"
     "       varve store check                          can varve rely on this store?\n"

@@ -43,10 +43,13 @@ const char *tier_span(int64_t ms, char buf[32]);
 
 /* ---- subcommands ---- */
 
-extern const char tier_status_help[], tier_explain_help[], tier_offload_help[];
+extern const char tier_status_help[], tier_explain_help[], tier_offload_help[],
+    tier_deleted_help[], tier_undelete_help[];
 int tier_status(struct kafka *k, struct args *a, struct vrv_err *e);
 int tier_explain(struct kafka *k, struct args *a, struct vrv_err *e);
 int tier_offload(struct kafka *k, struct args *a, struct vrv_err *e);
+int tier_deleted(struct kafka *k, struct args *a, struct vrv_err *e);
+int tier_undelete(struct kafka *k, struct args *a, struct vrv_err *e);
 
 /* Of a store, without a broker. */
 extern const char tier_ls_help[], tier_dump_help[];

@@ -10,6 +10,7 @@
 #include "engine/engine_int.h"
 #include "t/lib/onetier.h"
 #include "t/lib/tap.h"
+#include "tiering/tier_ask.h"
 
 #define SMALL "segment.bytes=1000 retention.ms=-1 remote.storage.enable=true local.retention.ms=0 "
 
@@ -143,6 +144,54 @@ test_nothing_kept(void)
     IS(kept(), 2, "leaves its name");
     pass(3 * MINUTE_MS);
     IS(kept(), 0, "... for a while");
+    end();
+}
+
+/* Which can come back, and for how long. */
+static void
+test_told(void)
+{
+    struct vrv_tier_deleted *v = NULL;
+    int64_t now_ms;
+    size_t n;
+
+    begin(1);
+    make("");
+    rig_topic(&rig, "u", 1, SMALL "varve.tier.on.delete=keep");
+    IS(vrv_tier_deleted(tier, &v, &n, &now_ms, &rig.e), 0, "what is deleted");
+    IS((int64_t)n, 0, "... nothing is");
+    free(v);
+    IS(delete("t"), 0, "a topic is");
+    simclock_advance_ms(&rig.clock, 1000);
+    IS(delete("u"), 0, "... and another one");
+    IS(vrv_tier_deleted(tier, &v, &n, &now_ms, &rig.e), 0, "they are told");
+    OK(n == 2 && strcmp(v[0].name, "t") == 0 && strcmp(v[1].name, "u") == 0, "... oldest first");
+    OK(v[0].partitions == 2 && v[0].deleted_ms == now_ms - 1000, "... with their size and time");
+    OK(v[0].bytes > 1000 && v[1].bytes == 0, "... what of them is in the store");
+    OK(stats().lag.kept == 1 && (int64_t)stats().lag.kept_bytes == v[0].bytes &&
+        stats().lag.kept_since_ms == v[0].deleted_ms, "... which is counted");
+    OK(v[0].until_ms == v[0].deleted_ms + MINUTE_MS && v[1].until_ms == INT64_MAX,
+        "... and how long they can come back");
+    OK(!v[0].purging && !v[1].purging, "... as both can");
+    int64_t bytes = v[0].bytes;
+    free(v);
+    down();
+    up(2);
+    pass(3000);
+    IS(vrv_tier_deleted(tier, &v, &n, &now_ms, &rig.e), 0, "after a start");
+    OK(n == 2 && v[0].bytes == bytes, "... it is read again how much that is");
+    free(v);
+    pass(MINUTE_MS + 5000);
+    IS(vrv_tier_deleted(tier, &v, &n, &now_ms, &rig.e), 0, "when that is over");
+    OK(n == 2 && v[0].purging && !v[1].purging, "... one can't any more");
+    OK(stats().lag.kept == 0 && stats().lag.kept_bytes == 0, "... nor is it counted");
+    free(v);
+    bury();
+    IS(undelete("u"), 0, "one comes back %s", rig.e.msg);
+    pass(5 * MINUTE_MS);
+    IS(vrv_tier_deleted(tier, &v, &n, &now_ms, &rig.e), 0, "then");
+    IS((int64_t)n, 0, "... nothing is deleted any more");
+    free(v);
     end();
 }
 
@@ -319,6 +368,7 @@ main(void)
     test_goes();
     test_keeps();
     test_nothing_kept();
+    test_told();
     test_comes_back();
     test_too_late();
     test_storms();

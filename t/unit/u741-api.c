@@ -498,6 +498,8 @@ test_own(void)
     struct vrv_tier_plan_req plan;
     struct vrv_tier_offload_req offload;
     struct vrv_tier_forget_req forget;
+    struct vrv_tier_deleted_req deleted;
+    struct vrv_tier_undelete_req undelete;
     struct apirig_call c;
     int own = 0;
 
@@ -529,6 +531,16 @@ test_own(void)
     APIRIG_SEND(&a, &c, tier_forget, 0, &forget);
     IS_ERR(((const struct vrv_tier_forget_resp *)apirig_answer(&a, &c))->error_code,
         INVALID_CONFIG, "... and for what is to be forgotten");
+    apirig_forget(&a, &c);
+    VRV_WIRE_INIT(tier_deleted_req, &deleted);
+    APIRIG_SEND(&a, &c, tier_deleted, 0, &deleted);
+    IS_ERR(((const struct vrv_tier_deleted_resp *)apirig_answer(&a, &c))->error_code,
+        INVALID_CONFIG, "... and for topics that are gone");
+    apirig_forget(&a, &c);
+    VRV_WIRE_INIT(tier_undelete_req, &undelete);
+    APIRIG_SEND(&a, &c, tier_undelete, 0, &undelete);
+    IS_ERR(((const struct vrv_tier_undelete_resp *)apirig_answer(&a, &c))->error_code,
+        INVALID_CONFIG, "... or come back");
     apirig_forget(&a, &c);
     apirig_fini(&a);
 }

@@ -31,11 +31,19 @@ compare(const void *key, const struct vrv_omap_node *n)
     return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
 }
 
+static void
+more_is_known(void *ctx)
+{
+    vrv_house_wake(ctx);
+}
+
 void
 vrv_house_init(struct vrv_house *h, const struct vrv_house_opts *o)
 {
-    *h = (struct vrv_house){ .o = *o };
+    *h = (struct vrv_house){ .o = *o, .kept = { .parts = o->parts, .clock = o->clock,
+        .again_ms = o->again_ms, .told = more_is_known, .ctx = h } };
     vrv_omap_init(&h->due, compare);
+    vrv_kept_init(&h->kept);
 }
 
 bool
@@ -52,6 +60,7 @@ vrv_house_fini(struct vrv_house *h)
     VRV_ASSERT(vrv_house_is_idle(h));
     while ((n = vrv_omap_pop(&h->due)) != NULL)
         free(VRV_OMAP_OF(n, struct due, node));
+    vrv_kept_fini(&h->kept);
 }
 
 static int64_t
@@ -173,9 +182,8 @@ sweep(struct due *d)
 
 /* ---- which ---- */
 
-/* Is its cold data to stay for good? */
-static bool
-stays(const struct vrv_remains *r)
+bool
+vrv_house_keeps(const struct vrv_remains *r)
 {
     for (size_t i = 0; i < r->topic.config_n; i++)
         if (strcmp(r->topic.configs[i].key, "varve.tier.on.delete") == 0)
@@ -183,24 +191,27 @@ stays(const struct vrv_remains *r)
     return false;
 }
 
-/* May all of it go, and since when might it? */
+/* May all of it go, and since when might it?  Then it can't come back any more. */
 static bool
-is_due(struct vrv_house *h, const struct vrv_uuid *topic, int64_t *since_ms)
+is_due(struct vrv_house *h, const struct vrv_uuid *topic, int64_t *since_ms, int64_t *deleted_ms)
 {
     struct vrv_remains r;
     struct vrv_err e;
     int rc = vrv_remains_read(h->eng, topic, &r, &e);
 
     *since_ms = wall_ms(h);
+    *deleted_ms = -1;
     if (rc == VRV_E_NOTFOUND)
         return true; /* it had left the tier before it was deleted */
     bool due = rc == 0 && r.purging;
-    if (rc == 0)
+    if (rc == 0) {
         *since_ms = r.deleted_ms + h->o.keep_ms;
-    if (rc == 0 && !due && !stays(&r) && wall_ms(h) >= *since_ms) {
+        *deleted_ms = r.deleted_ms;
+    }
+    if (rc == 0 && !due && !vrv_house_keeps(&r) && wall_ms(h) >= *since_ms) {
         rc = vrv_remains_purge(h->eng, &r, &e);
         due = rc == 0;
-    } else if (rc == 0 && !due && !stays(&r)) {
+    } else if (rc == 0 && !due && !vrv_house_keeps(&r)) {
         look_in(h, *since_ms - wall_ms(h));
     }
     if (rc < 0) {
@@ -219,7 +230,12 @@ ask(struct vrv_house *h, const struct vrv_uuid *topic)
         return;
     h->asked.known = true;
     h->asked.topic = *topic;
-    h->asked.due = is_due(h, topic, &h->asked.since_ms);
+    h->asked.due = is_due(h, topic, &h->asked.since_ms, &h->asked.deleted_ms);
+    if (h->asked.due || h->asked.deleted_ms < 0)
+        return;
+    h->lag.kept++;
+    if (h->lag.kept_since_ms == 0 || h->asked.deleted_ms < h->lag.kept_since_ms)
+        h->lag.kept_since_ms = h->asked.deleted_ms;
 }
 
 static struct due *
@@ -267,12 +283,14 @@ look_at_head(void *ctx, const struct vrv_log_id *id)
     if (has_topic(h, &id->topic))
         return 0;
     struct due *d = due_of(h, id);
-    if (d == NULL)
+    if (d == NULL) {
+        vrv_kept_see(&h->kept, id);
         return 0;
+    }
     count(&h->lag, d);
     if (now_ns(h) < d->again_ns)
         look_by(h, d->again_ns);
-    else if (h->o.busy(h->o.ctx, id))
+    else if (h->o.busy(h->o.ctx, id) || vrv_kept_reads(&h->kept, id))
         look_in(h, SOON_MS);
     else if (h->sweep == NULL)
         sweep(d); /* the others when that has ended */
@@ -286,11 +304,11 @@ look_at_record(void *ctx, const struct vrv_uuid *topic)
     struct vrv_house *h = ctx;
     struct vrv_uuid id = *topic;
     struct vrv_err e;
-    int64_t since_ms;
+    int64_t since_ms, deleted_ms;
     int rc = vrv_remains_settle(h->eng, topic, &e);
 
     if (rc == VRV_E_NOTFOUND && vrv_parts_each_head(h->o.parts, is_of, &id) == 0)
-        rc = is_due(h, topic, &since_ms) ? vrv_remains_drop(h->eng, topic, &e) : 0;
+        rc = is_due(h, topic, &since_ms, &deleted_ms) ? vrv_remains_drop(h->eng, topic, &e) : 0;
     if (rc < 0 && rc != VRV_E_NOTFOUND && rc != VRV_E_AGAIN)
         h->o.failed(h->o.ctx, &e);
     if (rc < 0 && rc != VRV_E_NOTFOUND)
@@ -332,11 +350,14 @@ vrv_house_look(struct vrv_house *h)
     h->lag = (struct vrv_house_lag){ 0 };
     h->asked.known = false;
     h->look_ns = INT64_MAX;
+    vrv_kept_begin(&h->kept);
     (void)vrv_parts_each_head(h->o.parts, look_at_head, h);
     (void)vrv_remains_each(h->eng, look_at_record, h);
     if (!h->stale_runs && now_ns(h) >= h->stale_ns)
         remove_stale(h);
     look_by(h, h->stale_ns);
+    look_by(h, vrv_kept_end(&h->kept));
+    h->lag.kept_bytes = h->kept.bytes;
 }
 
 int64_t
@@ -352,4 +373,16 @@ vrv_house_cancel(struct vrv_house *h)
         vrv_sweep_cancel(h->sweep);
     if (h->stale_runs)
         vrv_retry_cancel(h->o.retry, &h->stale);
+    vrv_kept_cancel(&h->kept);
+}
+
+int64_t
+vrv_house_bytes(const struct vrv_house *h, const struct vrv_log_id *id)
+{
+    struct vrv_omap_node *n = vrv_omap_find(&h->due, id);
+    const struct due *d = n != NULL ? VRV_OMAP_OF(n, struct due, node) : NULL;
+
+    if (d == NULL)
+        return vrv_kept_bytes(&h->kept, id);
+    return d->counted ? (int64_t)d->bytes : -1;
 }

@@ -17,6 +17,7 @@
 #define VRV_DAEMON_HOUSE_H
 
 #include "engine/remains.h"
+#include "tiering/daemon/kept.h"
 #include "tiering/daemon/sweep.h"
 
 struct vrv_house_opts {
@@ -41,6 +42,8 @@ struct vrv_house_opts {
 struct vrv_house_lag {
     uint64_t partitions, objects, bytes; /* as far as they are counted */
     int64_t since_ms;          /* when the oldest was due (wall clock); 0: there is nothing */
+    uint64_t kept, kept_bytes; /* topics that can still come back */
+    int64_t kept_since_ms;     /* when the oldest of them was deleted; 0: there is none */
 };
 
 struct vrv_house {
@@ -55,8 +58,10 @@ struct vrv_house {
     struct {
         bool known, due;
         struct vrv_uuid topic;
-        int64_t since_ms;
+        int64_t since_ms;      /* when it was due, */
+        int64_t deleted_ms;    /* and deleted; -1: not known */
     } asked;                   /* what is known of a topic within one look */
+    struct vrv_kept kept;
     struct vrv_house_lag lag;
     uint64_t deleted, stale_removed;
 };
@@ -67,6 +72,12 @@ void vrv_house_fini(struct vrv_house *h);
 bool vrv_house_is_idle(const struct vrv_house *h);
 /* End it soon. */
 void vrv_house_cancel(struct vrv_house *h);
+
+/* Is its cold data to stay for good (varve.tier.on.delete)? */
+bool vrv_house_keeps(const struct vrv_remains *r);
+
+/* What of a partition of a deleted topic is in the store; -1: it isn't known yet. */
+int64_t vrv_house_bytes(const struct vrv_house *h, const struct vrv_log_id *id);
 
 /* At look_ns. */
 void vrv_house_look(struct vrv_house *h);

@@ -1,11 +1,13 @@
 #include "tiering/daemon/undelete.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void
 finish(struct vrv_undelete *u, int status)
 {
     u->status = status;
+    u->id = u->r.topic.id;
     vrv_remains_fini(&u->r);
     u->run(u);
     vrv_cq_post(u->done.cq, &u->done, &u->done);
@@ -57,6 +59,8 @@ bring_back(struct vrv_undelete *u)
     if (rc == 0) { /* as it is now: the grace may have passed meanwhile */
         u->r.purging = now.purging;
         vrv_remains_fini(&now);
+        if (u->as != NULL)
+            (void)snprintf(u->r.topic.name, sizeof(u->r.topic.name), "%s", u->as);
         rc = vrv_engine_undelete_topic(u->eng, &u->r, &u->err);
     }
     if (rc == 0)

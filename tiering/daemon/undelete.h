@@ -14,10 +14,12 @@ struct vrv_undelete {
     /* the caller's */
     struct vrv_done done;     /* posted when it has ended */
     const char *topic;        /* its name; of several that had it the one that was deleted last */
+    const char *as;           /* the name that it is to have; NULL: the one that it had */
     /* the result: 0, NOTFOUND, EXISTS, INVALID (its cold data is being deleted), AGAIN (it is too early:
      * what this disk had is still being removed), or what failed */
     int status;
     struct vrv_err err;
+    struct vrv_uuid id;       /* of the topic that is back */
     /* ours */
     struct vrv_done begin;
     struct vrv_parts *parts;

@@ -63,6 +63,7 @@ struct vrv_parts {
     struct vrv_omap map;         /* guarded by lock, as the next one */
     size_t bytes;                /* of the manifests that count */
     struct vrv_rand random;
+    unsigned reads;              /* of roots, under way for who waits for them */
 };
 
 void vrv_parts_init(struct vrv_parts *ps, const struct vrv_parts_opts *o);
@@ -110,7 +111,7 @@ struct vrv_part_wait {
 /* May tell at once. */
 void vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_part_wait *w);
 
-/* What is being read so ends soon, with CANCELLED. */
+/* What is being read so ends soon, with CANCELLED: when `reads` is 0. */
 void vrv_parts_cancel_reads(struct vrv_parts *ps);
 
 /* Make a manifest count. */

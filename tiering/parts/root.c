@@ -87,6 +87,7 @@ was_read(struct vrv_read_root *r, int status, struct vrv_manifest *m, const stru
     struct vrv_err lost;
 
     p->reading = NULL;
+    p->parts->reads--;
     if (status == 0)
         vrv__part_set(p, &r->head, m);
     if (status == VRV_E_NOTFOUND) { /* not that there is none: it was there when it came to count */
@@ -116,6 +117,7 @@ vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_par
         return;
     p->reading = VRV_NEW(struct vrv_read_root);
     p->reading->part = p;
+    ps->reads++;
     p->reading->head = h;
     p->reading->run = was_read;
     vrv__root_read(p->reading);
