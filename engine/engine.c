@@ -627,6 +627,13 @@ vrv_engine_checkpoints(struct vrv_engine *eng)
     return atomic_load(&eng->checkpoints);
 }
 
+void
+vrv_engine_stop_fetches(struct vrv_engine *eng)
+{
+    vrv_fetches_stop(&eng->fetches);
+    vrv_journal_wake(eng->env.journal);
+}
+
 int64_t
 vrv_engine_expire_step(struct vrv_engine *eng)
 {

@@ -149,6 +149,9 @@ void vrv_engine_tend_step(struct vrv_engine *eng);
  * when to look again (monotonic ns). */
 int64_t vrv_engine_expire_step(struct vrv_engine *eng);
 
+/* From now on nobody waits for the cold tier, since the server stops: who does, or would, is told CANCELLED. */
+void vrv_engine_stop_fetches(struct vrv_engine *eng);
+
 /* Begin a checkpoint at the next step, whether due or not; how many have been completed. */
 void vrv_engine_want_checkpoint(struct vrv_engine *eng);
 uint64_t vrv_engine_checkpoints(struct vrv_engine *eng);

@@ -175,10 +175,8 @@ vrv_fetch(struct vrv_log *log, struct vrv_fetch *f, int64_t deadline_ns)
         .max_bytes = f->read->max_bytes, .aborted = f->read->aborted, .answer = answered };
     (void)atomic_fetch_add(&fs->waiting, 1);
     vrv_lock(&fs->lock);
-    if (deadline_ns != INT64_MAX) {
-        vrv_heap_add(&fs->due, &f->timer, deadline_ns);
-        first = vrv_heap_first(&fs->due) == &f->timer;
-    }
+    vrv_heap_add(&fs->due, &f->timer, deadline_ns);
+    first = fs->stopped || (vrv_heap_first(&fs->due) == &f->timer && deadline_ns != INT64_MAX);
     /* With the lock held: nobody may cancel what the tier doesn't know yet. */
     cold->ops->fetch(cold, &f->cold);
     vrv_unlock(&fs->lock);
@@ -219,27 +217,31 @@ vrv_fetches_init(struct vrv_fetches *fs)
 {
     vrv_lock_init(&fs->lock, VRV_LOCK_fetches);
     fs->due = (struct vrv_heap){ .v = NULL };
+    vrv_list_init(&fs->asks);
+    fs->stopped = false;
     atomic_init(&fs->waiting, 0);
 }
 
 void
 vrv_fetches_fini(struct vrv_fetches *fs)
 {
-    VRV_ASSERT(atomic_load(&fs->waiting) == 0);
+    VRV_ASSERT(atomic_load(&fs->waiting) == 0 && vrv_list_empty(&fs->asks));
     vrv_heap_fini(&fs->due);
     vrv_lock_fini(&fs->lock);
 }
 
 /* The next one whose time has come, now without an answer of the tier's; NULL, and *next_ns: none. */
 static struct vrv_fetch *
-next_overdue(struct vrv_fetches *fs, struct vrv_cold *cold, int64_t now_ns, int64_t *next_ns)
+next_overdue(struct vrv_fetches *fs, struct vrv_cold *cold, int64_t now_ns, int64_t *next_ns,
+    bool *stopped)
 {
     struct vrv_fetch *f = NULL;
     struct vrv_timer *t;
 
     vrv_lock(&fs->lock);
+    *stopped = fs->stopped;
     /* One that is in the heap was not posted yet. */
-    while (f == NULL && (t = vrv_heap_first(&fs->due)) != NULL && t->ns <= now_ns) {
+    while (f == NULL && (t = vrv_heap_first(&fs->due)) != NULL && (t->ns <= now_ns || fs->stopped)) {
         f = VRV_TIMER_OF(t, struct vrv_fetch, timer);
         vrv_heap_del(&fs->due, t);
         if (!cold->ops->cancel(cold, &f->cold))
@@ -256,11 +258,51 @@ vrv_fetches_expire(struct vrv_fetches *fs, struct vrv_cold *cold, int64_t now_ns
 {
     struct vrv_fetch *f;
     int64_t next_ns;
+    bool stopped;
 
     if (atomic_load(&fs->waiting) == 0)
         return INT64_MAX;
-    while ((f = next_overdue(fs, cold, now_ns, &next_ns)) != NULL)
-        finish(f, vrv_err_set(&f->err, VRV_E_TIMEDOUT,
-            "the cold tier had not answered by the deadline"), NULL);
+    while ((f = next_overdue(fs, cold, now_ns, &next_ns, &stopped)) != NULL)
+        finish(f, stopped ? vrv_err_set(&f->err, VRV_E_CANCELLED, "the server is stopping")
+                          : vrv_err_set(&f->err, VRV_E_TIMEDOUT,
+                                "the cold tier had not answered by the deadline"), NULL);
     return next_ns;
+}
+
+/* ---- the end ---- */
+
+void
+vrv_fetches_stop(struct vrv_fetches *fs)
+{
+    vrv_lock(&fs->lock);
+    fs->stopped = true;
+    while (!vrv_list_empty(&fs->asks)) {
+        struct vrv_fetches_ask *a = VRV_LIST_OF(fs->asks.next, struct vrv_fetches_ask, link);
+
+        vrv_list_del(&a->link);
+        vrv_cq_post(a->ended.cq, &a->ended, &a->ended);
+    }
+    vrv_unlock(&fs->lock);
+}
+
+bool
+vrv_fetches_join(struct vrv_fetches *fs, struct vrv_fetches_ask *a)
+{
+    vrv_list_init(&a->link);
+    vrv_lock(&fs->lock);
+    bool may = !fs->stopped;
+    if (may)
+        vrv_list_push(&fs->asks, &a->link);
+    vrv_unlock(&fs->lock);
+    return may;
+}
+
+bool
+vrv_fetches_leave(struct vrv_fetches *fs, struct vrv_fetches_ask *a)
+{
+    vrv_lock(&fs->lock);
+    bool may = !fs->stopped;
+    vrv_list_del(&a->link);
+    vrv_unlock(&fs->lock);
+    return may;
 }

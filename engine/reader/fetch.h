@@ -47,12 +47,29 @@ int vrv_fetch_wait(struct vrv_log *log, struct vrv_fetch *f, int64_t deadline_ns
 /* All that wait for the cold tier, of one engine. */
 struct vrv_fetches {
     struct vrv_lock lock;     /* rank fetches: held while the cold tier is told to cancel */
-    struct vrv_heap due;      /* guarded by lock */
+    struct vrv_heap due;      /* guarded by lock, as the next two: all that wait, */
+    struct vrv_list asks;     /* those that wait to be told where the cold tier's part ends, */
+    bool stopped;             /* and nobody shall any more */
     _Atomic uint64_t waiting; /* not yet posted */
 };
 
 void vrv_fetches_init(struct vrv_fetches *fs);
 void vrv_fetches_fini(struct vrv_fetches *fs); /* nothing may be waiting */
+
+/* From now on nobody waits, since the server stops: who does, or would, is told CANCELLED, by the next expire
+ * step. */
+void vrv_fetches_stop(struct vrv_fetches *fs);
+
+/* One who waits on a queue of his own; `ended` is posted there when nobody shall wait any more.  False:
+ * nobody shall. */
+struct vrv_fetches_ask {
+    struct vrv_list link;
+    struct vrv_done ended;
+};
+bool vrv_fetches_join(struct vrv_fetches *fs, struct vrv_fetches_ask *a);
+/* False: nobody shall, and he was told. */
+bool vrv_fetches_leave(struct vrv_fetches *fs, struct vrv_fetches_ask *a);
+
 /* End those whose deadline has come; the next deadline, or INT64_MAX. */
 int64_t vrv_fetches_expire(struct vrv_fetches *fs, struct vrv_cold *cold, int64_t now_ns);
 

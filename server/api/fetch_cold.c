@@ -35,6 +35,8 @@ posted(struct vrv_done *d)
     c->state = cf->status == 0 ? VRV__COLD_CAME : VRV__COLD_IDLE;
     if (cf->status == VRV_E_TIMEDOUT)
         vrv_stat_count(r->broker->stat, VRV_C_cold_expired, 1);
+    if (cf->status == VRV_E_CANCELLED)
+        p->failed = true; /* the server stops: asking again would be in vain */
     if (cf->status < 0 && !is_late(cf->status)) {
         p->failed = true;
         p->error = vrv_kerror_of(cf->status);

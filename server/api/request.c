@@ -330,6 +330,7 @@ vrv_kerror_of(int code)
     case VRV_E_AGAIN:
     case VRV_E_NOMEM:
     case VRV_E_TIMEDOUT:
+    case VRV_E_CANCELLED:
     case VRV_E_UNKNOWN:
     case VRV_E_CONFLICT:
         return VRV_K_REQUEST_TIMED_OUT;

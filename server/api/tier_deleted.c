@@ -119,7 +119,7 @@ bring_back(struct vrv_request *r)
         .as = x->q->as_name.p != NULL ? text_of(r, x->q->as_name) : NULL };
 
     if (u.topic == NULL) {
-        VRV_TIER_REFUSE(r, &x->resp, VRV_K_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+        VRV_TIER_REFUSE(r, &x->resp, VRV_K_UNKNOWN_TOPIC_OR_PARTITION, "no topic could be called that");
         return;
     }
     if (!is_free(r, x->q->as_name.p != NULL ? u.as : u.topic))

@@ -345,6 +345,8 @@ vrv_server_start(struct vrv_server *s, const struct vrv_config_input *in,
 int
 vrv_server_stop(struct vrv_server *s, struct vrv_err *e)
 {
+    if (s->broker.engine != NULL) /* a look-up in a store that hangs would hold up all that follows */
+        vrv_engine_stop_fetches(s->broker.engine);
     if (s->net != NULL) {
         vrv_admin_phase(s->admin, VRV_PHASE_DRAINING, s);
         if (!vrv_net_drain(s->net, s->config->shutdown_drain_ms))

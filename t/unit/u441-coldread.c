@@ -5,6 +5,7 @@
 #include "engine/reader/fetch.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -560,6 +561,54 @@ test_deadline(void)
     end();
 }
 
+struct lookup {
+    pthread_t thread;
+    int rc;
+};
+
+static void *
+look_up(void *ctx)
+{
+    struct lookup *l = ctx;
+    int64_t next;
+    struct vrv_err e;
+
+    l->rc = vrv_read_cold_next(the_log(), INT64_MAX, &next, &e);
+    return NULL;
+}
+
+/* The store hangs, and the server is to stop: no time passes here. */
+static void
+test_stop(void)
+{
+    struct vrv_fetch f, g;
+    struct vrv_read r = { .offset = 0, .max_bytes = 1, .whole_first = true }, r2 = r;
+    struct lookup l;
+    int64_t now;
+
+    begin_cold();
+    put(4);
+    move_out(12);
+    now = rig.clock.clock.mono_ns(&rig.clock.clock);
+    fakecold_hang(cold, true);
+    (void)begin_fetch(&f, &r, now + 30 * INT64_C(1000000000));
+    (void)begin_fetch(&g, &r2, INT64_MAX);
+    IS(pthread_create(&l.thread, NULL, look_up, &l), 0, "a look-up waits");
+    vrv_engine_stop_fetches(rig.eng);
+    (void)pthread_join(l.thread, NULL);
+    IS(l.rc, VRV_E_CANCELLED, "... until the server stops");
+    IS(vrv_engine_expire_step(rig.eng), INT64_MAX, "then nobody waits any more");
+    IS(settle(&f), VRV_E_CANCELLED, "... who would have for a while");
+    IS(settle(&g), VRV_E_CANCELLED, "... or for good");
+    (void)begin_fetch(&f, &r, now + 30 * INT64_C(1000000000));
+    IS(vrv_engine_expire_step(rig.eng), INT64_MAX, "nor will anybody");
+    IS(settle(&f), VRV_E_CANCELLED, "... who comes later");
+    look_up(&l);
+    IS(l.rc, VRV_E_CANCELLED, "... whatever he asks for");
+    fakecold_hang(cold, false);
+    end();
+}
+
 /* The log changes while the cold tier is at work. */
 static void
 test_meanwhile(void)
@@ -692,6 +741,7 @@ main(void)
     test_uncommitted();
     test_cancel();
     test_deadline();
+    test_stop();
     test_meanwhile();
     test_left_range();
     test_times();
