@@ -824,7 +824,7 @@ dist_check_SCRIPTS += \
 	t/777-seam.t \
 	t/791-tier-policies.t \
 	t/780-store-check.t \
-	t/782-tiering-docs.t \
+	t/796-tiering-docs.t \
 	t/782-undelete.t \
 	t/946-large.t \
 	$(NULL)

@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/rand.h"
@@ -186,7 +187,7 @@ test_told(void)
     OK(n == 2 && v[0].purging && !v[1].purging, "... one can't any more");
     OK(stats().lag.kept == 0 && stats().lag.kept_bytes == 0, "... nor is it counted");
     free(v);
-    bury();
+    rig_bury(&rig);
     IS(undelete("u"), 0, "one comes back %s", rig.e.msg);
     pass(5 * MINUTE_MS);
     IS(vrv_tier_deleted(tier, &v, &n, &now_ms, &rig.e), 0, "then");
