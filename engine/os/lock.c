@@ -93,6 +93,8 @@ vrv_cond_wait_until(pthread_cond_t *c, struct vrv_lock *l, const struct timespec
 void
 vrv_deadline(struct timespec *until, int64_t ms_from_now)
 {
+    if (ms_from_now < 0)
+        ms_from_now = 0;
     (void)clock_gettime(CLOCK_MONOTONIC, until);
     until->tv_sec += (time_t)(ms_from_now / 1000);
     until->tv_nsec += (long)(ms_from_now % 1000) * 1000000;

@@ -29,7 +29,7 @@ void vrv_unlock(struct vrv_lock *l) VRV_RELEASES(*l);
 void vrv_cond_init(pthread_cond_t *c);
 void vrv_cond_wait(pthread_cond_t *c, struct vrv_lock *l);
 bool vrv_cond_wait_until(pthread_cond_t *c, struct vrv_lock *l, const struct timespec *until);
-void vrv_deadline(struct timespec *until, int64_t ms_from_now);
+void vrv_deadline(struct timespec *until, int64_t ms_from_now); /* what is past is now */
 
 /* True when this thread holds `l`; for assertions only. */
 bool vrv_lock_held(const struct vrv_lock *l);

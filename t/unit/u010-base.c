@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/base/assert.h"
@@ -451,6 +452,23 @@ test_locks(void)
     OK(aborts(wrong_release), "and a release out of order");
 }
 
+/* Whoever computes how long to wait may be held up, and is late then. */
+static void
+test_past_deadlines(void)
+{
+    bool valid = true;
+
+    for (int64_t ms = -1; ms > -3000; ms -= 7) {
+        struct timespec now, until;
+
+        vrv_deadline(&until, ms);
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        valid = valid && until.tv_nsec >= 0 && until.tv_nsec < 1000000000 &&
+            (until.tv_sec < now.tv_sec || (until.tv_sec == now.tv_sec && until.tv_nsec <= now.tv_nsec));
+    }
+    OK(valid, "a deadline in the past is a time that has come");
+}
+
 int
 main(void)
 {
@@ -466,5 +484,6 @@ main(void)
     test_rand();
     test_bytes();
     test_locks();
+    test_past_deadlines();
     return tap_done();
 }
