@@ -19,7 +19,7 @@ my $kills = $ENV{VARVE_KILLS} // (long_run() ? 40 : 6);
 
 # What is told of time is short, so that all of it happens between two blows.
 my @options = (@Storm::SMALL, qw(remote.log.storage.system.enable=true tier.marker.interval.ms=200
-    tier.delete.grace.ms=0 log.segment.bytes=65536 log.roll.ms=500));
+    tier.delete.grace.ms=0 log.segment.bytes=65536 log.roll.ms=500 tier.cache.bytes=4194304));
 # t0 keeps all, a little of it here; from t1 records are deleted, from t2 they go by themselves:
 # what is too much, or all soon after it was sealed, since their times are those of the beginning.
 my @topics = qw(remote.storage.enable=true t0:local.retention.bytes=131072 t1:local.retention.ms=0 t1:trim
@@ -38,6 +38,12 @@ END {
 sub directory {
     my $dir = tempdir('cold-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     return { name => 'a directory', option => "tier.store.url=file://$dir", tell => sub { } };
+}
+
+# What was read of the store more than once is kept there.
+sub disk_for_cache {
+    my $dir = tempdir('cache-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    return ("tier.cache.path=$dir", 'tier.cache.disk.bytes=16777216');
 }
 
 sub s3 {
@@ -93,7 +99,8 @@ sub are_deleted {
 sub stormy {
     my ($store, $seed) = @_;
     srand $seed;
-    my $storm = Storm->begin($seed, [@options, $store->{option}, @{ $store->{more} // [] }], @topics,
+    my $storm = Storm->begin($seed, [@options, $store->{option}, @{ $store->{more} // [] },
+        $seed % 2 ? () : disk_for_cache()], @topics,
         $seed % 2 ? 't2:retention.ms=5000' : 't2:retention.bytes=200000');
     for (0 .. $kills - 1) {
         mood($store);
