@@ -27,6 +27,7 @@ my ($dir, $cold) = (tempdir(CLEANUP => 1), tempdir(CLEANUP => 1));
 my $admin = Varved::free_port();
 my $json = JSON::PP->new;
 my $local = 2_500_000;
+my $patience = long_run() ? 600 : 180; # seconds
 
 my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
     'checkpoint.interval.ms=200', 'wal.bytes=4194304', 'memory.bytes=16777216',
@@ -102,6 +103,8 @@ sub begin {
     my $pid = fork() // die "fork: $!";
     if ($pid == 0) {
         %pid = ();
+        setpgrp();
+        open(STDERR, '>', "$dir/$client.err") or POSIX::_exit(1);
         for my $i (0 .. $#wishes) {
             my (undef, undef, @how) = @{ $wishes[$i] };
             my ($text) = run(undef, $command{$client}->(@how));
@@ -114,16 +117,17 @@ sub begin {
     }
     $pid{$pid} = $client;
 }
-END { kill 'KILL', keys %pid if %pid }
+END { kill 'KILL', map { -$_ } keys %pid if %pid }
 
 # The first line that isn't what was sent.
 sub judge {
-    my ($client, $i, $n, $what, $first, undef, $count) = @_;
+    my ($client, $i, $what, $first, undef, $count) = @_;
     my @got = split /\n/, text_of("$dir/$client.$i");
     s/^CreateTime:(\d+)\tPartition:(\d+)\tOffset:(\d+)\t/$2\t$3\t$1\t/ for @got;
     my ($wrong) = grep { ($got[$_] // '') ne $sent[$first + $_] } 0 .. $count - 1;
     ok(@got == $count && !defined $wrong, "$client, $what: all $count records, as they were sent")
-        or diag(@got . ' lines; ' . (defined $wrong ? "line $wrong: " . substr($got[$wrong] // 'none', 0, 200) : ''));
+        or diag(@got . ' lines; ' . (defined $wrong ? "line $wrong: " . substr($got[$wrong] // 'none', 0, 200) : ''),
+            text_of("$dir/$client.err"));
 }
 
 # ---- where things are
@@ -155,9 +159,11 @@ for my $round (1 .. (long_run() ? 2 : 1)) {
     my %before = fetched();
     begin($_, wishes($_, $n)) for sort keys %command;
     my $stored = bytes_of($cold);
+    my $until = time + $patience;
     while (%pid) {
         produce(50, 'none') or diag('the producer that goes on has failed');
         sleep 0.1;
+        kill 'KILL', map { -$_ } keys %pid if time > $until; # who hangs has too few records
         while ((my $pid = waitpid(-1, WNOHANG)) > 0) {
             delete $pid{$pid};
         }
@@ -165,7 +171,7 @@ for my $round (1 .. (long_run() ? 2 : 1)) {
     cmp_ok(bytes_of($cold), '>', $stored, 'segments have moved meanwhile');
     for my $client (sort keys %command) {
         my @wishes = wishes($client, $n);
-        judge($client, $_, $n, @{ $wishes[$_] }) for 0 .. $#wishes;
+        judge($client, $_, @{ $wishes[$_] }) for 0 .. $#wishes;
     }
     my %after = fetched();
     cmp_ok($after{$_} - ($before{$_} // 0), '>', 300_000, "a part of it was read from here: $_")
