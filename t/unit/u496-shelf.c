@@ -352,6 +352,37 @@ test_hangs(void)
     end_alone();
 }
 
+/* What is deleted, or makes room, while somebody is given it: he has all of it, and nothing of what comes next. */
+static void
+test_forgotten_while_read(void)
+{
+    struct got g = { .r.run = came };
+    struct vrv_done *d;
+    struct vrv_err e;
+
+    begin_alone(1);
+    keep("a", 'a');
+    VRV_ASSERT(vrv_shelf_start(shelf, &e) == 0);
+    sim_lock_disk(disk);
+    OK(vrv_shelf_get(shelf, "a", 0, &g.r), "somebody is given what is kept");
+    vrv_shelf_forget(shelf, "a");
+    OK(!vrv_shelf_has(shelf, "a", 0) && stats().bytes == 0, "... and it is deleted");
+    (void)seen("b", 0, 100, 'b');
+    (void)seen("b", 0, 100, 'b');
+    IS(released, 2, "its place isn't free for another one yet");
+    sim_unlock_disk(disk);
+    while (!vrv_shelf_is_idle(shelf))
+        if ((d = vrv_cq_take(&cq, -1)) != NULL)
+            d->run(d);
+    OK(g.answers == 1 && g.status == 0 && g.n == 100 && g.kind == 'a', "he has it as it was");
+    (void)seen("b", 0, 100, 'b');
+    while (!vrv_shelf_is_idle(shelf))
+        if ((d = vrv_cq_take(&cq, -1)) != NULL)
+            d->run(d);
+    OK(vrv_shelf_has(shelf, "b", 0) && stats().bytes == 100, "then it is");
+    end_alone();
+}
+
 /* ---- beside the cache ---- */
 
 /* A chunk is one batch of one record; a segment is many.  The cache has room for few. */
@@ -530,6 +561,7 @@ main(void)
     test_power_cut();
     test_fails();
     test_hangs();
+    test_forgotten_while_read();
     test_cache();
     test_damaged();
     test_disk_fails();
