@@ -100,6 +100,15 @@ for my $name ('cold-object-v1.bin', 'cold-object-zstd-v1.bin') {
     ok($n > 0 && !$bad && $at == $index, "... and $n chunks from byte 64 to the index");
 }
 
+# What the page says to do by hand, but for Kafka's program.
+my $hand = tempdir(CLEANUP => 1);
+my $by_hand = join "\n", grep { /^end=|^head / } lines_of_page('varve-cold.5');
+$by_hand =~ s{OBJECT}{$top/t/data/cold-object-v1.bin}g;
+is(system("cd $hand && $by_hand"), 0, 'varve-cold(5): the commands work');
+my $object = fixture('cold-object-v1.bin');
+my $index = decode('Footer', $object, length($object) - 192)->{'where the index begins'};
+is(text_of("$hand/00000000000000000000.log"), substr($object, 64, $index - 64), '... and bring the chunks');
+
 # A segment's entry at `at`: its numbers, and where the next one is.
 sub segment {
     my ($bytes, $at) = @_;
