@@ -78,6 +78,8 @@ libvrvengine_la_SOURCES = \
 	engine/meta/catalog_image.c \
 	engine/meta/catalog_image.h \
 	engine/meta/catalog_impl.h \
+	engine/meta/cluster.c \
+	engine/meta/cluster.h \
 	engine/meta/metacall.c \
 	engine/meta/metacall.h \
 	engine/meta/metaframe.c \
@@ -161,14 +163,6 @@ libvrvengine_la_SOURCES = \
 	engine/varve_int.h \
 	$(NULL)
 libvrvengine_la_LIBADD = $(DEP_LIBS)
-
-# What is installed: only varve_* is visible from outside.
-lib_LTLIBRARIES += libvarve.la
-libvarve_la_SOURCES =
-libvarve_la_LIBADD = libvrvengine.la
-libvarve_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
-	-Wl,--version-script=$(srcdir)/engine/varve.map
-EXTRA_libvarve_la_DEPENDENCIES = engine/varve.map
 EXTRA_DIST += engine/varve.map
 pkgconfig_DATA = varve.pc
 include_HEADERS += engine/varve.h

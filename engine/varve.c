@@ -365,6 +365,9 @@ varve_close(struct varve **vp, struct varve_error *e)
 
     if (v == NULL)
         return 0;
+    struct vrv_above above = v->above;
+    if (above.stop != NULL)
+        above.stop(above.ctx);
     stop_threads(v);
     vrv_fill_fini(&v->fill);
     for (size_t i = 0; i < v->handle_n; i++) {
@@ -373,6 +376,8 @@ varve_close(struct varve **vp, struct varve_error *e)
     }
     int rc = vrv_engine_close(&v->engine, vrv__err(e));
     free_rest(v);
+    if (above.end != NULL)
+        above.end(above.ctx);
     *vp = NULL;
     return rc;
 }
@@ -518,7 +523,8 @@ varve_offsets_get(struct varve_log *log, struct varve_offsets *o)
 {
     struct vrv_log_offsets lo = vrv_log_offsets(log->log);
 
-    *o = (struct varve_offsets){ .start = lo.start, .next = lo.hw, .end = lo.end };
+    *o = (struct varve_offsets){ .start = lo.start, .next = lo.hw, .end = lo.end,
+        .local = lo.local_start };
 }
 
 void

@@ -93,6 +93,32 @@ struct varve_found {
 /* Make `dir` or open and recover it.  o may be NULL.  Close with varve_close. */
 int varve_open(struct varve **v, const char *dir, const struct varve_options *o,
     struct varve_found *found, struct varve_error *e);
+
+/* ---- with a cold tier ---- */
+
+/* Where sealed segments go, of topics with remote.storage.enable=true; they are read from there once they
+ * have left this disk.  NULL, or false: what is in brackets.  varve.conf(5) tells more of each, where it
+ * is called tier.store.url, tier.s3.endpoint and so on. */
+struct varve_tier_options {
+    const char *url;             /* file:///DIRECTORY, s3://BUCKET/PREFIX, hdfs://HOST:PORT/DIRECTORY */
+    const char *ca_file;         /* who signs servers' certificates (the system's authorities) */
+    const char *proxy;           /* (none) */
+    const char *s3_endpoint;     /* https://HOST:PORT (AWS's of the region) */
+    const char *s3_region;       /* (us-east-1) */
+    const char *s3_credentials;  /* (the environment's, a file's, the machine's: whichever there is) */
+    bool s3_path_style;          /* the bucket in the path */
+    const char *hdfs_user;       /* who we say we are (nobody) */
+    const char *hdfs_token_file; /* a delegation token instead (none) */
+    /* Told once, on a thread of the library's, when the store turns out to be another data directory's:
+     * nothing is moved there then.  (Nobody is told.) */
+    void (*foreign)(void *ctx, const char *message);
+    void *ctx;
+};
+/* varve_open with such a tier.  A data directory has one store, and a store one data directory; what
+ * was moved there can only be read with it.  A store that is away is no error: segments wait here. */
+int varve_open_tiered(struct varve **v, const char *dir, const struct varve_options *o,
+    const struct varve_tier_options *t, struct varve_found *found, struct varve_error *e);
+
 /* Write everything to its place, so that the next start has nothing to replay.  Frees *v and sets
  * it to NULL whatever it returns. */
 int varve_close(struct varve **v, struct varve_error *e);
@@ -153,6 +179,7 @@ struct varve_offsets {
     int64_t start; /* the oldest record that is kept */
     int64_t next;  /* where reading ends for now: the next record that will be committed */
     int64_t end;   /* the next offset that will be given out */
+    int64_t local; /* the oldest record that this disk has; those before it are in the cold tier */
 };
 void varve_offsets_get(struct varve_log *log, struct varve_offsets *o);
 /* Delete records below `offset` (-1: all). */

@@ -17,6 +17,13 @@ struct varve_log {
     struct vrv_log *log;
 };
 
+/* What serves the engine from above it, and is made and ended with it: tiering/varve_tier.c. */
+struct vrv_above {
+    void (*stop)(void *ctx); /* the engine is about to close; NULL: nothing to do */
+    void (*end)(void *ctx);  /* it is closed; NULL: there is none */
+    void *ctx;
+};
+
 struct varve {
     struct vrv_vfs *vfs;
     struct vrv_engine *engine;
@@ -33,6 +40,7 @@ struct varve {
     size_t handle_n, handle_cap;
     struct vrv_lock fill_lock; /* rank fill */
     struct vrv_fill fill;      /* appended bytes are copied here */
+    struct vrv_above above;
 };
 
 struct vrv_err *vrv__err(struct varve_error *e);

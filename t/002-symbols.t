@@ -1,6 +1,6 @@
 #!/bin/sh
-# Names that others can see: the shared library shows only varve_*, and the engine's objects define
-# only varve_*, vrv_* and vrv__*, so that a static libvarve can't collide with its host.
+# Names that others can see: the shared library shows only varve_*, and the objects of engine and tier
+# define only varve_*, vrv_* and vrv__*, so that a static libvarve can't collide with its host.
 : "${builddir:=.}" "${NM:=nm}"
 cd "$builddir" || exit 1
 n=0 bad=0
@@ -35,5 +35,6 @@ else
 fi
 check "the engine defines only varve_* and vrv_*" .libs/libvrvengine.a '-g --defined-only' \
     '^(varve|vrv)_'
+check "and so does the tier" .libs/libvrvtiering.a '-g --defined-only' '^(varve|vrv)_'
 echo "1..$n"
 exit $bad

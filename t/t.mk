@@ -366,6 +366,9 @@ t_unit_u499_tiercount_SOURCES = \
 	t/unit/u499-tiercount.c \
 	$(NULL)
 t_unit_u499_tiercount_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+check_PROGRAMS += t/unit/u473-varvetier
+t_unit_u473_varvetier_SOURCES = t/unit/u473-varvetier.c
+t_unit_u473_varvetier_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u490-fifo
 t_unit_u490_fifo_SOURCES = t/unit/u490-fifo.c
@@ -656,11 +659,14 @@ t_unit_u763_admin_SOURCES = t/unit/u763-admin.c server/main/admin.c server/main/
 	server/main/metrics_topics.c
 t_unit_u763_admin_LDADD = $(SERVER_LIBS)
 
-# The program that varve(3) shows.
-noinst_PROGRAMS += man/example
+# The programs that varve(3) shows.
+noinst_PROGRAMS += man/example man/example-tier
 man_example_SOURCES = man/example.c
 man_example_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/engine
 man_example_LDADD = libvarve.la
+man_example_tier_SOURCES = man/example-tier.c
+man_example_tier_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/engine
+man_example_tier_LDADD = libvarve.la
 
 # Makes data directories for t/600-tool.t.
 check_PROGRAMS += t/mkdata t/wiredump t/wirecall t/onpty
@@ -874,6 +880,7 @@ TSAN_TESTS = \
 	t/unit/u459-fakes3 \
 	t/unit/u460-storedir \
 	t/unit/u470-hdfs \
+	t/unit/u473-varvetier \
 	t/unit/u487-tierask \
 	t/unit/u491-readahead \
 	t/unit/u496-shelf \

@@ -118,6 +118,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/http_xfer.c \
 	tiering/store/list.c \
 	tiering/store/list.h \
+	tiering/store/named.c \
+	tiering/store/named.h \
 	tiering/store/names.c \
 	tiering/store/names.h \
 	tiering/store/pieces.c \
@@ -163,5 +165,14 @@ libvrvtiering_la_SOURCES = \
 	tiering/tier_int.h \
 	tiering/tier_look.c \
 	tiering/tier_queue.c \
+	tiering/varve_tier.c \
 	$(NULL)
 libvrvtiering_la_LIBADD = $(DEP_LIBS) $(STORE_LIBS)
+
+# What is installed, the engine with its cold tier: only varve_* is visible from outside.
+lib_LTLIBRARIES += libvarve.la
+libvarve_la_SOURCES =
+libvarve_la_LIBADD = libvrvtiering.la libvrvengine.la
+libvarve_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
+	-Wl,--version-script=$(srcdir)/engine/varve.map
+EXTRA_libvarve_la_DEPENDENCIES = engine/varve.map

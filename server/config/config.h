@@ -15,8 +15,6 @@
 #include "server/config/listeners.h"
 #include "server/config/option.h"
 
-enum { VRV_CLUSTER_ID = 22 }; /* characters of a cluster's id at most */
-
 #define VRV_FIELD_BOOLEAN bool
 #define VRV_FIELD_INT int32_t
 #define VRV_FIELD_LONG int64_t

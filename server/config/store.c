@@ -77,49 +77,6 @@ vrv__config_with(struct vrv_config_store *s, enum vrv_config_layer layer,
 
 /* ---- opening ---- */
 
-static const char cluster_entity[] = "cluster";
-static const char cluster_key[] = "cluster.id";
-
-/* 16 bytes as Kafka writes an id: base64 for URLs, without padding. */
-static void
-cluster_id_text(const struct vrv_uuid *u, char out[VRV_CLUSTER_ID + 1])
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-    for (unsigned i = 0; i < VRV_CLUSTER_ID; i++) {
-        unsigned at = i * 6 / 8, shift = i * 6 % 8;
-        unsigned two = (unsigned)u->b[at] << 8 | (at + 1 < sizeof(u->b) ? u->b[at + 1] : 0);
-
-        out[i] = digits[two >> (10 - shift) & 63];
-    }
-    out[VRV_CLUSTER_ID] = '\0';
-}
-
-static int
-take_cluster_id(struct vrv_config_store *s, const struct vrv_uuid *random, struct vrv_err *e)
-{
-    const char *want = s->config->cluster_id;
-    struct vrv_entity_configs kept;
-    int rc = 0;
-
-    vrv_catalog_configs(s->catalog, cluster_entity, &kept);
-    if (kept.n > 0)
-        (void)snprintf(s->cluster_id, sizeof(s->cluster_id), "%s", kept.v[0].value);
-    else if (want != NULL)
-        (void)snprintf(s->cluster_id, sizeof(s->cluster_id), "%s", want);
-    else
-        cluster_id_text(random, s->cluster_id);
-    if (want != NULL && strcmp(want, s->cluster_id) != 0)
-        rc = vrv_err_set(e, VRV_E_INVALID,
-            "cluster.id is \"%.60s\": expected \"%s\", which the data directory belongs to", want,
-            s->cluster_id);
-    struct vrv_config_kv kv = { (char *)(uintptr_t)cluster_key, s->cluster_id };
-    if (rc == 0 && kept.n == 0)
-        rc = vrv_catalog_set_configs(s->catalog, cluster_entity, kept.mod, &kv, 1, e);
-    free(kept.v);
-    return rc;
-}
-
 int
 vrv__config_take(struct vrv_config_values *values, const struct vrv_config_kv *kept,
     struct vrv_err *e)
@@ -197,7 +154,7 @@ vrv_config_store_open(struct vrv_config_store **out, const struct vrv_config_sto
     if (s->config == NULL)
         rc = vrv_err_set(e, VRV_E_INVALID, "%s", first.msg);
     else
-        rc = take_cluster_id(s, &o->random, e);
+        rc = vrv_cluster_id(s->catalog, s->config->cluster_id, &o->random, s->cluster_id, e);
     if (rc == 0)
         rc = load_layers(s, o, e);
     if (rc < 0) {

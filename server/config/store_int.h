@@ -2,6 +2,7 @@
 #ifndef VRV_CONFIG_STORE_INT_H
 #define VRV_CONFIG_STORE_INT_H
 
+#include "engine/meta/cluster.h"
 #include "engine/os/lock.h"
 #include "server/config/store.h"
 

@@ -1,0 +1,30 @@
+/*
+ * A store by its URL, whatever kind it is, with the limits that suit a server.
+ *
+ * Threads: one.
+ */
+#ifndef VRV_STORE_NAMED_H
+#define VRV_STORE_NAMED_H
+
+#include "tiering/store/store.h"
+
+struct vrv_vfs;
+
+/* NULL or empty: the default of its kind (s3.h, hdfs.h, http.h say which). */
+struct vrv_store_named {
+    const char *url;  /* file:///DIRECTORY, s3://BUCKET/PREFIX or hdfs://HOST:PORT/DIRECTORY */
+    bool create;      /* a directory that isn't there is made */
+    const char *ca_file, *cert_file, *key_file, *proxy;
+    const char *s3_endpoint, *s3_region, *s3_credentials;
+    const char *s3_storage_class, *s3_sse, *s3_sse_kms_key, *s3_tags;
+    bool s3_path_style;
+    const char *hdfs_user, *hdfs_token_file;
+    bool hdfs_negotiate;
+};
+
+/* vfs: of a directory, to be closed behind the store; else NULL.  Errors: what is wrong with the
+ * settings; nobody is asked yet. */
+int vrv_store_named(struct vrv_store **out, struct vrv_vfs **vfs, const struct vrv_store_named *n,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
+#endif
