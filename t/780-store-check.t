@@ -31,7 +31,7 @@ sub files_of {
 
 my $cold = tempdir(CLEANUP => 1);
 my $store = "-o tier.store.url=file://$cold";
-is(check($store, '--load 20'), 0, 'a directory is a store') or diag $out, $err;
+is(check($store, '--load 20 --rounds 8'), 0, 'a directory is a store') or diag $out, $err;
 is(scalar(() = $out =~ /^ok      \S/mg), 15, '... in every way') or diag $out;
 like($out, qr/^directory \Q$cold\E\n/, '... which is named');
 like($out, qr/^varve can use this store\n\z/m, '... and judged');
@@ -99,7 +99,7 @@ write_keys('secret');
 sub s3 {
     my ($where, @words) = @_;
     return check("-o tier.store.url=s3://cold/x -o tier.s3.endpoint=http://127.0.0.1:$where",
-        "-o tier.s3.credentials=file:$dir/keys --load 0 --rounds 4 --timeout 5", @words);
+        "-o tier.s3.credentials=file:$dir/keys --load 0 --rounds 4 --timeout 30", @words);
 }
 
 is(s3($port), 0, 'an S3 that is well') or diag $out, $err;
