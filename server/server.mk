@@ -332,6 +332,8 @@ server_tool_varve_SOURCES = \
 	server/tool/repair_wal.c \
 	server/tool/restore.h \
 	server/tool/restore_show.c \
+	server/tool/scrub_heal.c \
+	server/tool/scrub_heal.h \
 	server/tool/settings.c \
 	server/tool/settings.h \
 	server/tool/stop.c \

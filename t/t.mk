@@ -832,6 +832,7 @@ dist_check_SCRIPTS += \
 	t/780-store-check.t \
 	t/796-tiering-docs.t \
 	t/782-undelete.t \
+	t/783-heal.t \
 	t/946-large.t \
 	$(NULL)
 

@@ -80,6 +80,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/restore/restore.c \
 	tiering/restore/restore.h \
 	tiering/restore/restore_int.h \
+	tiering/scrub/heal.c \
+	tiering/scrub/heal.h \
 	tiering/scrub/known.c \
 	tiering/scrub/known.h \
 	tiering/scrub/object.c \

@@ -7,6 +7,7 @@
 #include "server/tool/coldlink.h"
 #include "server/tool/commands.h"
 #include "server/tool/progress.h"
+#include "server/tool/scrub_heal.h"
 #include "tiering/scrub/scrub.h"
 
 static const char help[] =
@@ -16,6 +17,8 @@ static const char help[] =
     "      --rate BYTES           ... so many in a second at most\n"
     "      --grace SECONDS        so old is what nothing names before it is an orphan (172800)\n"
     "      --delete-orphans       delete these, and uploads that old which nobody has ended\n"
+    "      --heal                 what the store lacks, or --full finds damaged, and the data directory of\n"
+    "                             its stopped server (log.dirs) still has: written again, and read back\n"
     "      --threads N            partitions at a time (4)\n"
     COLDLINK_OPTIONS_HELP
     "A server may go on meanwhile. Nothing is deleted unless that is asked for.\n";
@@ -25,6 +28,7 @@ enum { THREADS_MAX = 64, GRACE_S = 172800 };
 struct scrub {
     struct coldlink *l;
     struct progress bar;
+    struct scrub_heal *heal; /* NULL: that isn't asked for */
 };
 
 /* ---- findings ---- */
@@ -80,6 +84,8 @@ tell(void *ctx, const struct vrv_finding *f)
     struct scrub *s = ctx;
 
     progress_clear(&s->bar);
+    if (s->heal != NULL)
+        scrub_heal_note(s->heal, f);
     if (s->l->out.json)
         finding_json(&s->l->out, f);
     else
@@ -97,19 +103,19 @@ show_progress(void *ctx, uint64_t done, uint64_t total)
 
 /* ---- the summary ---- */
 
-/* What is still wrong: orphans that were deleted aren't. */
+/* What is still wrong: orphans that were deleted aren't, nor what is healed. */
 static uint64_t
-wrong(const struct vrv_scrubbed *sums)
+wrong(const struct vrv_scrubbed *sums, const struct scrub_heal *h)
 {
     uint64_t n = 0;
 
     for (int i = 0; i < VRV_SCRUB_KINDS; i++)
         n += sums->found[i];
-    return n - sums->deleted;
+    return n - sums->deleted - (h != NULL ? h->healed : 0);
 }
 
 static void
-summary_json(struct out *o, const struct vrv_scrubbed *sums, bool full)
+summary_json(struct out *o, const struct vrv_scrubbed *sums, const struct scrub_heal *h, bool full)
 {
     out_begin(o, "scrubbed");
     out_bool(o, "full", full);
@@ -126,11 +132,15 @@ summary_json(struct out *o, const struct vrv_scrubbed *sums, bool full)
     out_uint(o, "waiting", sums->waiting);
     out_uint(o, "waiting_bytes", sums->waiting_bytes);
     out_uint(o, "uploads_removed", sums->uploads);
+    if (h != NULL) {
+        out_uint(o, "healed", h->healed);
+        out_uint(o, "healed_bytes", h->bytes);
+    }
     out_end(o);
 }
 
 static void
-summary_text(struct coldlink *l, const struct vrv_scrubbed *sums, bool full)
+summary_text(struct coldlink *l, const struct vrv_scrubbed *sums, const struct scrub_heal *h, bool full)
 {
     struct out *o = &l->out;
     char size[32];
@@ -140,10 +150,12 @@ summary_text(struct coldlink *l, const struct vrv_scrubbed *sums, bool full)
     if (full)
         (void)fprintf(o->f, ", %" PRIu64 " batches read", sums->batches);
     (void)fputs(": ", o->f);
-    if (wrong(sums) == 0)
+    if (wrong(sums, h) == 0)
         out_paint(o, OUT_GREEN, "all is well\n");
     else
-        (void)fprintf(o->f, "%" PRIu64 " finding%s\n", wrong(sums), wrong(sums) > 1 ? "s" : "");
+        (void)fprintf(o->f, "%" PRIu64 " finding%s\n", wrong(sums, h), wrong(sums, h) > 1 ? "s" : "");
+    if (h != NULL && h->healed > 0)
+        (void)fprintf(o->f, "%" PRIu64 " segments, %s, were healed\n", h->healed, out_size(h->bytes, size));
     if (sums->waiting > 0)
         (void)fprintf(o->f, "%" PRIu64 " objects, %s, wait for their server to delete them\n", sums->waiting,
             out_size(sums->waiting_bytes, size));
@@ -157,9 +169,9 @@ summary_text(struct coldlink *l, const struct vrv_scrubbed *sums, bool full)
 /* ---- the command ---- */
 
 static int
-run_scrub(struct coldlink *l, struct vrv_scrub_opts *o, struct vrv_err *e)
+run_scrub(struct coldlink *l, struct vrv_scrub_opts *o, struct scrub_heal *heal, struct vrv_err *e)
 {
-    struct scrub s = { .l = l };
+    struct scrub s = { .l = l, .heal = heal };
     struct vrv_scrubbed sums;
     int rc = vrv_random(&o->random, sizeof(o->random), e);
 
@@ -179,14 +191,31 @@ run_scrub(struct coldlink *l, struct vrv_scrub_opts *o, struct vrv_err *e)
     progress_clear(&s.bar);
     if (rc < 0)
         return vrv_err_prefix(e, rc, "%s", l->what);
+    if (heal != NULL && (rc = scrub_heal_all(heal, e)) < 0)
+        return vrv_err_prefix(e, rc, "%s", l->what);
     if (l->out.json)
-        summary_json(&l->out, &sums, o->full);
+        summary_json(&l->out, &sums, heal, o->full);
     else
-        summary_text(l, &sums, o->full);
-    if (wrong(&sums) > 0)
-        return vrv_err_set(e, VRV_E_CORRUPT, "%" PRIu64 " finding%s in %s", wrong(&sums),
-            wrong(&sums) > 1 ? "s" : "", l->what);
+        summary_text(l, &sums, heal, o->full);
+    if (wrong(&sums, heal) > 0)
+        return vrv_err_set(e, VRV_E_CORRUPT, "%" PRIu64 " finding%s in %s", wrong(&sums, heal),
+            wrong(&sums, heal) > 1 ? "s" : "", l->what);
     return 0;
+}
+
+static int
+run_heal(struct coldlink *l, struct vrv_scrub_opts *o, struct vrv_err *e)
+{
+    struct scrub_heal h = { .l = l };
+    struct vrv_err closing = { 0 };
+    int rc = scrub_heal_open(&h, l, e);
+
+    if (rc == 0)
+        rc = run_scrub(l, o, &h, e);
+    int closed = scrub_heal_close(&h, &closing);
+    if (rc == 0 && closed < 0)
+        *e = closing;
+    return rc < 0 ? rc : closed;
 }
 
 static int
@@ -194,11 +223,13 @@ scrub(struct coldlink *l, struct args *a, struct vrv_err *e)
 {
     int64_t threads = 4, grace_s = GRACE_S, rate = 0;
     struct vrv_scrub_opts o = { .full = false };
+    bool heal = false;
     const struct arg own[] = {
         { "full", 0, ARG_FLAG, &o.full },
         { "rate", 0, ARG_NUMBER, &rate },
         { "grace", 0, ARG_NUMBER, &grace_s },
         { "delete-orphans", 0, ARG_FLAG, &o.delete_orphans },
+        { "heal", 0, ARG_FLAG, &heal },
         { "threads", 0, ARG_NUMBER, &threads },
         { NULL, 0, 0, NULL },
     };
@@ -217,7 +248,7 @@ scrub(struct coldlink *l, struct args *a, struct vrv_err *e)
     o.topic_n = (size_t)a->n;
     if ((rc = coldlink_open(l, e)) < 0)
         return rc;
-    return run_scrub(l, &o, e);
+    return heal ? run_heal(l, &o, e) : run_scrub(l, &o, NULL, e);
 }
 
 int

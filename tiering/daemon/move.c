@@ -68,6 +68,11 @@ uploaded(struct vrv_upload *u, int status, const struct vrv_err *e)
         finish(m, status, e);
         return;
     }
+    if (m->made != NULL) {
+        *m->made = entry_of(m);
+        finish(m, 0, e);
+        return;
+    }
     if (m->from != NULL)
         vrv_manifest_copy(next, m->from);
     else
@@ -299,14 +304,15 @@ vrv_move_begin(struct vrv_move *m)
 {
     const struct vrv_upload_opts *o = &m->o->upload;
     uint32_t n = m->from != NULL ? m->from->seg_n : 0;
+    const struct vrv_cold_seg *before = m->before == NULL && n > 0 ? &m->from->seg[n - 1] : m->before;
 
-    if (m->knows_producers || n == 0) {
+    if (m->knows_producers || before == NULL) {
         begin(m);
         return;
     }
     m->extras = (struct vrv_extras){ .retry = o->retry, .cq = o->cq, .clock = o->clock,
         .read_ms = o->call_ms, .run = producers_came };
-    vrv_extras_read(&m->extras, &m->from->seg[n - 1]);
+    vrv_extras_read(&m->extras, before);
 }
 
 static void

@@ -41,6 +41,8 @@ struct vrv_move {
     bool bridges;                    /* between what counts and the segment there is nothing, and never was */
     const struct vrv_manifest *from; /* what counts, which the segment continues; NULL: it is the first */
     bool knows_producers;            /* else they are read from the last segment of `from` */
+    const struct vrv_cold_seg *before; /* ... or of this one, if that isn't NULL */
+    struct vrv_cold_seg *made;       /* not NULL: nothing is committed, here is what the object is */
     struct vrv_producers *producers; /* as of the segment's first offset; then of its end */
     void *owner;
     void (*run)(struct vrv_move *m, int status, const struct vrv_err *e);

@@ -188,7 +188,7 @@ put_page(struct vrv_parts_commit *c)
 
     free(c->bytes);
     c->bytes = vrv_manifest_write_page(&c->next, 0, c->next.seg_n - c->parts->o.root_keeps, &c->page, &c->n);
-    vrv__part_page_key(c->parts, &id, c->page.base, c->key);
+    vrv_parts_page_key(c->parts, &id, c->page.base, c->key);
     put(c, page_put, false);
 }
 

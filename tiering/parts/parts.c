@@ -165,7 +165,7 @@ new_key(struct vrv_parts *ps, const struct vrv_log_id *id, char what, int64_t ba
 }
 
 void
-vrv__part_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out)
+vrv_parts_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out)
 {
     new_key(ps, id, 'm', base, out);
 }

@@ -140,6 +140,8 @@ void vrv_parts_cancel(struct vrv_parts *ps, struct vrv_parts_commit *c);
 /* A new name for a segment; out has VRV_STORE_KEY_MAX + 1 bytes. */
 void vrv_parts_segment_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base,
     char *out);
+/* Likewise for a page. */
+void vrv_parts_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out);
 /* What a name says; `what` is 'd' or 'm'.  False: it is none of these. */
 struct vrv_part_key {
     bool root;

@@ -32,7 +32,6 @@ void vrv__part_forget(struct vrv_parts *ps, const struct vrv_log_id *id);
 void vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manifest *m);
 
 void vrv__part_root_key(const struct vrv_log_id *id, uint64_t version, char *out);
-void vrv__part_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out);
 
 /* NOTFOUND (then only h->mod is known), CORRUPT. */
 int vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,

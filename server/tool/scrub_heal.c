@@ -1,0 +1,169 @@
+#include "server/tool/scrub_heal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "engine/os/clock.h"
+#include "engine/os/vfs.h"
+#include "engine/varve_int.h"
+#include "server/base/random.h"
+#include "tiering/scrub/heal.h"
+
+/* ---- the data directory ---- */
+
+static int
+set_options(const struct vrv_config *c, struct vrv_engine_opts *o, struct vrv_err *e)
+{
+    struct varve_options v;
+
+    varve_options_init(&v);
+    v.memory_bytes = (size_t)c->memory_bytes;
+    v.wal_bytes = (size_t)c->wal_bytes;
+    v.disk_reserve_bytes = (uint64_t)c->disk_reserve_bytes;
+    v.buffered_wal = c->wal_buffered;
+    return vrv__engine_opts(&v, o, e);
+}
+
+/* The engine would make one where there is none. */
+static int
+check_there(const struct scrub_heal *h, const char *dir, struct vrv_err *e)
+{
+    struct vrv_file *f;
+    int rc = vrv_vfs_open(h->vfs, "FORMAT", 0, &f, e);
+
+    if (rc == 0)
+        vrv_file_close(&f);
+    return rc != VRV_E_NOTFOUND ? rc
+        : vrv_err_set(e, rc, "%.160s is not a data directory of varve: name it with -o log.dirs=DIRECTORY",
+            dir);
+}
+
+int
+scrub_heal_open(struct scrub_heal *h, struct coldlink *l, struct vrv_err *e)
+{
+    const char *dir = l->config->data_dir;
+    struct vrv_recovery found;
+    struct vrv_engine_opts o;
+    int rc = set_options(l->config, &o, e);
+
+    h->l = l;
+    if (rc == 0)
+        rc = vrv_vfs_posix(dir, false, &h->vfs, e);
+    if (rc == 0)
+        rc = check_there(h, dir, e);
+    o.vfs = h->vfs;
+    if (rc == 0)
+        rc = vrv_engine_open(&h->eng, &o, &found, e);
+    if (rc == VRV_E_LOCKED)
+        return vrv_err_set(e, rc, "%.160s is in use: stop its server first, --heal writes manifests in its place",
+            dir);
+    return rc;
+}
+
+int
+scrub_heal_close(struct scrub_heal *h, struct vrv_err *e)
+{
+    int rc = h->eng != NULL ? vrv_engine_close(&h->eng, e) : 0;
+
+    vrv_vfs_close(&h->vfs);
+    for (size_t i = 0; i < h->n; i++) {
+        free(h->v[i].key);
+        free(h->v[i].topic);
+    }
+    free(h->v);
+    return rc;
+}
+
+/* ---- what was found ---- */
+
+void
+scrub_heal_note(struct scrub_heal *h, const struct vrv_finding *f)
+{
+    bool can = f->kind == VRV_SCRUB_MISSING || f->kind == VRV_SCRUB_SHORT || f->kind == VRV_SCRUB_DAMAGED;
+
+    if (!can || f->key == NULL || f->topic == NULL)
+        return;
+    VRV_PUSH_ROOM(h->v, h->n, h->cap);
+    h->v[h->n++] = (struct scrub_heal_one){ vrv_mem_strdup(f->key), vrv_mem_strdup(f->topic), f->partition,
+        f->from, f->to };
+}
+
+/* A segment's object tells on about producers, so the one before it goes first. */
+static int
+by_place(const void *pa, const void *pb)
+{
+    const struct scrub_heal_one *a = pa, *b = pb;
+    int order = strcmp(a->topic, b->topic);
+
+    if (order != 0)
+        return order;
+    if (a->partition != b->partition)
+        return a->partition < b->partition ? -1 : 1;
+    return (a->from > b->from) - (a->from < b->from);
+}
+
+/* ---- healing ---- */
+
+static void
+tell(struct scrub_heal *h, const struct scrub_heal_one *x, int rc, const struct vrv_err *e)
+{
+    struct out *o = &h->l->out;
+
+    if (o->json) {
+        out_begin(o, "heal");
+        out_str(o, "topic", x->topic);
+        out_int(o, "partition", x->partition);
+        out_int(o, "first_offset", x->from);
+        out_int(o, "last_offset", x->to - 1);
+        out_bool(o, "healed", rc == 0);
+        if (rc < 0)
+            out_str(o, "text", e->msg);
+        out_end(o);
+        return;
+    }
+    out_paint(o, rc == 0 ? OUT_GREEN : OUT_RED, rc == 0 ? "healed" : "LOST");
+    (void)fprintf(o->f, ": topic %s, partition %" PRId32 ", offsets %" PRId64 " to %" PRId64 "%s%s\n", x->topic,
+        x->partition, x->from, x->to - 1, rc < 0 ? ": " : ": written again from this disk, and read back",
+        rc < 0 ? e->msg : "");
+}
+
+static int
+heal_one(struct scrub_heal *h, struct vrv_heal *v, const struct scrub_heal_one *x, struct vrv_err *e)
+{
+    struct vrv_log_id id = { .partition = x->partition };
+    struct vrv_err why = { 0 };
+    uint64_t bytes = 0;
+    int32_t n;
+    int rc = vrv_catalog_find(vrv_engine_catalog(h->eng), x->topic, &id.topic, &n)
+        ? vrv_heal_segment(v, &id, x->key, x->from, &bytes, &why)
+        : vrv_err_set(&why, VRV_E_NOTFOUND, "this server has no topic %.100s", x->topic);
+
+    if (rc < 0 && rc != VRV_E_NOTFOUND && rc != VRV_E_CORRUPT) {
+        *e = why;
+        return rc;
+    }
+    h->healed += rc == 0;
+    h->bytes += rc == 0 ? bytes : 0;
+    tell(h, x, rc, &why);
+    return 0;
+}
+
+int
+scrub_heal_all(struct scrub_heal *h, struct vrv_err *e)
+{
+    struct vrv_heal v = { .s = &h->l->sync, .eng = h->eng };
+    int rc = vrv_random(&v.random, sizeof(v.random), e);
+
+    if (rc == 0)
+        rc = vrv_heal_begin(&v, e);
+    if (rc < 0)
+        return rc;
+    if (h->n > 0)
+        qsort(h->v, h->n, sizeof(*h->v), by_place);
+    for (size_t i = 0; i < h->n && rc == 0; i++)
+        rc = heal_one(h, &v, &h->v[i], e);
+    vrv_heal_end(&v);
+    return rc;
+}

@@ -1,0 +1,35 @@
+/*
+ * varve scrub --heal: what was found wrong with segments in the store, and this disk still has, goes there again.
+ *
+ * The data directory is the server's, which is stopped: it is locked from open to close.
+ */
+#ifndef VRV_TOOL_SCRUB_HEAL_H
+#define VRV_TOOL_SCRUB_HEAL_H
+
+#include "server/tool/coldlink.h"
+#include "tiering/scrub/scrub.h"
+
+struct scrub_heal_one {
+    char *key, *topic; /* its name */
+    int32_t partition;
+    int64_t from, to;
+};
+
+struct scrub_heal {
+    struct coldlink *l;
+    struct vrv_vfs *vfs;
+    struct vrv_engine *eng;
+    struct scrub_heal_one *v; /* what was found */
+    size_t n, cap;
+    uint64_t healed, bytes;
+};
+
+/* The data directory of l's configuration.  LOCKED: its server runs. */
+int scrub_heal_open(struct scrub_heal *h, struct coldlink *l, struct vrv_err *e) VRV_MUST_CHECK;
+/* Remember it, if it can be healed at all. */
+void scrub_heal_note(struct scrub_heal *h, const struct vrv_finding *f);
+/* Heal all that was, and tell of each.  What can't be isn't an error. */
+int scrub_heal_all(struct scrub_heal *h, struct vrv_err *e) VRV_MUST_CHECK;
+int scrub_heal_close(struct scrub_heal *h, struct vrv_err *e) VRV_MUST_CHECK;
+
+#endif

@@ -1,0 +1,111 @@
+#!/usr/bin/env perl
+# varve scrub --heal: what a store has lost, or has damaged, and the stopped server's disk still has, goes there again;
+# what neither has is told.
+use strict;
+use warnings;
+use File::Find;
+use File::Temp qw(tempdir);
+use JSON::PP;
+use Test::More;
+use lib ($ENV{srcdir} // '.') . '/t/lib';
+use Records;
+use Varved;
+
+plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
+
+my $cold = tempdir(CLEANUP => 1);
+my $dir = tempdir(CLEANUP => 1);
+my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
+my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
+    'checkpoint.interval.ms=200');
+my $records = Records->new($broker);
+my $where = "-o tier.store.url=file://$cold -o log.dirs=" . $broker->dir . '/data';
+
+# The tool's exit code, and what it printed.
+my ($out, $err);
+sub varve {
+    my (@words) = @_;
+    my $rc = system("$tool @words >$dir/out 2>$dir/err");
+    ($out, $err) = (text_of("$dir/out"), text_of("$dir/err"));
+    return $rc >> 8;
+}
+sub told {
+    my ($kind, @words) = @_;
+    varve(@words, '--json');
+    return grep { $_->{kind} eq $kind } map { decode_json($_) } split /\n/, $out;
+}
+sub files {
+    my ($below, $end) = @_;
+    my @found;
+    find({ no_chdir => 1, wanted => sub { push @found, $_ if -f && /\Q$end\E$/ } }, $below);
+    @found = sort @found;
+    return @found;
+}
+sub flip {
+    my ($path, $at) = @_;
+    chmod 0644, $path;
+    open(my $f, '+<:raw', $path) or die "$path: $!";
+    seek $f, $at, 0;
+    read $f, my $byte, 1;
+    seek $f, $at, 0;
+    print $f chr(ord($byte) ^ 1);
+    close $f;
+    return;
+}
+
+ok($records->topic('t', '--partitions 1 -c remote.storage.enable=true -c segment.bytes=1100000'), 'a cold topic');
+ok($records->produce('t', 40_000), '... with records');
+ok($records->varve('tier offload', 't', '>/dev/null'), '... in the store, and here');
+isnt(varve('scrub --heal', $where), 0, 'beside its server nothing is healed');
+like($err, qr/is in use: stop its server first/, '... as is said');
+isnt(varve("scrub --heal -o tier.store.url=file://$cold -o log.dirs=$dir"), 0, 'nor without a data directory');
+like($err, qr/is not a data directory of varve: name it with -o log\.dirs=/, '... which is said');
+$broker->stop;
+is(varve('scrub --heal', $where), 0, 'where all is well nothing is done') or diag($err);
+like($out, qr/: all is well$/m, '... which is said');
+
+# ---- one is gone, one damaged, one too short
+
+my @objects = files("$cold/d", '');
+cmp_ok(scalar @objects, '>=', 4, 'there are some segments');
+my @before = @objects;
+unlink $objects[0];
+flip($objects[1], 5000);
+truncate($objects[2], 1000) || chmod(0644, $objects[2]) && truncate($objects[2], 1000);
+my @healed = told('heal', 'scrub --full --heal', $where);
+is(scalar(grep { $_->{healed} } @healed), 3, 'one lost, one damaged, one cut: all are healed') or diag($out . $err);
+is(varve('scrub --full --grace 0', $where), 65, 'what was damaged is there still');
+is(() = $out =~ /^orphan: /mg, 2, '... an orphan, that nobody names');
+unlike($out, qr/^(?:missing|damaged|short)/m, '... and nothing else is wrong');
+is(varve('scrub --full --grace 0 --heal --delete-orphans', $where), 0, '... it goes when that is asked for') or diag($err);
+my @after = files("$cold/d", '');
+is(scalar @after, scalar @objects, '... then there are as many as before');
+my %before = map { $_ => 1 } @before;
+is(scalar(grep { !$before{$_} } @after), 3, '... three of them under names of their own');
+
+# ---- what this disk doesn't have, or has damaged
+
+my @here = files($broker->dir . '/data/log', '.log');
+flip($here[1], 3000);
+unlink $after[1];
+is(varve('scrub --heal', $where), 65, 'where both are damaged nothing is healed');
+like($out, qr/^LOST: topic t, partition 0, offsets \d+ to \d+: segment \d+, byte \d+: crc is /m, '... which is told');
+flip($here[1], 3000);
+is(varve('scrub --heal', $where), 0, 'where this disk is well it is') or diag($out . $err);
+like($out, qr/^healed: topic t, partition 0, offsets \d+ to \d+: written again from this disk, and read back$/m, '... told');
+like($out, qr/^1 segments, .*, were healed$/m, '... and counted');
+
+# ---- all of it can be read from there
+
+$broker->restart;
+is($records->consume('t'), 40_000, 'the server goes on');
+ok($records->varve('config set', 'topic t', 'local.retention.ms=0', '>/dev/null'), 'all leaves the disk');
+ok($records->produce('t', 5_000), '... behind what is new');
+ok($records->varve('tier offload', 't', '>/dev/null'), '... which follows');
+ok(wait_until(sub { my @left = files($broker->dir . '/data/log', '.log'); @left <= 2 }), '... and is gone');
+is($records->consume('t'), 45_000, '... and comes from the store, whole');
+$broker->stop;
+unlink((files("$cold/d", ''))[0]);
+is(varve('scrub --heal', $where), 65, 'what neither has is lost');
+like($out, qr/^LOST: .*: this disk hasn't got segment 0, either$/m, '... which is told');
+done_testing;

@@ -1,0 +1,356 @@
+#include "tiering/scrub/heal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "tiering/restore/find.h"
+#include "tiering/scrub/object.h"
+
+enum { STEP_MS = 50, PARTS = 3, INDEX_INTERVAL = 4096, ROOT_BYTES = 256 << 10, ROOT_KEEPS = 16, DAY_MS = 86400000 };
+
+/* One segment on its way. */
+struct one {
+    struct vrv_heal *h;
+    const struct vrv_log_id *id;
+    struct vrv_log *log;
+    struct vrv_seg *seg;         /* here */
+    struct vrv_snap *snap;       /* what counts */
+    struct vrv_cold_seg *v;      /* of the page, or the root, that has it, */
+    uint32_t n, at;              /* ... and which of them it is */
+    int page;                    /* -1: the root has it */
+    struct vrv_cold_seg *earlier; /* of the page before, where what is before it lies there */
+    struct vrv_cold_seg made;    /* as it is now */
+    bool done;
+    int status;
+    struct vrv_err err;
+};
+
+/* ---- waiting ---- */
+
+static void
+wait_for(struct vrv_heal *h, const bool *done)
+{
+    while (!*done) {
+        (void)vrv_retry_step(h->s->retry);
+        (void)vrv_pace_step(&h->pace);
+        bool stepped = vrv_store_step(h->s->store);
+        struct vrv_done *d = vrv_cq_take(&h->s->cq, stepped ? 0 : STEP_MS);
+        if (d != NULL)
+            d->run(d);
+    }
+}
+
+static int
+ended(struct one *o, struct vrv_err *e)
+{
+    wait_for(o->h, &o->done);
+    o->done = false;
+    if (o->status < 0)
+        *e = o->err;
+    return o->status;
+}
+
+static void
+note_end(struct one *o, int status, const struct vrv_err *e)
+{
+    o->status = status;
+    o->err = *e;
+    o->done = true;
+}
+
+/* ---- what there is ---- */
+
+struct reading {
+    struct vrv_part_wait wait;
+    struct one *o;
+};
+
+static void
+came(struct vrv_part_wait *w, int status, const struct vrv_err *e)
+{
+    note_end(VRV_LIST_OF(w, struct reading, wait)->o, status, e);
+}
+
+static int
+read_manifest(struct one *o, struct vrv_err *e)
+{
+    struct vrv_parts *ps = &o->h->parts;
+    struct reading r = { .wait.run = came, .o = o };
+    int rc = vrv_parts_now(ps, o->id, &o->snap, e);
+
+    if (rc != VRV_E_AGAIN)
+        return rc;
+    vrv_list_init(&r.wait.link);
+    vrv_parts_read(ps, o->id, &r.wait);
+    rc = ended(o, e);
+    return rc == 0 ? vrv_parts_now(ps, o->id, &o->snap, e) : rc;
+}
+
+/* Which of v's is it? */
+static bool
+is_in(struct one *o, struct vrv_cold_seg *v, uint32_t n, const char *key)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(v[i].key, key) == 0) {
+            o->v = v;
+            o->n = n;
+            o->at = i;
+            return true;
+        }
+    return false;
+}
+
+static int
+find(struct one *o, const char *key, int64_t base, struct vrv_err *e)
+{
+    const struct vrv_manifest *m = &o->snap->m;
+    int rc = 0;
+
+    o->page = -1;
+    if (is_in(o, m->seg, m->seg_n, key))
+        return 0;
+    for (uint32_t i = 0; i < m->page_n && rc == 0; i++) {
+        struct vrv_cold_seg *v;
+
+        if (base < m->page[i].base || base >= m->page[i].next)
+            continue;
+        if ((rc = vrv_find_page(o->h->s, m, &m->page[i], &v, e)) < 0)
+            return rc;
+        if (is_in(o, v, m->page[i].segments, key)) {
+            o->page = (int)i;
+            return 0;
+        }
+        vrv_found_page_fini(v, &m->page[i]);
+    }
+    return vrv_err_set(e, VRV_E_CONFLICT, "the manifest that counts doesn't name %s", key);
+}
+
+/* The one before, for what producers had written by then; NULL: nothing is left of that. */
+static int
+find_before(struct one *o, const struct vrv_cold_seg **before, struct vrv_err *e)
+{
+    const struct vrv_manifest *m = &o->snap->m;
+    uint32_t page = o->page < 0 ? m->page_n : (uint32_t)o->page;
+    int rc = 0;
+
+    *before = o->at > 0 ? &o->v[o->at - 1] : NULL;
+    if (o->at > 0 || page == 0)
+        return 0;
+    rc = vrv_find_page(o->h->s, m, &m->page[page - 1], &o->earlier, e);
+    if (rc == 0)
+        *before = &o->earlier[m->page[page - 1].segments - 1];
+    return rc;
+}
+
+static int
+find_here(struct one *o, int64_t base, struct vrv_err *e)
+{
+    const struct vrv_cold_seg *c = &o->v[o->at];
+
+    o->log = vrv_engine_log_ref(o->h->eng, o->id);
+    o->seg = o->log != NULL ? vrv_log_sealed(o->log, base) : NULL;
+    if (o->seg == NULL)
+        return vrv_err_set(e, VRV_E_NOTFOUND, "this disk hasn't got segment %" PRId64 ", either", base);
+    if (o->seg->next > c->next || o->seg->size != c->plain)
+        return vrv_err_set(e, VRV_E_CORRUPT, "segment %" PRId64 " of this disk isn't what was moved", base);
+    return 0;
+}
+
+/* ---- the object ---- */
+
+static void
+moved(struct vrv_move *m, int status, const struct vrv_err *e)
+{
+    note_end(m->owner, status, e);
+}
+
+static int
+write_object(struct one *o, struct vrv_err *e)
+{
+    const struct vrv_cold_seg *before;
+    int rc = find_before(o, &before, e);
+
+    if (rc < 0)
+        return rc;
+    struct vrv_move *m = VRV_NEW(struct vrv_move);
+    *m = (struct vrv_move){ .o = &o->h->move, .seg = o->seg, .epoch = vrv_log_offsets(o->log).epoch,
+        .before = before, .made = &o->made, .owner = o, .run = moved };
+    vrv_move_begin(m);
+    rc = ended(o, e);
+    vrv_producers_free(&m->producers);
+    free(m);
+    return rc;
+}
+
+static int
+read_back(struct one *o, struct vrv_err *e)
+{
+    struct vrv_object_walk w = { .s = o->h->s, .id = o->id, .seg = &o->made };
+
+    return vrv_object_walk(&w, e);
+}
+
+/* ---- the manifest ---- */
+
+static void
+take_place(struct one *o, struct vrv_cold_seg *old)
+{
+    o->made.next = old->next; /* up to there nothing else is */
+    vrv_cold_seg_fini(old);
+    *old = o->made;
+    o->made = (struct vrv_cold_seg){ .key = NULL };
+}
+
+/* The page that has it, anew. */
+static int
+write_page(struct one *o, struct vrv_cold_page *in_place_of, struct vrv_err *e)
+{
+    const struct vrv_manifest part = { .topic = o->id->topic, .partition = o->id->partition, .seg = o->v,
+        .seg_n = o->n, .next = o->v[o->n - 1].next };
+    struct vrv_cold_page page = { .key = NULL };
+    char key[VRV_STORE_KEY_MAX + 1];
+    size_t n;
+
+    uint8_t *bytes = vrv_manifest_write_page(&part, 0, o->n, &page, &n);
+    vrv_parts_page_key(&o->h->parts, o->id, page.base, key);
+    int rc = vrv_sync_put(o->h->s, key, bytes, n, false, e);
+    free(bytes);
+    if (rc < 0)
+        return rc;
+    page.key = vrv_mem_strdup(key);
+    free(in_place_of->key);
+    *in_place_of = page;
+    return 0;
+}
+
+static void
+committed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
+{
+    note_end(c->owner, status, e);
+}
+
+static int
+commit(struct one *o, struct vrv_err *e)
+{
+    struct vrv_parts_commit *c = VRV_NEW(struct vrv_parts_commit);
+    int32_t epoch = vrv_log_offsets(o->log).epoch;
+    int rc = 0;
+
+    *c = (struct vrv_parts_commit){ .run = committed, .owner = o };
+    vrv_manifest_copy(&c->next, &o->snap->m);
+    if (c->next.epoch < epoch)
+        c->next.epoch = epoch;
+    if (o->page < 0) {
+        take_place(o, &c->next.seg[o->at]);
+    } else {
+        take_place(o, &o->v[o->at]);
+        rc = write_page(o, &c->next.page[o->page], e);
+    }
+    if (rc == 0) {
+        vrv_parts_commit(&o->h->parts, c);
+        rc = ended(o, e);
+    } else {
+        vrv_manifest_fini(&c->next);
+    }
+    free(c);
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+static int
+heal(struct one *o, const char *key, int64_t base, struct vrv_err *e)
+{
+    int rc = read_manifest(o, e);
+
+    if (rc == 0)
+        rc = find(o, key, base, e);
+    if (rc == 0)
+        rc = find_here(o, base, e);
+    if (rc == 0)
+        rc = write_object(o, e);
+    if (rc == 0)
+        rc = read_back(o, e);
+    return rc == 0 ? commit(o, e) : rc;
+}
+
+static int
+try_to_heal(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, int64_t base,
+    uint64_t *bytes, struct vrv_err *e)
+{
+    struct one o = { .h = h, .id = id, .page = -1 };
+    int rc = heal(&o, key, base, e);
+
+    *bytes = o.seg != NULL ? o.seg->size : 0;
+    if (o.earlier != NULL)
+        vrv_found_page_fini(o.earlier, &o.snap->m.page[(o.page < 0 ? (int)o.snap->m.page_n : o.page) - 1]);
+    if (o.page >= 0)
+        vrv_found_page_fini(o.v, &o.snap->m.page[o.page]);
+    vrv_cold_seg_fini(&o.made);
+    vrv_snap_unref(o.snap);
+    vrv_seg_unref(o.seg);
+    vrv_log_unref(&o.log);
+    return rc;
+}
+
+/* A commit that a crash has cut short counts from now on, and is in the way once. */
+int
+vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, int64_t base,
+    uint64_t *bytes, struct vrv_err *e)
+{
+    int rc = try_to_heal(h, id, key, base, bytes, e);
+
+    return rc == VRV_E_CONFLICT ? try_to_heal(h, id, key, base, bytes, e) : rc;
+}
+
+/* ---- begin and end ---- */
+
+/* Whoever was made anew from the store owns it now, and this disk is what was lost. */
+static int
+check_owner(struct vrv_heal *h, struct vrv_err *e)
+{
+    struct vrv_entity_configs c;
+    uint64_t ours = 0, newest;
+
+    vrv_catalog_configs(vrv_engine_catalog(h->eng), "store", &c);
+    for (size_t i = 0; i < c.n; i++)
+        if (strcmp(c.v[i].key, "owner") == 0)
+            ours = strtoull(c.v[i].value, NULL, 10);
+    free(c.v);
+    int rc = vrv_find_owner(h->s, &newest, e);
+    if (rc < 0 || (ours == newest && ours > 0))
+        return rc;
+    return vrv_err_set(e, VRV_E_LOCKED, "the store isn't this server's: its owner is number %" PRIu64
+        ", this one was %" PRIu64, newest, ours);
+}
+
+int
+vrv_heal_begin(struct vrv_heal *h, struct vrv_err *e)
+{
+    struct vrv_sync *s = h->s;
+    int rc = check_owner(h, e);
+
+    if (rc < 0)
+        return rc;
+    vrv_parts_init(&h->parts, &(struct vrv_parts_opts){ .retry = s->retry, .cq = &s->cq, .clock = s->clock,
+        .random = h->random, .read_ms = s->call_ms, .write_ms = s->call_ms, .adopt_ms = DAY_MS / 2,
+        .root_bytes = ROOT_BYTES, .root_keeps = ROOT_KEEPS });
+    vrv_parts_attach(&h->parts, vrv_engine_catalog(h->eng));
+    vrv_pace_init(&h->pace, s->clock, INT64_MAX);
+    vrv_source_init(&h->source);
+    h->move = (struct vrv_move_opts){ .parts = &h->parts, .pace = &h->pace, .source = &h->source,
+        .chunk_bytes = VRV_CHUNK_BYTES, .index_interval = INDEX_INTERVAL,
+        .upload = { .store = s->store, .retry = s->retry, .cq = &s->cq, .clock = s->clock, .parts = PARTS,
+            .call_ms = s->call_ms, .put_max = VRV_STORE_PUT_MAX } };
+    return 0;
+}
+
+void
+vrv_heal_end(struct vrv_heal *h)
+{
+    vrv_parts_attach(&h->parts, NULL);
+    vrv_source_fini(&h->source);
+    vrv_parts_fini(&h->parts);
+}

@@ -1,0 +1,42 @@
+/*
+ * What a store lacks, or has damaged, and this disk still has: it is written again, under a new name, read
+ * back, and named by the next version of the manifest in the place of what was there.
+ *
+ *   segment here ─► object ─► read back ─► page, if it lies in one ─► root, if absent ─► head
+ *
+ * Whatever ends it before the head is written leaves names that nothing knows; it can be done again.  What was
+ * there before is not touched: nobody names it any more, and the sweep finds it.
+ *
+ * The server is stopped, and the engine open without its steps: nobody else changes a manifest.
+ *
+ * Threads: one.
+ */
+#ifndef VRV_SCRUB_HEAL_H
+#define VRV_SCRUB_HEAL_H
+
+#include "engine/engine.h"
+#include "tiering/daemon/move.h"
+#include "tiering/store/sync.h"
+
+struct vrv_heal {
+    /* the caller's, borrowed */
+    struct vrv_sync *s;
+    struct vrv_engine *eng;
+    uint64_t random;
+    /* ours */
+    struct vrv_parts parts;
+    struct vrv_pace pace;
+    struct vrv_source source;
+    struct vrv_move_opts move;
+};
+
+/* LOCKED: the store isn't this engine's to write to.  Then there is nothing to end. */
+int vrv_heal_begin(struct vrv_heal *h, struct vrv_err *e) VRV_MUST_CHECK;
+void vrv_heal_end(struct vrv_heal *h);
+
+/* The segment that begins at `base`, and whose object is `key`: 0, and it is whole again, of so many bytes.
+ * NOTFOUND: this disk hasn't got it, either; CORRUPT: or damaged; CONFLICT: the manifest names another one. */
+int vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, int64_t base,
+    uint64_t *bytes, struct vrv_err *e) VRV_MUST_CHECK;
+
+#endif
