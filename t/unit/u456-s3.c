@@ -430,7 +430,7 @@ test_sentences(void)
     says(&w, S3_FAULT_SKEWED, VRV_E_DENIED, "the clock here says 20260921T");
     says(&w, S3_FAULT_REGION, VRV_E_INVALID, "set tier.s3.region to that, not us-east-1");
     says(&w, S3_FAULT_REDIRECT, VRV_E_INVALID, "set tier.s3.");
-    says(&w, S3_FAULT_FULL, VRV_E_NOSPACE, "put of d/object: ");
+    says(&w, S3_FAULT_FULL, VRV_E_NOSPACE, ", or free s");
     says(&w, S3_FAULT_SLOW_DOWN, VRV_E_BUSY, "SlowDown");
     says(&w, S3_FAULT_TOO_MANY, VRV_E_BUSY, "put of d/object: ");
     says(&w, S3_FAULT_ERROR, VRV_E_UNKNOWN, "InternalError");

@@ -202,6 +202,30 @@ test_failures(void)
     OK(failures > 40, "... at many places");
 }
 
+static void
+test_full(void)
+{
+    struct simdisk *d = simdisk_new(1);
+    struct simclock clock;
+    struct storesuite s = { 0 };
+    struct iovec iov = { bytes, SIZE };
+
+    simclock_init(&clock, 1700000000000);
+    tap_need(vrv_cq_init(&s.cq, 0), "no queue");
+    s.store = store_on(d, &clock, 1);
+    struct vrv_store_call c = storesuite_call(&s, VRV_STORE_PUT, keys[0]);
+    c.iov = &iov;
+    c.iov_n = 1;
+    c.size = SIZE;
+    c.crc = vrv_crc32c(0, bytes, SIZE);
+    simdisk_fail(d, 1, SIM_ENOSPC, true);
+    IS(storesuite_do(&s, &c), VRV_E_NOSPACE, "a full disk");
+    OK(strstr(c.err.msg, "give it more or free some") != NULL, "... is told, with what to do: %s", c.err.msg);
+    vrv_store_close(&s.store);
+    vrv_cq_fini(&s.cq);
+    simdisk_free(&d);
+}
+
 int
 main(void)
 {
@@ -210,5 +234,6 @@ main(void)
     test_suite();
     test_power_cuts();
     test_failures();
+    test_full();
     return tap_done();
 }

@@ -21,6 +21,8 @@ run(void *ctx, struct vrv_store_call *c)
 
     if (rc == VRV_E_READONLY)
         return vrv_err_prefix(&c->err, VRV_E_DENIED, "not allowed");
+    if (rc == VRV_E_NOSPACE)
+        return vrv_err_prefix(&c->err, rc, "no space in the store's directory, give it more or free some");
     return rc == VRV_E_NOMEM ? vrv_err_prefix(&c->err, VRV_E_BUSY, "no memory") : rc;
 }
 

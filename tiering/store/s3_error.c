@@ -29,6 +29,8 @@ static const char bad_secret[] = "the secret key isn't that of the access key (o
 static const char expired[] =
     "the keys have expired, and there are no newer ones where tier.s3.credentials says";
 static const char damaged[] = "it was damaged on its way there";
+static const char quota[] = "the quota there is used up: raise it, or free space";
+static const char full[] = "the store has no space left: give it more, or free some";
 static const char archived[] =
     "it is in an archive's storage class: restore it there before it is read";
 
@@ -162,9 +164,9 @@ static const struct meaning {
     { "XAmzContentSHA256Mismatch", VRV_E_IO, damaged, NULL, false },
     { "XAmzContentChecksumMismatch", VRV_E_IO, damaged, NULL, false },
     { "IncompleteBody", VRV_E_IO, damaged, NULL, false },
-    { "QuotaExceeded", VRV_E_NOSPACE, NULL, NULL, false },
-    { "InsufficientStorage*", VRV_E_NOSPACE, NULL, NULL, false },
-    { "XMinioStorageFull", VRV_E_NOSPACE, NULL, NULL, false },
+    { "QuotaExceeded", VRV_E_NOSPACE, quota, NULL, false },
+    { "InsufficientStorage*", VRV_E_NOSPACE, full, NULL, false },
+    { "XMinioStorageFull", VRV_E_NOSPACE, full, NULL, false },
 };
 
 static const struct meaning of_status[] = {
@@ -182,7 +184,7 @@ static const struct meaning of_status[] = {
     { "429", VRV_E_BUSY, NULL, NULL, false },
     { "501", VRV_E_INVALID, NULL, NULL, false },
     { "503", MAYBE, NULL, NULL, false },
-    { "507", VRV_E_NOSPACE, NULL, NULL, false },
+    { "507", VRV_E_NOSPACE, full, NULL, false },
     { "4*", VRV_E_INVALID, NULL, NULL, false },
     { "5*", MAYBE, NULL, NULL, false },
     { "*", MAYBE, NULL, no_s3, false },

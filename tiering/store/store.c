@@ -144,6 +144,12 @@ vrv_store_lost(struct vrv_err *e, const char *key)
 }
 
 int
+vrv_store_named(struct vrv_err *e, int status, const char *key)
+{
+    return strstr(e->msg, key) != NULL ? status : vrv_err_prefix(e, status, "%.100s", key);
+}
+
+int
 vrv_store_check(const struct vrv_store_call *c, struct vrv_err *e)
 {
     check_call(c);
