@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use File::Temp qw(tempdir);
+use HTTP::Tiny;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Varved;
@@ -48,4 +49,25 @@ $tier->told('another region', qr/in region us-east-1: set tier\.s3\.region to th
 $tier->told('no URL of S3', qr/tier\.store\.url=s3:bucket: expected file:.* s3:/, 'tier.store.url=s3:bucket');
 $tier->told('no endpoint', qr/tier\.s3\.endpoint=minio:9000 isn't https:/, 'tier.s3.endpoint=minio:9000');
 $tier->told('no source of keys', qr/tier\.s3\.credentials=keys is none of chain, env/, 'tier.s3.credentials=keys');
+
+# A store that answers as it is told to.
+my $pid = open(my $said, '-|', ($ENV{builddir} // '.') . '/t/s3d', '-b', 'cold') or die "s3d: $!";
+my ($port) = <$said> =~ /^port (\d+)$/ or die 'no s3d';
+my @fake = ("tier.s3.endpoint=http://127.0.0.1:$port", 'tier.store.url=s3://cold/x', 'tier.store.ca.file=');
+sub fault {
+    my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
+    return $http->post("http://127.0.0.1:$port/~faults", { content => join "\n", @_ })->{success};
+}
+fault('fault DELETE DENIED 100', 'fault DELETES DENIED 100');
+$tier->told('who may not delete', qr/warn cold\.store .*grant s3:DeleteObject on s3:\/\/cold/, @fake);
+fault('heal', 'fault PUTNEW FULL 100', 'fault PUT FULL 100');
+my $full = Varved->start('remote.log.storage.system.enable=true', "tier.s3.credentials=file:$dir/keys", @fake,
+    'tier.store.url=s3://cold/full');
+ok(wait_until(sub { $full->said('err') =~ / warn cold\.store .*fails=put reason=.*, or free s/ }),
+    'a store without space is told as soon as something is to go there');
+fault('heal');
+ok(wait_until(sub { $full->said('err') =~ / info cold\.works .*works=put/ }), '... and when it has some');
+$full->stop;
+kill TERM => $pid;
+close $said;
 done_testing;

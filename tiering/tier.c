@@ -58,6 +58,15 @@ open_shelf(struct vrv_tier *t)
     return rc < 0 ? NULL : s;
 }
 
+static void
+tell_store(void *ctx, enum vrv_store_op op, const struct vrv_err *e)
+{
+    const struct vrv_tier *t = ctx;
+
+    if (t->o.told != NULL)
+        t->o.told(t->o.ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_STORE, .op = op, .why = e });
+}
+
 struct vrv_tier *
 vrv_tier_new(const struct vrv_tier_opts *o)
 {
@@ -68,7 +77,7 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     VRV_ASSERT(rc == 0);
     t->retry = vrv_retry_new(&(struct vrv_retry_opts){ .store = o->store, .clock = o->clock,
         .cq = &t->cq, .random = o->random, .base_ms = 100, .most_ms = 10000,
-        .attempt_ms = { o->attempt_ms, o->attempt_ms, o->attempt_ms } });
+        .attempt_ms = { o->attempt_ms, o->attempt_ms, o->attempt_ms }, .told = tell_store, .ctx = t });
     vrv_parts_init(&t->parts, &(struct vrv_parts_opts){ .retry = t->retry, .cq = &t->cq,
         .clock = o->clock, .random = o->random, .read_ms = o->call_ms, .write_ms = o->call_ms,
         .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes, .root_keeps = o->root_keeps });

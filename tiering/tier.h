@@ -33,12 +33,14 @@ struct vrv_tier_limits {
 
 /* Something that people want to hear of. */
 struct vrv_tier_news {
-    enum { VRV_TIER_NEWS_DISK, VRV_TIER_NEWS_LOST } kind;
+    enum { VRV_TIER_NEWS_DISK, VRV_TIER_NEWS_LOST, VRV_TIER_NEWS_STORE } kind;
     enum vrv_disk_state disk;  /* DISK: how full it is now */
     struct vrv_log_id id;      /* LOST: records of this partition were given up, */
     int64_t from, to;          /* ... these offsets, */
     uint64_t bytes;
     bool leaves_hole;          /* ... and older ones are in the store; else the log begins behind them */
+    enum vrv_store_op op;      /* STORE: what it is asked so, */
+    const struct vrv_err *why; /* ... fails for this; NULL: it is done again */
 };
 
 struct vrv_tier_opts {

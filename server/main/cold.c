@@ -14,15 +14,15 @@
 enum { LOOK_MS = 5000 };
 
 /* A store over a network that can't be used now is told, within a few seconds: what is hot is served
- * without it. */
+ * without it.  Who may list may not be one who may delete; and HDFS in safe mode lists all the same. */
 static void
 look(struct vrv_store *store)
 {
-    bool is_hdfs = strcmp(store->caps.kind, "hdfs") == 0; /* in safe mode it lists all the same */
     char what[VRV_DIAG_VALUE];
     struct vrv_err why;
 
-    if (vrv_coldstore_look(store, is_hdfs ? VRV_STORE_DELETE : VRV_STORE_LIST, LOOK_MS, &why) == 0)
+    if (vrv_coldstore_look(store, VRV_STORE_LIST, LOOK_MS, &why) == 0 &&
+        vrv_coldstore_look(store, VRV_STORE_DELETE, LOOK_MS, &why) == 0)
         return;
     vrv_store_describe(store, what, sizeof(what));
     vrv_diag(VRV_EV_COLD_STORE, VRV_STR("store", what), VRV_STR("reason", why.msg));
@@ -93,11 +93,27 @@ tell_lost(const struct vrv_server_cold *c, const struct vrv_tier_news *n)
         VRV_STR("older", n->leaves_hole ? "can be read" : "are lost, too"));
 }
 
+/* What fails is told once, until it is done again. */
+static void
+tell_store(const struct vrv_server_cold *c, const struct vrv_tier_news *n)
+{
+    char what[VRV_DIAG_VALUE];
+
+    vrv_store_describe(c->store, what, sizeof(what));
+    if (n->why != NULL)
+        vrv_diag(VRV_EV_COLD_STORE, VRV_STR("store", what), VRV_STR("fails", vrv_store_op_name(n->op)),
+            VRV_STR("reason", n->why->msg));
+    else
+        vrv_diag(VRV_EV_COLD_WORKS, VRV_STR("store", what), VRV_STR("works", vrv_store_op_name(n->op)));
+}
+
 static void
 told(void *ctx, const struct vrv_tier_news *n)
 {
     if (n->kind == VRV_TIER_NEWS_LOST)
         tell_lost(ctx, n);
+    else if (n->kind == VRV_TIER_NEWS_STORE)
+        tell_store(ctx, n);
     else
         tell_disk(n->disk);
 }

@@ -32,6 +32,17 @@ now_ms(void)
     return atomic_load(&clock_.mono_ns) / MS;
 }
 
+static unsigned told_bad, told_good;
+static enum vrv_store_op told_op;
+
+static void
+told(void *ctx, enum vrv_store_op op, const struct vrv_err *e)
+{
+    (void)ctx;
+    told_op = op;
+    *(e != NULL ? &told_bad : &told_good) += 1;
+}
+
 static void
 setup(uint64_t seed)
 {
@@ -40,7 +51,8 @@ setup(uint64_t seed)
     tap_need(vrv_cq_init(&cq, 0), "no queue");
     retry = vrv_retry_new(&(struct vrv_retry_opts){ .store = fakestore_store(fake),
         .clock = &clock_.clock, .cq = &cq, .random = seed, .base_ms = 100, .most_ms = 5000,
-        .attempt_ms = { 10000, 10000, 10000 } });
+        .attempt_ms = { 10000, 10000, 10000 }, .told = told });
+    told_bad = told_good = 0;
 }
 
 static void
@@ -388,6 +400,97 @@ test_budget(void)
     teardown();
 }
 
+/* ---- what people hear of it ---- */
+
+static int
+put_one(int64_t within_ms)
+{
+    static int n;
+    static struct body b;
+    char key[32];
+
+    (void)snprintf(key, sizeof(key), "k%d", n++);
+    struct vrv_store_call c = call_of(VRV_STORE_PUT, key, within_ms);
+    set_body(&c, &b, 1);
+    return do_call(&c);
+}
+
+static int
+delete_one(void)
+{
+    const char *key = "k";
+    struct vrv_store_call c = call_of(VRV_STORE_DELETE, NULL, HOUR_MS);
+
+    c.keys = &key;
+    c.max = 1;
+    return do_call(&c);
+}
+
+static void
+test_told(void)
+{
+    setup(9);
+    fakestore_fault(fake, VRV_STORE_OPS, FAKE_ANSWER_LOST, 20);
+    fakestore_fault(fake, VRV_STORE_OPS, FAKE_BUSY, 20);
+    for (int i = 0; i < 50; i++)
+        tap_need(put_one(HOUR_MS), "a put");
+    IS(told_bad + told_good, 0, "what is done in the end is no news");
+    fakestore_heal(fake);
+    fakestore_fault(fake, VRV_STORE_DELETE, FAKE_DENIED, 100);
+    IS(delete_one(), VRV_E_DENIED, "deletions are denied");
+    OK(told_bad == 1 && told_op == VRV_STORE_DELETE, "... which is told");
+    for (int i = 0; i < 20; i++) {
+        (void)delete_one();
+        tap_need(put_one(HOUR_MS), "a put");
+        simclock_advance_ms(&clock_, MINUTE_MS);
+    }
+    OK(told_bad == 1 && told_good == 0, "once, though all else is done");
+    fakestore_heal(fake);
+    IS(delete_one(), 0, "they are allowed");
+    OK(told_good == 1 && told_op == VRV_STORE_DELETE, "... which is told, too");
+    fakestore_fault(fake, VRV_STORE_OPS, FAKE_UNREACHABLE, 100);
+    struct body b;
+    struct vrv_store_call c = call_of(VRV_STORE_PUT, "late", HOUR_MS);
+    set_body(&c, &b, 1);
+    begin(&c);
+    for (int i = 0; i < 100; i++) {
+        (void)vrv_store_step(fakestore_store(fake));
+        struct vrv_done *d = vrv_cq_take(&cq, 0);
+        if (d != NULL)
+            d->run(d);
+        simclock_advance_ms(&clock_, 300);
+        (void)vrv_retry_step(retry);
+    }
+    OK(told_bad == 2 && under_way == 1, "what fails for a while is told before it is given up");
+    fakestore_heal(fake);
+    finish();
+    OK(c.status == 0 && told_good == 2, "... and when it is done");
+    fakestore_fault(fake, VRV_STORE_DELETE, FAKE_DENIED, 100);
+    for (int i = 0; i < 50; i++) { /* now and then it works */
+        (void)delete_one();
+        fakestore_heal(fake);
+        (void)delete_one();
+        fakestore_fault(fake, VRV_STORE_DELETE, FAKE_DENIED, 100);
+        simclock_advance_ms(&clock_, 1000);
+    }
+    OK(told_bad <= 3, "what comes and goes isn't told each time (%u)", told_bad - 2);
+    teardown();
+}
+
+/* An object's name in a sentence: once. */
+static void
+test_named(void)
+{
+    struct vrv_err e;
+
+    (void)vrv_err_set(&e, VRV_E_IO, "no route to 10.0.0.1");
+    IS(vrv_store_named(&e, VRV_E_IO, "d/x"), VRV_E_IO, "a failure that names no object");
+    IS_STR(e.msg, "d/x: no route to 10.0.0.1", "... is told with it");
+    (void)vrv_err_set(&e, VRV_E_DENIED, "get of d/x: not allowed");
+    IS(vrv_store_named(&e, VRV_E_DENIED, "d/x"), VRV_E_DENIED, "one that does");
+    IS_STR(e.msg, "get of d/x: not allowed", "... as it is");
+}
+
 int
 main(void)
 {
@@ -400,5 +503,7 @@ main(void)
     test_cancel();
     test_storms();
     test_budget();
+    test_told();
+    test_named();
     return tap_done();
 }

@@ -8,11 +8,20 @@
 #include "engine/base/mem.h"
 #include "engine/base/rand.h"
 
-enum { MS = 1000000, DOUBLINGS_MAX = 20, WAIT_MAX_MS = 60000, LOOKS_MAX = 4 };
+enum {
+    MS = 1000000, DOUBLINGS_MAX = 20, WAIT_MAX_MS = 60000, LOOKS_MAX = 4,
+    TELL_MS = 10000,       /* what fails for so long is told, though it is tried again, */
+    TELL_AGAIN_MS = 60000, /* ... and not more often */
+};
 
 struct vrv_retry {
     struct vrv_retry_opts o;
     struct vrv_rand random;
+    struct {
+        int64_t since_ns;      /* the first failure behind a success; 0: there is none */
+        int64_t told_ns;       /* when that was told last; 0: never */
+        bool told;             /* ... and nothing since */
+    } bad[VRV_STORE_OPS];
     struct vrv_heap due;       /* calls that wait for their next attempt */
     struct vrv_retry_stats stats;
     unsigned calls;            /* not yet posted */
@@ -68,6 +77,39 @@ attempt(struct trying *t, enum vrv_store_op op)
     vrv_store_submit(r->o.store, &t->inner);
 }
 
+/* ---- what is told ---- */
+
+static bool
+is_failure(enum vrv_store_outcome o)
+{
+    return o != VRV_STORE_DONE && o != VRV_STORE_NOTFOUND && o != VRV_STORE_EXISTS &&
+        o != VRV_STORE_CANCELLED;
+}
+
+static void
+works(struct vrv_retry *r, enum vrv_store_op op)
+{
+    if (r->bad[op].told)
+        r->o.told(r->o.ctx, op, NULL);
+    r->bad[op].told = false;
+    r->bad[op].since_ns = 0;
+}
+
+static void
+fails(struct vrv_retry *r, enum vrv_store_op op, bool finally, const struct vrv_err *e)
+{
+    int64_t now = now_ns(r), last = r->bad[op].told_ns;
+
+    if (r->bad[op].since_ns == 0)
+        r->bad[op].since_ns = now;
+    if (r->o.told == NULL || r->bad[op].told || (last != 0 && now - last < TELL_AGAIN_MS * (int64_t)MS) ||
+        (!finally && now - r->bad[op].since_ns < TELL_MS * (int64_t)MS))
+        return;
+    r->bad[op].told = true;
+    r->bad[op].told_ns = now;
+    r->o.told(r->o.ctx, op, e);
+}
+
 static void
 finish(struct trying *t, int status, const struct vrv_err *e)
 {
@@ -82,6 +124,10 @@ finish(struct trying *t, int status, const struct vrv_err *e)
     c->state = NULL;
     if (status < 0)
         r->stats.failed[c->op]++;
+    if (status == 0)
+        works(r, c->op);
+    else if (is_failure(vrv_store_outcome_of(status)))
+        fails(r, c->op, true, &c->err);
     r->calls--;
     vrv_cq_post(c->done.cq, &c->done, &c->done);
     free(t);
@@ -195,11 +241,13 @@ count(struct vrv_retry *r, const struct trying *t)
 
     vrv_hist_add_alone(&r->stats.times[i->op][o], now_ns(r) - t->began_ns);
     vrv_usages_add(&r->stats.usage, i);
-    if (o == VRV_STORE_DONE || o == VRV_STORE_NOTFOUND || o == VRV_STORE_EXISTS) {
-        r->stats.good_ms = r->o.clock->wall_ms(r->o.clock);
-    } else if (o != VRV_STORE_CANCELLED) {
+    if (is_failure(o)) {
         r->stats.last = i->err;
         r->stats.last_ms = r->o.clock->wall_ms(r->o.clock);
+        fails(r, i->op, false, &i->err);
+    } else if (o != VRV_STORE_CANCELLED) {
+        r->stats.good_ms = r->o.clock->wall_ms(r->o.clock);
+        works(r, i->op);
     }
 }
 

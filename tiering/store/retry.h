@@ -33,6 +33,9 @@ struct vrv_retry_opts {
     uint64_t random;
     int64_t base_ms, most_ms;  /* waits */
     int64_t attempt_ms[VRV_STORE_CLASSES]; /* an attempt's own deadline; 0: none */
+    /* Told when what is asked so fails, for good or for a while already: why.  NULL: it is done again. */
+    void (*told)(void *ctx, enum vrv_store_op op, const struct vrv_err *e); /* or NULL */
+    void *ctx;
 };
 
 /* Attempts by what they were and how they ended. */
