@@ -484,10 +484,10 @@ test_named(void)
     struct vrv_err e;
 
     (void)vrv_err_set(&e, VRV_E_IO, "no route to 10.0.0.1");
-    IS(vrv_store_named(&e, VRV_E_IO, "d/x"), VRV_E_IO, "a failure that names no object");
+    IS(vrv_store_blame(&e, VRV_E_IO, "d/x"), VRV_E_IO, "a failure that names no object");
     IS_STR(e.msg, "d/x: no route to 10.0.0.1", "... is told with it");
     (void)vrv_err_set(&e, VRV_E_DENIED, "get of d/x: not allowed");
-    IS(vrv_store_named(&e, VRV_E_DENIED, "d/x"), VRV_E_DENIED, "one that does");
+    IS(vrv_store_blame(&e, VRV_E_DENIED, "d/x"), VRV_E_DENIED, "one that does");
     IS_STR(e.msg, "get of d/x: not allowed", "... as it is");
 }
 

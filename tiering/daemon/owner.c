@@ -156,7 +156,7 @@ got(struct vrv_owner *o, struct vrv_owner_file *f, struct vrv_err *e)
         rc = vrv_owner_read(f, o->bytes, o->call.got, e);
     free(o->bytes);
     o->bytes = NULL;
-    return rc < 0 && rc != VRV_E_NOTFOUND ? vrv_store_named(e, rc, o->key) : rc;
+    return rc < 0 && rc != VRV_E_NOTFOUND ? vrv_store_blame(e, rc, o->key) : rc;
 }
 
 /* ---- what the catalog knows of it ---- */

@@ -18,7 +18,7 @@ finish(struct vrv_extras *r, int status, const struct vrv_object_extras *x, stru
     if (status == VRV_E_NOTFOUND)
         status = vrv_store_lost(e, key);
     else if (status < 0)
-        (void)vrv_store_named(e, status, key);
+        (void)vrv_store_blame(e, status, key);
     r->run(r, status, x, e);
     free(bytes);
     free(key);

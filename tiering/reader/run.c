@@ -161,7 +161,7 @@ tell(const struct run *r, struct vrv_piece *p)
     if (p->status == VRV_E_NOTFOUND)
         p->status = vrv_store_lost(&p->err, p->key);
     else if (p->status < 0)
-        (void)vrv_store_named(&p->err, p->status, p->key);
+        (void)vrv_store_blame(&p->err, p->status, p->key);
     vrv__cache_arrived(r->cache, p);
 }
 

@@ -144,7 +144,7 @@ vrv_store_lost(struct vrv_err *e, const char *key)
 }
 
 int
-vrv_store_named(struct vrv_err *e, int status, const char *key)
+vrv_store_blame(struct vrv_err *e, int status, const char *key)
 {
     return strstr(e->msg, key) != NULL ? status : vrv_err_prefix(e, status, "%.100s", key);
 }
