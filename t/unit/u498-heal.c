@@ -1,0 +1,201 @@
+/*
+ * What a store has lost and this disk still has goes there again; power may fail at any moment of it, and
+ * nothing is lost by that, nor named that isn't there.
+ */
+#include "tiering/scrub/heal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "t/lib/onetier.h"
+#include "t/lib/tap.h"
+#include "tiering/restore/find.h"
+#include "tiering/scrub/scrub.h"
+
+#define BOTH "segment.bytes=1000 retention.ms=-1 remote.storage.enable=true"
+
+enum { CALL_MS = 10000 };
+
+static struct vrv_sync sync_;
+static struct vrv_log_id id; /* of "t", partition 0 */
+static struct vrv_err e;
+
+/* Two of its segments: one in a page, and one that the root has. */
+static struct {
+    char key[VRV_STORE_KEY_MAX + 1];
+    int64_t base;
+} seg[2];
+
+static void
+note(int i, const struct vrv_cold_seg *s)
+{
+    (void)snprintf(seg[i].key, sizeof(seg[i].key), "%s", s->key);
+    seg[i].base = s->base;
+}
+
+static void
+find_segments(void)
+{
+    struct vrv_cold_seg *v;
+    struct vrv_found f;
+    int rc = vrv_find_partition(&sync_, &id, 0, &f, &e);
+
+    VRV_ASSERT(rc == 0 && f.m.page_n > 1 && f.m.seg_n > 1);
+    rc = vrv_find_page(&sync_, &f.m, &f.m.page[1], &v, &e);
+    VRV_ASSERT(rc == 0);
+    note(0, &v[0]); /* what is before it lies in another page */
+    vrv_found_page_fini(v, &f.m.page[1]);
+    note(1, &f.m.seg[1]);
+    vrv_found_fini(&f);
+}
+
+/* A partition that is in both tiers; its server has stopped, and nobody steps the one that is up. */
+static void
+make(uint64_t seed)
+{
+    begin(seed);
+    rig_topic(&rig, "t", 1, BOTH);
+    id = rig_log(&rig, "t", 0)->id;
+    for (int i = 0; i < 60; i += 5) {
+        put("t", 0, 5);
+        pass(3000);
+    }
+    pass(10000);
+    vrv_sync_init(&sync_, fakestore_store(fake), &rig.clock.clock, 7, CALL_MS);
+    find_segments();
+    down();
+    up(seed + 1);
+}
+
+static void
+finish(void)
+{
+    vrv_sync_fini(&sync_);
+    end();
+}
+
+static void
+delete(const char *key)
+{
+    struct vrv_store_call c = { .op = VRV_STORE_DELETE, .lane = VRV_STORE_HOUSEKEEPING, .keys = &key,
+        .max = 1 };
+
+    VRV_ASSERT(vrv_sync_call(&sync_, &c) == 0);
+}
+
+static int
+heal(uint64_t random, int i)
+{
+    struct vrv_heal h = { .s = &sync_, .eng = rig.eng, .random = random };
+    uint64_t bytes;
+    int rc = vrv_heal_begin(&h, &e);
+
+    if (rc < 0)
+        return rc;
+    rc = vrv_heal_segment(&h, &id, seg[i].key, seg[i].base, &bytes, &e);
+    vrv_heal_end(&h);
+    return rc;
+}
+
+static void
+print(void *ctx, const struct vrv_finding *x)
+{
+    (void)ctx;
+    tap_note("%s: %s", vrv_scrub_kind_name(x->kind), x->text);
+}
+
+static bool
+is_well(void)
+{
+    const struct vrv_scrub_opts o = { .store = fakestore_store(fake), .clock = &rig.clock.clock, .random = 5,
+        .call_ms = CALL_MS, .full = true, .bytes_per_second = INT64_MAX, .grace_ms = 1000000000000,
+        .threads = 1, .tell = print };
+    struct vrv_scrubbed sums;
+    uint64_t found = 0;
+    int rc = vrv_scrub(&o, &sums, &e);
+
+    for (int i = 0; i < VRV_SCRUB_KINDS; i++)
+        found += sums.found[i];
+    return rc == 0 && found == 0;
+}
+
+static void
+test_heals(void)
+{
+    make(1);
+    delete(seg[0].key);
+    delete(seg[1].key);
+    OK(!is_well(), "two segments are lost");
+    IS(heal(3, 0), 0, "one in a page comes back %s", e.msg);
+    IS(heal(4, 1), 0, "and one of the root %s", e.msg);
+    OK(is_well(), "then the store is whole");
+    IS(heal(5, 0), VRV_E_CONFLICT, "what is healed is left alone: %s", e.msg);
+    IS(rig_alter(&rig, "t", "local.retention.bytes=1"), 0, "nearly all leaves the disk");
+    pass(20000);
+    OK(offsets("t", 0).local_start > seg[1].base, "... and is only there");
+    IS(read_all("t", 0), 120, "all can be read from there");
+    IS(heal(6, 1), VRV_E_CONFLICT, "still that name is nobody's");
+    find_segments();
+    delete(seg[0].key);
+    IS(heal(7, 0), VRV_E_NOTFOUND, "what neither has is lost: %s", e.msg);
+    finish();
+}
+
+/* Whatever it is that the store refuses. */
+static void
+test_refusals(void)
+{
+    static const enum vrv_store_op ops[] = { VRV_STORE_PUT, VRV_STORE_VERIFY, VRV_STORE_GET, VRV_STORE_LIST };
+
+    for (uint64_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+        make(i + 1);
+        delete(seg[0].key);
+        fakestore_fault(fake, ops[i], FAKE_DENIED, 100);
+        OK(heal(i + 2, 0) < 0, "a store that refuses: %s", e.msg);
+        fakestore_heal(fake);
+        IS(heal(i + 3, 0), 0, "... and later doesn't");
+        OK(is_well(), "... then it is whole");
+        finish();
+    }
+}
+
+/* Power fails at the n-th operation on the disk, until none is left to fail at. */
+static void
+test_power_cuts(void)
+{
+    unsigned cut = 0, whole = 0, at;
+
+    for (at = 1; whole < 3 && at < 1000; at++) {
+        make(at);
+        delete(seg[0].key);
+        delete(seg[1].key);
+        simdisk_crash_at(rig.disk, at);
+        int rc = heal(at + 1, 0);
+        rc = rc == 0 ? heal(at + 2, 1) : rc;
+        whole += rc == 0;
+        cut += rc < 0;
+        crash(at);
+        up(at + 3);
+        for (int i = 0; i < 2; i++)
+            if ((rc = heal(at + 4, i)) < 0 && rc != VRV_E_CONFLICT)
+                OK(false, "%u, segment %d: %d %s", at, i, rc, e.msg);
+        if (!is_well())
+            OK(false, "%u: the store isn't what it should be %s", at, e.msg);
+        pass(20000);
+        if (read_all("t", 0) != 120)
+            OK(false, "%u: not all can be read", at);
+        finish();
+    }
+    OK(cut > 3 && whole == 3, "power failed at %u moments: each time all was healed in the end", cut);
+}
+
+int
+main(void)
+{
+    test_heals();
+    test_refusals();
+    test_power_cuts();
+    return tap_done();
+}
