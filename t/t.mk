@@ -429,15 +429,15 @@ t_unit_u498_lessons_SOURCES = \
 	$(NULL)
 t_unit_u498_lessons_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
-check_PROGRAMS += t/unit/u498-heal
-t_unit_u498_heal_SOURCES = \
+check_PROGRAMS += t/unit/u474-heal
+t_unit_u474_heal_SOURCES = \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/onetier.c \
 	t/lib/onetier.h \
-	t/unit/u498-heal.c \
+	t/unit/u474-heal.c \
 	$(NULL)
-t_unit_u498_heal_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u474_heal_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u488-deletions
 t_unit_u488_deletions_SOURCES = \
