@@ -72,7 +72,7 @@ vrv__fetch_ask_cold(struct vrv_request *r)
     for (size_t i = 0; i < f->n && f->asked < ASKED_MAX; i++) {
         struct vrv__fetch_part *p = &f->part[i];
 
-        if (!p->cold || p->failed || (p->asked != NULL && p->asked->state == VRV__COLD_ASKED))
+        if (!p->cold || p->failed || (p->asked != NULL && p->asked->state != VRV__COLD_IDLE))
             continue;
         if (f->cold_ns == 0)
             f->cold_ns = now_ns + (int64_t)atomic_load(&r->broker->cold_wait_ms) * 1000000;

@@ -288,6 +288,32 @@ test_min_bytes(void)
     end();
 }
 
+/* What came isn't asked for again, and what is held of it is given back: end() looks. */
+static void
+test_both_at_once(void)
+{
+    const struct vrv_fetch_resp *resp;
+    struct apirig_call c;
+    struct fetching f;
+
+    begin();
+    fetching(&f, 2, 2, MINUTE_MS);
+    f.part[1].fetch_offset = 2;
+    send(&c, &f);
+    apirig_step(&a);
+    OK(!c.answered, "a fetch waits for what is cold, and for what will be appended");
+    while (fakecold_step(cold))
+        ;
+    a.on = 1;
+    put(HOT, 1);
+    a.on = 0;
+    settle();
+    OK(c.answered, "both come at the same moment");
+    resp = answer_to(&c);
+    OK(batches(resp, 2) == 3 && batches(resp, HOT) == 1, "... and both are in the answer");
+    end();
+}
+
 static void
 test_limits(void)
 {
@@ -618,6 +644,7 @@ main(void)
     test_hot_goes_on();
     test_cold_only();
     test_min_bytes();
+    test_both_at_once();
     test_limits();
     test_errors();
     test_gone();
