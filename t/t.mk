@@ -439,6 +439,10 @@ t_unit_u474_heal_SOURCES = \
 	$(NULL)
 t_unit_u474_heal_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u475-place
+t_unit_u475_place_SOURCES = t/unit/u475-place.c
+t_unit_u475_place_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u488-deletions
 t_unit_u488_deletions_SOURCES = \
 	t/lib/fakestore.c \

@@ -68,6 +68,7 @@ vrv_aborted_find(struct vrv_aborted *a, const struct vrv_manifest *m)
         a->seg = next_of(a, a->page->seg, a->page->seg_n);
         if (a->seg != NULL)
             return VRV_ABORTED_TAIL;
+        a->at = a->needs->next; /* with the next page at hand this one is not looked into again */
     }
     a->seg = a->settled ? NULL : next_of(a, m->seg, m->seg_n);
     return a->seg != NULL ? VRV_ABORTED_TAIL : finish(a);

@@ -49,6 +49,7 @@ find_seg(struct vrv_place *p, struct vrv_err *e)
         p->seg = first_of(p, p->page->seg, p->page->seg_n);
         if (p->seg != NULL)
             return 0;
+        p->at = p->needs->next; /* with the next page at hand this one is not looked into again */
     }
     p->seg = first_of(p, m->seg, m->seg_n);
     return p->seg != NULL
