@@ -95,6 +95,16 @@ is(varve('scrub --heal', $where), 0, 'where this disk is well it is') or diag($o
 like($out, qr/^healed: topic t, partition 0, offsets \d+ to \d+: written again from this disk, and read back$/m, '... told');
 like($out, qr/^1 segments, .*, were healed$/m, '... and counted');
 
+# ---- this disk
+
+@here = files($broker->dir . '/data/log', '.log');
+flip($here[1], 3000);
+is(varve('scrub --full --heal', $where), 0, 'what is damaged here, and whole in the store') or diag($out . $err);
+like($out, qr/^healed: topic t, partition 0, offsets 0 to \d+: damaged on this disk, which the store has whole: /m,
+    '... leaves the disk, with all before it');
+is(varve('scrub --full --heal', $where), 0, '... once') or diag($out . $err);
+unlike($out, qr/^healed/m, '... which is all');
+flip((files($broker->dir . '/data/log', '.log'))[-1], 3000);
 # ---- all of it can be read from there
 
 $broker->restart;

@@ -18,7 +18,8 @@ static const char help[] =
     "      --grace SECONDS        so old is what nothing names before it is an orphan (172800)\n"
     "      --delete-orphans       delete these, and uploads that old which nobody has ended\n"
     "      --heal                 what the store lacks, or --full finds damaged, and the data directory of\n"
-    "                             its stopped server (log.dirs) still has: written again, and read back\n"
+    "                             its stopped server (log.dirs) still has: written again, and read back;\n"
+    "                             what --full finds damaged there, and the store has: it leaves that disk\n"
     "      --threads N            partitions at a time (4)\n"
     COLDLINK_OPTIONS_HELP
     "A server may go on meanwhile. Nothing is deleted unless that is asked for.\n";
@@ -103,7 +104,7 @@ show_progress(void *ctx, uint64_t done, uint64_t total)
 
 /* ---- the summary ---- */
 
-/* What is still wrong: orphans that were deleted aren't, nor what is healed. */
+/* What is still wrong: orphans that were deleted aren't, nor what is healed; this disk's is. */
 static uint64_t
 wrong(const struct vrv_scrubbed *sums, const struct scrub_heal *h)
 {
@@ -111,7 +112,7 @@ wrong(const struct vrv_scrubbed *sums, const struct scrub_heal *h)
 
     for (int i = 0; i < VRV_SCRUB_KINDS; i++)
         n += sums->found[i];
-    return n - sums->deleted - (h != NULL ? h->healed : 0);
+    return n - sums->deleted - (h != NULL ? h->healed : 0) + (h != NULL ? h->lost : 0);
 }
 
 static void
@@ -191,7 +192,7 @@ run_scrub(struct coldlink *l, struct vrv_scrub_opts *o, struct scrub_heal *heal,
     progress_clear(&s.bar);
     if (rc < 0)
         return vrv_err_prefix(e, rc, "%s", l->what);
-    if (heal != NULL && (rc = scrub_heal_all(heal, e)) < 0)
+    if (heal != NULL && (rc = scrub_heal_all(heal, o, e)) < 0)
         return vrv_err_prefix(e, rc, "%s", l->what);
     if (l->out.json)
         summary_json(&l->out, &sums, heal, o->full);

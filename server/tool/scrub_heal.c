@@ -54,6 +54,7 @@ scrub_heal_open(struct scrub_heal *h, struct coldlink *l, struct vrv_err *e)
     if (rc == 0)
         rc = check_there(h, dir, e);
     o.vfs = h->vfs;
+    o.cold = vrv_heal_cold();
     if (rc == 0)
         rc = vrv_engine_open(&h->eng, &o, &found, e);
     if (rc == VRV_E_LOCKED)
@@ -106,8 +107,9 @@ by_place(const void *pa, const void *pb)
 
 /* ---- healing ---- */
 
+/* how: it is well again. */
 static void
-tell(struct scrub_heal *h, const struct scrub_heal_one *x, int rc, const struct vrv_err *e)
+tell(struct scrub_heal *h, const struct scrub_heal_one *x, const char *how, int rc, const struct vrv_err *e)
 {
     struct out *o = &h->l->out;
 
@@ -115,18 +117,20 @@ tell(struct scrub_heal *h, const struct scrub_heal_one *x, int rc, const struct 
         out_begin(o, "heal");
         out_str(o, "topic", x->topic);
         out_int(o, "partition", x->partition);
-        out_int(o, "first_offset", x->from);
-        out_int(o, "last_offset", x->to - 1);
+        if (x->from < x->to) {
+            out_int(o, "first_offset", x->from);
+            out_int(o, "last_offset", x->to - 1);
+        }
         out_bool(o, "healed", rc == 0);
-        if (rc < 0)
-            out_str(o, "text", e->msg);
+        out_str(o, "text", rc < 0 ? e->msg : how);
         out_end(o);
         return;
     }
     out_paint(o, rc == 0 ? OUT_GREEN : OUT_RED, rc == 0 ? "healed" : "LOST");
-    (void)fprintf(o->f, ": topic %s, partition %" PRId32 ", offsets %" PRId64 " to %" PRId64 "%s%s\n", x->topic,
-        x->partition, x->from, x->to - 1, rc < 0 ? ": " : ": written again from this disk, and read back",
-        rc < 0 ? e->msg : "");
+    (void)fprintf(o->f, ": topic %s, partition %" PRId32, x->topic, x->partition);
+    if (x->from < x->to)
+        (void)fprintf(o->f, ", offsets %" PRId64 " to %" PRId64, x->from, x->to - 1);
+    (void)fprintf(o->f, ": %s\n", rc < 0 ? e->msg : how);
 }
 
 static int
@@ -146,14 +150,67 @@ heal_one(struct scrub_heal *h, struct vrv_heal *v, const struct scrub_heal_one *
     }
     h->healed += rc == 0;
     h->bytes += rc == 0 ? bytes : 0;
-    tell(h, x, rc, &why);
+    tell(h, x, "written again from this disk, and read back", rc, &why);
     return 0;
 }
 
+/* ---- this disk ---- */
+
+struct here {
+    struct scrub_heal *h;
+    struct vrv_heal *v;
+    const struct vrv_scrub_opts *o;
+    struct vrv_err *e;
+};
+
+static bool
+is_wanted(const struct vrv_scrub_opts *o, const char *topic)
+{
+    bool wanted = o->topic_n == 0;
+
+    for (size_t i = 0; i < o->topic_n; i++)
+        wanted = wanted || strcmp(o->topic[i], topic) == 0;
+    return wanted;
+}
+
+static int
+heal_partition(const struct here *k, const struct vrv_topic_info *t, int32_t partition)
+{
+    struct vrv_log_id id = { t->id, partition };
+    struct scrub_heal_one x = { .topic = vrv_mem_strdup(t->name), .partition = partition };
+    struct vrv_heal_here found;
+    struct vrv_err why = { 0 };
+    int rc = vrv_heal_here(k->v, &id, &found, &why);
+
+    x.from = found.from;
+    x.to = found.to;
+    if (rc == VRV_E_CORRUPT)
+        k->h->lost += found.damaged;
+    if (rc == VRV_E_CORRUPT || found.damaged > 0)
+        tell(k->h, &x, "damaged on this disk, which the store has whole: it is read there from now on", rc, &why);
+    free(x.topic);
+    if (rc == 0 || rc == VRV_E_CORRUPT)
+        return 0;
+    *k->e = why;
+    return rc;
+}
+
+static int
+heal_topic(void *ctx, const struct vrv_topic_info *t)
+{
+    const struct here *k = ctx;
+    int rc = 0;
+
+    for (int32_t i = 0; i < t->partitions && rc == 0 && is_wanted(k->o, t->name); i++)
+        rc = heal_partition(k, t, i);
+    return rc;
+}
+
 int
-scrub_heal_all(struct scrub_heal *h, struct vrv_err *e)
+scrub_heal_all(struct scrub_heal *h, const struct vrv_scrub_opts *o, struct vrv_err *e)
 {
     struct vrv_heal v = { .s = &h->l->sync, .eng = h->eng };
+    struct here k = { h, &v, o, e };
     int rc = vrv_random(&v.random, sizeof(v.random), e);
 
     if (rc == 0)
@@ -164,6 +221,8 @@ scrub_heal_all(struct scrub_heal *h, struct vrv_err *e)
         qsort(h->v, h->n, sizeof(*h->v), by_place);
     for (size_t i = 0; i < h->n && rc == 0; i++)
         rc = heal_one(h, &v, &h->v[i], e);
+    if (rc == 0 && o->full)
+        rc = vrv_catalog_each(vrv_engine_catalog(h->eng), heal_topic, &k);
     vrv_heal_end(&v);
     return rc;
 }

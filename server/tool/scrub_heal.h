@@ -1,5 +1,6 @@
 /*
- * varve scrub --heal: what was found wrong with segments in the store, and this disk still has, goes there again.
+ * varve scrub --heal: what was found wrong with segments in the store, and this disk still has, goes there again;
+ * with --full what is damaged here, and whole in the store, leaves this disk.
  *
  * The data directory is the server's, which is stopped: it is locked from open to close.
  */
@@ -22,6 +23,7 @@ struct scrub_heal {
     struct scrub_heal_one *v; /* what was found */
     size_t n, cap;
     uint64_t healed, bytes;
+    uint64_t lost;            /* segments here that are damaged for good */
 };
 
 /* The data directory of l's configuration.  LOCKED: its server runs. */
@@ -29,7 +31,7 @@ int scrub_heal_open(struct scrub_heal *h, struct coldlink *l, struct vrv_err *e)
 /* Remember it, if it can be healed at all. */
 void scrub_heal_note(struct scrub_heal *h, const struct vrv_finding *f);
 /* Heal all that was, and tell of each.  What can't be isn't an error. */
-int scrub_heal_all(struct scrub_heal *h, struct vrv_err *e) VRV_MUST_CHECK;
+int scrub_heal_all(struct scrub_heal *h, const struct vrv_scrub_opts *o, struct vrv_err *e) VRV_MUST_CHECK;
 int scrub_heal_close(struct scrub_heal *h, struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

@@ -5,6 +5,7 @@
 #include "tiering/scrub/heal.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/assert.h"
@@ -191,11 +192,85 @@ test_power_cuts(void)
     OK(cut > 3 && whole == 3, "power failed at %u moments: each time all was healed in the end", cut);
 }
 
+/* ---- this disk */
+
+/* In the first batch of it, behind its header. */
+static void
+damage_here(int64_t base)
+{
+    char path[VRV_PATH_MAX];
+
+    vrv_seg_path(&id, base, "log", path);
+    VRV_ASSERT(simdisk_corrupt(rig.disk, path, 100, 1));
+}
+
+static int
+heal_here(uint64_t random, struct vrv_heal_here *out)
+{
+    struct vrv_heal h = { .s = &sync_, .eng = rig.eng, .random = random };
+    int rc = vrv_heal_begin(&h, &e);
+
+    if (rc < 0)
+        return rc;
+    rc = vrv_heal_here(&h, &id, out, &e);
+    vrv_heal_end(&h);
+    return rc;
+}
+
+static void
+test_here(void)
+{
+    struct vrv_heal_here h;
+
+    make(1);
+    IS(heal_here(3, &h), 0, "this disk is looked at %s", e.msg);
+    OK(h.segments > 8 && h.damaged == 0 && h.from == h.to, "... and well");
+    damage_here(seg[0].base);
+    IS(heal_here(4, &h), 0, "a segment is damaged %s", e.msg);
+    OK(h.damaged == 1 && h.from == 0 && h.to > seg[0].base, "... it leaves the disk, with all before it");
+    IS(offsets("t", 0).local_start, h.to, "... which is so from then on");
+    IS(heal_here(5, &h), 0, "... once %s", e.msg);
+    OK(h.damaged == 0 && h.from == h.to, "... then all is well");
+    pass(20000);
+    IS(read_all("t", 0), 120, "all can be read");
+    finish();
+
+    make(2);
+    damage_here(seg[0].base);
+    delete(seg[1].key);
+    IS(heal_here(3, &h), 0, "what the store lacks behind it is in nobody's way %s", e.msg);
+    finish();
+    make(3);
+    damage_here(seg[1].base);
+    delete(seg[0].key);
+    IS(heal_here(3, &h), VRV_E_CORRUPT, "before it, it is: %s", e.msg);
+    IS(offsets("t", 0).local_start, 0, "... nothing leaves this disk");
+    IS(heal(4, 0), 0, "... until that is in the store again %s", e.msg);
+    IS(heal_here(5, &h), 0, "... then it does %s", e.msg);
+    finish();
+
+    make(4);
+    put("t", 0, 10);
+    (void)rig_checkpoint(&rig);
+    (void)rig_checkpoint(&rig);
+    uint32_t n;
+    struct vrv_log_seg *v = vrv_log_segs(rig_log(&rig, "t", 0), &n);
+    uint32_t newest = n;
+    while (newest > 0 && !v[newest - 1].sealed)
+        newest--;
+    damage_here(v[newest - 1].base);
+    free(v);
+    IS(heal_here(3, &h), VRV_E_CORRUPT, "what only this disk has is lost: %s", e.msg);
+    OK(h.damaged == 1 && h.from == h.to, "... and nothing leaves it");
+    finish();
+}
+
 int
 main(void)
 {
     test_heals();
     test_refusals();
     test_power_cuts();
+    test_here();
     return tap_done();
 }

@@ -7,6 +7,9 @@
  * Whatever ends it before the head is written leaves names that nothing knows; it can be done again.  What was
  * there before is not touched: nobody names it any more, and the sweep finds it.
  *
+ * The other way round: what is damaged here, and whole in the store, leaves this disk, so that the store has
+ * the word.
+ *
  * The server is stopped, and the engine open without its steps: nobody else changes a manifest.
  *
  * Threads: one.
@@ -38,5 +41,19 @@ void vrv_heal_end(struct vrv_heal *h);
  * NOTFOUND: this disk hasn't got it, either; CORRUPT: or damaged; CONFLICT: the manifest names another one. */
 int vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, int64_t base,
     uint64_t *bytes, struct vrv_err *e) VRV_MUST_CHECK;
+
+/* What of a partition was looked at on this disk. */
+struct vrv_heal_here {
+    uint64_t segments, bytes; /* read, and checked */
+    uint64_t damaged;
+    int64_t from, to;         /* offsets that left this disk; equal: none */
+};
+
+/* Sealed segments here are read.  CORRUPT: one is damaged that the store hasn't got whole, nor all before it. */
+int vrv_heal_here(struct vrv_heal *h, const struct vrv_log_id *id, struct vrv_heal_here *out,
+    struct vrv_err *e) VRV_MUST_CHECK;
+
+/* What the engine is to be opened with: this disk lets go of nothing unless there is a cold tier. */
+struct vrv_cold *vrv_heal_cold(void);
 
 #endif
