@@ -917,7 +917,6 @@ TSAN_TESTS = \
 	t/903-franz.t \
 	t/904-java-tools.t \
 	t/905-diff.t \
-	t/906-places.t \
 	t/910-librdkafka.t \
 	t/940-consistency.t \
 	t/945-baddays.t \
