@@ -116,7 +116,8 @@ bind proc
 bind dev
 
 packages_now() { inside dpkg -l | sha256sum; }
-peers_now() { inside sh -c 'cd /root/.cache/varve-peers && find . -printf "%p %i %T@\n" | sort' | sha256sum; }
+# But for the folder itself, where install.sh has a temporary one.
+peers_now() { inside sh -c 'cd /root/.cache/varve-peers && find . -mindepth 1 -printf "%p %i %T@\n" | sort' | sha256sum; }
 
 # run WHAT ARGS...
 run() {
