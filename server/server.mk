@@ -259,6 +259,8 @@ bin_PROGRAMS += server/tool/varve
 server_tool_varve_SOURCES = \
 	server/cold/coldstore.c \
 	server/cold/coldstore.h \
+	server/cold/offline.c \
+	server/cold/offline.h \
 	server/cold/revive.c \
 	server/cold/revive.h \
 	server/tool/args.c \

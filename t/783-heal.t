@@ -9,26 +9,18 @@ use JSON::PP;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Records;
+use Tool;
 use Varved;
 
 plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
 
 my $cold = tempdir(CLEANUP => 1);
 my $dir = tempdir(CLEANUP => 1);
-my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
 my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
     'checkpoint.interval.ms=200');
 my $records = Records->new($broker);
 my $where = "-o tier.store.url=file://$cold -o log.dirs=" . $broker->dir . '/data';
 
-# The tool's exit code, and what it printed.
-my ($out, $err);
-sub varve {
-    my (@words) = @_;
-    my $rc = system("$tool @words >$dir/out 2>$dir/err");
-    ($out, $err) = (text_of("$dir/out"), text_of("$dir/err"));
-    return $rc >> 8;
-}
 sub told {
     my ($kind, @words) = @_;
     varve(@words, '--json');

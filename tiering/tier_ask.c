@@ -137,18 +137,6 @@ find(struct ask *a, struct vrv_log **log)
     return *log != NULL ? 0 : vrv_err_set(a->e, VRV_E_NOTFOUND, "there is no such partition");
 }
 
-static uint64_t
-stored(const struct vrv_manifest *m)
-{
-    uint64_t n = 0;
-
-    for (uint32_t i = 0; i < m->page_n; i++)
-        n += m->page[i].stored;
-    for (uint32_t i = 0; i < m->seg_n; i++)
-        n += m->seg[i].size;
-    return n;
-}
-
 static void
 explain(struct ask *a, const struct vrv_log_config *c, struct vrv_log *log,
     const struct vrv_manifest *cold)
@@ -191,7 +179,7 @@ tell_part(struct ask *a)
         p->unknown = 0;
     if (s != NULL) {
         p->cold_end = s->m.next;
-        p->stored = stored(&s->m);
+        p->stored = vrv_manifest_stored(&s->m);
     }
     if (p->unknown == 0)
         explain(a, a->as != NULL ? a->as : c, log, s != NULL ? &s->m : NULL);

@@ -9,8 +9,8 @@
 #include "engine/os/vfs.h"
 #include "engine/restore.h"
 #include "engine/tail/fill.h"
-#include "engine/varve_int.h"
 #include "engine/wal/journal.h"
+#include "server/cold/offline.h"
 #include "server/group/group_log.h"
 
 #define OFFSETS VRV_OFFSETS_TOPIC "/" /* of keys of the marker's records */
@@ -215,26 +215,13 @@ append_all(struct groups *g, const struct vrv_engine_opts *o, struct vrv_err *e)
     return rc;
 }
 
-static int
-set_options(const struct vrv_config *c, struct vrv_engine_opts *o, struct vrv_err *e)
-{
-    struct varve_options v;
-
-    varve_options_init(&v);
-    v.memory_bytes = (size_t)c->memory_bytes;
-    v.wal_bytes = (size_t)c->wal_bytes;
-    v.disk_reserve_bytes = (uint64_t)c->disk_reserve_bytes;
-    v.buffered_wal = c->wal_buffered;
-    return vrv__engine_opts(&v, o, e);
-}
-
 int
 vrv_revive(struct vrv_restore *r, const struct vrv_config *c, struct vrv_revived *out, struct vrv_err *e)
 {
     struct groups g = { .r = r, .out = out };
     struct vrv_engine_opts o;
     struct vrv_vfs *vfs = NULL;
-    int rc = set_options(c, &o, e);
+    int rc = vrv_offline_opts(c, &o, e);
 
     if (rc == 0)
         rc = vrv_vfs_posix(c->data_dir, true, &vfs, e);

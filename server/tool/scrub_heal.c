@@ -7,24 +7,11 @@
 #include "engine/base/mem.h"
 #include "engine/os/clock.h"
 #include "engine/os/vfs.h"
-#include "engine/varve_int.h"
 #include "server/base/random.h"
+#include "server/cold/offline.h"
 #include "tiering/scrub/heal.h"
 
 /* ---- the data directory ---- */
-
-static int
-set_options(const struct vrv_config *c, struct vrv_engine_opts *o, struct vrv_err *e)
-{
-    struct varve_options v;
-
-    varve_options_init(&v);
-    v.memory_bytes = (size_t)c->memory_bytes;
-    v.wal_bytes = (size_t)c->wal_bytes;
-    v.disk_reserve_bytes = (uint64_t)c->disk_reserve_bytes;
-    v.buffered_wal = c->wal_buffered;
-    return vrv__engine_opts(&v, o, e);
-}
 
 /* The engine would make one where there is none. */
 static int
@@ -46,7 +33,7 @@ scrub_heal_open(struct scrub_heal *h, struct coldlink *l, struct vrv_err *e)
     const char *dir = l->config->data_dir;
     struct vrv_recovery found;
     struct vrv_engine_opts o;
-    int rc = set_options(l->config, &o, e);
+    int rc = vrv_offline_opts(l->config, &o, e);
 
     h->l = l;
     if (rc == 0)

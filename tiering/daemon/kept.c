@@ -62,18 +62,6 @@ vrv_kept_see(struct vrv_kept *k, const struct vrv_log_id *id)
 
 /* ---- reading ---- */
 
-static uint64_t
-stored(const struct vrv_manifest *m)
-{
-    uint64_t n = 0;
-
-    for (uint32_t i = 0; i < m->page_n; i++)
-        n += m->page[i].stored;
-    for (uint32_t i = 0; i < m->seg_n; i++)
-        n += m->seg[i].size;
-    return n;
-}
-
 /* Is it in memory, or is there none? */
 static int
 take(struct vrv_kept *k, struct kept *x)
@@ -83,7 +71,7 @@ take(struct vrv_kept *k, struct kept *x)
     int rc = vrv_parts_now(k->parts, &x->id, &s, &e);
 
     x->known = rc == 0 || rc == VRV_E_NOTFOUND;
-    x->bytes = rc == 0 ? stored(&s->m) : 0;
+    x->bytes = rc == 0 ? vrv_manifest_stored(&s->m) : 0;
     k->bytes += x->bytes;
     vrv_snap_unref(s);
     return rc;

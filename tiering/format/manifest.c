@@ -47,6 +47,18 @@ vrv_manifest_bytes(const struct vrv_manifest *m)
     return n;
 }
 
+uint64_t
+vrv_manifest_stored(const struct vrv_manifest *m)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < m->page_n; i++)
+        n += m->page[i].stored;
+    for (uint32_t i = 0; i < m->seg_n; i++)
+        n += m->seg[i].size;
+    return n;
+}
+
 static void
 copy_seg(struct vrv_cold_seg *to, const struct vrv_cold_seg *from)
 {

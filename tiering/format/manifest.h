@@ -84,6 +84,8 @@ void vrv_manifest_copy(struct vrv_manifest *to, const struct vrv_manifest *from)
 
 /* Memory that it takes. */
 size_t vrv_manifest_bytes(const struct vrv_manifest *m);
+/* What its objects take in the store. */
+uint64_t vrv_manifest_stored(const struct vrv_manifest *m);
 
 /* The first offset that it covers; `next` when there is none. */
 int64_t vrv_manifest_base(const struct vrv_manifest *m);
