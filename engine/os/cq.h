@@ -9,6 +9,7 @@
 #define VRV_OS_CQ_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "engine/os/lock.h"
@@ -25,7 +26,8 @@ struct vrv_cq {
     struct vrv_lock lock;
     pthread_cond_t posted;
     struct vrv_done *head, **tail;
-    int fd; /* eventfd, or -1 */
+    int fd;                   /* eventfd, or -1 */
+    _Atomic unsigned posting; /* who is about to write to it */
 };
 
 /* with_fd: returns -1 when no eventfd can be had, else 0. */

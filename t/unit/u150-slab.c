@@ -277,6 +277,37 @@ test_cq_threads(void)
     free(posts);
 }
 
+enum { FREED = 500 };
+
+static void *
+post_one(void *arg)
+{
+    struct vrv_done *d = arg;
+
+    vrv_cq_post(d->cq, d, d);
+    return NULL;
+}
+
+/* ASan and TSan are the judges. */
+static void
+test_cq_freed(void)
+{
+    int taken = 0;
+
+    for (int i = 0; i < FREED; i++) {
+        struct vrv_cq *q = malloc(sizeof(*q));
+        struct vrv_done d = { .cq = q };
+        pthread_t t;
+
+        VRV_ASSERT(q != NULL && vrv_cq_init(q, 1) == 0 && pthread_create(&t, NULL, post_one, &d) == 0);
+        taken += vrv_cq_take(q, -1) == &d;
+        vrv_cq_fini(q);
+        free(q);
+        (void)pthread_join(t, NULL);
+    }
+    IS(taken, FREED, "who takes the last one may free the queue, whose descriptor is being written to");
+}
+
 /* ---- files ---- */
 
 enum { CREATE = VRV_OPEN_WRITE | VRV_OPEN_CREATE };
@@ -413,6 +444,7 @@ main(void)
     test_fill();
     test_cq();
     test_cq_threads();
+    test_cq_freed();
     test_files();
     test_files_threads();
     return tap_done();
