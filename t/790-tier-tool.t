@@ -161,6 +161,18 @@ is($m{'varve_tier_delete_lag_seconds{topic="t"}'}, 0, 'nothing is to be deleted'
 cmp_ok($m{varve_tier_since_upload_seconds}, '<', 60, 'when something arrived last');
 ok(!exists $m{varve_tier_since_delete_seconds}, 'what never was has no line');
 is($m{varve_tier_oldest_move_seconds}, 0, 'nothing is on its way');
+
+# What is cold gives way to what is hot.
+my %nice;
+for my $task (glob "/proc/$broker->{pid}/task/*") {
+    my ($name, $rest) = text_of("$task/stat") =~ /^\d+ \((.*)\) (.*)$/ or next;
+    $nice{$name} = (split ' ', $rest)[16];
+}
+is_deeply([ grep { !$nice{$_} } grep { /^varve-(?:tier|store)/ } sort keys %nice ], [],
+    'threads of the cold tier have a lower priority');
+is_deeply([ grep { $nice{$_} } grep { /^varve-(?:net|commit|pool)/ } sort keys %nice ], [], '... than those of requests');
+ok(scalar(grep { /^varve-tier/ } keys %nice), '... of which there are some');
+
 $broker->stop; # and nothing is in memory
 $broker->restart;
 is(varve('consume -b', $broker->address, 't >/dev/null'), 0, 'who reads all of it');

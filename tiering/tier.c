@@ -289,6 +289,7 @@ tier_main(void *ctx)
 {
     struct vrv_tier *t = ctx;
 
+    vrv_thread_give_way();
     while (!atomic_load(&t->stop)) {
         wait_step(t);
         if (t->leaving != NULL && has_left(t)) {

@@ -2,6 +2,10 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { LESS = 10 };
 
 int
 vrv_thread_start(pthread_t *t, const char *name, void *(*run)(void *), void *ctx,
@@ -19,4 +23,11 @@ vrv_thread_start(pthread_t *t, const char *name, void *(*run)(void *), void *ctx
     }
     (void)pthread_setname_np(*t, name);
     return 0;
+}
+
+/* Linux has it for each thread, and refuses nobody who wants less. */
+void
+vrv_thread_give_way(void)
+{
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), LESS);
 }

@@ -8,5 +8,7 @@
 
 int vrv_thread_start(pthread_t *t, const char *name, void *(*run)(void *), void *ctx,
     struct vrv_err *e) VRV_MUST_CHECK;
+/* The thread that calls gives way to others of the process where there are fewer processors than work. */
+void vrv_thread_give_way(void);
 
 #endif

@@ -38,6 +38,7 @@ source_main(void *ctx)
 {
     struct vrv_source_read *r;
 
+    vrv_thread_give_way();
     while ((r = take(ctx)) != NULL)
         read_now(r);
     return NULL;

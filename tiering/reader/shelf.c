@@ -215,6 +215,7 @@ shelf_main(void *ctx)
 {
     struct job *j;
 
+    vrv_thread_give_way();
     while ((j = next_job(ctx)) != NULL)
         work(j);
     return NULL;

@@ -319,6 +319,7 @@ thread_main(void *ctx)
     struct vrv_http *h = ctx;
     bool posted;
 
+    vrv_thread_give_way();
     while (!is_stopped(h)) {
         int64_t due = make_round(h, &posted);
 

@@ -118,6 +118,7 @@ thread_main(void *ctx)
 {
     struct vrv__s3 *s3 = ctx;
 
+    vrv_thread_give_way();
     while (!s3->halted || !vrv_creds_end(s3->creds)) {
         struct vrv_done *d = vrv_cq_take(&s3->cq, -1);
 

@@ -103,6 +103,7 @@ worker_main(void *ctx)
     struct worker *me = ctx;
     struct vrv_workers *w = me->all;
 
+    vrv_thread_give_way();
     vrv_lock(&w->lock);
     for (;;) {
         struct vrv_store_call *c = take(w, me->class);
