@@ -10,6 +10,7 @@ use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Varved;
 use ColdTier;
+use Records;
 use S3;
 
 my $s3 = S3->start('versitygw', 'tls');
@@ -68,6 +69,23 @@ ok(wait_until(sub { $full->said('err') =~ / warn cold\.store .*fails=put reason=
 fault('heal');
 ok(wait_until(sub { $full->said('err') =~ / info cold\.works .*works=put/ }), '... and when it has some');
 $full->stop;
+
+fault('fault DELETE DENIED 100', 'fault DELETES DENIED 100');
+my $kept = Varved->start('remote.log.storage.system.enable=true', "tier.s3.credentials=file:$dir/keys", @fake,
+    'tier.store.url=s3://cold/kept', 'tier.delete.grace.ms=0', 'checkpoint.interval.ms=200');
+my $gone = Records->new($kept);
+ok($gone->topic('t', '--partitions 1 -c remote.storage.enable=true -c segment.bytes=1100000'), 'a topic');
+ok($gone->produce('t', 15_000), '... with records');
+ok($gone->varve('tier offload', 't', '>/dev/null'), '... that are in the store, too');
+ok($gone->varve('topic rm', '--yes t', '>/dev/null'), '... is deleted');
+sub status { return scalar run(undef, ($ENV{builddir} // '.') . '/server/tool/varve', qw(tier status -b), $kept->address) }
+my $told;
+ok(wait_until(sub { ($told = status()) =~ /^delete fails since .*grant s3:DeleteObject on s3:\/\/cold/m }),
+    'who looks at the status learns that nothing can be deleted') or diag($told);
+like($told, qr/^\S.*: fails/, '... and not that all works');
+fault('heal');
+ok(wait_until(sub { status() !~ /fails/ }), '... until it can be');
+$kept->stop;
 kill TERM => $pid;
 close $said;
 done_testing;

@@ -82,6 +82,7 @@ tell_state(struct ask *a)
     if (t->shelf != NULL)
         vrv_shelf_stats(t->shelf, &s->shelf);
     vrv_cache_counts(c, &s->cache);
+    memcpy(s->bad, r->bad, sizeof(s->bad));
     memcpy(s->sent, r->sent, sizeof(s->sent));
     memcpy(s->waiting, r->waiting, sizeof(s->waiting));
     vrv_store_describe(t->o.store, s->store, sizeof(s->store));

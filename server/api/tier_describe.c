@@ -197,6 +197,17 @@ set_requests(struct vrv_request *r, struct vrv_tier_describe_resp *resp)
 }
 
 static void
+set_failing(struct vrv_request *r, const struct vrv_tier_state *s, struct vrv_tier_describe_resp *resp)
+{
+    resp->failing.v = VRV_ROOM(r, struct vrv_tier_describe_resp_failing, VRV_STORE_OPS);
+    for (int op = 0; op < VRV_STORE_OPS; op++)
+        if (s->bad[op].since_ms != 0)
+            resp->failing.v[resp->failing.n++] = (struct vrv_tier_describe_resp_failing){
+                vrv_str(vrv_store_op_name((enum vrv_store_op)op)), s->bad[op].since_ms,
+                vrv_request_str(r, s->bad[op].err.msg) };
+}
+
+static void
 set_fetched(const struct vrv_broker *b, struct vrv_tier_describe_resp *resp)
 {
     resp->memory_fetch_bytes = (int64_t)vrv_stat_counted(b->stat, VRV_C_read_memory);
@@ -227,6 +238,7 @@ describe_all(struct vrv_request *r)
     d->resp.failure_ms = s.last_ms;
     if (s.last_ms > 0)
         d->resp.failure = vrv_request_str(r, s.last.msg);
+    set_failing(r, &s, &d->resp);
     d->resp.uploaded_ms = s.moved_ms;
     d->resp.deleted_ms = s.deleted_ms;
     d->resp.swept_ms = s.swept_ms;

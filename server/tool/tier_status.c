@@ -27,7 +27,14 @@ is_failing(const struct vrv_tier_describe_resp *r)
 static const char *
 state(const struct vrv_tier_describe_resp *r)
 {
-    return is_failing(r) ? "fails" : r->good_ms > 0 ? "works" : "not used yet";
+    return is_failing(r) ? "fails" : r->failing.n > 0 ? "fails in part"
+        : r->good_ms > 0 ? "works" : "not used yet";
+}
+
+static enum out_colour
+state_colour(const struct vrv_tier_describe_resp *r)
+{
+    return is_failing(r) || r->failing.n > 0 ? OUT_RED : r->good_ms > 0 ? OUT_GREEN : OUT_PLAIN;
 }
 
 static void
@@ -42,6 +49,13 @@ store_json(struct out *o, const struct vrv_tier_describe_resp *r)
     out_int(o, "answered_ms", r->good_ms);
     out_bytes(o, "failure", r->failure.p, r->failure.n);
     out_int(o, "failure_ms", r->failure_ms);
+    for (int32_t i = 0; i < r->failing.n; i++) {
+        char key[40];
+
+        (void)snprintf(key, sizeof(key), "%.*s_fails_since_ms", (int)r->failing.v[i].operation.n,
+            r->failing.v[i].operation.p);
+        out_int(o, key, r->failing.v[i].since_ms);
+    }
     out_int(o, "uploaded_ms", r->uploaded_ms);
     out_int(o, "deleted_ms", r->deleted_ms);
     out_int(o, "swept_ms", r->swept_ms);
@@ -66,7 +80,7 @@ store_text(struct out *o, const struct vrv_tier_describe_resp *r)
 
     out_shown(o->f, r->store.p, (size_t)r->store.n);
     (void)fputs(": ", o->f);
-    out_paint(o, is_failing(r) ? OUT_RED : r->good_ms > 0 ? OUT_GREEN : OUT_PLAIN, state(r));
+    out_paint(o, state_colour(r), state(r));
     (void)fputc('\n', o->f);
     if (!r->is_owned) {
         out_paint(o, OUT_RED, "nothing is written there: ");
@@ -74,6 +88,14 @@ store_text(struct out *o, const struct vrv_tier_describe_resp *r)
             out_shown(o->f, r->owner_failure.p, (size_t)r->owner_failure.n);
         else
             (void)fputs("it is being asked whose it is", o->f);
+        (void)fputc('\n', o->f);
+    }
+    for (int32_t i = 0; i < r->failing.n; i++) {
+        const struct vrv_tier_describe_resp_failing *x = &r->failing.v[i];
+
+        (void)fprintf(o->f, "%.*s fails since %s: ", (int)x->operation.n, x->operation.p,
+            tier_span(r->now_ms - x->since_ms, span));
+        out_shown(o->f, x->failure.p, (size_t)x->failure.n);
         (void)fputc('\n', o->f);
     }
     if (r->failure_ms > 0) {

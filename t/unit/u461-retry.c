@@ -439,15 +439,21 @@ test_told(void)
     fakestore_fault(fake, VRV_STORE_DELETE, FAKE_DENIED, 100);
     IS(delete_one(), VRV_E_DENIED, "deletions are denied");
     OK(told_bad == 1 && told_op == VRV_STORE_DELETE, "... which is told");
+    const struct vrv_store_bad *bad = vrv_retry_stats(retry)->bad;
+    int64_t since_ms = bad[VRV_STORE_DELETE].since_ms;
     for (int i = 0; i < 20; i++) {
         (void)delete_one();
         tap_need(put_one(HOUR_MS), "a put");
         simclock_advance_ms(&clock_, MINUTE_MS);
     }
     OK(told_bad == 1 && told_good == 0, "once, though all else is done");
+    OK(since_ms > 0 && bad[VRV_STORE_DELETE].since_ms == since_ms &&
+        bad[VRV_STORE_DELETE].err.code == VRV_E_DENIED, "since when, and why, can be asked");
+    IS(bad[VRV_STORE_PUT].since_ms, 0, "... which says nothing of what works");
     fakestore_heal(fake);
     IS(delete_one(), 0, "they are allowed");
     OK(told_good == 1 && told_op == VRV_STORE_DELETE, "... which is told, too");
+    IS(bad[VRV_STORE_DELETE].since_ms, 0, "... and asked");
     fakestore_fault(fake, VRV_STORE_OPS, FAKE_UNREACHABLE, 100);
     struct body b;
     struct vrv_store_call c = call_of(VRV_STORE_PUT, "late", HOUR_MS);

@@ -93,6 +93,7 @@ works(struct vrv_retry *r, enum vrv_store_op op)
         r->o.told(r->o.ctx, op, NULL);
     r->bad[op].told = false;
     r->bad[op].since_ns = 0;
+    r->stats.bad[op].since_ms = 0;
 }
 
 static void
@@ -102,8 +103,11 @@ fails(struct vrv_retry *r, enum vrv_store_op op, bool finally, const struct vrv_
 
     if (r->bad[op].since_ns == 0)
         r->bad[op].since_ns = now;
-    if (r->o.told == NULL || r->bad[op].told || (last != 0 && now - last < TELL_AGAIN_MS * (int64_t)MS) ||
-        (!finally && now - r->bad[op].since_ns < TELL_MS * (int64_t)MS))
+    if (!finally && now - r->bad[op].since_ns < TELL_MS * (int64_t)MS)
+        return;
+    r->stats.bad[op].err = *e;
+    r->stats.bad[op].since_ms = r->o.clock->wall_ms(r->o.clock) - (now - r->bad[op].since_ns) / MS;
+    if (r->o.told == NULL || r->bad[op].told || (last != 0 && now - last < TELL_AGAIN_MS * (int64_t)MS))
         return;
     r->bad[op].told = true;
     r->bad[op].told_ns = now;

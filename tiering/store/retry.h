@@ -38,6 +38,12 @@ struct vrv_retry_opts {
     void *ctx;
 };
 
+/* What is asked so and fails: for good or for a while already, and wasn't done since. */
+struct vrv_store_bad {
+    int64_t since_ms;          /* the first time (wall); 0: it doesn't */
+    struct vrv_err err;        /* the last time */
+};
+
 /* Attempts by what they were and how they ended. */
 struct vrv_retry_stats {
     uint64_t calls[VRV_STORE_OPS], attempts[VRV_STORE_OPS], failed[VRV_STORE_OPS];
@@ -48,6 +54,7 @@ struct vrv_retry_stats {
     struct vrv_err last;       /* the newest failure, and when (wall) */
     int64_t last_ms;
     int64_t good_ms;           /* when the store did last what it was asked to; 0: never */
+    struct vrv_store_bad bad[VRV_STORE_OPS];
 };
 
 struct vrv_retry *vrv_retry_new(const struct vrv_retry_opts *o);
