@@ -48,7 +48,7 @@ static void
 foreign(void *ctx, const struct vrv_err *e)
 {
     (void)ctx;
-    foreigns += e->code == VRV_E_FOREIGN;
+    foreigns += e->code != 0;
 }
 
 static void
@@ -206,6 +206,14 @@ test_another_store(void)
     fakestore_heal(fake);
     pass(&a, MINUTE_MS);
     IS(a.owner.state, VRV_OWNER_OWNS, "... is its own again by itself");
+    foreigns = 0;
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_MISSING, 100);
+    pass(&a, 3 * MINUTE_MS);
+    OK(a.owner.state != VRV_OWNER_OWNS, "a store that is emptied while it is used isn't used any more");
+    IS(foreigns, 1, "... which is told once");
+    fakestore_heal(fake);
+    pass(&a, MINUTE_MS);
+    IS(a.owner.state, VRV_OWNER_OWNS, "... until it is as it was");
     gone(&a);
     end();
 }

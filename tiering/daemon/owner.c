@@ -213,14 +213,21 @@ owner_of(struct vrv_done *d)
 }
 
 static void
+tell(struct vrv_owner *o)
+{
+    if (o->o.foreign != NULL && !o->told)
+        o->o.foreign(o->o.foreign_ctx, &o->err);
+    o->told = true;
+}
+
+static void
 is_foreign(struct vrv_owner *o, const struct vrv_owner_file *f, const char *why)
 {
     (void)vrv_err_set(&o->err, VRV_E_FOREIGN, "the store belongs to %s (cluster %s): %s",
         strcmp(f->cluster, o->o.cluster) == 0 ? "another server of this cluster" : "another cluster",
         f->cluster, why);
     o->state = VRV_OWNER_FOREIGN;
-    if (o->o.foreign != NULL)
-        o->o.foreign(o->o.foreign_ctx, &o->err);
+    tell(o);
     vrv__owner_done(o, AGAIN_MS);
 }
 
@@ -236,6 +243,8 @@ next_came(struct vrv_done *d)
         is_foreign(o, &f, "it was made anew from this store, and has taken it over; stop one of them");
     } else if (rc == VRV_E_NOTFOUND) {
         o->state = VRV_OWNER_OWNS;
+        o->told = false;
+        o->missed = 0;
         vrv__owner_mark(o);
     } else {
         vrv__owner_failed(o, &e);
@@ -303,8 +312,8 @@ put_own(struct vrv_owner *o)
     vrv__owner_put(o, o->key, bytes, n, true, was_put);
 }
 
-/* A file system that isn't mounted, a bucket that isn't the one: what went there would be missing where the
- * rest is. */
+/* A file system that isn't mounted, a bucket that isn't the one or was emptied: what went there would be missing
+ * where the rest is. */
 static void
 is_another(struct vrv_owner *o)
 {
@@ -312,7 +321,11 @@ is_another(struct vrv_owner *o)
 
     (void)vrv_err_set(&e, VRV_E_NOTFOUND, "%s, which this server wrote, isn't there: is this another store, or one "
         "that isn't mounted? Correct tier.store.url, or bring back what was there", o->key);
+    if (o->missed++ > 0) /* a store may fail to tell of it once */
+        o->state = VRV_OWNER_ASKS;
     vrv__owner_failed(o, &e);
+    if (o->state != VRV_OWNER_OWNS)
+        tell(o);
 }
 
 static void
@@ -424,10 +437,8 @@ vrv_owner_step(struct vrv_owner *o)
         return o->due_ns;
     if (o->number == 0 && !knows(o))
         ask_whose(o);
-    else if (o->state == VRV_OWNER_ASKS)
-        get(o, o->number, own_came);
     else
-        is_own(o);
+        get(o, o->number, own_came);
     return INT64_MAX;
 }
 

@@ -37,7 +37,8 @@ struct vrv_owner_opts {
     unsigned keeps;              /* markers */
     vrv_marker_records_fn *records; /* NULL: there are none */
     void *ctx;
-    void (*foreign)(void *ctx, const struct vrv_err *e); /* told when it is somebody else's, once; or NULL */
+    /* Told once when it turns out to be somebody else's, or without its owner's file; or NULL. */
+    void (*foreign)(void *ctx, const struct vrv_err *e);
     void *foreign_ctx;
 };
 
@@ -55,6 +56,8 @@ struct vrv_owner {
     struct vrv_uuid id;
     uint64_t known;              /* the revision of what the catalog has of it */
     bool was_there;              /* ... and that its file was in the store */
+    unsigned missed;             /* times that it wasn't, one after the other */
+    bool told;                   /* that it isn't ours */
     struct vrv_store_call call, list;
     struct vrv_store_call *busy; /* which of them is under way; NULL: none */
     int64_t due_ns;              /* when to go on */
