@@ -91,6 +91,8 @@ like($out, qr/^1 segments, .*, were healed$/m, '... and counted');
 
 @here = files($broker->dir . '/data/log', '.log');
 flip($here[1], 3000);
+is(varve('log repair', $broker->dir . '/data </dev/null'), 64, 'damage on this disk: a repair');
+like($out, qr/are LOST \(.*`varve scrub --full --heal` keeps: run that first/, '... says what loses less');
 is(varve('scrub --full --heal', $where), 0, 'what is damaged here, and whole in the store') or diag($out . $err);
 like($out, qr/^healed: topic t, partition 0, offsets 0 to \d+: damaged on this disk, which the store has whole: /m,
     '... leaves the disk, with all before it');

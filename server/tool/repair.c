@@ -56,6 +56,16 @@ tell_foreign(const struct report *r, const struct damage *d, char *out, size_t n
     vrv_file_close(&f);
 }
 
+static bool
+is_tiered(const struct view_log *vl)
+{
+    struct vrv_log_config *c = vrv_log_config_ref(vl->log);
+    bool tiered = c->tiered;
+
+    vrv_log_config_unref(c);
+    return tiered;
+}
+
 /* What is to be done with damage d, for people; false: it is done along with another one. */
 static bool
 tells(const struct report *r, const struct damage *d, char *out, size_t n)
@@ -77,9 +87,10 @@ tells(const struct report *r, const struct damage *d, char *out, size_t n)
     case DAMAGE_MISSING:
         if (d->from < d->to)
             (void)snprintf(out, n, "%s; offsets %" PRId64 " to %" PRId64
-                " are LOST (at most %" PRId64 " records)",
+                " are LOST (at most %" PRId64 " records)%s",
                 d->kind == DAMAGE_DATA ? "keep the whole batches" : "forget the segment", d->from,
-                d->to - 1, d->to - d->from);
+                d->to - 1, d->to - d->from, is_tiered(d->log)
+                    ? "; what the store has too, `varve scrub --full --heal` keeps: run that first" : "");
         else
             (void)snprintf(out, n, "keep all whole batches, as they are now");
         along = along && d->from >= d->to;
@@ -112,7 +123,7 @@ print_line(struct tool *t, int round, const char *path, const char *text)
 static void
 print_plan(const struct report *r, int round)
 {
-    char text[200];
+    char text[256];
 
     for (size_t i = 0; i < r->n; i++) {
         const struct damage *d = &r->v[i];
