@@ -69,15 +69,21 @@ kill_server() {
     while kill -0 "$server" 2>/dev/null; do sleep 0.01; done
     server=
 }
-# A peer that runs in $dir/peer.
+# A store is elsewhere: it takes nothing of the server's disk and processor, where there is memory for it.
+away=$dir
+if [ -w /dev/shm ] && [ "$(($(df --output=avail -k /dev/shm | tail -n 1) * 1024))" -gt $((4 * bytes)) ]; then
+    away=$(mktemp -d /dev/shm/varve-bench.XXXXXX)
+fi
+# start_peer PEER   in $away/PEER; what it prints
+start_peer() { taskset -c 1 nice -n 10 "$peers/$1/bin/start" "$away/$1"; }
 stop_peers() {
     for p in $peer; do
-        "$peers/$p/bin/stop" "$dir/$p" || true
-        rm -rf "${dir:?}/$p"
+        "$peers/$p/bin/stop" "$away/$p" || true
+        rm -rf "${away:?}/$p"
     done
     peer=
 }
-trap 'kill_server; stop_peers; wait; rm -rf "$dir"' EXIT
+trap 'kill_server; stop_peers; wait; rm -rf "$dir" "$away"' EXIT
 trap 'results; exit 130' INT TERM
 
 # ---- figures
@@ -185,7 +191,7 @@ as_fast() {
 }
 
 limit_of_s3() {
-    pieces_of "$dir/versitygw/data/bench" >"$dir/pieces"
+    pieces_of "$away/versitygw/data/bench" >"$dir/pieces"
     awk -v endpoint="$1" -v header="$nothing" '{
         if (NR > 1) print "next"
         print "url = \"" endpoint "/bench/" $1 "\""
@@ -238,7 +244,7 @@ nothing='x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca
 
 # start_s3 sets $endpoint, of versitygw with a bucket.
 start_s3() {
-    endpoint=$("$peers/versitygw/bin/start" "$dir/versitygw")
+    endpoint=$(start_peer versitygw)
     peer="$peer versitygw"
     curl -sS --fail -X PUT --user testkey:testsecret123 --aws-sigv4 aws:amz:us-east-1:s3 \
         -H "$nothing" "$endpoint/bench" || die 'no bucket can be made'
@@ -253,7 +259,7 @@ with_s3() {
 # Each connection gives 90 MB/s at most, as those to Amazon do.
 with_s3_capped() {
     start_s3
-    api=$("$peers/toxiproxy/bin/start" "$dir/toxiproxy")
+    api=$(start_peer toxiproxy)
     peer="$peer toxiproxy"
     capped=http://127.0.0.1:$(free_port)
     curl -sS --fail -o /dev/null "$api/proxies" \
@@ -265,7 +271,7 @@ with_s3_capped() {
     limit_of_s3 "$capped"
 }
 with_hdfs() {
-    web=$("$peers/hdfs/bin/start" "$dir/hdfs")
+    web=$(start_peer hdfs)
     peer="$peer hdfs"
     run_varved "hdfs://$web/cold" -o tier.hdfs.user=hdfs
     tiers
