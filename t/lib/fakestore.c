@@ -527,6 +527,8 @@ fakestore_fault(struct fakestore *f, enum vrv_store_op op, enum fakestore_fault 
     for (int i = 0; i < VRV_STORE_OPS; i++)
         if (op == VRV_STORE_OPS || op == (enum vrv_store_op)i)
             f->percent[i][fault] = percent;
+    if (fault == FAKE_STALE)
+        remember_lists(f); /* what is told late is what changes from here on */
 }
 
 void

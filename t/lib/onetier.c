@@ -154,7 +154,7 @@ read_all(const char *topic, int32_t partition)
     int64_t from = offsets(topic, partition).start, next_ns;
     char want[201];
 
-    while ((from = behind_hole(from)) < vrv_log_offsets(log).end) {
+    while (from < vrv_log_offsets(log).end) {
         struct vrv_read r = { .offset = from, .max_bytes = LARGE, .whole_first = true };
         struct vrv_fetch f = { .done.cq = &cq, .read = &r };
         int rc = vrv_read(log, &r, &rig.e);
@@ -174,8 +174,14 @@ read_all(const char *topic, int32_t partition)
             from = r.offset;
             continue;
         }
-        if (rc < 0 || r.slice_n == 0)
-            return rc < 0 ? rc : -2000;
+        if (rc < 0)
+            return rc;
+        if (r.slice_n == 0) { /* nothing is behind it */
+            if (behind_hole(from) == from)
+                return -2000;
+            from = behind_hole(from);
+            continue;
+        }
         for (uint32_t i = 0; i < r.slice_n; i++) {
             struct vrv_batch b;
 
@@ -185,7 +191,8 @@ read_all(const char *topic, int32_t partition)
 
                 if (vrv_batch_read(&b, p, r.slice[i].n - at, NULL) < 0)
                     return -3000;
-                from = behind_hole(from);
+                if (b.base_offset > from && b.base_offset <= behind_hole(from))
+                    from = b.base_offset;
                 (void)snprintf(want, sizeof(want), "%0200" PRId64, b.base_offset);
                 if (vrv_batch_last_offset(&b) < from || b.base_offset > from ||
                     memmem(p, b.size, want, 200) == NULL)

@@ -35,7 +35,8 @@ void pass(int64_t ms);
 struct vrv_log_offsets offsets(const char *topic, int32_t partition);
 /* So many batches of two records of 200 bytes, a minute apart; each with its offset. */
 void put(const char *topic, int32_t partition, int batches);
-/* These offsets went with a topic that has come back since; 0, 0: none did. */
+/* These offsets may have gone with a topic that has come back since (a store that doesn't tell all yet may turn out
+ * to have some of them); 0, 0: none did. */
 void lost(int64_t from, int64_t to);
 /* Read it from its start: where that ends, or what failed. */
 int64_t read_all(const char *topic, int32_t partition);
