@@ -14,7 +14,7 @@ declare -A group_packages=(
     libcurl4-openssl-dev libssl-dev libxml2-dev libjansson-dev"
   [peers]="maven default-jre-headless ca-certificates kcat python3-venv golang-go cargo-web g++
     curl openssl"
-  [ci]="clang libclang-rt-dev gcc-aarch64-linux-gnu git shellcheck mandoc xz-utils"
+  [ci]="clang libclang-rt-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross git shellcheck mandoc xz-utils"
   [fresh]="debootstrap git"
 )
 

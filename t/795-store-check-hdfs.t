@@ -37,6 +37,6 @@ like($out, qr/^FAILED  \S+ .*Permission denied: user=joe.*set tier\.hdfs\.user/m
 is(check('hdfs://127.0.0.1:1/x'), 68, 'nobody there');
 like($out, qr/^FAILED  answers .*127\.0\.0\.1:1: connection refused/mi, '... is told');
 ok($hdfs->tool('tools.DFSAdmin', '-safemode', 'enter'), 'a name node takes no writes');
-isnt(check($hdfs->url('cold'), '--timeout 3'), 0, '... so it is no store');
+isnt(check($hdfs->url('cold'), '--timeout 10'), 0, '... so it is no store');
 like($out, qr/^FAILED  writes .*safe mode/mi, '... which is told') or diag $out;
 done_testing;
