@@ -20,11 +20,20 @@ enum { NEAR_MS = 2000, FAR_MS = 8000, ROLE_NAME = 80 };
 /* ---- one request ---- */
 
 static void
+forget_answer(struct vrv_creds *c)
+{
+    if (c->http.text != NULL) /* keys may be in it */
+        OPENSSL_cleanse(c->http.text, c->http.got);
+    vrv_http_free(&c->http);
+}
+
+static void
 answered(struct vrv_done *d)
 {
     struct vrv_http_req *r = VRV_LIST_OF(d, struct vrv_http_req, done);
     struct vrv_creds *c = VRV_LIST_OF(r, struct vrv_creds, http);
 
+    c->asks = false;
     if (r->status < 0) {
         c->err = r->err;
         bool last = c->chain && c->place == VRV__CREDS_INSTANCE;
@@ -35,17 +44,8 @@ answered(struct vrv_done *d)
     } else {
         c->then(c);
     }
-    if (r->text != NULL) /* keys may be in it */
-        OPENSSL_cleanse(r->text, r->got);
-    vrv_http_free(r);
-}
-
-static void
-forget_answer(struct vrv_creds *c)
-{
-    if (c->http.text != NULL)
-        OPENSSL_cleanse(c->http.text, c->http.got);
-    vrv_http_free(&c->http);
+    if (!c->asks) /* else it is the next request by now, and another thread's */
+        forget_answer(c);
 }
 
 /* To c->url, with c->header if there is one, and c->body. */
@@ -54,7 +54,9 @@ request(struct vrv_creds *c, const char *method, int64_t wait_ms, void (*then)(s
 {
     bool has_body = c->body != NULL || strcmp(method, "PUT") == 0;
 
+    forget_answer(c);
     c->then = then;
+    c->asks = true;
     c->headers[0] = c->header;
     c->iov = (struct iovec){ c->body, c->body != NULL ? strlen(c->body) : 0 };
     c->http = (struct vrv_http_req){ .done = { .cq = c->o.cq, .run = answered },
@@ -191,7 +193,6 @@ role_named(struct vrv_creds *c)
         return;
     }
     (void)snprintf(name, sizeof(name), "%.*s", (int)n, text);
-    forget_answer(c);
     metadata_url(c, roles, name);
     (void)request(c, "GET", NEAR_MS, instance_answered);
 }
@@ -206,7 +207,6 @@ token_came(struct vrv_creds *c)
         return;
     }
     (void)snprintf(c->header, sizeof(c->header), "X-aws-ec2-metadata-token: %s", text);
-    forget_answer(c);
     metadata_url(c, roles, "");
     (void)request(c, "GET", NEAR_MS, role_named);
 }

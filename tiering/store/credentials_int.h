@@ -59,6 +59,7 @@ struct vrv_creds {
     struct vrv__creds_keys found;
     struct vrv_creds_wait *waiting, **waiting_end;
     struct vrv_http_req http;
+    bool asks;                  /* ... is under way */
     void (*then)(struct vrv_creds *c);
     char url[VRV__CREDS_URL], header[VRV__CREDS_TOKEN + 64];
     const char *headers[1];
