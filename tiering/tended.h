@@ -89,7 +89,7 @@ void vrv__tended_end(struct vrv_tended *d);
 /* What of it is here now. */
 void vrv__tended_account(struct vrv_tended *d, const struct vrv_tier_here *here);
 /* Its appends go on, or don't. */
-void vrv__tended_refuse(struct vrv_tended *d, struct vrv_log *log, bool refuses);
+void vrv__tended_refuse(struct vrv_tended *d, struct vrv_log *log, bool refuses); /* log NULL: it is gone */
 /* The segment goes, durably told first; from: where what the store has ends, or the log begins.  False: not
  * now. */
 bool vrv__tended_lose(struct vrv_tended *d, struct vrv_log *log, int64_t from,

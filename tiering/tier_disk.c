@@ -77,7 +77,8 @@ vrv__tended_refuse(struct vrv_tended *d, struct vrv_log *log, bool refuses)
 {
     struct vrv_tier *t = d->t;
 
-    (void)vrv_log_set_refuses(log, refuses);
+    if (log != NULL)
+        (void)vrv_log_set_refuses(log, refuses);
     if (refuses == d->refuses)
         return;
     d->refuses = refuses;
@@ -150,7 +151,7 @@ vrv__tier_disk_step(struct vrv_tier *t)
     struct vrv_disk_use use = use_of(t);
     struct vrv_timer *oldest = vrv_heap_first(&t->disk.evictable);
 
-    if (oldest == NULL || t->disk.state == VRV_DISK_FINE ||
+    if (oldest == NULL || t->disk.state == VRV_DISK_FINE || !vrv__tier_may_write(t) ||
         vrv_disk_excess(t->disk.state, &t->limits.disk, &use) == 0)
         return lose_one(t);
     struct vrv_tended *d = VRV_TIMER_OF(oldest, struct vrv_tended, evict);

@@ -139,6 +139,8 @@ see(struct look *l, const struct vrv_log_config *c)
     bool unsealed = hasten(d, &l->r, &l->v);
     bool unread = show_oldest(d, &l->r, &l->v);
     vrv_tier_plan(&l->r, &l->v, &l->p);
+    if (!vrv__tier_may_write(d->t) && l->p.drop > l->p.start) /* what is there may be another store: this is the copy */
+        l->p.drop = l->p.start;
     l->polls = unsealed || unread;
 }
 
@@ -342,6 +344,7 @@ vrv__tended_look(struct vrv_tended *d, enum vrv_look as)
     d->t->stats.looks++;
     vrv_unlock(&d->t->lock);
     if (log == NULL) { /* deleted: what is left of it is the house's */
+        vrv__tended_refuse(d, NULL, false);
         vrv__tended_account(d, &(struct vrv_tier_here){ .lose_ms = INT64_MAX });
         return;
     }

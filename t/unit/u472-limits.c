@@ -162,6 +162,29 @@ test_oldest_first(void)
     end();
 }
 
+/* Its file is gone: what is there may be another store, and this disk has the only copy. */
+static void
+test_another_store(void)
+{
+    start(1);
+    rig_topic(&rig, "t", 1, SMALL);
+    put("t", 0, 20);
+    pass(10000);
+    int64_t all = (int64_t)stats().local_bytes;
+    OK(all > 1000 && all == (int64_t)stats().both_bytes, "all that is sealed is in both");
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_MISSING, 100);
+    pass(200000);
+    limits.disk.local_max = 0;
+    set();
+    pass(10000);
+    IS((int64_t)stats().local_bytes, all, "nothing leaves the disk for a store that isn't known to be ours");
+    fakestore_heal(fake);
+    pass(70000);
+    IS((int64_t)stats().local_bytes, 0, "... until it is");
+    IS(read_all("t", 0), 40, "... and all can be read");
+    end();
+}
+
 /* What only this disk has stays, and hurries. */
 static void
 test_short(void)
@@ -264,6 +287,7 @@ main(void)
     test_grace();
     test_states();
     test_oldest_first();
+    test_another_store();
     test_short();
     test_free();
     test_storms();
