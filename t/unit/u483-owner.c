@@ -31,13 +31,15 @@ struct server {
     struct vrv_owner owner;
 };
 
+static uint8_t offset = '7'; /* of the group */
+
 static int
 records(void *ctx, struct vrv_marker *m, struct vrv_err *e)
 {
     (void)ctx;
     (void)e;
     m->record = VRV_NEW(struct vrv_marker_record);
-    *m->record = (struct vrv_marker_record){ (const uint8_t *)"group", (const uint8_t *)"7", 5, 1 };
+    *m->record = (struct vrv_marker_record){ (const uint8_t *)"group", &offset, 5, 1 };
     m->record_n = 1;
     return 0;
 }
@@ -313,6 +315,35 @@ test_marks(void)
     end();
 }
 
+/* What was written last counts, whatever the clock says. */
+static void
+test_clock_set_back(void)
+{
+    struct server a = { .disk = NULL };
+    struct vrv_marker m;
+    uint8_t *bytes;
+    int wrong = 0;
+    int64_t last = 0;
+
+    begin(1);
+    up(&a, "A", 1);
+    for (int i = 0; i < 10; i++) {
+        if (i == 5)
+            atomic_fetch_sub(&clock_.wall_ms, 1440 * MINUTE_MS);
+        offset++;
+        pass(&a, 2 * MINUTE_MS);
+        tap_need(newest(&m, &bytes), "a marker");
+        wrong += m.ms <= last || *m.record[0].value != offset;
+        last = m.ms;
+        vrv_marker_fini(&m);
+        free(bytes);
+    }
+    IS(wrong, 0, "the newest marker is the one that was written last, also after the clock was set back");
+    IS(fakestore_count(fake, "marker/"), 3, "... and old ones go as before");
+    gone(&a);
+    end();
+}
+
 static void
 test_ends(void)
 {
@@ -344,6 +375,7 @@ main(void)
     test_race();
     test_taken_over();
     test_marks();
+    test_clock_set_back();
     test_ends();
     return tap_done();
 }

@@ -8,6 +8,39 @@
 #include "engine/base/mem.h"
 #include "tiering/daemon/owner_int.h"
 
+/* ---- their names, which are in order of time ---- */
+
+/* One that is written later sorts behind those before it, also where the clock was set back. */
+static int64_t
+time_of(const struct vrv_owner *o)
+{
+    int64_t now = o->o.clock->wall_ms(o->o.clock);
+
+    return now > o->newest_ms ? now : o->newest_ms + 1;
+}
+
+static bool
+is_marker(const char *key, int64_t *ms)
+{
+    const char *p = key + strlen("marker/");
+
+    *ms = strtoll(p, NULL, 10);
+    return strspn(p, "0123456789") == 13 && p[13] == '-' && strspn(p + 14, "0123456789abcdef") == 16 && p[30] == '\0';
+}
+
+/* The newest there isn't ours: the clock was set back, and the next one mends that. */
+static bool
+is_behind(const struct vrv_owner *o)
+{
+    return o->mark_ms < o->newest_ms;
+}
+
+static void
+done(struct vrv_owner *o)
+{
+    vrv__owner_done(o, is_behind(o) ? 0 : o->o.every_ms);
+}
+
 /* ---- old ones go ---- */
 
 static void
@@ -21,28 +54,36 @@ old_gone(struct vrv_done *d)
     if (o->call.status < 0)
         vrv__owner_failed(o, &o->call.err);
     else
-        vrv__owner_done(o, o->o.every_ms);
+        done(o);
 }
 
 static void
 listed(struct vrv_done *d)
 {
     struct vrv_owner *o = VRV_LIST_OF(d, struct vrv_owner, list.done);
-    size_t n = o->list.got > o->o.keeps ? o->list.got - o->o.keeps : 0;
+    size_t there = 0, old = 0;
+    int64_t ms;
 
-    if (o->list.status < 0 || n == 0) {
-        vrv_store_names_free(&o->list);
-        if (o->list.status < 0)
-            vrv__owner_failed(o, &o->list.err);
-        else
-            vrv__owner_done(o, o->o.every_ms);
+    o->old = vrv_mem_zero((o->list.got + 1) * sizeof(*o->old));
+    for (size_t i = 0; o->list.status == 0 && i < o->list.got; i++)
+        if (is_marker(o->list.names[i].key, &ms)) {
+            o->old[there++] = o->list.names[i].key;
+            o->newest_ms = ms > o->newest_ms ? ms : o->newest_ms;
+        }
+    if (there > o->o.keeps && !is_behind(o)) /* else the one just written might be among them */
+        old = there - o->o.keeps;
+    if (old > 0) {
+        o->call = (struct vrv_store_call){ .keys = o->old, .max = (unsigned)old };
+        vrv__owner_call(o, &o->call, VRV_STORE_DELETE, NULL, old_gone);
         return;
     }
-    o->old = vrv_mem_zero(n * sizeof(*o->old));
-    for (size_t i = 0; i < n; i++) /* names are in order of time */
-        o->old[i] = o->list.names[i].key;
-    o->call = (struct vrv_store_call){ .keys = o->old, .max = (unsigned)n };
-    vrv__owner_call(o, &o->call, VRV_STORE_DELETE, NULL, old_gone);
+    free(o->old);
+    o->old = NULL;
+    vrv_store_names_free(&o->list);
+    if (o->list.status < 0)
+        vrv__owner_failed(o, &o->list.err);
+    else
+        done(o);
 }
 
 static void
@@ -83,7 +124,8 @@ is_news(struct vrv_owner *o, const struct vrv_marker *m)
         crc = vrv_crc32c(crc, m->record[i].key, m->record[i].key_n);
         crc = vrv_crc32c(crc, m->record[i].value, m->record[i].value_n);
     }
-    bool news = crc != o->crc || m->last || m->ms - o->marked_ms >= o->o.idle_ms;
+    int64_t past = o->o.clock->wall_ms(o->o.clock) - o->marked_ms;
+    bool news = crc != o->crc || m->last || past < 0 || past >= o->o.idle_ms || is_behind(o);
     o->crc = crc;
     return news;
 }
@@ -94,6 +136,8 @@ write_marker(struct vrv_owner *o, const struct vrv_marker *m)
     size_t n;
     uint8_t *bytes = vrv_marker_write(m, &n);
 
+    o->mark_ms = m->ms;
+
     (void)snprintf(o->key, sizeof(o->key), "marker/%013" PRId64 "-%016" PRIx64, m->ms,
         vrv_rand_next(&o->random));
     vrv__owner_put(o, o->key, bytes, n, false, written);
@@ -102,7 +146,7 @@ write_marker(struct vrv_owner *o, const struct vrv_marker *m)
 void
 vrv__owner_mark(struct vrv_owner *o)
 {
-    struct vrv_marker m = { .owner = o->number, .ms = o->o.clock->wall_ms(o->o.clock),
+    struct vrv_marker m = { .owner = o->number, .ms = time_of(o),
         .last = o->end == VRV_OWNER_WRITES_LAST };
     struct vrv_err e;
 

@@ -51,6 +51,7 @@ struct vrv_owner {
     uint64_t number;             /* as which it owns it */
     int64_t marked_ms;           /* when the newest marker was written (wall clock); 0: none was */
     /* ours */
+    int64_t mark_ms, newest_ms;  /* by their names: our newest marker, and the newest that was seen there */
     struct vrv_catalog *catalog; /* NULL: there is no engine */
     struct vrv_rand random;
     struct vrv_uuid id;
