@@ -112,7 +112,7 @@ make_zombie(struct fakes3 *f, const struct httpd_req *q)
 }
 
 static void
-fail_each(const struct s3_call *c, struct httpd_reply *a)
+fail_each(const struct s3_call *c, const char *code, const char *message, struct httpd_reply *a)
 {
     char *body = vrv_mem_zero(c->q->body_n + 1), *text, key[1100];
     const char *at = body;
@@ -124,9 +124,7 @@ fail_each(const struct s3_call *c, struct httpd_reply *a)
     while (s3_xml_next(&at, "Key", key, sizeof(key))) {
         (void)fputs("<Error><Key>", out);
         s3_xml_text(out, key);
-        (void)fputs("</Key><Code>InternalError</Code><Message>We encountered an internal error."
-                    "</Message></Error>",
-            out);
+        (void)fprintf(out, "</Key><Code>%s</Code><Message>%s</Message></Error>", code, message);
     }
     (void)fputs("</DeleteResult>", out);
     s3_xml_close(out, &text, a);
@@ -202,7 +200,10 @@ s3_fails(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault, str
         a->close = true;
         return true;
     case S3_FAULT_DENIED:
-        s3_error(a, 403, "AccessDenied", "Access Denied");
+        if (c->op == S3_DELETES) /* as Amazon's does */
+            fail_each(c, "AccessDenied", "Access Denied", a);
+        else
+            s3_error(a, 403, "AccessDenied", "Access Denied");
         return true;
     case S3_FAULT_EXPIRED:
         s3_error(a, 400, "ExpiredToken", "The provided token has expired.");
@@ -233,7 +234,7 @@ s3_fails(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault, str
         return true;
     case S3_FAULT_ERROR_IN_200:
         if (c->op == S3_DELETES)
-            fail_each(c, a);
+            fail_each(c, "InternalError", "We encountered an internal error.", a);
         else
             s3_error(
                 a, 200, "InternalError", "We encountered an internal error. Please try again.");

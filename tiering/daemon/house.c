@@ -337,7 +337,7 @@ remove_stale(struct vrv_house *h)
     h->stale_runs = true;
     h->stale_ns = now + h->o.stale_ms * MS;
     h->stale = (struct vrv_store_call){ .done = { .cq = h->o.cq, .run = stale_removed },
-        .op = VRV_STORE_SWEEP, .lane = VRV_STORE_HOUSEKEEPING, .older_ms = h->o.stale_ms,
+        .op = VRV_STORE_SWEEP, .lane = VRV_STORE_HOUSEKEEPING, .key = VRV_PARTS_OBJECTS, .older_ms = h->o.stale_ms,
         .deadline_ns = now + h->o.call_ms * MS };
     vrv_retry_submit(h->o.retry, &h->stale);
 }

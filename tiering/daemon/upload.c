@@ -122,6 +122,7 @@ static void
 call(struct vrv_upload *u, enum vrv_store_op op, void (*run)(struct vrv_done *d))
 {
     u->call = call_of(u, op, run);
+    u->call.deadline_ns += vrv_store_sending_ms(&u->call, op) * MS;
     u->calling = true;
     vrv_retry_submit(u->o->retry, &u->call);
 }
@@ -165,6 +166,7 @@ send_part(struct vrv_upload *u)
     p->call.iov = &p->iov;
     p->call.iov_n = 1;
     p->call.size = p->n;
+    p->call.deadline_ns += vrv_store_sending_ms(&p->call, VRV_STORE_PART_N) * MS;
     p->call.crc = vrv_crc32c(0, p->bytes, p->n);
     p->call.part = p->number;
     vrv_retry_submit(u->o->retry, &p->call);

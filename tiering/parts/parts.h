@@ -34,6 +34,9 @@
 #include "tiering/format/manifest.h"
 #include "tiering/store/retry.h"
 
+/* What names of segments begin with; nothing else is uploaded in parts. */
+#define VRV_PARTS_OBJECTS "d/"
+
 /* A manifest that counts, or did; never changed. */
 struct vrv_snap {
     _Atomic uint32_t refs;

@@ -239,7 +239,7 @@ static int
 sweep_uploads(struct vrv__scrub *c, struct vrv_sync *s, struct vrv_err *e)
 {
     struct vrv_store_call call = { .op = VRV_STORE_SWEEP, .lane = VRV_STORE_HOUSEKEEPING,
-        .older_ms = c->o->grace_ms };
+        .key = VRV_PARTS_OBJECTS, .older_ms = c->o->grace_ms };
     int rc;
 
     if (!c->o->delete_orphans || c->o->topic_n > 0)

@@ -63,12 +63,12 @@ static void
 attempt(struct trying *t, enum vrv_store_op op)
 {
     struct vrv_retry *r = t->r;
-    int64_t limit = r->o.attempt_ms[t->outer->lane];
+    int64_t limit = r->o.attempt_ms[t->outer->lane] + vrv_store_sending_ms(t->outer, op);
 
     t->inner = *t->outer;
     t->inner.op = op;
     t->inner.done = (struct vrv_done){ .cq = r->o.cq, .run = attempted };
-    if (limit > 0 && now_ns(r) + limit * MS < t->inner.deadline_ns)
+    if (r->o.attempt_ms[t->outer->lane] > 0 && now_ns(r) + limit * MS < t->inner.deadline_ns)
         t->inner.deadline_ns = now_ns(r) + limit * MS;
     t->settling = op != t->outer->op;
     t->began_ns = now_ns(r);

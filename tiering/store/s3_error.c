@@ -331,9 +331,17 @@ vrv__s3_meaning(const struct vrv__s3_op *op)
 }
 
 int
-vrv__s3_code_means(const struct vrv__s3_op *op, const char *code)
+vrv__s3_code_means(const struct vrv__s3_op *op, const char *code, char *sentence, size_t n)
 {
-    return status_of(op, meaning_of(code, 0));
+    const struct meaning *m = meaning_of(code, 0);
+    const struct says nothing = { .code = "" };
+
+    sentence[0] = '\0';
+    if (m->say != NULL)
+        m->say(op, &nothing, sentence, n);
+    else if (m->text != NULL)
+        (void)snprintf(sentence, n, "%s", m->text);
+    return status_of(op, m);
 }
 
 /* An answer, of which there are words or none. */

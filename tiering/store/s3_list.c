@@ -156,8 +156,9 @@ take_errors(struct vrv__s3_op *op, const struct vrv_xml_node *result, int *each)
         const char *key = vrv__s3_key_of(op->s3, n, name);
 
         (void)vrv_xml_text(n, "Code", code, sizeof(code));
-        (void)vrv_xml_text(n, "Message", message, sizeof(message));
-        int status = vrv__s3_code_means(op, code);
+        int status = vrv__s3_code_means(op, code, message, sizeof(message));
+        if (message[0] == '\0')
+            (void)vrv_xml_text(n, "Message", message, sizeof(message));
         if (status == VRV_E_NOTFOUND)
             status = 0;
         for (unsigned i = 0; key != NULL && i < c->max; i++)

@@ -115,13 +115,15 @@ page_came(struct vrv__s3_op *op)
 static void
 list_page(struct vrv__s3_op *op)
 {
-    char max[16];
+    char max[16], prefix[VRV__S3_KEY];
 
     (void)snprintf(max, sizeof(max), "%d", PAGE);
     vrv__s3_request(op, "GET", NULL);
     vrv__s3_query(op, "uploads=", "");
     vrv__s3_query(op, "max-uploads=", max);
-    vrv__s3_query(op, "prefix=", op->s3->prefix);
+    (void)snprintf(prefix, sizeof(prefix), "%s%s", op->s3->prefix,
+        op->call->key != NULL ? op->call->key : "");
+    vrv__s3_query(op, "prefix=", prefix);
     if (op->key_marker[0] != '\0') {
         vrv__s3_query(op, "key-marker=", op->key_marker);
         vrv__s3_query(op, "upload-id-marker=", op->id_marker);

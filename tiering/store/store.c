@@ -6,7 +6,7 @@
 
 #include "engine/base/assert.h"
 
-enum { PART_MAX = 255 };
+enum { PART_MAX = 255, SLOWEST = 16 /* bytes in a millisecond, of one of several at a time */ };
 
 void
 vrv_store_parent(const char *path, char out[VRV_STORE_KEY_MAX + 1])
@@ -149,15 +149,21 @@ vrv_store_blame(struct vrv_err *e, int status, const char *key)
     return strstr(e->msg, key) != NULL ? status : vrv_err_prefix(e, status, "%.100s", key);
 }
 
+int64_t
+vrv_store_sending_ms(const struct vrv_store_call *c, enum vrv_store_op op)
+{
+    return op == VRV_STORE_PUT || op == VRV_STORE_PART_N ? (int64_t)(c->size / SLOWEST) : 0;
+}
+
 int
 vrv_store_check(const struct vrv_store_call *c, struct vrv_err *e)
 {
     check_call(c);
     if (c->op == VRV_STORE_DELETE)
         return check_keys(c, e);
-    if (c->op == VRV_STORE_SWEEP)
+    if (c->op == VRV_STORE_SWEEP && c->key == NULL)
         return 0;
-    if (!vrv_store_key_is_good(c->key, c->op == VRV_STORE_LIST))
+    if (!vrv_store_key_is_good(c->key, c->op == VRV_STORE_LIST || c->op == VRV_STORE_SWEEP))
         return vrv_err_set(e, VRV_E_INVALID, "%s: \"%.80s\" is no key", vrv_store_op_name(c->op),
             c->key);
     if (c->op == VRV_STORE_PUT)

@@ -69,7 +69,8 @@ enum vrv_store_op {
     VRV_STORE_LIST,   /* a hint: may lack what is new, and show what is gone; may bring fewer than
                        * asked for, with more */
     VRV_STORE_DELETE, /* many keys; what is not there is deleted */
-    VRV_STORE_SWEEP,  /* uploads, and what died writes left, that began so long ago; not our own */
+    VRV_STORE_SWEEP,  /* uploads (of such names; NULL: all), and what died writes left, that began so long ago; not
+                       * our own */
     VRV_STORE_OPS,
 };
 
@@ -95,7 +96,7 @@ struct vrv_store_call {
     enum vrv_store_op op;
     enum vrv_store_class lane;
     int64_t deadline_ns;               /* of the monotonic clock */
-    const char *key;                   /* LIST: what names begin with; DELETE, SWEEP: none */
+    const char *key;                   /* LIST, SWEEP: what names begin with; DELETE: none */
     const struct iovec *iov;           /* PUT, PART_N: what is written, */
     int iov_n;
     uint64_t size;                     /* ... its size, and the object's for VERIFY and END */
@@ -155,6 +156,8 @@ void vrv_store_submit(struct vrv_store *s, struct vrv_store_call *c);
 void vrv_store_cancel(struct vrv_store *s, struct vrv_store_call *c);
 /* Do one thing of a store without threads; false: there was nothing to do. */
 bool vrv_store_step(struct vrv_store *s);
+/* How long what is written may take beside what any call may, on a line that is slow. */
+int64_t vrv_store_sending_ms(const struct vrv_store_call *c, enum vrv_store_op op);
 /* Forget an upload of which no call is under way: ended, aborted, or left to SWEEP.  NULL is fine. */
 void vrv_store_upload_free(struct vrv_store *s, struct vrv_store_upload **u);
 /* For people: "directory /srv/cold". */
