@@ -31,7 +31,7 @@ like($hdfs->says('verify', 'k/a', 100_001), qr/100000 bytes, not 100001 \(data f
 note('what is wrong is told');
 my $url = $hdfs->url;
 for my $case (
-    [ "hdfs://127.0.0.1:$second/varve", qr/no name node of 1 is active: .*StandbyException/, 'one that stands by' ],
+    [ "hdfs://127.0.0.1:$second/varve", qr/no name node of 1 is active: make one, or name all of them in tier\.store\.url: .*StandbyException/, 'one that stands by' ],
     [ 'hdfs://127.0.0.1:1/varve', qr/127\.0\.0\.1:1: connection refused/, 'nobody there' ],
     [ 'hdfs://nowhere.invalid:9870/varve', qr/nowhere\.invalid:9870: no such host/, 'no such host' ],
     [ 'hdfs://127.0.0.1:' . $hdfs->port('nn1-rpc') . '/varve', qr/dfs\.namenode\.http-address of a name node\?/,

@@ -67,7 +67,7 @@ test_trust(void)
     r = ask(GOOD, OTHER, -1, -1);
     IS(r.status, VRV_E_DENIED, "one whose isn't, is not");
     OK(!r.sent, "... nothing was sent");
-    OK(httprig_says(&r, "certificate") && httprig_says(&r, "check the CA file"),
+    OK(httprig_says(&r, "certificate") && httprig_says(&r, "check tier.store.ca.file"),
         "... and the CA file is named");
     IS(httpd_stats(g.server).requests, 0, "... nor heard");
     httprig_close(&g);

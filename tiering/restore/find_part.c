@@ -156,6 +156,11 @@ vrv_find_there(struct vrv_sync *s, const struct vrv_found_names *l, const char *
         return vrv_err_prefix(e, call.status, "%s", key);
     }
     uint64_t size = name != NULL ? name->size : call.whole;
+    if (name == NULL && size == 0) { /* the store doesn't say: is its last byte there? */
+        call.pos = end - 1;
+        (void)vrv_sync_call(s, &call);
+        size = call.status == 0 ? call.pos + call.got : 0;
+    }
     return size >= end
         ? 0
         : vrv_err_set(e, VRV_E_CORRUPT, "%s has %" PRIu64 " bytes, expected %" PRIu64, key, size, end);

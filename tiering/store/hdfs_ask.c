@@ -230,7 +230,8 @@ ask_names(struct vrv__hdfs_job *j, struct vrv__hdfs_op *op, const char *more, ch
             break;
     }
     if (rc == VRV_E_AGAIN)
-        return vrv_err_prefix(&j->call->err, VRV_E_UNREACHABLE, "no name node of %u is active", h->url.n);
+        return vrv_err_prefix(&j->call->err, VRV_E_UNREACHABLE, "no name node of %u is active: make one, or name all "
+            "of them in tier.store.url", h->url.n);
     return rc;
 }
 

@@ -25,7 +25,8 @@ static const struct exception exceptions[] = {
     { "StandbyException", VRV_E_AGAIN, "" },
     { "ObserverRetryOnActiveException", VRV_E_AGAIN, "" },
     { "RetriableException", VRV_E_BUSY, "" },
-    { "SafeModeException", VRV_E_BUSY, "it takes writes again when it leaves safe mode" },
+    { "SafeModeException", VRV_E_BUSY, "it takes writes again when it leaves safe mode; `hdfs dfsadmin "
+        "-safemode get` says more" },
     { "ServerTooBusyException", VRV_E_BUSY, "" },
     { "RecoveryInProgressException", VRV_E_BUSY, "" },
     { "FileNotFoundException", VRV_E_NOTFOUND, "" },

@@ -72,7 +72,7 @@ say_tls(struct vrv__xfer *x, CURLcode rc)
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
         return say(
-            x, VRV_E_DENIED, in_its_words(x, rc), "check the CA file, and the name in the URL");
+            x, VRV_E_DENIED, in_its_words(x, rc), "check tier.store.ca.file, and the name in the URL");
     case CURLE_SSL_CACERT_BADFILE:
         return say(x, VRV_E_DENIED, in_its_words(x, rc), "the CA file must be there, and in PEM");
     case CURLE_SSL_CERTPROBLEM:
