@@ -371,7 +371,7 @@ beside_readers() {
     latency alone
     touch "$dir/reading"
     while [ -e "$dir/reading" ]; do
-        taskset -c 1 "$varve" bench consume -t bench-cold --connections "$consumers" -b "$at" >/dev/null 2>&1 || true
+        taskset -c 1 nice -n 10 "$varve" bench consume -t bench-cold --connections "$consumers" -b "$at" >/dev/null 2>&1 || true
     done &
     readers=$!
     latency 'beside cold readers'
