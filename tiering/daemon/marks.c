@@ -137,7 +137,6 @@ write_marker(struct vrv_owner *o, const struct vrv_marker *m)
     uint8_t *bytes = vrv_marker_write(m, &n);
 
     o->mark_ms = m->ms;
-
     (void)snprintf(o->key, sizeof(o->key), "marker/%013" PRId64 "-%016" PRIx64, m->ms,
         vrv_rand_next(&o->random));
     vrv__owner_put(o, o->key, bytes, n, false, written);

@@ -151,16 +151,17 @@ vrv_find_there(struct vrv_sync *s, const struct vrv_found_names *l, const char *
     struct vrv_store_call call = { .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = key, .size = 1,
         .buf = &byte };
 
-    if (name == NULL && vrv_sync_call(s, &call) < 0) {
+    int rc = name != NULL ? 0 : vrv_sync_call(s, &call);
+    if (rc == 0 && name == NULL && call.whole == 0) { /* the store doesn't say: is its last byte there? */
+        call.pos = end - 1;
+        rc = vrv_sync_call(s, &call);
+        call.whole = call.pos + call.got;
+    }
+    if (rc < 0) {
         *e = call.err;
-        return vrv_err_prefix(e, call.status, "%s", key);
+        return vrv_err_prefix(e, rc, "%s", key);
     }
     uint64_t size = name != NULL ? name->size : call.whole;
-    if (name == NULL && size == 0) { /* the store doesn't say: is its last byte there? */
-        call.pos = end - 1;
-        (void)vrv_sync_call(s, &call);
-        size = call.status == 0 ? call.pos + call.got : 0;
-    }
     return size >= end
         ? 0
         : vrv_err_set(e, VRV_E_CORRUPT, "%s has %" PRIu64 " bytes, expected %" PRIu64, key, size, end);

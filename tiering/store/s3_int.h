@@ -156,8 +156,7 @@ void vrv__s3_refused(struct vrv__s3_op *op);
 /* The same for one of code 200 that holds an error, or something else than what was asked for. */
 void vrv__s3_misanswered(struct vrv__s3_op *op, const char *expected);
 
-/* What an error in a list of them means, by its code. */
-/* ... and what to do, or an empty string. */
+/* What an error in a list of them means, by its code, and what to do, or an empty string. */
 int vrv__s3_code_means(const struct vrv__s3_op *op, const char *code, char *sentence, size_t n);
 
 /* ---- s3_list.c: for all that read lists */
