@@ -19,7 +19,7 @@ use Varved;
 
 plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
 
-my ($kcat, $franz) = (peer_program('kcat'), peer('franz/bin/franz'));
+my ($kcat, %go) = (peer_program('kcat'), map { ($_ => peer("$_/bin/$_")) } qw(franz sarama));
 my ($python, $java) = (peer('python/bin/python'), peer('kafka-broker/bin/tool'));
 my $reader = ($ENV{srcdir} // '.') . '/t/clients/reader.py';
 my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
@@ -69,7 +69,7 @@ my %command = (
         return ($kcat, '-b', $at, '-q', '-c', $n, '-f', '%p\t%o\t%T\t%k\t%s\n', '-X', 'check.crcs=true',
             '-X', 'auto.offset.reset=earliest', @what);
     },
-    franz => sub { return ($franz, 'read', $topic, @_) },
+    map({ my $program = $go{$_}; ($_ => sub { return ($program, 'read', $topic, @_) }) } keys %go),
     map({ my $library = $_; ($library => sub { return ($python, '-B', $reader, $library, $topic, @_) }) }
         qw(confluent kafka-python)),
     java => sub {
@@ -94,7 +94,7 @@ sub wishes {
     return (['from the beginning', 0, 'start', $n],
         ['from a time', $quarter, 'time', $n - $quarter, time_of($quarter) - 5],
         ['with a group', 0, 'group', $half, $group],
-        long_run() || $client =~ /kcat|franz/ ? ['with its next member', $half, 'group', $n - $half, $group] : ());
+        long_run() || $client =~ /kcat|franz|sarama/ ? ['with its next member', $half, 'group', $n - $half, $group] : ());
 }
 
 my %pid;

@@ -830,6 +830,7 @@ dist_check_SCRIPTS += \
 	t/903-franz.t \
 	t/904-java-tools.t \
 	t/906-places.t \
+	t/907-sarama.t \
 	t/910-librdkafka.t \
 	t/939-checker.t \
 	t/940-consistency.t \
@@ -917,6 +918,7 @@ TSAN_TESTS = \
 	t/903-franz.t \
 	t/904-java-tools.t \
 	t/905-diff.t \
+	t/907-sarama.t \
 	t/910-librdkafka.t \
 	t/940-consistency.t \
 	t/945-baddays.t \

@@ -6,7 +6,8 @@
 #   librdkafka      bin/test-runner, librdkafka's own tests; compiled, five minutes of one core
 #   python          bin/python with confluent-kafka and kafka-python
 #   franz           bin/franz, a program of ours on franz-go
-#   clients         the four above
+#   sarama          bin/sarama, another on sarama
+#   clients         the five above
 #   versitygw       an S3 server: bin/start, bin/stop; compiled, two minutes of one core
 #   radosgw         another one, Ceph's, from Debian's packages
 #   hdfs            HDFS's name node and data node: bin/start, bin/stop, bin/tool; started once
@@ -64,20 +65,20 @@ one() {
       kafka kafka-broker kafka-tiered
     ;;
   librdkafka | python) made "$1" ./build "$1" ;;
-  franz) made "$1" ./build go "$1" ;;
+  franz | sarama) made "$1" ./build go "$1" ;;
   versitygw | toxiproxy) made "$1" ./build go daemon "$1" ;;
   radosgw) made "$1" ./build daemon "$1" ;;
   hdfs) made hdfs ./build daemon hdfs ;;
   clients)
     local peer
-    for peer in kafka-broker python franz librdkafka; do one "$peer"; done
+    for peer in kafka-broker python franz sarama librdkafka; do one "$peer"; done
     ;;
   stores)
     local peer
     for peer in versitygw radosgw hdfs toxiproxy; do one "$peer"; done
     ;;
   *)
-    echo "no peer \"$1\": kafka kafka-broker kafka-tiered librdkafka python franz clients" \
+    echo "no peer \"$1\": kafka kafka-broker kafka-tiered librdkafka python franz sarama clients" \
       "versitygw radosgw hdfs toxiproxy stores" >&2
     exit 2
     ;;
