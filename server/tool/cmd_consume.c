@@ -85,6 +85,7 @@ static int
 open_client(struct consume *c, struct vrv_err *e)
 {
     kafka_set(c->k, "enable.partition.eof", "true");
+    kafka_set(c->k, "check.crcs", "true"); /* damage is an error, not a record */
     kafka_set(c->k, "enable.auto.commit", "false");
     kafka_set(c->k, "enable.auto.offset.store", "false");
     /* With less, it rests for a second each time so many small records wait; bytes are still
