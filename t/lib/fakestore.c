@@ -47,6 +47,7 @@ struct fakestore {
     struct vrv_store_call *calls; /* under way */
     size_t call_n;
     struct late *late;
+    const char *damaged;          /* names that are; NULL: none */
     unsigned percent[VRV_STORE_OPS][FAKE_FAULTS];
     uint64_t attempts[VRV_STORE_OPS], struck[FAKE_FAULTS];
 };
@@ -148,6 +149,8 @@ put(struct fakestore *f, const char *key, uint8_t *bytes, size_t n)
         return VRV_E_EXISTS;
     }
     remember_lists(f);
+    if (f->damaged != NULL && n > 0 && strncmp(key, f->damaged, strlen(f->damaged)) == 0)
+        bytes[n / 2] ^= 1;
     add(&f->now, key, bytes, n);
     return 0;
 }
@@ -543,6 +546,12 @@ void
 fakestore_heal(struct fakestore *f)
 {
     memset(f->percent, 0, sizeof(f->percent));
+}
+
+void
+fakestore_damage(struct fakestore *f, const char *prefix)
+{
+    f->damaged = prefix;
 }
 
 uint64_t

@@ -45,6 +45,9 @@ void fakestore_fault(struct fakestore *f, enum vrv_store_op op, enum fakestore_f
 void fakestore_trouble(struct fakestore *f, struct vrv_rand *rnd);
 /* From now on it is well; what is late still comes. */
 void fakestore_heal(struct fakestore *f);
+/* From now on what is written under names that begin so is kept with another byte in its middle, and nobody is told;
+ * NULL: no more.  Borrowed. */
+void fakestore_damage(struct fakestore *f, const char *prefix);
 /* What happened so far. */
 uint64_t fakestore_attempts(const struct fakestore *f, enum vrv_store_op op);
 uint64_t fakestore_struck(const struct fakestore *f, enum fakestore_fault fault);

@@ -315,6 +315,41 @@ test_marks(void)
     end();
 }
 
+/* A store that was told no checksum can keep what it likes (HDFS): no marker is believed that wasn't asked for. */
+static void
+test_damaged(void)
+{
+    struct server a = { .disk = NULL };
+    struct vrv_marker m;
+    uint8_t *bytes = NULL;
+
+    begin(1);
+    up(&a, "A", 1);
+    pass(&a, 1000);
+    int64_t first = a.owner.marked_ms;
+    offset++;
+    fakestore_damage(fake, "marker/");
+    pass(&a, 5 * MINUTE_MS);
+    IS(a.owner.err.code, VRV_E_CORRUPT, "a marker that the store has damaged counts as not written: %s", a.owner.err.msg);
+    OK(strstr(a.owner.err.msg, "a marker can't be written") != NULL, "... which is said");
+    IS(a.owner.marked_ms, first, "the one before is the newest");
+    OK(fakestore_attempts(fake, VRV_STORE_PUT) > 10, "it is tried again and again");
+    IS(fakestore_count(fake, "marker/"), 1, "... and what is damaged goes");
+    fakestore_damage(fake, NULL);
+    pass(&a, MINUTE_MS);
+    OK(a.owner.err.code == 0 && a.owner.marked_ms > first, "once the store keeps what it is given, there is one");
+    VRV_ASSERT(newest(&m, &bytes));
+    IS(*m.record[0].value, offset, "... which has what changed");
+    vrv_marker_fini(&m);
+    free(bytes);
+    fakestore_damage(fake, "marker/");
+    vrv_owner_end(&a.owner, true);
+    pass(&a, 1000);
+    OK(!vrv_owner_is_busy(&a.owner) && a.owner.err.code == VRV_E_CORRUPT, "a last one that is damaged holds nobody up");
+    gone(&a);
+    end();
+}
+
 /* What was written last counts, whatever the clock says. */
 static void
 test_clock_set_back(void)
@@ -375,6 +410,7 @@ main(void)
     test_race();
     test_taken_over();
     test_marks();
+    test_damaged();
     test_clock_set_back();
     test_ends();
     return tap_done();

@@ -86,16 +86,39 @@ listed(struct vrv_done *d)
         done(o);
 }
 
+/* Those before still count. */
 static void
-written(struct vrv_done *d)
+not_written(struct vrv_owner *o, struct vrv_err *e)
+{
+    o->crc = 0;
+    (void)vrv_err_prefix(e, e->code, "a marker can't be written");
+    vrv__owner_failed(o, e);
+}
+
+static void
+damaged_gone(struct vrv_done *d)
 {
     struct vrv_owner *o = VRV_LIST_OF(d, struct vrv_owner, call.done);
 
-    free(o->bytes);
-    o->bytes = NULL;
-    if (o->call.status < 0) {
-        o->crc = 0;
-        vrv__owner_failed(o, &o->call.err);
+    not_written(o, &o->spoiled);
+}
+
+static void
+verified(struct vrv_done *d)
+{
+    struct vrv_owner *o = VRV_LIST_OF(d, struct vrv_owner, call.done);
+    int rc = o->call.status;
+
+    if (rc == VRV_E_CORRUPT && o->end == VRV_OWNER_GOES_ON) { /* nobody wants it, and there may be many in time */
+        o->spoiled = o->call.err;
+        o->spoiled_key = o->key;
+        o->call = (struct vrv_store_call){ .keys = &o->spoiled_key, .max = 1 };
+        vrv__owner_call(o, &o->call, VRV_STORE_DELETE, NULL, damaged_gone);
+        return;
+    }
+    if (rc < 0) {
+        (void)vrv_store_blame(&o->call.err, rc, o->key);
+        not_written(o, &o->call.err);
         return;
     }
     o->marked_ms = o->o.clock->wall_ms(o->o.clock);
@@ -106,6 +129,22 @@ written(struct vrv_done *d)
     }
     o->list = (struct vrv_store_call){ .max = 1000 };
     vrv__owner_call(o, &o->list, VRV_STORE_LIST, "marker/", listed);
+}
+
+/* What the store has now, is it that?  Not every store was told a checksum. */
+static void
+written(struct vrv_done *d)
+{
+    struct vrv_owner *o = VRV_LIST_OF(d, struct vrv_owner, call.done);
+
+    free(o->bytes);
+    o->bytes = NULL;
+    if (o->call.status < 0) {
+        not_written(o, &o->call.err);
+        return;
+    }
+    o->call = (struct vrv_store_call){ .size = o->call.size, .crc = o->call.crc };
+    vrv__owner_call(o, &o->call, VRV_STORE_VERIFY, o->key, verified);
 }
 
 /* ---- a new one ---- */
@@ -154,7 +193,7 @@ vrv__owner_mark(struct vrv_owner *o)
     if (rc == 0 && o->o.records != NULL)
         rc = o->o.records(o->o.ctx, &m, &e);
     if (rc < 0)
-        vrv__owner_failed(o, &e);
+        not_written(o, &e);
     else if (is_news(o, &m))
         write_marker(o, &m);
     else

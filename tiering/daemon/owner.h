@@ -4,7 +4,7 @@
  *   owner/<n, 20 digits>                   the n-th owner: written once, if absent; the newest one owns it
  *   marker/<ms, 13 digits>-<random>        what the owner knew (format/marker.h)
  *
- *   claim ─► owned ─every so often─► am I still? ─► marker ─► old markers go
+ *   claim ─► owned ─every so often─► am I still? ─► marker ─► is it there as it was written? ─► old markers go
  *     └► somebody else's: nothing is written there
  *
  * Who owns it is kept in the catalog before the store is asked, so that a crash in between finds itself
@@ -68,6 +68,8 @@ struct vrv_owner {
     uint8_t *bytes;
     char key[VRV_STORE_KEY_MAX + 1];
     const char **old;            /* markers that go: of the list */
+    const char *spoiled_key;     /* one that goes because the store has other bytes of it, */
+    struct vrv_err spoiled;      /* ... and what it said */
 };
 
 void vrv_owner_init(struct vrv_owner *o, const struct vrv_owner_opts *opts);
