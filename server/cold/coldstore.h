@@ -7,9 +7,8 @@
 
 struct vrv_vfs;
 
-/* In intervals (tier.marker.interval.ms): how often there is a marker where nothing changes; and a server
- * that has left none for so long is gone. */
-enum { VRV_COLD_MARKER_IDLE = 3, VRV_COLD_MARKER_GONE = 5 };
+/* In intervals (tier.marker.interval.ms): how often there is a marker where nothing changes. */
+enum { VRV_COLD_MARKER_IDLE = 3 };
 
 /* create: a directory that isn't there is made.  vfs: of a directory, to be closed behind the store; else
  * NULL.  Errors: what is wrong with the settings; nobody is asked yet. */

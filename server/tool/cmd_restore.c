@@ -37,13 +37,11 @@ look(struct coldlink *l, const struct wanted *w, struct vrv_restore *r, struct v
     struct progress *bar, struct vrv_err *e)
 {
     struct vrv_restore_opts o = { .store = l->store, .clock = vrv_clock_real(),
-        .call_ms = l->timeout_ms, .threads = THREADS, .progress = step, .ctx = bar };
+        .call_ms = l->timeout_ms, .gone = w->take_over, .threads = THREADS, .progress = step, .ctx = bar };
     int rc = vrv_random(&o.random, sizeof(o.random), e);
 
     if (rc < 0)
         return rc;
-    if (!w->take_over)
-        o.young_ms = VRV_COLD_MARKER_GONE * l->config->tier_marker_interval_ms;
     progress_begin_count(bar, 0, "partitions");
     rc = vrv_restore_look(r, &o, e);
     progress_clear(bar);

@@ -205,6 +205,7 @@ dump_marker(struct dump *d, const uint8_t *p, size_t n, struct vrv_err *e)
     field_text(o, "cluster", m.cluster);
     field_int(o, "owner", (int64_t)m.owner);
     field_int(o, "ms", m.ms);
+    field_int(o, "silent_ms", m.silent_ms);
     field_int(o, "last", m.last);
     field_int(o, "pairs", (int64_t)m.catalog.n);
     field_int(o, "records", m.record_n);

@@ -366,6 +366,8 @@ by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static const int64_t LISTED_MS = 1795307940000; /* whenever it is asked */
+
 static void
 do_list(struct ask *k)
 {
@@ -385,9 +387,11 @@ do_list(struct ask *k)
         const struct file *x = find(f, names[i]);
 
         at += (size_t)snprintf(text + at, (1 << 20) - at,
-            "%s{\"length\":%zu,\"pathSuffix\":\"%s\",\"type\":\"%s\"}", said > 0 ? "," : "", x->n,
-            names[i] + dir + 1, x->is_dir ? "DIRECTORY" : "FILE");
+            "%s{\"length\":%zu,\"modificationTime\":%" PRId64 ",\"pathSuffix\":\"%s\",\"type\":\"%s\"}",
+            said > 0 ? "," : "", x->n, LISTED_MS - FAKEHDFS_AGE_MS, names[i] + dir + 1,
+            x->is_dir ? "DIRECTORY" : "FILE");
     }
+    httpd_add_header(k->a, "date", "Sun, 22 Nov 2026 00:39:00 GMT");
     if (find(f, k->path) == NULL)
         refuse(k, 404, "FileNotFoundException", "File does not exist");
     else

@@ -14,6 +14,8 @@
 
 struct fakehdfs;
 
+enum { FAKEHDFS_AGE_MS = 5000 }; /* of each file, when it is listed */
+
 enum fakehdfs_deed {
     FAKEHDFS_REFUSE, /* not done: an exception */
     FAKEHDFS_LOSE,   /* not done, and no answer */

@@ -16,6 +16,7 @@ struct object {
     char *key;
     uint8_t *bytes;
     size_t n;
+    int64_t at_ns; /* since when it is there */
 };
 
 struct objects {
@@ -48,6 +49,7 @@ struct fakestore {
     size_t call_n;
     struct late *late;
     const char *damaged;          /* names that are; NULL: none */
+    bool tells_ages;
     unsigned percent[VRV_STORE_OPS][FAKE_FAULTS];
     uint64_t attempts[VRV_STORE_OPS], struck[FAKE_FAULTS];
 };
@@ -56,6 +58,12 @@ static struct fakestore *
 fake_of(struct vrv_store *s)
 {
     return VRV_LIST_OF(s, struct fakestore, store);
+}
+
+static int64_t
+now_ns(const struct fakestore *f)
+{
+    return atomic_load(&f->clock->mono_ns);
 }
 
 /* ---- objects ---- */
@@ -81,7 +89,7 @@ find(const struct objects *os, const char *key)
 
 /* Takes the bytes. */
 static void
-add(struct objects *os, const char *key, uint8_t *bytes, size_t n)
+add(struct objects *os, const char *key, uint8_t *bytes, size_t n, int64_t at_ns)
 {
     size_t i = place_of(os, key);
 
@@ -90,7 +98,7 @@ add(struct objects *os, const char *key, uint8_t *bytes, size_t n)
         os->v = vrv_mem_grow(os->v, os->cap * sizeof(*os->v));
     }
     memmove(&os->v[i + 1], &os->v[i], (os->n - i) * sizeof(*os->v));
-    os->v[i] = (struct object){ vrv_mem_strdup(key), bytes, n };
+    os->v[i] = (struct object){ vrv_mem_strdup(key), bytes, n, at_ns };
     os->n++;
 }
 
@@ -123,7 +131,7 @@ remember_lists(struct fakestore *f)
         return;
     clear(&f->before);
     for (size_t i = 0; i < f->now.n; i++)
-        add(&f->before, f->now.v[i].key, NULL, f->now.v[i].n);
+        add(&f->before, f->now.v[i].key, NULL, f->now.v[i].n, f->now.v[i].at_ns);
 }
 
 /* ---- what each call does, when it does ---- */
@@ -151,7 +159,7 @@ put(struct fakestore *f, const char *key, uint8_t *bytes, size_t n)
     remember_lists(f);
     if (f->damaged != NULL && n > 0 && strncmp(key, f->damaged, strlen(f->damaged)) == 0)
         bytes[n / 2] ^= 1;
-    add(&f->now, key, bytes, n);
+    add(&f->now, key, bytes, n, now_ns(f));
     return 0;
 }
 
@@ -211,7 +219,6 @@ end(struct fakestore *f, struct vrv_store_call *c)
 static int
 list(struct fakestore *f, struct vrv_store_call *c, const struct objects *os)
 {
-    (void)f;
     c->names = vrv_mem_zero((c->max + 1) * sizeof(*c->names));
     for (size_t i = 0; i < os->n; i++) {
         const struct object *o = &os->v[i];
@@ -223,7 +230,8 @@ list(struct fakestore *f, struct vrv_store_call *c, const struct objects *os)
             c->more = true;
             break;
         }
-        c->names[c->got++] = (struct vrv_store_name){ .key = vrv_mem_strdup(o->key), .size = o->n, .age_ms = -1 };
+        c->names[c->got++] = (struct vrv_store_name){ .key = vrv_mem_strdup(o->key), .size = o->n,
+            .age_ms = f->tells_ages ? (now_ns(f) - o->at_ns) / MS : -1 };
     }
     return 0;
 }
@@ -368,8 +376,8 @@ suffer(struct fakestore *f, struct vrv_store_call *c, enum fakestore_fault fault
     case FAKE_LATE: {
         struct late *l = vrv_mem_zero(sizeof(*l));
 
-        l->at_ns = atomic_load(&f->clock->mono_ns) + (int64_t)LATE_MS * MS;
-        l->o = (struct object){ vrv_mem_strdup(c->key), body_of(c), c->size };
+        l->at_ns = now_ns(f) + (int64_t)LATE_MS * MS;
+        l->o = (struct object){ vrv_mem_strdup(c->key), body_of(c), c->size, 0 };
         l->next = f->late;
         f->late = l;
         return unknown(c);
@@ -414,7 +422,7 @@ come_late(struct fakestore *f)
     for (struct late **p = &f->late; *p != NULL;) {
         struct late *l = *p;
 
-        if (l->at_ns > atomic_load(&f->clock->mono_ns)) {
+        if (l->at_ns > now_ns(f)) {
             p = &l->next;
             continue;
         }
@@ -440,7 +448,7 @@ fake_step(struct vrv_store *s)
     *p = c->next;
     f->call_n--;
     enum fakestore_fault fault = draw(f, c);
-    int64_t left = c->deadline_ns - atomic_load(&f->clock->mono_ns);
+    int64_t left = c->deadline_ns - now_ns(f);
     simclock_advance_ms(f->clock, fault == FAKE_HANGS && left > 0 ? left / MS + 1 : STEP_MS);
     c->status = c->cancelled ? fails(c, VRV_E_CANCELLED, "cancelled") : suffer(f, c, fault);
     vrv_cq_post(c->done.cq, &c->done, &c->done);
@@ -552,6 +560,12 @@ void
 fakestore_damage(struct fakestore *f, const char *prefix)
 {
     f->damaged = prefix;
+}
+
+void
+fakestore_tell_ages(struct fakestore *f)
+{
+    f->tells_ages = true;
 }
 
 uint64_t

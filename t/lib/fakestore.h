@@ -48,6 +48,8 @@ void fakestore_heal(struct fakestore *f);
 /* From now on what is written under names that begin so is kept with another byte in its middle, and nobody is told;
  * NULL: no more.  Borrowed. */
 void fakestore_damage(struct fakestore *f, const char *prefix);
+/* From now on lists tell how old names are, by the clock that nobody sets. */
+void fakestore_tell_ages(struct fakestore *f);
 /* What happened so far. */
 uint64_t fakestore_attempts(const struct fakestore *f, enum vrv_store_op op);
 uint64_t fakestore_struck(const struct fakestore *f, enum fakestore_fault fault);

@@ -148,6 +148,22 @@ by_bytes(const void *a, const void *b)
     return strcmp(a, b);
 }
 
+/* By one clock, the name node's: what it notes of a file, and the time of its answer. */
+static void
+test_ages(void)
+{
+    struct rig g;
+
+    open_rig(&g, 300, fakehdfs_url);
+    IS(storesuite_put(&g.suite, "d/one", bytes, SIZE), 0, "a file");
+    struct vrv_store_call c = storesuite_call(&g.suite, VRV_STORE_LIST, "d/");
+    c.max = 10;
+    IS(storesuite_do(&g.suite, &c), 0, "it is listed");
+    OK(c.got == 1 && c.names[0].age_ms == FAKEHDFS_AGE_MS, "... with its age, whatever our clock says");
+    vrv_store_names_free(&c);
+    close_rig(&g);
+}
+
 /* Parts of few letters, with those that are sorted before and behind '/'. */
 static void
 draw_key(struct vrv_rand *r, char *out, bool whole)
@@ -636,6 +652,7 @@ main(void)
     test_suite(false);
     test_suite(true);
     test_lists();
+    test_ages();
     test_urls();
     test_exceptions();
     test_token();

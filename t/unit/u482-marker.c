@@ -20,7 +20,8 @@ static struct vrv_marker_record record[] = { { BYTES("k"), BYTES("vv"), 1, 2 },
 static uint8_t *
 written(size_t *n)
 {
-    struct vrv_marker m = { .cluster = "kVrv", .owner = 7, .ms = 1234567890123, .last = true,
+    struct vrv_marker m = { .cluster = "kVrv", .owner = 7, .ms = 1234567890123,
+        .silent_ms = 300000, .last = true,
         .catalog = { kv, 2 }, .record = record, .record_n = 2 };
 
     return vrv_marker_write(&m, n);
@@ -36,7 +37,8 @@ test_comes_back(void)
 
     IS(vrv_marker_read(&m, p, n, &e), 0, "a marker is read %s", e.msg);
     IS_STR(m.cluster, "kVrv", "whose it is");
-    OK(m.owner == 7 && m.ms == 1234567890123 && m.last, "as which owner, when, and that it stopped");
+    OK(m.owner == 7 && m.ms == 1234567890123 && m.silent_ms == 300000 && m.last,
+        "as which owner, when, how long it may be silent, and that it stopped");
     OK(m.catalog.n == 2 && strcmp(m.catalog.v[0].key, key_a) == 0 && m.catalog.v[0].n == 5 &&
             memcmp(m.catalog.v[0].value, "value", 5) == 0 && m.catalog.v[1].n == 0,
         "the catalog");

@@ -66,10 +66,10 @@ finish(void)
 }
 
 static int
-look(struct vrv_restore *r, int64_t young_ms)
+look(struct vrv_restore *r, bool gone)
 {
     return vrv_restore_look(r, &(struct vrv_restore_opts){ .store = fakestore_store(fake),
-        .clock = &rig.clock.clock, .random = 77, .call_ms = CALL_MS, .young_ms = young_ms,
+        .clock = &rig.clock.clock, .random = 77, .call_ms = CALL_MS, .gone = gone,
         .threads = 1 }, &e);
 }
 
@@ -121,7 +121,7 @@ test_anew(void)
     struct vrv_restore r;
 
     lose_server();
-    IS(look(&r, 0), 0, "it is found: %s", e.msg);
+    IS(look(&r, true), 0, "it is found: %s", e.msg);
     OK(r.found == 1 && r.absent == 1 && r.bad == 0 && r.lacking == 0 && r.topic_n == 2,
         "one partition with records, one without");
     IS(fakestore_count(fake, "owner/"), 1, "looking changes nothing");
@@ -148,7 +148,7 @@ test_late_root(void)
     size_t n;
 
     lose_server();
-    IS(look(&r, 0), 0, "a server is found");
+    IS(look(&r, true), 0, "a server is found");
     vrv_manifest_copy(&m, &r.part[0].f.m);
     uint64_t seen = m.version++;
     uint8_t *bytes = vrv_manifest_write(&m, &n);
@@ -183,7 +183,7 @@ test_not_empty(void)
 
     fill();
     down();
-    IS(look(&r, 0), 0, "a server is found");
+    IS(look(&r, true), 0, "a server is found");
     IS(make(&r), VRV_E_FOREIGN, "a data directory in use is refused: %s", e.msg);
     vrv_restore_fini(&r);
     IS(owner(), 1, "the store is still that server's");
@@ -195,7 +195,7 @@ test_not_empty(void)
 static void
 put_marker(int64_t ms, bool last)
 {
-    struct vrv_marker m = { .owner = 1, .ms = ms, .last = last };
+    struct vrv_marker m = { .owner = 1, .ms = ms, .silent_ms = MINUTE_MS, .last = last };
     char key[64];
     size_t n;
 
@@ -212,9 +212,10 @@ test_alive(void)
 
     lose_server();
     int64_t now_ms = rig.clock.clock.wall_ms(&rig.clock.clock);
-    IS(look(&r, 3600000), VRV_E_LOCKED, "a server that wrote a while ago may live: %s", e.msg);
+    IS(look(&r, false), VRV_E_LOCKED, "a server that wrote a while ago may live: %s", e.msg);
     vrv_restore_fini(&r);
-    IS(look(&r, 1), 0, "one that has been silent for long enough is gone");
+    simclock_advance_ms(&rig.clock, 5 * MINUTE_MS);
+    IS(look(&r, false), 0, "one that has been silent for as long as its markers say is gone");
     put_marker(now_ms, false);
     IS(make(&r), VRV_E_AGAIN, "then nothing is made of the older one: %s", e.msg);
     vrv_restore_fini(&r);
@@ -222,8 +223,31 @@ test_alive(void)
     up(3);
     OK(rig_log(&rig, "t", 0) == NULL, "the directory is still empty");
     put_marker(now_ms + 1, true);
-    IS(look(&r, 3600000), 0, "one that has stopped is gone, as young as its marker is");
+    IS(look(&r, false), 0, "one that has stopped is gone, as young as its marker is");
     vrv_restore_fini(&r);
+    finish();
+}
+
+/* Nobody's clock need be right but the store's. */
+static void
+test_clocks(void)
+{
+    struct vrv_restore r;
+
+    lose_server();
+    fakestore_tell_ages(fake);
+    put_marker(rig.clock.clock.wall_ms(&rig.clock.clock), false);
+    int64_t now_ms = rig.clock.clock.wall_ms(&rig.clock.clock);
+    simclock_set_wall_ms(&rig.clock, now_ms + 60 * MINUTE_MS);
+    IS(look(&r, false), VRV_E_LOCKED, "where our clock is an hour ahead, a server that lives still does: %s", e.msg);
+    vrv_restore_fini(&r);
+    IS(look(&r, true), 0, "... unless we say that it doesn't");
+    vrv_restore_fini(&r);
+    simclock_set_wall_ms(&rig.clock, now_ms - 60 * MINUTE_MS);
+    simclock_advance_ms(&rig.clock, MINUTE_MS);
+    IS(look(&r, false), 0, "where it is an hour behind, one that is gone still is");
+    vrv_restore_fini(&r);
+    up(3);
     finish();
 }
 
@@ -240,7 +264,7 @@ test_comes_back(void)
     mine = rig.disk;
     rig.disk = simdisk_new(99);
     rig.o.vfs = simdisk_vfs(rig.disk);
-    IS(look(&r, 0), 0, "a server is found");
+    IS(look(&r, true), 0, "a server is found");
     IS(make(&r), 0, "and made anew on another disk: %s", e.msg);
     vrv_restore_fini(&r);
     simdisk_free(&rig.disk);
@@ -273,7 +297,7 @@ test_deleted(void)
     pass(2 * MINUTE_MS);
     crash(2);
     lose_disk();
-    IS(look(&r, 0), 0, "its server is found");
+    IS(look(&r, true), 0, "its server is found");
     OK(r.part_n == 1 && r.part[0].topic == NULL && r.part[0].status == 0, "with what is kept of the topic");
     IS(make(&r), 0, "and made anew: %s", e.msg);
     vrv_restore_fini(&r);
@@ -316,7 +340,7 @@ test_bad(void)
         IS(vrv_sync_call(&sync_, &c), 0, "are deleted by somebody");
     }
     vrv_found_names_fini(&l);
-    IS(look(&r, 0), 0, "the server is found");
+    IS(look(&r, true), 0, "the server is found");
     OK(r.bad == 1 && r.part[0].status == VRV_E_CORRUPT, "but for a partition: %s", r.part[0].err.msg);
     IS(make(&r), 0, "it can be made anew without it: %s", e.msg);
     vrv_restore_fini(&r);
@@ -338,6 +362,7 @@ main(void)
     test_late_root();
     test_not_empty();
     test_alive();
+    test_clocks();
     test_comes_back();
     test_deleted();
     test_bad();

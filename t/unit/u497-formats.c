@@ -268,8 +268,8 @@ test_marker(void)
     uint8_t *p = golden("marker-v1.bin", &n);
 
     IS(vrv_marker_read(&m, p, n, NULL), 0, "a marker of version 1");
-    OK(strcmp(m.cluster, "kVrvCluster-0123456789") == 0 && m.owner == 2 && m.ms == T + 99 && m.last,
-        "whose, when, and that the server stopped");
+    OK(strcmp(m.cluster, "kVrvCluster-0123456789") == 0 && m.owner == 2 && m.ms == T + 99 && m.silent_ms == 300000 && m.last,
+        "whose, when, how long it may be silent, and that the server stopped");
     OK(m.catalog.n == 2 && strcmp(m.catalog.v[0].key, "name/cold") == 0 && m.catalog.v[0].n == 6 &&
             m.catalog.v[1].n == 0, "pairs of the catalog");
     OK(m.record_n == 1 && m.record[0].key_n == 21 && m.record[0].value_n == GZIP &&

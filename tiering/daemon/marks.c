@@ -149,6 +149,13 @@ written(struct vrv_done *d)
 
 /* ---- a new one ---- */
 
+/* With that nothing has changed for idle_ms there is another one; then one or two may fail, or be late. */
+static int64_t
+silent_ms(const struct vrv_owner *o)
+{
+    return o->o.idle_ms + 2 * o->o.every_ms;
+}
+
 /* Has anything changed but the time? */
 static bool
 is_news(struct vrv_owner *o, const struct vrv_marker *m)
@@ -184,7 +191,7 @@ write_marker(struct vrv_owner *o, const struct vrv_marker *m)
 void
 vrv__owner_mark(struct vrv_owner *o)
 {
-    struct vrv_marker m = { .owner = o->number, .ms = time_of(o),
+    struct vrv_marker m = { .owner = o->number, .ms = time_of(o), .silent_ms = silent_ms(o),
         .last = o->end == VRV_OWNER_WRITES_LAST };
     struct vrv_err e;
 

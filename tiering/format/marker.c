@@ -39,6 +39,7 @@ vrv_marker_write(const struct vrv_marker *m, size_t *n)
     put_bytes(&o, m->cluster, strlen(m->cluster));
     vrv_out64(&o, m->owner);
     vrv_out64(&o, (uint64_t)m->ms);
+    vrv_out64(&o, (uint64_t)m->silent_ms);
     vrv_out32(&o, m->last ? LAST : 0);
     vrv_out32(&o, (uint32_t)m->catalog.n);
     vrv_out32(&o, m->record_n);
@@ -100,9 +101,10 @@ get_head(struct vrv_in *i, struct vrv_marker *m)
         memcpy(m->cluster, cluster, n);
     m->owner = vrv_in64(i);
     m->ms = (int64_t)vrv_in64(i);
+    m->silent_ms = (int64_t)vrv_in64(i);
     uint32_t flags = vrv_in32(i);
     m->last = (flags & LAST) != 0;
-    i->bad |= (flags & ~(uint32_t)LAST) != 0;
+    i->bad |= (flags & ~(uint32_t)LAST) != 0 || m->silent_ms < 0;
 }
 
 static void

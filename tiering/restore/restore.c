@@ -325,18 +325,27 @@ vrv_restore_end(const struct vrv_restore *r, const char *topic, int32_t partitio
 
 /* ---- all of it ---- */
 
+/* What the store's clock says of it counts: that server's may have been wrong, and so may ours. */
+static int64_t
+age_of(const struct vrv_restore *r)
+{
+    const struct vrv_found_marker *f = &r->marker;
+
+    return f->age_ms >= 0 ? f->age_ms : r->o.clock->wall_ms(r->o.clock) - f->m.ms;
+}
+
 static int
 check_left(const struct vrv_restore *r, struct vrv_err *e)
 {
     const struct vrv_marker *m = &r->marker.m;
-    int64_t age = r->o.clock->wall_ms(r->o.clock) - m->ms;
+    int64_t age = age_of(r);
 
-    if (m->last || age >= r->o.young_ms || r->o.young_ms == 0)
+    if (m->last || r->o.gone || age >= m->silent_ms)
         return 0;
     return vrv_err_set(e, VRV_E_LOCKED,
         "a server of cluster %s wrote to this store %" PRId64 " s ago, and did not stop since: stop it, or "
         "wait until it has been silent for %" PRId64 " s; --take-over if it is gone for good",
-        m->cluster, age < 0 ? 0 : age / 1000, r->o.young_ms / 1000);
+        m->cluster, age < 0 ? 0 : age / 1000, (m->silent_ms + 999) / 1000);
 }
 
 int

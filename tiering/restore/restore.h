@@ -26,8 +26,7 @@ struct vrv_restore_opts {
     struct vrv_clock *clock;
     uint64_t random;
     int64_t call_ms;              /* for one call to the store, with its attempts */
-    int64_t young_ms;             /* a newest marker younger than that, and not a last one, is of a server
-                                   * that lives; 0: whatever it says, it is gone */
+    bool gone;                    /* the store's server is, whatever its newest marker says */
     unsigned threads;
     void (*progress)(void *ctx, size_t total); /* for each partition that was looked at, one at a time, from
                                    * any of them; may be NULL */

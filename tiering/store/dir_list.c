@@ -66,7 +66,7 @@ add_file(struct walk *w, const char *path)
     vrv_file_close(&f);
     if (rc < 0)
         return rc;
-    vrv_list_add(c, path, size);
+    vrv_list_add(c, path, size, -1);
     return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "tiering/store/hdfs_int.h"
+#include "tiering/store/times.h"
 
 enum {
     LOOK_MS = 200,        /* between looks at what else may have happened */
@@ -163,6 +164,7 @@ static void
 take_answer(struct vrv__hdfs_op *op, struct vrv_http_req *r)
 {
     op->got = r->got;
+    op->date_ms = vrv_time_http(vrv_http_header(r, "date"));
     free(op->text);
     op->text = r->text;
     r->text = NULL;

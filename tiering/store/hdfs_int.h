@@ -71,6 +71,7 @@ struct vrv__hdfs_op {
     size_t cap;
     /* the result */
     size_t got;
+    int64_t date_ms;             /* what time the name node had; -1: it didn't say */
     char *text;                  /* with a zero behind; to be freed, also after a failure */
 };
 
@@ -121,6 +122,7 @@ int vrv__hdfs_checksum(struct vrv__hdfs_job *j, const char *path, bool *combined
 struct vrv__hdfs_entry {
     char *name;
     uint64_t size;
+    int64_t age_ms; /* by the name node's clock; -1: it doesn't say */
     bool is_dir;
 };
 

@@ -17,21 +17,29 @@
 
 /* ---- a page of a directory ---- */
 
+static int64_t
+age_of(int64_t date_ms, int64_t modified_ms)
+{
+    if (date_ms < 0 || modified_ms < 0)
+        return -1;
+    return date_ms > modified_ms ? date_ms - modified_ms : 0;
+}
+
 static size_t
-take_page(const json_t *entries, struct vrv__hdfs_page *p)
+take_page(const json_t *entries, int64_t date_ms, struct vrv__hdfs_page *p)
 {
     size_t n = json_array_size(entries);
 
     p->v = vrv_mem_zero((n + 1) * sizeof(*p->v));
     for (; p->n < n; p->n++) {
         const char *name, *type;
-        json_int_t size;
+        json_int_t size, modified = -1;
 
-        if (json_unpack(json_array_get(entries, p->n), "{s:s,s:s,s:I}", "pathSuffix", &name, "type", &type,
-                "length", &size) != 0 || size < 0)
+        if (json_unpack(json_array_get(entries, p->n), "{s:s,s:s,s:I,s?I}", "pathSuffix", &name, "type", &type,
+                "length", &size, "modificationTime", &modified) != 0 || size < 0)
             break;
         p->v[p->n] = (struct vrv__hdfs_entry){ vrv_mem_strdup(name), (uint64_t)size,
-            strcmp(type, "DIRECTORY") == 0 };
+            age_of(date_ms, modified), strcmp(type, "DIRECTORY") == 0 };
     }
     return n;
 }
@@ -54,7 +62,7 @@ vrv__hdfs_page(struct vrv__hdfs_job *j, const char *dir, const char *after, stru
     json_t *answer = rc == 0 && op.text != NULL ? json_loadb(op.text, op.got, 0, NULL) : NULL;
     if (rc == 0 && (answer == NULL || json_unpack(answer, "{s:{s:{s:{s:o}},s:I}}", "DirectoryListing",
             "partialListing", "FileStatuses", "FileStatus", &entries, "remainingEntries", &left) != 0 ||
-            take_page(entries, p) != p->n))
+            take_page(entries, op.date_ms, p) != p->n))
         rc = vrv_err_set(&j->call->err, VRV_E_IO, "the list of %.100s is no list", dir);
     if (rc == 0 && p->n > 0 && strcmp(p->v[p->n - 1].name, after) == 0)
         rc = vrv_err_set(&j->call->err, VRV_E_IO, "the list of %.100s doesn't go on behind %.100s", dir, after);
@@ -170,7 +178,7 @@ take_entry(struct walk *w, const char *dir, struct waiting *wait, const struct v
     if (e->is_dir && wait->n < VRV_STORE_KEY_MAX)
         wait->v[wait->n++] = vrv_mem_strdup(e->name);
     else if (rc == 0 && !e->is_dir && vrv_list_wants(w->c, path, false))
-        vrv_list_add(w->c, path, e->size);
+        vrv_list_add(w->c, path, e->size, e->age_ms);
     return rc;
 }
 

@@ -24,12 +24,12 @@ vrv_list_is_full(struct vrv_store_call *c)
 }
 
 void
-vrv_list_add(struct vrv_store_call *c, const char *key, uint64_t size)
+vrv_list_add(struct vrv_store_call *c, const char *key, uint64_t size, int64_t age_ms)
 {
     if (vrv_list_is_full(c))
         return;
     if ((c->got & (c->got - 1)) == 0) /* the room doubles at each power of two */
         c->names = vrv_mem_grow(c->names, (c->got == 0 ? 1 : 2 * c->got) * sizeof(*c->names));
     c->names[c->got++] =
-        (struct vrv_store_name){ .key = vrv_mem_strdup(key), .size = size, .age_ms = -1 };
+        (struct vrv_store_name){ .key = vrv_mem_strdup(key), .size = size, .age_ms = age_ms };
 }
