@@ -93,7 +93,7 @@ vrv__tended_fini(struct vrv_tier *t)
 void
 vrv__tended_end(struct vrv_tended *d)
 {
-    d->ends = true;
+    d->ends = d->move != NULL || d->trim != NULL;
     if (d->move != NULL)
         vrv_move_cancel(d->move);
     if (d->trim != NULL)
@@ -169,6 +169,16 @@ vrv__tier_is_busy(struct vrv_tier *t, const struct vrv_log_id *id)
 
     return d != NULL && (d->move != NULL || d->trim != NULL || d->waits ||
                             (t->sweep != NULL && t->sweep->owner == d));
+}
+
+bool
+vrv__tier_end_changes(struct vrv_tier *t, const struct vrv_log_id *id)
+{
+    struct vrv_tended *d = vrv__tended_find(t, id);
+
+    if (d != NULL)
+        vrv__tended_end(d);
+    return d == NULL || !d->ends;
 }
 
 int64_t

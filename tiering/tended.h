@@ -81,7 +81,7 @@ enum vrv_look {
 };
 void vrv__tended_look(struct vrv_tended *d, enum vrv_look as); /* tier_look.c */
 
-/* What is under way ends soon. */
+/* What is under way ends soon; nothing may be. */
 void vrv__tended_end(struct vrv_tended *d);
 
 /* ---- on a full disk (tier_disk.c) ---- */

@@ -43,11 +43,12 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
 }
 
 /* A log whose disk goes on where the store ends has only holes that were there when it was written, as where
- * it went on above its ceiling; one that came back has none of what was deleted with it. */
+ * it went on above its ceiling; one that came back has none of what was deleted with it, but for what a
+ * manifest names that turned up later. */
 static bool
 has_nothing(const struct vrv_log_offsets *o, int64_t from, int64_t to)
 {
-    return o->local_start <= from || (o->gap == from && o->gap_end == to);
+    return o->local_start <= from || (from >= o->gap && from < o->gap_end && to == o->gap_end);
 }
 
 /* ... or what was given up. */
@@ -65,32 +66,38 @@ vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *fro
     int64_t end = from != NULL ? from->m.next : -1;
     struct vrv_log_offsets o = vrv_log_offsets(log);
     struct vrv_err e = { 0 };
-    int rc = s != NULL ? vrv_parts_touch(&t->parts, &d->id, &e) : 0;
 
-    if (rc < 0)
+    if (s == NULL) { /* deleted meanwhile */
+        vrv_snap_unref(from);
+        return;
+    }
+    struct vrv_move *m = VRV_NEW(struct vrv_move);
+    *m = (struct vrv_move){ .o = &t->move, .owner = d, .seg = s, .epoch = o.epoch, .start = o.start,
+        .bridges = has_nothing(&o, end, base) || was_given_up(d, end, base),
+        .from = from != NULL ? &from->m : NULL, .run = moved };
+    int rc = vrv_move_check(m, &e);
+    if (rc == 0)
+        rc = vrv_parts_touch(&t->parts, &d->id, &e); /* or nobody could find it again */
+    if (rc < 0) {
         vrv__tended_failed(d, &e);
-    if (s == NULL || rc < 0) { /* deleted meanwhile, or nobody could find it again */
+        free(m);
         vrv_seg_unref(s);
         vrv_snap_unref(from);
         return;
     }
     d->from = from;
     d->log = vrv_log_ref(log);
-    d->move = VRV_NEW(struct vrv_move);
-    *d->move = (struct vrv_move){ .o = &t->move, .owner = d, .seg = s,
-        .epoch = o.epoch, .start = o.start, 
-        .bridges = has_nothing(&o, end, base) || was_given_up(d, end, base),
-        .from = from != NULL ? &from->m : NULL, .run = moved };
+    d->move = m;
     if (d->known == end) {
-        d->move->producers = d->producers;
-        d->move->knows_producers = true;
+        m->producers = d->producers;
+        m->knows_producers = true;
         d->producers = NULL;
     }
     t->moves++;
     d->began_ms = vrv__tier_wall_ms(t);
     d->began_ns = vrv__tier_now_ns(t);
     d->counts.copies++;
-    vrv_move_begin(d->move);
+    vrv_move_begin(m);
 }
 
 /* ---- deleting ---- */

@@ -69,6 +69,12 @@ undeleted(struct vrv_undelete *u)
     vrv_house_wake(&t->house);
 }
 
+static bool
+is_still(void *owner, const struct vrv_log_id *id)
+{
+    return vrv__tier_end_changes(owner, id);
+}
+
 static void
 begin_undelete(struct vrv_done *done)
 {
@@ -85,6 +91,7 @@ begin_undelete(struct vrv_done *done)
     t->undelete = u;
     u->parts = &t->parts;
     u->eng = t->eng;
+    u->is_still = is_still;
     u->run = undeleted;
     vrv_undelete_begin(u);
 }

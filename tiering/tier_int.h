@@ -89,6 +89,8 @@ int64_t vrv__tier_oldest_move(struct vrv_tier *t);
 void vrv__tier_hurry(struct vrv_tier *t, const struct vrv_log_id *id, int64_t to);
 /* Is something of a partition under way that a deletion must not meet? */
 bool vrv__tier_is_busy(struct vrv_tier *t, const struct vrv_log_id *id);
+/* What may yet change a partition's manifest ends soon; true: there is nothing such. */
+bool vrv__tier_end_changes(struct vrv_tier *t, const struct vrv_log_id *id);
 /* Nothing of it is left, and nothing under way. */
 void vrv__tier_forget(struct vrv_tier *t, const struct vrv_log_id *id);
 /* As vrv_house_opts wants it. */

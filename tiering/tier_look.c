@@ -344,6 +344,7 @@ vrv__tended_look(struct vrv_tended *d, enum vrv_look as)
     d->t->stats.looks++;
     vrv_unlock(&d->t->lock);
     if (log == NULL) { /* deleted: what is left of it is the house's */
+        vrv__tended_end(d);
         vrv__tended_refuse(d, NULL, false);
         vrv__tended_account(d, &(struct vrv_tier_here){ .lose_ms = INT64_MAX });
         return;

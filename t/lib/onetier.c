@@ -17,6 +17,7 @@ struct vrv_tier *tier;
 int64_t deletes_per_second = INT64_MAX;
 unsigned moves_at_once = 2;
 int64_t sweep_every_ms = 10000;
+int64_t orphan_after_ms = 20000;
 void (*told_by_tier)(void *ctx, const struct vrv_tier_news *n);
 static struct vrv_cq cq; /* of fetches */
 
@@ -34,7 +35,7 @@ up(uint64_t seed)
     o.root_bytes = 3000;
     o.root_keeps = 2;
     o.grace_ms = 5000;
-    o.orphan_ms = 20000;
+    o.orphan_ms = orphan_after_ms;
     o.sweep_ms = sweep_every_ms;
     o.settle_ms = 40000;
     o.limits.keep_ms = MINUTE_MS;

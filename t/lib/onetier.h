@@ -20,6 +20,7 @@ extern struct vrv_tier *tier;
 extern int64_t deletes_per_second;
 extern unsigned moves_at_once;
 extern int64_t sweep_every_ms;
+extern int64_t orphan_after_ms;
 extern void (*told_by_tier)(void *ctx, const struct vrv_tier_news *n);
 
 void begin(uint64_t seed);

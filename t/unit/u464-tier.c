@@ -274,9 +274,34 @@ test_missing(void)
     end();
 }
 
+/* What doesn't continue the manifest isn't uploaded to find that out. */
+static void
+test_continues(void)
+{
+    struct vrv_cold_seg last = { .base = 0, .next = 10 };
+    struct vrv_manifest from = { .next = 10, .seg = &last, .seg_n = 1 };
+    struct vrv_seg s = { .base = 12 };
+    struct vrv_move m = { .seg = &s, .from = &from };
+    struct vrv_err e;
+
+    IS(vrv_move_check(&m, &e), VRV_E_CONFLICT, "there would be a hole: %s", e.msg);
+    m.bridges = true;
+    IS(vrv_move_check(&m, &e), 0, "... unless nothing ever was there");
+    s.base = 8;
+    IS(vrv_move_check(&m, &e), VRV_E_CONFLICT, "or something twice");
+    m.start = 10;
+    IS(vrv_move_check(&m, &e), 0, "... unless all of the manifest is deleted");
+    m.start = 0;
+    s.base = 10;
+    IS(vrv_move_check(&m, &e), 0, "what continues it may go");
+    m.from = NULL;
+    IS(vrv_move_check(&m, &e), 0, "as what is the first");
+}
+
 int
 main(void)
 {
+    test_continues();
     test_there_and_back();
     test_missing();
     test_state();

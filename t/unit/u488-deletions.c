@@ -236,6 +236,82 @@ test_comes_back(void)
     end();
 }
 
+/* The tier does what there is to do until so many PUTs were begun: the last one is under way then. */
+static void
+until_puts(uint64_t n)
+{
+    int64_t next_ns;
+
+    for (int i = 0; i < 10000 && fakestore_attempts(fake, VRV_STORE_PUT) < n; i++)
+        if (!vrv_tier_step(tier, &next_ns))
+            rig_pass(&rig, 250);
+}
+
+/* More is sealed, and moved as far as the first so many PUTs of it. */
+static void
+begin_to_move(unsigned puts)
+{
+    put("t", 0, 10);
+    until_puts(fakestore_attempts(fake, VRV_STORE_PUT) + puts);
+}
+
+/* It comes back, and its next records reach the store, each once. */
+static void
+goes_on(void)
+{
+    int rc = VRV_E_AGAIN;
+
+    for (int i = 0; i < 60 && rc == VRV_E_AGAIN; i++) {
+        rc = undelete("t");
+        pass(250);
+    }
+    IS(rc, 0, "... it comes back when that is given up: %s", rig.e.msg);
+    fakestore_heal(fake);
+    struct vrv_log_offsets o = offsets("t", 0);
+    lost(o.gap, o.gap_end);
+    put("t", 0, 10);
+    pass(30000);
+    OK(offsets("t", 0).local_start > o.end, "... and goes on, also into the store");
+    struct vrv_tier_stats before = stats();
+    pass(2 * MINUTE_MS);
+    IS((int64_t)stats().failed, (int64_t)before.failed, "... after which nothing fails");
+    IS((int64_t)stats().moved, (int64_t)before.moved, "... or is moved again");
+    IS(read_all("t", 0), o.end + 20, "... and is read from there");
+    lost(0, 0);
+}
+
+static void
+test_while_moving(void)
+{
+    begin(1);
+    make("varve.tier.on.delete=keep");
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_HANGS, 100);
+    begin_to_move(1);
+    IS(delete("t"), 0, "a topic is deleted while the store hangs with a segment of it");
+    rig_bury(&rig);
+    goes_on();
+    end();
+}
+
+/* The newest manifest is in the store, but its answer was lost: it counts only later. */
+static void
+test_late_manifest(void)
+{
+    orphan_after_ms = 100 * MINUTE_MS;
+    begin(1);
+    make("varve.tier.on.delete=keep");
+    begin_to_move(2);
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_ANSWER_LOST, 100);
+    fakestore_fault(fake, VRV_STORE_VERIFY, FAKE_HANGS, 100);
+    for (int64_t next_ns; fakestore_struck(fake, FAKE_ANSWER_LOST) == 0;)
+        (void)vrv_tier_step(tier, &next_ns);
+    IS(delete("t"), 0, "a topic is deleted while nobody knows whether its manifest was written");
+    rig_bury(&rig);
+    goes_on();
+    orphan_after_ms = 20000;
+    end();
+}
+
 static void
 test_too_late(void)
 {
@@ -371,6 +447,8 @@ main(void)
     test_nothing_kept();
     test_told();
     test_comes_back();
+    test_while_moving();
+    test_late_manifest();
     test_too_late();
     test_storms();
     return tap_done();

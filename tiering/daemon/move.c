@@ -299,6 +299,18 @@ producers_came(struct vrv_extras *r, int status, const struct vrv_object_extras 
         begin(m);
 }
 
+int
+vrv_move_check(const struct vrv_move *m, struct vrv_err *e)
+{
+    const struct vrv_manifest *from = m->from;
+
+    if (from == NULL || from->next == m->seg->base || from->next <= m->start ||
+        from->page_n + from->seg_n == 0 || (m->bridges && from->seg_n > 0 && from->next < m->seg->base))
+        return 0;
+    return vrv_err_set(e, VRV_E_CONFLICT, "the store has offsets up to %" PRId64 ", and the segment begins at %"
+        PRId64 ": nobody knows of what is in between", from->next, m->seg->base);
+}
+
 void
 vrv_move_begin(struct vrv_move *m)
 {

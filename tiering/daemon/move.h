@@ -67,6 +67,8 @@ struct vrv_move {
     struct vrv_parts_commit commit;
 };
 
+/* Would it continue what counts?  Else it isn't begun: no manifest could name what was uploaded.  CONFLICT. */
+int vrv_move_check(const struct vrv_move *m, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_move_begin(struct vrv_move *m);
 /* End it soon: with CANCELLED, or what becomes known in time. */
 void vrv_move_cancel(struct vrv_move *m);

@@ -89,8 +89,14 @@ go_on(struct vrv_undelete *u)
         struct vrv_remains_part *p = &u->r.part[u->at];
         struct vrv_log_id id = { u->r.topic.id, u->at };
         struct vrv_snap *s = NULL;
-        int rc = vrv_parts_now(u->parts, &id, &s, &u->err);
+        int rc;
 
+        if (!u->is_still(u->owner, &id)) {
+            finish(u, vrv_err_set(&u->err, VRV_E_AGAIN, "what of %.150s was on its way to the store when it "
+                "was deleted is still being given up: try again", u->topic));
+            return;
+        }
+        rc = vrv_parts_now(u->parts, &id, &s, &u->err);
         if (rc == VRV_E_AGAIN) {
             u->wait.run = manifest_came;
             vrv_parts_read(u->parts, &id, &u->wait);

@@ -16,7 +16,8 @@ struct vrv_undelete {
     const char *topic;        /* its name; of several that had it the one that was deleted last */
     const char *as;           /* the name that it is to have; NULL: the one that it had */
     /* the result: 0, NOTFOUND, EXISTS, INVALID (its cold data is being deleted), AGAIN (it is too early:
-     * what this disk had is still being removed), or what failed */
+     * what this disk had is still being removed, or what was on its way to the store given up), or what
+     * failed */
     int status;
     struct vrv_err err;
     struct vrv_uuid id;       /* of the topic that is back */
@@ -27,6 +28,7 @@ struct vrv_undelete {
     struct vrv_remains r;
     int32_t at;               /* the partition whose manifest is read */
     struct vrv_part_wait wait;
+    bool (*is_still)(void *owner, const struct vrv_log_id *id); /* does its manifest stay as it is? */
     void (*run)(struct vrv_undelete *u);
     void *owner;
 };
