@@ -73,6 +73,7 @@ vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *fro
     }
     struct vrv_move *m = VRV_NEW(struct vrv_move);
     *m = (struct vrv_move){ .o = &t->move, .owner = d, .seg = s, .epoch = o.epoch, .start = o.start,
+        .zstd_level = vrv_log_cold_level(log),
         .bridges = has_nothing(&o, end, base) || was_given_up(d, end, base),
         .from = from != NULL ? &from->m : NULL, .run = moved };
     int rc = vrv_move_check(m, &e);

@@ -92,7 +92,7 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     vrv_pace_init(&t->pace, o->clock, o->limits.copy_bytes_s);
     vrv_source_init(&t->source);
     t->move = (struct vrv_move_opts){ .parts = &t->parts, .pace = &t->pace, .source = &t->source,
-        .chunk_bytes = o->chunk_bytes, .zstd_level = o->zstd_level, .index_interval = 4096,
+        .chunk_bytes = o->chunk_bytes, .index_interval = 4096,
         .upload = { .store = o->store, .retry = t->retry, .cq = &t->cq, .clock = o->clock,
             .parts = o->parts, .call_ms = o->call_ms, .put_max = o->put_max } };
     vrv__tier_house_init(t);

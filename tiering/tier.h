@@ -67,7 +67,6 @@ struct vrv_tier_opts {
     int64_t marker_idle_ms;   /* ... and when nothing has */
     int64_t again_ms;         /* when a partition with which something failed is looked at again */
     uint32_t chunk_bytes;
-    int zstd_level;           /* 0: chunks are stored as they are */
     size_t root_bytes;        /* of a manifest, before its older segments go to a page */
     uint32_t root_keeps;
     void (*foreign)(void *ctx, const struct vrv_err *e); /* told once, on the tier's thread, when the store turns

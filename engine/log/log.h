@@ -60,6 +60,7 @@ struct vrv_log_config {
     int64_t lag_ms, lag_bytes;     /* -1: as these; 0: none */
     int64_t offload_age_ms;        /* -1: none; else an open segment of this age is closed for it */
     enum vrv_outage_policy outage;
+    int32_t cold_level;       /* how hard zstd packs what goes there; 0: not at all */
 };
 
 struct vrv_log_config *vrv_log_config_new(const struct vrv_log_config *c);
@@ -282,6 +283,8 @@ struct vrv_log_seg *vrv_log_segs(struct vrv_log *log, uint32_t *n);
 struct vrv_seg *vrv_log_sealed(struct vrv_log *log, int64_t base);
 /* The settings in force: a reference. */
 struct vrv_log_config *vrv_log_config_ref(struct vrv_log *log);
+/* cold_level of these. */
+int vrv_log_cold_level(struct vrv_log *log);
 /* Who reads it next is to have it from files, or even from the disk: what the page cache has of its segments
  * goes.  False: some of it is in memory yet, or on its way to the disk (vrv_engine_forget). */
 bool vrv_log_forget(struct vrv_log *log, bool pages);

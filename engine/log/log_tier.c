@@ -45,6 +45,16 @@ vrv_log_tell_at(struct vrv_log *log, uint64_t bytes)
     vrv_unlock(&log->lock);
 }
 
+int
+vrv_log_cold_level(struct vrv_log *log)
+{
+    struct vrv_log_config *c = vrv_log_config_ref(log);
+    int level = c->cold_level;
+
+    vrv_log_config_unref(c);
+    return level;
+}
+
 /* ---- when the tier can't take what is here ---- */
 
 void

@@ -423,7 +423,8 @@ badstore_begin(struct badstore *b, uint64_t seed, const char *cert_file, const c
         "local.retention.ms=0 retention.ms=-1 retention.bytes=%d", BADSTORE_RETENTION);
     rig_topic(&b->rig, "small", 2, configs);
     rig_topic(&b->rig, "large", 1,
-        "segment.bytes=2000 remote.storage.enable=true local.retention.ms=0 retention.ms=-1");
+        "segment.bytes=2000 remote.storage.enable=true local.retention.ms=0 retention.ms=-1 "
+        "varve.tier.compression.zstd.level=1");
     for (int i = 0; i < BADSTORE_LOGS; i++)
         b->log[i].retention = i < RETENTION_LOGS ? BADSTORE_RETENTION : INT64_MAX;
 }

@@ -406,6 +406,14 @@ quiet(struct world *w)
         let_go(w, &w->held[i]);
 }
 
+/* Objects of both kinds lie side by side. */
+static void
+pack_or_not(struct world *w)
+{
+    (void)rig_alter(&w->rig, "t", below(w, 2) == 0 ? "varve.tier.compression.zstd.level=0"
+                                                   : "varve.tier.compression.zstd.level=1");
+}
+
 static void
 stop_and_start(struct world *w)
 {
@@ -421,6 +429,7 @@ stop_and_start(struct world *w)
         rig_crash(&w->rig, (enum sim_policy)below(w, SIM_POLICY_COUNT), below(w, 1000));
     rig_up(&w->rig);
     tier->up(&w->rig);
+    pack_or_not(w);
 }
 
 static void
@@ -505,6 +514,7 @@ run(struct world *w, uint64_t seed)
     rig_up(&w->rig);
     tier->up(&w->rig);
     rig_topic(&w->rig, "t", 1, "segment.bytes=4000 index.interval.bytes=500 retention.ms=-1");
+    pack_or_not(w);
     for (int i = 0; i < STEPS && w->wrong == 0; i++)
         step(w);
     read_all(w);

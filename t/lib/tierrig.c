@@ -164,6 +164,7 @@ tierrig_move(struct tierrig *t, struct vrv_log *log)
     t->move->seg = s;
     t->move->epoch = log->epoch;
     t->move->start = vrv_log_offsets(log).start;
+    t->move->zstd_level = vrv_log_cold_level(log);
     t->move->from = from != NULL ? &from->m : NULL;
     t->move->knows_producers = t->knows_producers;
     t->move->producers = t->producers;

@@ -7,6 +7,7 @@
 #include "engine/base/rand.h"
 #include "engine/batch/batch.h"
 #include "engine/batch/build.h"
+#include "engine/batch/compress.h"
 #include "t/lib/tap.h"
 #include "tiering/format/object.h"
 
@@ -204,6 +205,39 @@ test_damage(int level)
     free(seg.p);
 }
 
+/* A frame that unpacks to other bytes than its table says, as somebody may have put it there. */
+static void
+test_lies(void)
+{
+    enum { BOMB = 64 << 20, SAID = 4096 };
+    struct bytes seg = segment(VRV_CODEC_NONE, 4);
+    uint8_t *out, *frame, *zeros = vrv_mem_zero(BOMB);
+    struct vrv_err e = { 0 };
+    size_t n;
+
+    tap_need(vrv_compress(VRV_CODEC_ZSTD, 3, zeros, BOMB, &frame, &n, NULL), "not packed");
+    struct vrv_chunk c = { .base = BASE, .stored = (uint32_t)n, .plain = (uint32_t)n + SAID,
+        .crc = vrv_crc32c(0, frame, n), .codec = VRV_CHUNK_ZSTD };
+    IS(vrv_chunk_open(&c, frame, n, &out, &e), VRV_E_CORRUPT, "64 MiB in a chunk of %d KiB: %s",
+        (int)c.plain >> 10, e.msg);
+    OK(out == NULL, "... nothing of it is handed out");
+    free(frame);
+    free(zeros);
+    tap_need(vrv_compress(VRV_CODEC_ZSTD, 3, seg.p, seg.n, &frame, &n, NULL), "not packed");
+    c = (struct vrv_chunk){ .base = BASE, .stored = (uint32_t)n, .plain = (uint32_t)seg.n,
+        .crc = vrv_crc32c(0, frame, n), .codec = VRV_CHUNK_ZSTD };
+    IS(vrv_chunk_open(&c, frame, n, &out, &e), 0, "a chunk that tells the truth");
+    free(out);
+    for (int by = -1; by <= 1; by += 2) {
+        c.plain = (uint32_t)((int64_t)seg.n + by);
+        IS(vrv_chunk_open(&c, frame, n, &out, &e), VRV_E_CORRUPT, "... one off: %s", e.msg);
+    }
+    c.plain = (uint32_t)n - 1;
+    IS(vrv_chunk_open(&c, frame, n, &out, &e), VRV_E_CORRUPT, "... larger packed than not: %s", e.msg);
+    free(frame);
+    free(seg.p);
+}
+
 /* What readers take of the end of an object: aborted transactions. */
 static void
 test_tail(void)
@@ -292,6 +326,7 @@ main(void)
     test_round_trip();
     test_damage(0);
     test_damage(3);
+    test_lies();
     test_tail();
     test_bad_segments();
     return tap_done();

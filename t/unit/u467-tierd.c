@@ -233,7 +233,7 @@ change(struct vrv_rand *rnd)
         "remote.storage.enable=true", "remote.storage.enable=true remote.log.copy.disable=true",
         "remote.log.copy.disable=", "local.retention.bytes=0", "local.retention.bytes=3000",
         "retention.bytes=9000", "retention.bytes=-1", "remote.copy.lag.ms=600000",
-        "remote.copy.lag.ms=0" };
+        "remote.copy.lag.ms=0", "varve.tier.compression.zstd.level=3" };
     struct vrv_log *log = rig_log(&rig, "t", (int32_t)vrv_rand_below(rnd, 2));
     struct vrv_log_offsets o = vrv_log_offsets(log);
 

@@ -24,6 +24,7 @@ static struct tierrig tier;
 static struct fakestore *fake;
 static struct vrv_cq cq;
 static size_t chunk;
+static bool packs; /* what is moved; a chunk counts by its batches all the same */
 
 static struct vrv_log *
 the_log(void)
@@ -72,7 +73,8 @@ begin(size_t cache_chunks)
     rig.o.cold = &tier.reader.cold;
     rig_up(&rig);
     vrv_parts_attach(&tier.parts, rig.eng->catalog);
-    rig_topic(&rig, "t", 1, "segment.bytes=60000 retention.ms=-1");
+    rig_topic(&rig, "t", 1, packs ? "segment.bytes=60000 retention.ms=-1 varve.tier.compression.zstd.level=3"
+                                  : "segment.bytes=60000 retention.ms=-1");
     put();
     int rc = tierrig_offload(&tier, the_log());
     VRV_ASSERT(rc == 0);
@@ -381,6 +383,10 @@ main(void)
 {
     test_threads();
     test_sequential();
+    packs = true;
+    test_sequential();
+    test_budget();
+    packs = false;
     test_random();
     test_back_pressure();
     test_budget();

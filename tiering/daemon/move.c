@@ -18,6 +18,7 @@ finish(struct vrv_move *m, int status, const struct vrv_err *e)
     vrv_object_fini(&m->w);
     vrv_epochs_fini(&m->epochs);
     free(m->piece);
+    free(m->out);
     free(m->index);
     free(m->producer_bytes);
     free(m->epoch_bytes);
@@ -152,7 +153,12 @@ sink(void *ctx, const void *p, size_t n, struct vrv_err *e)
     struct vrv_move *m = ctx;
 
     (void)e;
-    vrv_upload_put(&m->upload, p, n);
+    if (m->out_n + n > m->out_cap) {
+        m->out_cap = m->out_n + n > PIECE ? m->out_n + n : PIECE;
+        m->out = vrv_mem_grow(m->out, m->out_cap);
+    }
+    memcpy(m->out + m->out_n, p, n);
+    m->out_n += n;
     return 0;
 }
 
@@ -180,8 +186,26 @@ write_end(struct vrv_move *m, struct vrv_err *e)
 {
     struct vrv_object_extras x = extras(m);
 
-    m->all_in = true;
     return vrv_object_end(&m->w, &x, e);
+}
+
+/* On the thread that reads: a piece becomes a part of the object, the last one its end, too. */
+static void
+use_piece(struct vrv_source_read *r)
+{
+    struct vrv_move *m = VRV_LIST_OF(r, struct vrv_move, read);
+    int rc = r->got < 0 ? (int)r->got : 0;
+
+    if (rc == 0 && (size_t)r->got != r->n)
+        rc = vrv_err_set(&r->err, VRV_E_CORRUPT, "segment %" PRId64 " ends at byte %" PRIu64 " of %" PRIu64,
+            m->seg->base, r->pos + (uint64_t)r->got, m->seg->size);
+    if (rc == 0) {
+        m->n += r->n;
+        rc = write_piece(m, &r->err);
+    }
+    if (rc == 0 && r->pos + r->n == m->seg->size)
+        rc = write_end(m, &r->err);
+    r->got = rc < 0 ? rc : r->got;
 }
 
 static void go_on(struct vrv_move *m, int rc, const struct vrv_err *e);
@@ -190,18 +214,15 @@ static void
 piece_came(struct vrv_done *d)
 {
     struct vrv_move *m = VRV_LIST_OF(d, struct vrv_move, read.done);
-    struct vrv_err e = m->read.err;
     int rc = m->read.got < 0 ? (int)m->read.got : 0;
 
-    if (rc == 0 && (size_t)m->read.got != m->read.n)
-        rc = vrv_err_set(&e, VRV_E_CORRUPT, "segment %" PRId64 " ends at byte %" PRIu64 " of %" PRIu64,
-            m->seg->base, m->at + (uint64_t)m->read.got, m->seg->size);
     if (rc == 0) {
-        m->n += m->read.n;
         m->at += m->read.n;
-        rc = write_piece(m, &e);
+        m->all_in = m->at == m->seg->size;
+        vrv_upload_put(&m->upload, m->out, m->out_n);
+        m->out_n = 0;
     }
-    go_on(m, rc, &e);
+    go_on(m, rc, &m->read.err);
 }
 
 static size_t
@@ -212,16 +233,15 @@ piece_size(const struct vrv_move *m)
     return left < PIECE ? (size_t)left : PIECE;
 }
 
-/* A piece more, behind what is there; at the end, what goes with them. */
+/* A piece more, behind what is there. */
 static void
 my_turn(struct vrv_done *d)
 {
     struct vrv_move *m = VRV_LIST_OF(d, struct vrv_move, next);
     size_t want = piece_size(m);
-    struct vrv_err e = { 0 };
 
-    if (vrv_upload_status(&m->upload) < 0 || want == 0) {
-        go_on(m, vrv_upload_status(&m->upload) < 0 ? 0 : write_end(m, &e), &e);
+    if (vrv_upload_status(&m->upload) < 0) {
+        go_on(m, 0, NULL);
         return;
     }
     if (m->n + want > m->cap) {
@@ -229,7 +249,7 @@ my_turn(struct vrv_done *d)
         m->piece = vrv_mem_grow(m->piece, m->cap);
     }
     m->read = (struct vrv_source_read){ .done = { .cq = m->o->upload.cq, .run = piece_came },
-        .seg = m->seg, .buf = m->piece + m->n, .n = want, .pos = m->at };
+        .seg = m->seg, .buf = m->piece + m->n, .n = want, .pos = m->at, .use = use_piece };
     vrv_source_submit(m->o->source, &m->read);
 }
 
@@ -280,7 +300,7 @@ begin(struct vrv_move *m)
     m->upload.room = room;
     m->upload.run = uploaded;
     vrv_upload_begin(&m->upload);
-    vrv_object_begin(&m->w, &info, m->o->chunk_bytes, m->o->zstd_level, sink, m);
+    vrv_object_begin(&m->w, &info, m->o->chunk_bytes, m->zstd_level, sink, m);
     ask(m);
 }
 

@@ -2,6 +2,7 @@
  * One sealed segment's way into the store, and into its partition's manifest.
  *
  *   segment ─a piece at a time, as fast as it may─► object writer ─► upload ─► commit
+ *           └─────── on the thread that reads, and packs ───────┘
  *
  * What the object has besides its chunks is made of the batches on their way: index, epochs, and the
  * producers' state, which goes on from the segment before.  So it is that of the segment's end, whenever
@@ -9,7 +10,7 @@
  *
  * Whatever fails before the commit leaves an object or an upload that nothing names; the sweep removes it.
  *
- * Threads: the tier's.
+ * Threads: the tier's; while a piece is being read what is made of it is that thread's.
  */
 #ifndef VRV_DAEMON_MOVE_H
 #define VRV_DAEMON_MOVE_H
@@ -28,7 +29,6 @@ struct vrv_move_opts {
     struct vrv_source *source;
     struct vrv_upload_opts upload;
     uint32_t chunk_bytes;
-    int zstd_level;                  /* 0: chunks as they are */
     uint32_t index_interval;         /* bytes between entries */
 };
 
@@ -38,6 +38,7 @@ struct vrv_move {
     struct vrv_seg *seg;             /* sealed */
     int32_t epoch;                   /* the owner's */
     int64_t start;                   /* the log's */
+    int zstd_level;                  /* 0: chunks as they are */
     bool bridges;                    /* between what counts and the segment there is nothing, and never was */
     const struct vrv_manifest *from; /* what counts, which the segment continues; NULL: it is the first */
     bool knows_producers;            /* else they are read from the last segment of `from` */
@@ -58,6 +59,8 @@ struct vrv_move {
     uint64_t at;                     /* so much of the segment was read, */
     uint8_t *piece;                  /* and this of it is not written yet */
     size_t n, cap;
+    uint8_t *out;                    /* what the object has more of since then */
+    size_t out_n, out_cap;
     uint64_t pos, indexed;           /* of the next batch, of the newest entry */
     int64_t max_ts;
     uint8_t *index, *producer_bytes, *epoch_bytes;

@@ -14,6 +14,8 @@ static void
 read_now(struct vrv_source_read *r)
 {
     r->got = vrv_seg_pread(r->seg, r->buf, r->n, r->pos, VRV_READ_DONTCACHE, &r->err);
+    if (r->use != NULL)
+        r->use(r);
     vrv_cq_post(r->done.cq, &r->done, &r->done);
 }
 

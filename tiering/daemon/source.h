@@ -1,5 +1,6 @@
 /*
- * Reads of segments on this disk for who must not wait for it: a thread does them, one after the other.
+ * Reads of segments on this disk, and what is made of them, for who must not wait for that: a thread does
+ * them, one after the other.
  *
  * Threads: any; answers are posted.  Until it is started reads are done at once, on the caller's.
  */
@@ -18,6 +19,7 @@ struct vrv_source_read {
     uint8_t *buf;
     size_t n;
     uint64_t pos;
+    void (*use)(struct vrv_source_read *r); /* on that thread, as soon as it was read; or NULL */
     /* the result */
     ssize_t got;           /* or an error */
     struct vrv_err err;

@@ -328,7 +328,7 @@ count_had(struct vrv_cache *c, struct vrv_piece *p, size_t n)
 bool
 vrv_cache_note(struct vrv_cache *c, struct vrv_piece *p, struct vrv_ahead_had *h, size_t n)
 {
-    h->chunk_bytes = p->chunk.stored;
+    h->chunk_bytes = p->chunk.plain;
     h->chunk_end = p->end;
     vrv_lock(&c->lock);
     count_had(c, p, n);
@@ -379,10 +379,12 @@ bool
 vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s, const struct vrv_cold_seg *seg,
     uint32_t from, uint32_t to)
 {
-    size_t n = 0;
+    size_t n = 0, stored = 0;
 
-    for (uint32_t i = from; i < to; i++)
-        n += seg->chunk[i].stored;
+    for (uint32_t i = from; i < to; i++) {
+        n += seg->chunk[i].plain;
+        stored += seg->chunk[i].stored;
+    }
     if (!vrv_list_empty(&c->runs) || !vrv_list_empty(&c->shelved) || (atomic_load(&c->rate) > 0 && c->room <= 0) ||
         !vrv__cache_make_room(c, n, false))
         return false;
@@ -396,7 +398,7 @@ vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s, const stru
         p[i - from]->ahead = true;
     }
     vrv_lock(&c->lock);
-    c->counts.ahead_bytes += n;
+    c->counts.ahead_bytes += stored;
     vrv_unlock(&c->lock);
     read_all(c, p, to - from);
     for (uint32_t i = from; i < to; i++)

@@ -8,8 +8,9 @@
  * A run of one chunk that the disk beside it has (shelf.h) is read there, and of the store when that fails.
  *
  * One budget of bytes holds for all of it: what is kept, what is being read, and what is in use and no
- * longer kept.  (A run is there twice for a moment, while its pieces are taken out of it.)  Room for what is wanted is made (fifo.h), then taken from those who are read ahead of, then
- * waited for; one read is always allowed.  Read ahead is only into what is left.  A rate may hold beside
+ * longer kept.  A chunk counts by its batches, also while it is read, packed as it may be stored.  (A run
+ * is there twice for a moment, while its pieces are taken out of it.)  Room for what is wanted is made
+ * (fifo.h), then taken from those who are read ahead of, then waited for; one read is always allowed.  Read ahead is only into what is left.  A rate may hold beside
  * that: it is charged before a read, and what didn't come is given back.
  *
  * Threads: the tier's; but any may look for what is there (vrv_cache_now, _note), and give references back.

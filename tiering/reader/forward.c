@@ -35,7 +35,7 @@ static void
 add(struct walk *w)
 {
     const struct vrv_place *at = &w->at;
-    size_t n = at->seg->chunk[at->chunk].stored;
+    size_t n = at->seg->chunk[at->chunk].plain;
 
     if (w->bytes > 0 && (w->seg != at->seg || w->to != at->chunk || w->bytes + n > w->c->o.run_bytes))
         read_run(w);
@@ -77,7 +77,7 @@ vrv_forward(struct vrv_cache *c, struct vrv_parts *parts, const struct vrv_strea
                 break;
             continue;
         }
-        w.seen += w.at.seg->chunk[w.at.chunk].stored;
+        w.seen += w.at.seg->chunk[w.at.chunk].plain;
         if (w.seen > s->window)
             break;
         if (vrv_cache_has(c, w.at.seg, w.at.chunk))

@@ -15,6 +15,7 @@ struct run {
     struct vrv_piece **piece; /* references */
     uint32_t n;
     uint64_t pos, size;
+    uint64_t unpacks;         /* bytes that its chunks have more of when they are unpacked */
     bool of_store;            /* not of the disk */
     int64_t since_ns;         /* when it was wanted; then, when it began */
     struct vrv_cache_bytes *mem;
@@ -183,9 +184,12 @@ offer(const struct run *r, const struct vrv_piece *p)
     vrv_shelf_put(s, p->key, p->pos, r->mem->p + (p->pos - r->pos), p->chunk.stored, release, r->mem);
 }
 
+/* What they turn into counts by itself from here on. */
 static void
 end(struct run *r)
 {
+    if (r->mem != NULL)
+        (void)atomic_fetch_sub(&r->cache->used, r->unpacks);
     for (uint32_t i = 0; i < r->n; i++) {
         tell(r, r->piece[i]);
         if (r->of_store)
@@ -234,13 +238,21 @@ allowed_ns(struct vrv_cache *c)
     return c->room > 0 ? 0 : now + 1 + (int64_t)((double)-c->room / (double)rate * (double)SECOND_NS);
 }
 
+/* Memory to read into, and room for what it turns into. */
+static void
+take_room(struct run *r, uint8_t *p)
+{
+    r->mem = vrv__cache_bytes(r->cache, r->size, p);
+    (void)atomic_fetch_add(&r->cache->used, r->unpacks);
+}
+
 static void
 begin(struct run *r)
 {
     struct vrv_cache *c = r->cache;
 
     vrv_list_push(&c->under_way, &r->link);
-    r->mem = vrv__cache_bytes(c, r->size, vrv_mem_grow(NULL, r->size));
+    take_room(r, vrv_mem_grow(NULL, r->size));
     r->call = (struct vrv_store_call){ .done = { .cq = c->o.cq, .run = was_read },
         .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = r->piece[0]->key, .pos = r->pos,
         .size = r->size, .buf = r->mem->p,
@@ -285,6 +297,7 @@ was_shelved(struct vrv_shelf_read *s, int status, uint8_t *bytes, size_t n)
     } else {
         if (status == 0)
             vrv_shelf_bad(c->o.shelf, r->piece[0]->key, r->piece[0]->pos);
+        (void)atomic_fetch_sub(&c->used, r->unpacks);
         vrv__cache_bytes_unref(r->mem);
         r->mem = NULL;
         read_store_instead(r);
@@ -303,7 +316,7 @@ begin_shelved(struct run *r)
         read_store_instead(r);
         return;
     }
-    r->mem = vrv__cache_bytes(c, r->size, NULL);
+    take_room(r, NULL);
     c->reading++;
 }
 
@@ -317,7 +330,7 @@ next_run(struct vrv_cache *c, struct vrv_list *runs)
     if (vrv_list_empty(runs))
         return NULL;
     atomic_store(&c->starved, true); /* first: what is given back from here on is told */
-    if (!vrv__cache_make_room(c, r->size, true) && c->reading > 0)
+    if (!vrv__cache_make_room(c, r->size + r->unpacks, true) && c->reading > 0)
         return NULL;
     vrv_list_del(&r->link);
     return r;
@@ -370,6 +383,7 @@ vrv__cache_run(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
         r->piece[i] = p[i];
         (void)atomic_fetch_add(&p[i]->refs, 1);
         r->size += size_of(p[i]);
+        r->unpacks += is_chunk(p[i]) ? p[i]->chunk.plain - p[i]->chunk.stored : 0;
     }
     bool shelved = n == 1 && c->o.shelf != NULL && vrv_shelf_has(c->o.shelf, p[0]->key, p[0]->pos);
     vrv_list_push(shelved ? &c->shelved : &c->runs, &r->link);

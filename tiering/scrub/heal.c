@@ -177,7 +177,7 @@ write_object(struct one *o, struct vrv_err *e)
         return rc;
     struct vrv_move *m = VRV_NEW(struct vrv_move);
     *m = (struct vrv_move){ .o = &o->h->move, .seg = o->seg, .epoch = vrv_log_offsets(o->log).epoch,
-        .before = before, .made = &o->made, .owner = o, .run = moved };
+        .zstd_level = vrv_log_cold_level(o->log), .before = before, .made = &o->made, .owner = o, .run = moved };
     vrv_move_begin(m);
     rc = ended(o, e);
     vrv_producers_free(&m->producers);
