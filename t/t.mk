@@ -457,6 +457,14 @@ check_PROGRAMS += t/unit/u466-policy
 t_unit_u466_policy_SOURCES = t/lib/tierview.c t/lib/tierview.h t/unit/u466-policy.c
 t_unit_u466_policy_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u478-probe
+t_unit_u478_probe_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/unit/u478-probe.c \
+	$(NULL)
+t_unit_u478_probe_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u480-pace
 t_unit_u480_pace_SOURCES = t/unit/u480-pace.c
 t_unit_u480_pace_LDADD = libtap.a libvrvtiering.la libvrvengine.la

@@ -11,7 +11,7 @@
 static const int64_t MS = 1000000;
 static const int64_t LESSON_NS = 1000000000;
 
-enum { MARKERS = 10, SHELF_READ_MS = 5000 };
+enum { MARKERS = 10, SHELF_READ_MS = 5000, TRY_AGAIN_MS = 60000 };
 
 int64_t
 vrv__tier_now_ns(const struct vrv_tier *t)
@@ -65,6 +65,15 @@ tell_store(void *ctx, enum vrv_store_op op, const struct vrv_err *e)
 
     if (t->o.told != NULL)
         t->o.told(t->o.ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_STORE, .op = op, .why = e });
+}
+
+static void
+tell_tried(void *ctx)
+{
+    const struct vrv_tier *t = ctx;
+
+    if (t->o.told != NULL)
+        t->o.told(t->o.ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_TRIED });
 }
 
 struct vrv_tier *
@@ -149,6 +158,8 @@ vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng, const char *cluster,
         .records = records, .ctx = ctx, .foreign = t->o.foreign, .foreign_ctx = t->o.ctx });
     if (cluster != NULL)
         vrv_owner_attach(&t->owner, vrv_engine_catalog(eng));
+    vrv_probe_init(&t->probe, &(struct vrv_probe_opts){ .retry = t->retry, .cq = &t->cq, .clock = t->o.clock,
+        .random = t->o.random, .call_ms = t->o.try_ms, .again_ms = TRY_AGAIN_MS, .tried = tell_tried, .ctx = t });
     vrv__tier_wake_all(t);
 }
 
@@ -230,6 +241,8 @@ vrv_tier_step(struct vrv_tier *t, int64_t *next_ns)
         *next_ns = earlier(*next_ns, earlier(vrv__tier_queue_next(t), t->learn_ns));
     if (!t->owns)
         *next_ns = earlier(*next_ns, vrv_owner_step(&t->owner));
+    if (t->eng != NULL && t->o.try_ms > 0)
+        *next_ns = earlier(*next_ns, vrv_probe_step(&t->probe));
     return false;
 }
 
@@ -262,6 +275,7 @@ give_up(struct vrv_tier *t)
     t->eng = NULL;
     if (!t->owns)
         vrv_owner_end(&t->owner, t->started); /* time must pass for it */
+    vrv_probe_end(&t->probe);
     vrv__tier_house_give_up(t);
     if (t->sweep != NULL)
         vrv_sweep_cancel(t->sweep);
@@ -272,7 +286,15 @@ static bool
 has_left(const struct vrv_tier *t)
 {
     return t->moves == 0 && t->sweep == NULL && vrv_house_is_idle(&t->house) &&
-        !vrv_owner_is_busy(&t->owner);
+        !vrv_owner_is_busy(&t->owner) && !vrv_probe_is_busy(&t->probe);
+}
+
+/* Nothing refers to the engine any more. */
+static void
+let_go(struct vrv_tier *t)
+{
+    vrv_probe_fini(&t->probe);
+    vrv_parts_attach(&t->parts, NULL);
 }
 
 static void
@@ -296,7 +318,7 @@ tier_main(void *ctx)
             struct leave *l = t->leaving;
 
             t->leaving = NULL;
-            vrv_parts_attach(&t->parts, NULL);
+            let_go(t);
             vrv_cq_post(&l->back, &l->done, &l->done);
         }
     }
@@ -325,7 +347,7 @@ vrv_tier_detach(struct vrv_tier *t)
         give_up(t);
         while (!has_left(t))
             wait_step(t);
-        vrv_parts_attach(&t->parts, NULL);
+        let_go(t);
         return;
     }
     int rc = vrv_cq_init(&l.back, 0);

@@ -33,7 +33,7 @@ struct vrv_tier_limits {
 
 /* Something that people want to hear of. */
 struct vrv_tier_news {
-    enum { VRV_TIER_NEWS_DISK, VRV_TIER_NEWS_LOST, VRV_TIER_NEWS_STORE } kind;
+    enum { VRV_TIER_NEWS_DISK, VRV_TIER_NEWS_LOST, VRV_TIER_NEWS_STORE, VRV_TIER_NEWS_TRIED } kind;
     enum vrv_disk_state disk;  /* DISK: how full it is now */
     struct vrv_log_id id;      /* LOST: records of this partition were given up, */
     int64_t from, to;          /* ... these offsets, */
@@ -57,6 +57,8 @@ struct vrv_tier_opts {
     unsigned parts;           /* of each of them in memory, of 16 MiB */
     uint64_t put_max;         /* larger objects are uploaded in parts */
     int64_t look_ms;          /* how often it is asked what has changed */
+    int64_t try_ms;           /* when it begins it tries what it will have to do there (check/probe.h), each within so
+                               * long; TRIED is told after each round.  0: it doesn't */
     int64_t call_ms;          /* how long the store may take for one thing, all attempts together */
     int64_t attempt_ms;       /* ... and for one attempt */
     int64_t grace_ms;         /* what is deleted stays in the store for so long: who reads it may finish */

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "tiering/check/probe.h"
 #include "tiering/daemon/move.h"
 #include "tiering/daemon/sweep.h"
 #include "tiering/reader/cold.h"
@@ -27,6 +28,7 @@ struct vrv_tier {
     struct vrv_shelf *shelf; /* or NULL */
     struct vrv_move_opts move;
     struct vrv_owner owner;
+    struct vrv_probe probe;
     bool owns;                   /* the store, whoever else there is */
     struct vrv_pace pace;
     struct vrv_source source;

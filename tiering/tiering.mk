@@ -71,6 +71,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/check/check_list.c \
 	tiering/check/check_race.c \
 	tiering/check/check_small.c \
+	tiering/check/probe.c \
+	tiering/check/probe.h \
 	tiering/reader/shelf.c \
 	tiering/reader/shelf.h \
 	tiering/restore/find.c \

@@ -22,13 +22,12 @@ vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs, const struct vr
 }
 
 int
-vrv_coldstore_look(struct vrv_store *s, enum vrv_store_op op, int64_t ms, struct vrv_err *e)
+vrv_coldstore_look(struct vrv_store *s, int64_t ms, struct vrv_err *e)
 {
-    static const char *const none = "none";
     struct vrv_clock *clock = vrv_clock_real();
     struct vrv_cq cq;
-    struct vrv_store_call c = { .done = { .cq = &cq }, .op = op, .lane = VRV_STORE_READ,
-        .deadline_ns = clock->mono_ns(clock) + ms * 1000000, .key = "", .keys = &none, .max = 1 };
+    struct vrv_store_call c = { .done = { .cq = &cq }, .op = VRV_STORE_LIST, .lane = VRV_STORE_READ,
+        .deadline_ns = clock->mono_ns(clock) + ms * 1000000, .key = "", .max = 1 };
 
     int rc = vrv_cq_init(&cq, 0);
     if (rc < 0)
@@ -36,8 +35,7 @@ vrv_coldstore_look(struct vrv_store *s, enum vrv_store_op op, int64_t ms, struct
     vrv_store_submit(s, &c);
     (void)vrv_cq_take(&cq, -1);
     vrv_cq_fini(&cq);
-    if (op == VRV_STORE_LIST)
-        vrv_store_names_free(&c);
+    vrv_store_names_free(&c);
     if (c.status < 0)
         *e = c.err;
     return c.status;

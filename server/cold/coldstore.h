@@ -15,9 +15,7 @@ enum { VRV_COLD_MARKER_IDLE = 3 };
 int vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs,
     const struct vrv_config *config, bool create, struct vrv_err *e) VRV_MUST_CHECK;
 
-/* Does it answer within so long (a directory: at all), and let us in?  One attempt, of LIST or of DELETE
- * for a name that isn't there. */
-int vrv_coldstore_look(struct vrv_store *s, enum vrv_store_op op, int64_t ms, struct vrv_err *e)
-    VRV_MUST_CHECK;
+/* Does it answer within so long (a directory: at all), and let us in?  One attempt, of LIST. */
+int vrv_coldstore_look(struct vrv_store *s, int64_t ms, struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/os/vfs.h"
 #include "server/base/diag.h"
@@ -11,22 +12,9 @@
 #include "server/cold/coldstore.h"
 #include "tiering/tier.h"
 
-enum { LOOK_MS = 5000 };
-
-/* A store over a network that can't be used now is told, within a few seconds: what is hot is served
- * without it.  Who may list may not be one who may delete; and HDFS in safe mode lists all the same. */
-static void
-look(struct vrv_store *store)
-{
-    char what[VRV_DIAG_VALUE];
-    struct vrv_err why;
-
-    if (vrv_coldstore_look(store, VRV_STORE_LIST, LOOK_MS, &why) == 0 &&
-        vrv_coldstore_look(store, VRV_STORE_DELETE, LOOK_MS, &why) == 0)
-        return;
-    vrv_store_describe(store, what, sizeof(what));
-    vrv_diag(VRV_EV_COLD_STORE, VRV_STR("store", what), VRV_STR("reason", why.msg));
-}
+/* What is tried in the store at a start is waited for so long, and goes on behind it; each part of that may take
+ * longer, as in an HDFS that has just been started. */
+enum { START_MS = 5000, TRY_MS = 30000 };
 
 /* The tier's thread. */
 static void
@@ -107,10 +95,21 @@ tell_store(const struct vrv_server_cold *c, const struct vrv_tier_news *n)
         vrv_diag(VRV_EV_COLD_WORKS, VRV_STR("store", what), VRV_STR("works", vrv_store_op_name(n->op)));
 }
 
+/* The first time, somebody may be waiting for it. */
+static void
+note_tried(struct vrv_server_cold *c)
+{
+    if (!c->was_tried)
+        vrv_cq_post(&c->cq, &c->tried, &c->tried);
+    c->was_tried = true;
+}
+
 static void
 told(void *ctx, const struct vrv_tier_news *n)
 {
-    if (n->kind == VRV_TIER_NEWS_LOST)
+    if (n->kind == VRV_TIER_NEWS_TRIED)
+        note_tried(ctx);
+    else if (n->kind == VRV_TIER_NEWS_LOST)
         tell_lost(ctx, n);
     else if (n->kind == VRV_TIER_NEWS_STORE)
         tell_store(ctx, n);
@@ -153,10 +152,9 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
         vrv_server_cold_close(c);
         return rc;
     }
-    if (c->vfs == NULL)
-        look(c->store);
     open_shelf(c, config);
     o.store = c->store;
+    o.try_ms = TRY_MS;
     o.cache_bytes = (size_t)config->tier_cache_bytes;
     o.shelf = c->shelf;
     o.shelf_bytes = (uint64_t)config->tier_cache_disk_bytes;
@@ -167,6 +165,9 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     o.foreign = tell_foreign;
     o.told = told;
     o.ctx = c;
+    rc = vrv_cq_init(&c->cq, 0);
+    VRV_ASSERT(rc == 0);
+    c->tried = (struct vrv_done){ .cq = &c->cq };
     c->tier = vrv_tier_new(&o);
     return 0;
 }
@@ -312,7 +313,10 @@ vrv_server_cold_start(struct vrv_server_cold *c, struct vrv_engine *eng, const c
     c->coord = coord;
     c->eng = eng;
     vrv_tier_attach(c->tier, eng, cluster, offsets, c);
-    return vrv_tier_start(c->tier, e);
+    int rc = vrv_tier_start(c->tier, e);
+    if (rc == 0)
+        (void)vrv_cq_take(&c->cq, START_MS);
+    return rc;
 }
 
 void
@@ -325,7 +329,10 @@ vrv_server_cold_stop(struct vrv_server_cold *c)
 void
 vrv_server_cold_close(struct vrv_server_cold *c)
 {
-    vrv_tier_free(&c->tier);
+    if (c->tier != NULL) {
+        vrv_tier_free(&c->tier);
+        vrv_cq_fini(&c->cq);
+    }
     free(c->offsets);
     c->offsets = NULL;
     if (c->store != NULL)

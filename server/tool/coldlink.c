@@ -79,7 +79,7 @@ coldlink_open(struct coldlink *l, struct vrv_err *e)
 
     if (rc == 0)
         rc = vrv_random(&random, sizeof(random), e);
-    if (rc == 0 && (rc = vrv_coldstore_look(l->store, VRV_STORE_LIST, l->timeout_ms, e)) < 0)
+    if (rc == 0 && (rc = vrv_coldstore_look(l->store, l->timeout_ms, e)) < 0)
         return vrv_err_prefix(e, rc, "%s", l->what);
     if (rc < 0)
         return rc;

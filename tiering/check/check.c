@@ -273,7 +273,7 @@ clean_up(struct vrv__check *c)
 static void
 name_prefix(struct vrv__check *c)
 {
-    (void)snprintf(c->prefix, sizeof(c->prefix), "check/%013" PRId64 "-%016" PRIx64 "/",
+    (void)snprintf(c->prefix, sizeof(c->prefix), VRV__CHECK_NAME,
         c->o.clock->wall_ms(c->o.clock), vrv_rand_next(&c->random));
 }
 

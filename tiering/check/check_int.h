@@ -2,9 +2,14 @@
 #ifndef VRV_CHECK_CHECK_INT_H
 #define VRV_CHECK_CHECK_INT_H
 
+#include <inttypes.h>
+
 #include "engine/base/rand.h"
 #include "tiering/check/check.h"
 #include "tiering/store/sync.h"
+
+/* What names of a check begin with: when, and something random. */
+#define VRV__CHECK_NAME "check/%013" PRId64 "-%016" PRIx64 "/"
 
 enum { VRV__CHECK_KEYS = 4096, VRV__CHECK_SMALL = 1024 };
 

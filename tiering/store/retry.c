@@ -35,6 +35,7 @@ struct trying {
     struct vrv_timer timer;    /* in a heap: it waits */
     unsigned tries;
     int64_t began_ns;          /* the attempt */
+    bool once;                 /* there is no other attempt */
     bool settling;             /* the attempt looks whether a write was done */
     bool unsure;               /* a write of unknown outcome was among the attempts */
     unsigned lost;             /* looks that found nothing since END said that the upload is lost */
@@ -263,8 +264,11 @@ attempted(struct vrv_done *d)
 
     t->r->stats.sent[t->outer->lane]--;
     count(t->r, t);
-    t->unsure |= writes(i->op) && i->status == VRV_E_UNKNOWN;
-    if (t->settling) {
+    t->unsure |= writes(i->op) && i->status == VRV_E_UNKNOWN && !t->once;
+    if (t->once) {
+        take_result(t);
+        finish(t, i->status, &i->err);
+    } else if (t->settling) {
         settled(t);
     } else if (must_look(t) && !t->outer->cancelled) {
         t->lost = i->status == VRV_E_NOTFOUND;
@@ -304,13 +308,14 @@ vrv_retry_free(struct vrv_retry **r)
     *r = NULL;
 }
 
-void
-vrv_retry_submit(struct vrv_retry *r, struct vrv_store_call *c)
+static void
+submit(struct vrv_retry *r, struct vrv_store_call *c, bool once)
 {
     struct trying *t = vrv_mem_zero(sizeof(*t));
 
     t->outer = c;
     t->r = r;
+    t->once = once;
     c->state = t;
     c->cancelled = false;
     c->names = NULL;
@@ -318,6 +323,24 @@ vrv_retry_submit(struct vrv_retry *r, struct vrv_store_call *c)
     r->calls++;
     r->stats.calls[c->op]++;
     attempt(t, c->op);
+}
+
+void
+vrv_retry_submit(struct vrv_retry *r, struct vrv_store_call *c)
+{
+    submit(r, c, false);
+}
+
+void
+vrv_retry_once(struct vrv_retry *r, struct vrv_store_call *c)
+{
+    submit(r, c, true);
+}
+
+void
+vrv_retry_blame(struct vrv_retry *r, enum vrv_store_op op, const struct vrv_err *e)
+{
+    fails(r, op, true, e);
 }
 
 void

@@ -63,6 +63,10 @@ void vrv_retry_free(struct vrv_retry **r); /* nothing may be under way */
 /* As vrv_store_submit; posted on the call's own queue.  When the deadline passes, with what the last
  * attempt said. */
 void vrv_retry_submit(struct vrv_retry *r, struct vrv_store_call *c);
+/* One attempt: what comes of it is the answer, and a failure is told at once. */
+void vrv_retry_once(struct vrv_retry *r, struct vrv_store_call *c);
+/* What it was asked so was answered, and the answer is wrong: that counts as a failure. */
+void vrv_retry_blame(struct vrv_retry *r, enum vrv_store_op op, const struct vrv_err *e);
 void vrv_retry_cancel(struct vrv_retry *r, struct vrv_store_call *c);
 /* Begin the attempts whose time has come; the next such time (monotonic ns), or INT64_MAX. */
 int64_t vrv_retry_step(struct vrv_retry *r);
