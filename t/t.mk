@@ -443,6 +443,16 @@ check_PROGRAMS += t/unit/u475-place
 t_unit_u475_place_SOURCES = t/unit/u475-place.c
 t_unit_u475_place_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u476-index
+t_unit_u476_index_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/tierrig.c \
+	t/lib/tierrig.h \
+	t/unit/u476-index.c \
+	$(NULL)
+t_unit_u476_index_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u488-deletions
 t_unit_u488_deletions_SOURCES = \
 	t/lib/fakestore.c \

@@ -30,7 +30,7 @@ vrv__tier_wall_ms(const struct vrv_tier *t)
 void
 vrv_tier_opts_default(struct vrv_tier_opts *o)
 {
-    *o = (struct vrv_tier_opts){ .clock = vrv_clock_real(), .cache_bytes = 64 << 20, .moves = 2,
+    *o = (struct vrv_tier_opts){ .clock = vrv_clock_real(), .cache_bytes = 64 << 20, .index_bytes = 64 << 20, .moves = 2,
         .parts = 3, .put_max = VRV_STORE_PUT_MAX, .look_ms = 1000, .call_ms = 300000,
         .attempt_ms = 60000, .again_ms = 5000,
         .grace_ms = 60000, .orphan_ms = 86400000, .sweep_ms = 3600000, .settle_ms = 120000,
@@ -89,7 +89,8 @@ vrv_tier_new(const struct vrv_tier_opts *o)
         .attempt_ms = { o->attempt_ms, o->attempt_ms, o->attempt_ms }, .told = tell_store, .ctx = t });
     vrv_parts_init(&t->parts, &(struct vrv_parts_opts){ .retry = t->retry, .cq = &t->cq,
         .clock = o->clock, .random = o->random, .read_ms = o->call_ms, .write_ms = o->call_ms,
-        .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes, .root_keeps = o->root_keeps });
+        .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes, .root_keeps = o->root_keeps,
+        .index_bytes = o->index_bytes });
     struct vrv_cache_opts cache;
     vrv_cache_opts_default(&cache);
     cache.retry = t->retry;

@@ -48,6 +48,7 @@ struct vrv_tier_opts {
     struct vrv_clock *clock;
     uint64_t random;
     size_t cache_bytes;       /* of what was read of the store */
+    size_t index_bytes;       /* of where the chunks of segments lie that aren't in pages */
     struct vrv_vfs *shelf;    /* where more of it is kept (reader/shelf.h), borrowed; or NULL: nowhere */
     uint64_t shelf_bytes;
     void (*shelf_failed)(void *ctx, const struct vrv_err *e); /* told once, at the start or on the tier's thread,

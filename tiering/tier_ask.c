@@ -75,10 +75,11 @@ tell_state(struct ask *a)
         .written_bytes = u->of[VRV_STORE_PUT][VRV_STORE_DONE].bytes +
             u->of[VRV_STORE_PART_N][VRV_STORE_DONE].bytes,
         .copy_waited_ns = t->pace.waited_ns,
-        .read_waited_ns = c->throttled_ns, .manifest_bytes = vrv_parts_bytes(&t->parts),
+        .read_waited_ns = c->throttled_ns,
         .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes,
         .kind = t->o.store->caps.kind, .owned = t->owns || t->owner.state == VRV_OWNER_OWNS,
         .owner = t->owner.err };
+    s->manifest_bytes = vrv_parts_bytes(&t->parts, &s->index_bytes);
     if (t->shelf != NULL)
         vrv_shelf_stats(t->shelf, &s->shelf);
     vrv_cache_counts(c, &s->cache);

@@ -156,6 +156,7 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     o.store = c->store;
     o.try_ms = TRY_MS;
     o.cache_bytes = (size_t)config->tier_cache_bytes;
+    o.index_bytes = (size_t)config->tier_index_bytes;
     o.shelf = c->shelf;
     o.shelf_bytes = (uint64_t)config->tier_cache_disk_bytes;
     o.shelf_failed = tell_shelf;

@@ -36,14 +36,25 @@ vrv_manifest_fini(struct vrv_manifest *m)
 }
 
 size_t
+vrv_manifest_index_bytes(const struct vrv_manifest *m)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < m->seg_n; i++)
+        n += m->seg[i].chunk_n * sizeof(*m->seg[i].chunk);
+    return n;
+}
+
+size_t
 vrv_manifest_bytes(const struct vrv_manifest *m)
 {
-    size_t n = sizeof(*m) + m->page_cap * sizeof(*m->page) + m->seg_cap * sizeof(*m->seg);
+    size_t n = sizeof(*m) + m->page_cap * sizeof(*m->page) + m->seg_cap * sizeof(*m->seg) +
+        vrv_manifest_index_bytes(m);
 
     for (uint32_t i = 0; i < m->page_n; i++)
         n += strlen(m->page[i].key) + 1;
     for (uint32_t i = 0; i < m->seg_n; i++)
-        n += strlen(m->seg[i].key) + 1 + m->seg[i].chunk_n * sizeof(*m->seg[i].chunk);
+        n += strlen(m->seg[i].key) + 1;
     return n;
 }
 
@@ -84,6 +95,47 @@ vrv_manifest_copy(struct vrv_manifest *to, const struct vrv_manifest *from)
     }
     for (uint32_t i = 0; i < from->seg_n; i++)
         copy_seg(&to->seg[i], &from->seg[i]);
+}
+
+/* ---- without its chunks ---- */
+
+void
+vrv_manifest_thin(struct vrv_manifest *m)
+{
+    for (uint32_t i = 0; i < m->seg_n; i++) {
+        free(m->seg[i].chunk);
+        m->seg[i].chunk = NULL;
+        m->seg[i].chunk_n = 0;
+    }
+}
+
+bool
+vrv_manifest_is_thin(const struct vrv_manifest *m)
+{
+    for (uint32_t i = 0; i < m->seg_n; i++)
+        if (m->seg[i].chunk_n == 0)
+            return true;
+    return false;
+}
+
+bool
+vrv_manifest_fill(struct vrv_manifest *m, const struct vrv_manifest *whole)
+{
+    for (uint32_t i = 0; i < m->seg_n; i++) {
+        struct vrv_cold_seg *s = &m->seg[i];
+
+        if (s->chunk_n > 0)
+            continue;
+        uint32_t k = vrv_cold_seg_find(whole->seg, whole->seg_n, s->base);
+        const struct vrv_cold_seg *from = &whole->seg[k];
+        if (k == whole->seg_n || from->chunk_n == 0 || strcmp(from->key, s->key) != 0)
+            return false;
+        free(s->chunk);
+        s->chunk = vrv_mem_zero(from->chunk_n * sizeof(*s->chunk));
+        memcpy(s->chunk, from->chunk, from->chunk_n * sizeof(*s->chunk));
+        s->chunk_n = from->chunk_n;
+    }
+    return true;
 }
 
 int64_t

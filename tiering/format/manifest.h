@@ -41,7 +41,7 @@ struct vrv_cold_seg {
     char *copy_key;
     bool aborted;                 /* it has aborted transactions */
     struct vrv_chunk *chunk;      /* pos within the range */
-    uint32_t chunk_n;
+    uint32_t chunk_n;             /* 0: it isn't at hand (vrv_manifest_thin) */
 };
 
 /* Segments that a root doesn't hold itself. */
@@ -81,6 +81,15 @@ vrv_cold_seg_newest(const struct vrv_cold_seg *s)
 }
 /* A deep copy: a commit changes one, and it replaces the other when it is durable. */
 void vrv_manifest_copy(struct vrv_manifest *to, const struct vrv_manifest *from);
+
+/* Without where the chunks of its own segments lie, which is most of what it takes: it can be read, but not
+ * be written, and nothing can be read by it.  Is it so? */
+void vrv_manifest_thin(struct vrv_manifest *m);
+bool vrv_manifest_is_thin(const struct vrv_manifest *m);
+/* That is filled in again from a whole one of the same segments.  False: it lacks one. */
+bool vrv_manifest_fill(struct vrv_manifest *m, const struct vrv_manifest *whole);
+/* Memory of where chunks lie. */
+size_t vrv_manifest_index_bytes(const struct vrv_manifest *m);
 
 /* Memory that it takes. */
 size_t vrv_manifest_bytes(const struct vrv_manifest *m);

@@ -193,11 +193,51 @@ put_page(struct vrv_parts_commit *c)
 }
 
 static void
+put_all(struct vrv_parts_commit *c)
+{
+    const struct vrv_parts *ps = c->parts;
+
+    c->bytes = vrv_manifest_write(&c->next, &c->n);
+    if (c->n > ps->o.root_bytes && c->next.seg_n > ps->o.root_keeps)
+        put_page(c);
+    else
+        put_root(c);
+}
+
+static void
 refused(struct vrv_done *d)
 {
     struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
 
     finish(c, c->call.status, &c->call.err);
+}
+
+/* Never from within. */
+static void
+refuse(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
+{
+    c->call = (struct vrv_store_call){ .done = { .cq = c->parts->o.cq, .run = refused }, .status = status,
+        .err = *e };
+    vrv_cq_post(c->parts->o.cq, &c->call.done, &c->call.done);
+}
+
+/* It has all again that a manifest says of its segments: as many as are not its own. */
+static void
+whole_came(struct vrv_part_wait *w, int status, const struct vrv_err *why)
+{
+    struct vrv_parts_commit *c = VRV_LIST_OF(w, struct vrv_parts_commit, wait);
+    const struct vrv_part *p = part_of(c);
+    struct vrv_err e = *why;
+
+    c->waits = false;
+    if (status == 0 && !vrv_manifest_fill(&c->next, &p->now->m))
+        status = vrv_err_set(&e, VRV_E_CONFLICT, "another manifest counts than was changed");
+    if (status == 0)
+        status = vrv_manifest_check(&c->next, &e);
+    if (status < 0)
+        refuse(c, status, &e);
+    else
+        put_all(c);
 }
 
 /* Does it continue what counts?  Nothing may be written otherwise: it would be a hole (L7). */
@@ -209,7 +249,7 @@ check(const struct vrv_parts_commit *c, uint64_t from, struct vrv_err *e)
     uint64_t counts = p->head.version;
 
     if (from == counts && (counts == 0 || p->now != NULL))
-        return vrv_manifest_check(m, e);
+        return vrv_manifest_is_thin(m) ? 0 : vrv_manifest_check(m, e);
     return vrv_err_set(e, VRV_E_CONFLICT, "version %" PRIu64 " of the manifest counts, not %" PRIu64,
         counts, from);
 }
@@ -223,23 +263,34 @@ vrv_parts_commit(struct vrv_parts *ps, struct vrv_parts_commit *c)
     const struct vrv_part *p = part_of(c);
     uint64_t from = m->version;
     m->version = (from > p->passed ? from : p->passed) + 1;
-    c->call = (struct vrv_store_call){ .done = { .cq = ps->o.cq, .run = refused } };
-    c->call.status = check(c, from, &c->call.err);
-    if (c->call.status < 0) {
-        vrv_cq_post(ps->o.cq, &c->call.done, &c->call.done);
+    struct vrv_err e = { 0 };
+    int rc = check(c, from, &e);
+    if (rc < 0) {
+        refuse(c, rc, &e);
         return;
     }
     for (int i = 0; i < 16; i += 8)
         vrv_put_le64(m->put_id.b + i, vrv_rand_next(&ps->random));
-    c->bytes = vrv_manifest_write(m, &c->n);
-    if (c->n > ps->o.root_bytes && m->seg_n > ps->o.root_keeps)
-        put_page(c);
-    else
-        put_root(c);
+    if (!vrv_manifest_is_thin(m)) {
+        put_all(c);
+        return;
+    }
+    struct vrv_log_id id = id_of(c);
+    c->waits = true;
+    c->wait.run = whole_came;
+    vrv_parts_read(ps, &id, &c->wait);
 }
 
 void
 vrv_parts_cancel(struct vrv_parts *ps, struct vrv_parts_commit *c)
 {
+    struct vrv_err e;
+
+    if (c->waits) {
+        c->waits = false;
+        vrv_list_del(&c->wait.link);
+        refuse(c, vrv_err_set(&e, VRV_E_CANCELLED, "the commit was given up"), &e);
+        return;
+    }
     vrv_retry_cancel(ps->o.retry, c->found != NULL ? &c->found->read.call : &c->call);
 }

@@ -53,6 +53,7 @@ vrv_parts_init(struct vrv_parts *ps, const struct vrv_parts_opts *o)
     *ps = (struct vrv_parts){ .o = *o, .random = { o->random } };
     vrv_lock_init(&ps->lock, VRV_LOCK_parts);
     vrv_omap_init(&ps->map, compare);
+    vrv_list_init(&ps->whole);
 }
 
 void
@@ -88,50 +89,109 @@ vrv__part_get(struct vrv_parts *ps, const struct vrv_log_id *id)
         p->parts = ps;
         p->id = *id;
         vrv_list_init(&p->waiting);
+        vrv_list_init(&p->whole);
         vrv_omap_insert(&ps->map, &p->id, &p->node);
     }
     vrv_unlock(&ps->lock);
     return p;
 }
 
+/* With the lock held: what p has is s from now on; what it had. */
+static struct vrv_snap *
+have(struct vrv_part *p, struct vrv_snap *s)
+{
+    struct vrv_parts *ps = p->parts;
+    struct vrv_snap *old = p->now;
+
+    ps->bytes += (s != NULL ? s->bytes : 0) - (old != NULL ? old->bytes : 0);
+    ps->index += (s != NULL ? s->index : 0) - (old != NULL ? old->index : 0);
+    p->now = s;
+    vrv_list_del(&p->whole);
+    if (s != NULL && s->index > 0)
+        vrv_list_push(&ps->whole, &p->whole);
+    return old;
+}
+
 void
 vrv__part_forget(struct vrv_parts *ps, const struct vrv_log_id *id)
 {
+    struct vrv_snap *old = NULL;
+
     vrv_lock(&ps->lock);
     struct vrv_omap_node *n = vrv_omap_remove(&ps->map, id);
     struct vrv_part *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
-    ps->bytes -= p != NULL && p->now != NULL ? p->now->bytes : 0;
+    if (p != NULL)
+        old = have(p, NULL);
     vrv_unlock(&ps->lock);
 
     if (p == NULL)
         return;
     VRV_ASSERT(vrv_list_empty(&p->waiting) && p->reading == NULL);
-    vrv_snap_unref(p->now);
+    vrv_snap_unref(old);
     free(p);
 }
 
-void
-vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manifest *m)
+static void
+change(struct vrv_part *p, struct vrv_manifest *m)
 {
     struct vrv_snap *s = vrv_snap_none(), *old;
 
     s->m = *m;
     s->bytes = vrv_manifest_bytes(m);
+    s->index = vrv_manifest_index_bytes(m);
     *m = (struct vrv_manifest){ 0 };
-    p->head = *head;
     vrv_lock(&p->parts->lock);
-    old = p->now;
-    p->now = s;
-    p->parts->bytes += s->bytes - (old != NULL ? old->bytes : 0);
+    old = have(p, s);
     vrv_unlock(&p->parts->lock);
     vrv_snap_unref(old);
 }
 
+/* The one that nobody has used for the longest, where there is too much; never the last one. */
+static struct vrv_part *
+unused(struct vrv_parts *ps)
+{
+    vrv_lock(&ps->lock);
+    struct vrv_list *first = ps->whole.next;
+    bool too_much = ps->o.index_bytes > 0 && ps->index > ps->o.index_bytes && first != ps->whole.prev;
+    vrv_unlock(&ps->lock);
+    return too_much ? VRV_LIST_OF(first, struct vrv_part, whole) : NULL;
+}
+
+/* Readers go on with what they hold. */
+static void
+make_room(struct vrv_parts *ps)
+{
+    struct vrv_part *p;
+
+    while ((p = unused(ps)) != NULL) {
+        struct vrv_manifest m;
+
+        vrv_manifest_copy(&m, &p->now->m);
+        vrv_manifest_thin(&m);
+        change(p, &m);
+    }
+}
+
+void
+vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manifest *m)
+{
+    p->head = *head;
+    vrv__part_fill(p, m);
+}
+
+void
+vrv__part_fill(struct vrv_part *p, struct vrv_manifest *m)
+{
+    change(p, m);
+    make_room(p->parts);
+}
+
 size_t
-vrv_parts_bytes(struct vrv_parts *ps)
+vrv_parts_bytes(struct vrv_parts *ps, size_t *index)
 {
     vrv_lock(&ps->lock);
     size_t n = ps->bytes;
+    *index = ps->index;
     vrv_unlock(&ps->lock);
     return n;
 }
@@ -221,6 +281,10 @@ vrv_parts_now(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_snap
     struct vrv_part *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
     if (p != NULL && p->now != NULL)
         *out = vrv_snap_ref(p->now);
+    if (p != NULL && !vrv_list_empty(&p->whole)) {
+        vrv_list_del(&p->whole);
+        vrv_list_push(&ps->whole, &p->whole);
+    }
     vrv_unlock(&ps->lock);
     if (*out != NULL)
         return 0;

@@ -4,6 +4,10 @@
  *
  *   head in the catalog ──► root in the store ──► snapshot in memory ──► readers
  *
+ * In memory each has all but where the chunks of its newest segments lie, which is most of it: 48 bytes for a
+ * MiB.  That is kept of those partitions that were used last, within a budget; of others the root is read
+ * again by who needs it.  (Pages are the cache's: reader/cache.h.)
+ *
  *   commit: a manifest n+1 ──► its root, if absent ──► the head, if it still says n ──► the snapshot
  *
  * A root counts when the head names it (L6).  One without a head is of a commit that a crash cut short, or
@@ -40,8 +44,8 @@
 /* A manifest that counts, or did; never changed. */
 struct vrv_snap {
     _Atomic uint32_t refs;
-    size_t bytes;               /* of memory */
-    struct vrv_manifest m;
+    size_t bytes, index;        /* of memory; of that where chunks lie */
+    struct vrv_manifest m;      /* perhaps without that (vrv_manifest_thin) */
 };
 struct vrv_snap *vrv_snap_none(void); /* of a partition of which nothing is cold */
 struct vrv_snap *vrv_snap_ref(struct vrv_snap *s);
@@ -57,6 +61,7 @@ struct vrv_parts_opts {
                                   * sweep calls an orphan */
     size_t root_bytes;           /* a larger root gives its segments to a page, but for so many, */
     uint32_t root_keeps;         /* since most readers want the newest */
+    size_t index_bytes;          /* of where chunks lie, for all manifests; 0: no limit.  One is always kept */
 };
 
 struct vrv_parts {
@@ -64,7 +69,8 @@ struct vrv_parts {
     _Atomic(struct vrv_catalog *) catalog; /* borrowed; NULL before the engine is open */
     struct vrv_lock lock;        /* rank parts */
     struct vrv_omap map;         /* guarded by lock, as the next one */
-    size_t bytes;                /* of the manifests that count */
+    size_t bytes, index;         /* of the manifests that count; of that where chunks lie */
+    struct vrv_list whole;       /* those that have that, what was used last at the end */
     struct vrv_rand random;
     unsigned reads;              /* of roots, under way for who waits for them */
 };
@@ -77,12 +83,12 @@ void vrv_parts_fini(struct vrv_parts *ps);
 void vrv_parts_attach(struct vrv_parts *ps, struct vrv_catalog *catalog);
 
 /* The manifest that counts: a reference.  NOTFOUND: nothing of the partition is cold.  AGAIN: it must be
- * read first (vrv_parts_read). */
+ * read first (vrv_parts_read).  Perhaps it is thin: who needs more of it reads it, too, and asks again. */
 int vrv_parts_now(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_snap **out,
     struct vrv_err *e) VRV_MUST_CHECK;
 
-/* Memory of the manifests that are known.  Any thread. */
-size_t vrv_parts_bytes(struct vrv_parts *ps);
+/* Memory of the manifests that are known; *index: of that where chunks lie.  Any thread. */
+size_t vrv_parts_bytes(struct vrv_parts *ps, size_t *index);
 
 /* Every partition that has a head, so that something of it may be in the store: not zero stops and is
  * returned.  Only while there is an engine. */
@@ -106,12 +112,12 @@ bool vrv_parts_lost(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t *
 int vrv_parts_drop_head(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_err *e)
     VRV_MUST_CHECK;
 
-/* Told when the manifest is in memory, or why it can't be read (NOTFOUND, CORRUPT, VERSION, ...). */
+/* Told when the manifest is in memory, whole, or why it can't be read (NOTFOUND, CORRUPT, VERSION, ...). */
 struct vrv_part_wait {
     void (*run)(struct vrv_part_wait *w, int status, const struct vrv_err *e);
     struct vrv_list link;
 };
-/* May tell at once. */
+/* May tell at once.  w NULL: nobody waits for it, but somebody will soon. */
 void vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_part_wait *w);
 
 /* What is being read so ends soon, with CANCELLED: when `reads` is 0. */
@@ -126,6 +132,8 @@ struct vrv_parts_commit {
     /* ours */
     struct vrv_parts *parts;
     struct vrv_store_call call;
+    struct vrv_part_wait wait;    /* for what the one that counts has let go of, */
+    bool waits;
     struct vrv_root_found *found; /* somebody else's root, that is being read; or NULL */
     struct iovec iov;
     struct vrv_cold_page page;

@@ -18,7 +18,8 @@ struct vrv_part {
     struct vrv_omap_node node;
     struct vrv_parts *parts;
     struct vrv_log_id id;
-    struct vrv_snap *now;    /* NULL: not read.  Guarded by the lock, the rest is the tier's thread's */
+    struct vrv_snap *now;    /* NULL: not read.  Guarded by the lock, as */
+    struct vrv_list whole;   /* ... where it is among those that are; the rest is the tier's thread's */
     struct vrv_head head;    /* of that */
     uint64_t passed;         /* versions up to this one are not to be written, though none counts */
     struct vrv_list waiting; /* who waits for its root */
@@ -30,6 +31,8 @@ struct vrv_part *vrv__part_get(struct vrv_parts *ps, const struct vrv_log_id *id
 void vrv__part_forget(struct vrv_parts *ps, const struct vrv_log_id *id);
 /* This is what counts; takes m over. */
 void vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manifest *m);
+/* The same, of the one that counts already. */
+void vrv__part_fill(struct vrv_part *p, struct vrv_manifest *m);
 
 void vrv__part_root_key(const struct vrv_log_id *id, uint64_t version, char *out);
 

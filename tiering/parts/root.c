@@ -80,6 +80,18 @@ tell_all(struct vrv_part *p, int status, const struct vrv_err *e)
     }
 }
 
+/* Another one may count by now: then who waits looks again. */
+static int
+take(struct vrv_part *p, const struct vrv_head *h, struct vrv_manifest *m)
+{
+    if (p->now == NULL)
+        vrv__part_set(p, h, m);
+    else if (h->version == p->head.version)
+        vrv__part_fill(p, m);
+    vrv_manifest_fini(m);
+    return 0;
+}
+
 static void
 was_read(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *e)
 {
@@ -89,7 +101,9 @@ was_read(struct vrv_read_root *r, int status, struct vrv_manifest *m, const stru
     p->reading = NULL;
     p->parts->reads--;
     if (status == 0)
-        vrv__part_set(p, &r->head, m);
+        status = take(p, &r->head, m);
+    else if (p->now != NULL && r->head.version != p->head.version)
+        status = 0;
     if (status == VRV_E_NOTFOUND) { /* not that there is none: it was there when it came to count */
         status = vrv_store_lost(&lost, r->key);
         e = &lost;
@@ -102,17 +116,20 @@ void
 vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_part_wait *w)
 {
     struct vrv_part *p = vrv__part_get(ps, id);
+    bool is_there = p->now != NULL && !vrv_manifest_is_thin(&p->now->m);
+    struct vrv_head h = p->head; /* of the one that is there */
     struct vrv_err e = { 0 };
-    struct vrv_head h;
     int rc = 0;
 
     if (p->now == NULL && p->reading == NULL)
         rc = vrv__head_read(ps, id, &h, &e);
-    if (p->now != NULL || rc < 0) {
-        w->run(w, rc, &e);
+    if (is_there || rc < 0) {
+        if (w != NULL)
+            w->run(w, rc, &e);
         return;
     }
-    vrv_list_push(&p->waiting, &w->link);
+    if (w != NULL)
+        vrv_list_push(&p->waiting, &w->link);
     if (p->reading != NULL)
         return;
     p->reading = VRV_NEW(struct vrv_read_root);

@@ -174,7 +174,17 @@ part_came(struct vrv_part_wait *w, int status, const struct vrv_err *e)
         serve(a);
 }
 
-/* What is to be had next of where the records lie; NULL: it was refused. */
+/* Where the chunks lie isn't in memory any more; the search goes on in what counts by then. */
+static void
+await_whole(struct asked *a)
+{
+    vrv_snap_unref(a->place.snap);
+    a->place.snap = NULL;
+    a->part_wait.run = part_came;
+    vrv_parts_read(a->r->parts, &a->id, &a->part_wait);
+}
+
+/* What is to be had next of where the records lie; NULL: not now. */
 static struct vrv_piece *
 next_of_place(struct asked *a)
 {
@@ -186,11 +196,15 @@ next_of_place(struct asked *a)
         refuse(a, rc, &e);
         return NULL;
     }
+    if (rc == VRV_PLACE_ROOT) {
+        await_whole(a);
+        return NULL;
+    }
     return rc == VRV_PLACE_PAGE ? vrv_cache_page(&a->r->cache, &at->snap->m, at->needs)
                                 : vrv_cache_chunk(&a->r->cache, at->seg, at->chunk);
 }
 
-/* ... of what was aborted; NULL: it was answered. */
+/* ... of what was aborted. */
 static struct vrv_piece *
 next_of_aborted(struct asked *a)
 {
@@ -204,6 +218,10 @@ next_of_aborted(struct asked *a)
         a->found = NULL;
         vrv_place_give(b, &x->v, x->n);
         answer(a, 0, b, NULL);
+        return NULL;
+    }
+    if (rc == VRV_ABORTED_TAIL && x->seg->chunk_n == 0) {
+        await_whole(a);
         return NULL;
     }
     return rc == VRV_ABORTED_PAGE ? vrv_cache_page(&a->r->cache, m, x->needs)
@@ -362,10 +380,12 @@ cancel(struct vrv_cold *c, struct vrv_cold_fetch *f)
     return a != NULL;
 }
 
-/* The page or chunk that is looked for, if it is in memory: a reference. */
+/* The page or chunk that is looked for, if it and where it lies are in memory: a reference. */
 static struct vrv_piece *
 piece_now(struct vrv_cold_reader *r, const struct vrv_place *at, int found)
 {
+    if (found == VRV_PLACE_ROOT)
+        return NULL;
     return found == VRV_PLACE_PAGE
         ? vrv_cache_now(&r->cache, at->needs->key, 0)
         : vrv_cache_now(&r->cache, at->seg->key, at->seg->pos + at->seg->chunk[at->chunk].pos);
@@ -381,7 +401,8 @@ aborted_now(struct vrv_cold_reader *r, const struct vrv_place *at, struct vrv_co
     begin_aborted(&x, b, at);
     while ((rc = vrv_aborted_find(&x, &at->snap->m)) > 0) {
         struct vrv_piece *p = rc == VRV_ABORTED_PAGE ? vrv_cache_now(&r->cache, x.needs->key, 0)
-                                                     : vrv_cache_aborted_now(&r->cache, x.seg);
+            : x.seg->chunk_n > 0                     ? vrv_cache_aborted_now(&r->cache, x.seg)
+                                                     : NULL;
 
         if (p == NULL)
             break;

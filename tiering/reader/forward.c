@@ -72,6 +72,8 @@ vrv_forward(struct vrv_cache *c, struct vrv_parts *parts, const struct vrv_strea
     int rc = vrv_parts_now(parts, &s->log, &w.at.snap, NULL);
 
     while (rc >= 0 && !w.full && (rc = vrv_place_find(&w.at, NULL)) >= 0) {
+        if (rc == VRV_PLACE_ROOT)
+            break;
         if (rc == VRV_PLACE_PAGE) {
             if (!open_page(&w))
                 break;
@@ -86,6 +88,8 @@ vrv_forward(struct vrv_cache *c, struct vrv_parts *parts, const struct vrv_strea
             add(&w);
         w.at.at = w.at.end;
     }
+    if (rc == VRV_PLACE_ROOT)
+        vrv_parts_read(parts, &s->log, NULL); /* he comes to it soon */
     if (rc < 0)
         read_run(&w); /* there is no more that it could grow by */
     else

@@ -67,6 +67,8 @@ find_chunk(struct vrv_place *p, struct vrv_err *e)
         if (rc != 0)
             return rc;
         const struct vrv_cold_seg *s = p->seg;
+        if (s->chunk_n == 0)
+            return VRV_PLACE_ROOT;
         for (uint32_t i = vrv_chunk_find(s, p->at); i < s->chunk_n; i++) {
             if (s->chunk[i].max_ts < p->ts)
                 continue;

@@ -27,8 +27,9 @@ struct vrv_place {
 void vrv_place_fini(struct vrv_place *p);
 
 /* Find the chunk that may hold the batch: 0.  RANGE: there is no such batch.  VRV_PLACE_PAGE: this page
- * (needs) is to be put into p->page first. */
-enum { VRV_PLACE_PAGE = 1 };
+ * (needs) is to be put into p->page first.  VRV_PLACE_ROOT: the manifest is thin just there, a whole one is
+ * to take its place. */
+enum { VRV_PLACE_PAGE = 1, VRV_PLACE_ROOT };
 int vrv_place_find(struct vrv_place *p, struct vrv_err *e) VRV_MUST_CHECK;
 /* Look in that chunk: whole batches from the wanted one on, up to max_bytes, but one at least (a
  * reference).  NULL: it isn't there, but behind: find again. */

@@ -1,0 +1,201 @@
+/*
+ * Where chunks lie is in memory for those partitions only that were used last: what is read is what was
+ * written all the same, and manifests go on.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/rand.h"
+#include "engine/engine_int.h"
+#include "engine/reader/fetch.h"
+#include "t/lib/fakestore.h"
+#include "t/lib/onelog.h"
+#include "t/lib/tap.h"
+#include "t/lib/tierrig.h"
+
+enum { PARTS = 6, LARGE = 1 << 20, SEEDS = 20, STEPS = 30 };
+
+static struct tierrig tier;
+static struct fakestore *fake;
+static struct vrv_cq cq; /* of fetches */
+static size_t most;      /* that was held */
+
+static void
+up(uint64_t seed, size_t root_bytes, size_t index_bytes)
+{
+    tierrig_init(&tier, &rig.clock, fakestore_store(fake), seed);
+    tier.parts.o.root_bytes = root_bytes;
+    tier.parts.o.index_bytes = index_bytes;
+    rig.o.cold = &tier.reader.cold;
+    rig_up(&rig);
+    vrv_parts_attach(&tier.parts, rig.eng->catalog);
+}
+
+static void
+begin_tier(uint64_t seed, size_t root_bytes, size_t index_bytes)
+{
+    rig_init(&rig, seed);
+    (void)vrv_cq_init(&cq, 0);
+    fake = fakestore_new(&rig.clock, seed);
+    up(seed, root_bytes, index_bytes);
+    rig_topic(&rig, "t", PARTS, "segment.bytes=1000 retention.ms=-1");
+    most = 0;
+}
+
+static void
+end(void)
+{
+    rig_fini(&rig);
+    tierrig_fini(&tier);
+    fakestore_free(&fake);
+    vrv_cq_fini(&cq);
+}
+
+static size_t
+index_now(void)
+{
+    size_t n;
+
+    (void)vrv_parts_bytes(&tier.parts, &n);
+    most = n > most ? n : most;
+    return n;
+}
+
+/* Segments of four records with their offsets, sealed, in the store, and not here any more. */
+static int
+put(int32_t part, int segments)
+{
+    struct vrv_log *log = rig_log(&rig, "t", part);
+    struct rig_call c = { .t.done.cq = &rig.cq };
+    char value[201];
+
+    for (int i = 0; i < segments * 2; i++) {
+        (void)snprintf(value, sizeof(value), "%0200" PRId64, vrv_log_offsets(log).end);
+        VRV_ASSERT(rig_put_batch(&rig, log, &(struct rig_batch){ .value = value, .records = 2 }) >= 0);
+    }
+    vrv_log_roll(log);
+    bool ok = rig_checkpoint(&rig);
+    VRV_ASSERT(ok && rig_checkpoint(&rig));
+    vrv_producers_free(&tier.producers);
+    tier.knows_producers = false;
+    int rc = tierrig_offload(&tier, log);
+    (void)index_now();
+    if (rc < 0)
+        return rc;
+    VRV_ASSERT(vrv_log_drop_local(log, vrv_log_offsets(log).end, &c.t, &rig.e) == 0);
+    rig_commit(&rig);
+    rig_pass(&rig, 1000);
+    return 0;
+}
+
+/* Is the record there, and the one that was written? */
+static bool
+has(int32_t part, int64_t offset)
+{
+    struct vrv_read r = { .offset = offset, .max_bytes = 1, .whole_first = true };
+    struct vrv_fetch f = { .done.cq = &cq, .read = &r };
+    char want[201];
+    struct vrv_batch b;
+
+    vrv_fetch(rig_log(&rig, "t", part), &f, INT64_MAX);
+    tierrig_run(&tier);
+    (void)index_now();
+    VRV_ASSERT(vrv_cq_take(&cq, 0) == &f.done);
+    if (f.status < 0)
+        rig.e = f.err;
+    bool is = f.status == 0 && r.slice_n > 0 && r.slice[0].kind != VRV_SLICE_FILE &&
+        vrv_batch_read(&b, r.slice[0].bytes, r.slice[0].n, NULL) == 0;
+    if (is) {
+        (void)snprintf(want, sizeof(want), "%0200" PRId64, b.base_offset);
+        is = b.base_offset <= offset && vrv_batch_last_offset(&b) >= offset &&
+            memmem(r.slice[0].bytes, b.size, want, 200) != NULL;
+    }
+    vrv_read_fini(&r);
+    return is;
+}
+
+/* How many records are missing. */
+static int
+missing(void)
+{
+    int bad = 0;
+
+    for (int64_t at = 0; at < 100; at++)
+        for (int32_t p = 0; p < PARTS; p++)
+            bad += at < vrv_log_offsets(rig_log(&rig, "t", p)).end && !has(p, at);
+    return bad;
+}
+
+static void
+test_bound(size_t root_bytes, const char *where)
+{
+    int bad = 0;
+
+    begin_tier(1, root_bytes, 0);
+    for (int32_t p = 0; p < PARTS; p++)
+        bad += put(p, 6) < 0;
+    IS(bad, 0, "%d partitions have segments in the store, %s", PARTS, where);
+    size_t all = index_now(), two = all / PARTS * 2;
+    IS(rig_close(&rig), 0, "a restart %s", rig.e.msg);
+    tierrig_fini(&tier);
+    up(2, root_bytes, two);
+    most = 0;
+    IS(missing(), 0, "all is read, partition by partition, with room for where the chunks of two of them lie");
+    OK(most > 0 && most <= two, "... and no more is held: %zu of %zu bytes", most, all);
+    for (int32_t p = 0; p < PARTS; p++)
+        bad += put(p, 2) < 0;
+    IS(bad, 0, "segments follow where that is no longer known of those before %s", tier.e.msg);
+    IS(missing(), 0, "... all are read");
+    OK(most <= two + all / PARTS, "... and no more is held: %zu bytes", most);
+    IS(rig_close(&rig), 0, "a restart %s", rig.e.msg);
+    tierrig_fini(&tier);
+    up(3, root_bytes, 0);
+    IS(missing(), 0, "the manifests in the store are whole");
+    OK(index_now() > two, "without a limit all of it is held");
+    end();
+}
+
+/* Reads and commits by turns, by a store that fails now and then. */
+static void
+test_storms(void)
+{
+    int bad = 0, failed = 0;
+
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct vrv_rand rnd = { seed };
+
+        begin_tier(seed, vrv_rand_below(&rnd, 2) == 0 ? LARGE : 700, 1);
+        fakestore_fault(fake, VRV_STORE_GET, FAKE_MISSING, (unsigned)vrv_rand_below(&rnd, 10));
+        fakestore_fault(fake, VRV_STORE_OPS, FAKE_ANSWER_LOST, (unsigned)vrv_rand_below(&rnd, 20));
+        fakestore_fault(fake, VRV_STORE_OPS, FAKE_ERROR, (unsigned)vrv_rand_below(&rnd, 20));
+        for (int i = 0; i < STEPS; i++) {
+            int32_t p = (int32_t)vrv_rand_below(&rnd, PARTS);
+            int64_t end = vrv_log_offsets(rig_log(&rig, "t", p)).end;
+
+            if (end == 0 || vrv_rand_below(&rnd, 3) == 0)
+                failed += put(p, 1 + (int)vrv_rand_below(&rnd, 2)) < 0;
+            else
+                failed += !has(p, (int64_t)vrv_rand_below(&rnd, (uint64_t)end));
+        }
+        fakestore_heal(fake);
+        simclock_advance_ms(&rig.clock, 60000);
+        for (int32_t p = 0; p < PARTS; p++)
+            bad += put(p, 1) < 0;
+        bad += missing() > 0;
+        end();
+    }
+    IS(bad, 0, "%d storms with room for one partition: all is there in the end (%d times it wasn't meanwhile)",
+        SEEDS, failed);
+}
+
+int
+main(void)
+{
+    test_bound(LARGE, "all named by their roots");
+    test_bound(700, "the older ones in pages");
+    test_storms();
+    return tap_done();
+}
