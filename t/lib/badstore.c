@@ -412,7 +412,7 @@ badstore_begin(struct badstore *b, uint64_t seed, const char *cert_file, const c
     static const struct badstore_log logs[BADSTORE_LOGS] = { { .topic = "small" },
         { .topic = "small", .partition = 1 }, { .topic = "large" } };
     struct mallinfo2 mi = mallinfo2();
-    char configs[160];
+    char configs[200];
 
     *b = (struct badstore){ .seed = seed, .memory = mi.uordblks + mi.hblkhd, .memory_max = MEMORY_MORE };
     memcpy(b->log, logs, sizeof(logs));
@@ -421,11 +421,11 @@ badstore_begin(struct badstore *b, uint64_t seed, const char *cert_file, const c
     open_store(b, cert_file, key_file);
     up(b);
     (void)snprintf(configs, sizeof(configs), "segment.bytes=1000 remote.storage.enable=true "
-        "local.retention.ms=0 retention.ms=-1 retention.bytes=%d", BADSTORE_RETENTION);
+        "local.retention.ms=0 retention.ms=-1 varve.tier.compression.zstd.level=1 "
+        "retention.bytes=%d", BADSTORE_RETENTION);
     rig_topic(&b->rig, "small", 2, configs);
     rig_topic(&b->rig, "large", 1,
-        "segment.bytes=2000 remote.storage.enable=true local.retention.ms=0 retention.ms=-1 "
-        "varve.tier.compression.zstd.level=1");
+        "segment.bytes=2000 remote.storage.enable=true local.retention.ms=0 retention.ms=-1");
     for (int i = 0; i < BADSTORE_LOGS; i++)
         b->log[i].retention = i < RETENTION_LOGS ? BADSTORE_RETENTION : INT64_MAX;
 }

@@ -75,6 +75,9 @@ trouble(struct badstore *b, enum fakes3_op op, enum fakes3_fault fault, struct v
     if (when == 1)
         badstore_crash(b);
     badstore_pass(b, SOME_MS / 2);
+    /* what is asked for seldom may have been spared */
+    for (int i = 0; i < 10 && fakes3_struck(b->s3, fault) == 0; i++)
+        badstore_pass(b, SOME_MS);
 }
 
 /* With S3 well again, and what it still has to say about what was asked before. */
