@@ -439,6 +439,16 @@ t_unit_u474_heal_SOURCES = \
 	$(NULL)
 t_unit_u474_heal_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u476-commit
+t_unit_u476_commit_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/tierrig.c \
+	t/lib/tierrig.h \
+	t/unit/u476-commit.c \
+	$(NULL)
+t_unit_u476_commit_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u475-place
 t_unit_u475_place_SOURCES = t/unit/u475-place.c
 t_unit_u475_place_LDADD = libtap.a libvrvtiering.la libvrvengine.la

@@ -76,6 +76,29 @@ tell_tried(void *ctx)
         t->o.told(t->o.ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_TRIED });
 }
 
+static bool
+next_owner(void *ctx, char key[VRV_STORE_KEY_MAX + 1])
+{
+    const struct vrv_tier *t = ctx;
+
+    if (t->owns)
+        return false;
+    vrv_owner_key(t->owner.number + 1, key);
+    return true;
+}
+
+static void
+note_passed(void *ctx, const struct vrv_log_id *id, const struct vrv_err *why)
+{
+    struct vrv_tier *t = ctx;
+
+    vrv_lock(&t->lock);
+    t->stats.passed++;
+    vrv_unlock(&t->lock);
+    if (t->o.told != NULL)
+        t->o.told(t->o.ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_PASSED, .id = *id, .why = why });
+}
+
 struct vrv_tier *
 vrv_tier_new(const struct vrv_tier_opts *o)
 {
@@ -90,7 +113,7 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     vrv_parts_init(&t->parts, &(struct vrv_parts_opts){ .retry = t->retry, .cq = &t->cq,
         .clock = o->clock, .random = o->random, .read_ms = o->call_ms, .write_ms = o->call_ms,
         .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes, .root_keeps = o->root_keeps,
-        .index_bytes = o->index_bytes });
+        .index_bytes = o->index_bytes, .successor = next_owner, .passed = note_passed, .ctx = t });
     struct vrv_cache_opts cache;
     vrv_cache_opts_default(&cache);
     cache.retry = t->retry;

@@ -33,14 +33,21 @@ struct vrv_tier_limits {
 
 /* Something that people want to hear of. */
 struct vrv_tier_news {
-    enum { VRV_TIER_NEWS_DISK, VRV_TIER_NEWS_LOST, VRV_TIER_NEWS_STORE, VRV_TIER_NEWS_TRIED } kind;
+    enum {
+        VRV_TIER_NEWS_DISK,
+        VRV_TIER_NEWS_LOST,
+        VRV_TIER_NEWS_STORE,
+        VRV_TIER_NEWS_TRIED,
+        VRV_TIER_NEWS_PASSED
+    } kind;
     enum vrv_disk_state disk;  /* DISK: how full it is now */
-    struct vrv_log_id id;      /* LOST: records of this partition were given up, */
+    struct vrv_log_id id;      /* LOST, PASSED: of this partition; LOST: records were given up, */
     int64_t from, to;          /* ... these offsets, */
     uint64_t bytes;
     bool leaves_hole;          /* ... and older ones are in the store; else the log begins behind them */
     enum vrv_store_op op;      /* STORE: what it is asked so, */
-    const struct vrv_err *why; /* ... fails for this; NULL: it is done again */
+    const struct vrv_err *why; /* ... fails for this; NULL: it is done again.  PASSED: why a manifest that never
+                                * counted can't be read; it is passed over */
 };
 
 struct vrv_tier_opts {
@@ -115,6 +122,7 @@ struct vrv_tier_stats {
     uint64_t evicted_bytes;       /* left this disk before their time */
     uint64_t refusing;            /* partitions whose appends are refused, since the disk is full */
     uint64_t lost_segments, lost_bytes; /* given up for that */
+    uint64_t passed;              /* manifests that couldn't be read, and were passed over */
     uint64_t failed;              /* moves and looks that failed */
     uint64_t hits, misses;        /* of the cache */
     struct vrv_err last;          /* the newest failure, and when (wall clock) */

@@ -42,6 +42,7 @@ libvrvtiering_la_SOURCES = \
 	tiering/format/object_layout.h \
 	tiering/format/object_read.c \
 	tiering/parts/commit.c \
+	tiering/parts/found.c \
 	tiering/parts/head.c \
 	tiering/parts/parts.c \
 	tiering/parts/parts.h \

@@ -81,6 +81,17 @@ tell_lost(const struct vrv_server_cold *c, const struct vrv_tier_news *n)
         VRV_STR("older", n->leaves_hole ? "can be read" : "are lost, too"));
 }
 
+static void
+tell_passed(const struct vrv_server_cold *c, const struct vrv_tier_news *n)
+{
+    char name[VRV_TOPIC_NAME_MAX + 1] = "?";
+    int32_t partitions;
+
+    (void)vrv_catalog_find_id(vrv_engine_catalog(c->eng), &n->id.topic, name, &partitions);
+    vrv_diag(VRV_EV_COLD_MANIFEST, VRV_STR("topic", name), VRV_NUM("partition", n->id.partition),
+        VRV_STR("reason", n->why->msg));
+}
+
 /* What fails is told once, until it is done again. */
 static void
 tell_store(const struct vrv_server_cold *c, const struct vrv_tier_news *n)
@@ -113,6 +124,8 @@ told(void *ctx, const struct vrv_tier_news *n)
         tell_lost(ctx, n);
     else if (n->kind == VRV_TIER_NEWS_STORE)
         tell_store(ctx, n);
+    else if (n->kind == VRV_TIER_NEWS_PASSED)
+        tell_passed(ctx, n);
     else
         tell_disk(n->disk);
 }

@@ -211,6 +211,7 @@ put_disk(struct vrv_prom *p, const struct vrv_tier_stats *s)
     vrv_prom_one(p, VRV_M_tier_refusing, s->refusing);
     vrv_prom_one(p, VRV_M_tier_lost_segments, s->lost_segments);
     vrv_prom_one(p, VRV_M_tier_lost_bytes, s->lost_bytes);
+    vrv_prom_one(p, VRV_M_tier_passed, s->passed);
     vrv_prom_one(p, VRV_M_tier_local_bytes, s->local_bytes);
     vrv_prom_one(p, VRV_M_tier_evicted_bytes, s->evicted_bytes);
 }

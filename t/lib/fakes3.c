@@ -148,6 +148,7 @@ s3_answer(struct fakes3 *f, const struct httpd_req *q, struct httpd_reply *a, bo
         return;
     c.seen_ms = fault == S3_FAULT_STALE ? s3_now_ms(f) - STALE_MS : 0;
     c.unseen = fault == S3_FAULT_UNSEEN;
+    c.damage = fault;
     s3_do(f, &c, a);
     s3_spoil(f, fault, a);
 }

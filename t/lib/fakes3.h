@@ -51,6 +51,9 @@
     F(ERROR_IN_200) /* 200, and an error in the body */                                            \
     F(PORTAL)      /* 200, and a page of a proxy's */                                              \
     F(ZOMBIE)      /* hears nothing; half a minute later it is done all the same */                \
+    /* it is done, but otherwise: */                                                               \
+    F(FLIPPED)     /* with one bit wrong, as a proxy left it */                                    \
+    F(SHORTENED)   /* but for its end, likewise */                                                 \
     /* it is done, and the client ... */                                                           \
     F(ANSWER_LOST) /* sees the connection reset */                                                 \
     F(SILENT)      /* hears nothing */                                                             \

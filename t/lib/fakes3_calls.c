@@ -57,6 +57,18 @@ exists(struct httpd_reply *a)
 
 /* ---- objects ---- */
 
+/* On its way here; the checksum that it should have had is checked before that. */
+static void
+damage(struct fakes3 *f, const struct s3_call *c, struct s3_object *o)
+{
+    size_t at = o->n > 0 ? (size_t)vrv_rand_below(&f->rand, o->n) : 0;
+
+    if (c->damage == S3_FAULT_FLIPPED && o->n > 0)
+        o->bytes[at] ^= (uint8_t)(1u << vrv_rand_below(&f->rand, 8));
+    else if (c->damage == S3_FAULT_SHORTENED)
+        o->n = at;
+}
+
 static void
 put(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
 {
@@ -67,9 +79,10 @@ put(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
         return;
     }
     struct s3_object *o = s3_put(f, c->name, copy_of_body(c), c->q->body_n);
+    damage(f, c, o);
     s3_etag(o->etag, o->bytes, o->n);
     if (!f->opts.no_checksums && header(c, "x-amz-checksum-crc32c", sum, sizeof(sum)) != NULL) {
-        (void)snprintf(o->sum, sizeof(o->sum), "%s", sum);
+        s3_sum(o->sum, o->bytes, o->n);
         o->whole_sum = true;
     }
     httpd_add_header(a, "ETag", "%s", o->etag);

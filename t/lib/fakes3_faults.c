@@ -37,6 +37,9 @@ fakes3_has(enum fakes3_op op, enum fakes3_fault fault)
         return is_one_of(op, WRITES);
     case S3_FAULT_FULL:
         return is_one_of(op, STORES);
+    case S3_FAULT_FLIPPED:
+    case S3_FAULT_SHORTENED:
+        return is_one_of(op, BIT(PUT) | BIT(PUTNEW));
     case S3_FAULT_FLIP:
         return op == S3_GET;
     case S3_FAULT_SHORT:

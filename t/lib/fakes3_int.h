@@ -74,6 +74,7 @@ struct s3_call {
     const char *query;
     int64_t seen_ms;  /* LIST: as of when, */
     bool unseen;      /* ... and without the newest */
+    enum fakes3_fault damage; /* PUT: FLIPPED or SHORTENED, or another one */
 };
 
 /* ---- fakes3.c ---- */

@@ -315,6 +315,9 @@ can_strike(const struct fakestore *f, const struct vrv_store_call *c, enum fakes
         return is_write(c->op);
     case FAKE_LATE:
         return c->op == VRV_STORE_PUT;
+    case FAKE_FLIPPED:
+    case FAKE_SHORT:
+        return c->op == VRV_STORE_PUT && (strncmp(c->key, "m/", 2) == 0 || strncmp(c->key, "d/", 2) == 0);
     case FAKE_MISSING:
         return (c->op == VRV_STORE_GET || c->op == VRV_STORE_VERIFY) && find(&f->now, c->key) != NULL;
     case FAKE_STALE:
@@ -357,6 +360,17 @@ unknown(struct vrv_store_call *c)
     return fails(c, is_write(c->op) ? VRV_E_UNKNOWN : VRV_E_TIMEDOUT, "no answer");
 }
 
+/* What a proxy makes of it, and nobody notices. */
+static int
+put_damaged(struct fakestore *f, const struct vrv_store_call *c, bool cut)
+{
+    uint8_t *bytes = body_of(c);
+    size_t at = (size_t)vrv_rand_below(&f->rand, c->size);
+
+    bytes[at] ^= (uint8_t)(1u << vrv_rand_below(&f->rand, 8));
+    return put(f, c->key, bytes, cut ? at : c->size);
+}
+
 static int
 suffer(struct fakestore *f, struct vrv_store_call *c, enum fakestore_fault fault)
 {
@@ -387,6 +401,9 @@ suffer(struct fakestore *f, struct vrv_store_call *c, enum fakestore_fault fault
         return unknown(c);
     case FAKE_MISSING:
         return fails(c, VRV_E_NOTFOUND, "no such key");
+    case FAKE_FLIPPED:
+    case FAKE_SHORT:
+        return put_damaged(f, c, fault == FAKE_SHORT);
     case FAKE_STALE:
         return do_it(f, c, true);
     case FAKE_FAULTS:

@@ -22,6 +22,8 @@
     F(HANGS)        /* no answer until the deadline */                                             \
     F(MISSING)      /* says that what is there isn't */                                            \
     F(DENIED)       /* for a while */                                                              \
+    F(FLIPPED)      /* written, with one bit wrong: a segment, a page or a root */                 \
+    F(SHORT)        /* written, but for its end, likewise */                                       \
     F(STALE)        /* a list of what was there before */
 
 enum fakestore_fault {

@@ -162,6 +162,25 @@ test_refusals(void)
     }
 }
 
+/* On a bad line nothing is healed, or it is whole: what is written is read back. */
+static void
+test_bad_line(void)
+{
+    unsigned refused = 0;
+
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        make(seed);
+        delete(seg[0].key);
+        fakestore_fault(fake, VRV_STORE_PUT, FAKE_FLIPPED, 50);
+        for (uint64_t i = 1; heal(seed + i, 0) != 0 && i < 100; i++)
+            refused++;
+        if (!is_well())
+            OK(false, "seed %d: what was healed is damaged", (int)seed);
+        finish();
+    }
+    OK(refused > 0, "%u times something was damaged on its way, and it was done again", refused);
+}
+
 /* Power fails at the n-th operation on the disk, until none is left to fail at. */
 static void
 test_power_cuts(void)
@@ -270,6 +289,7 @@ main(void)
 {
     test_heals();
     test_refusals();
+    test_bad_line();
     test_power_cuts();
     test_here();
     return tap_done();

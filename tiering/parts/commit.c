@@ -1,8 +1,8 @@
 /*
  * A manifest comes to count.
  *
- *   too large? page ──► root, if absent ──► head ──► snapshot
- *                          └─ there is one: it is read, and counts ──► CONFLICT, or FENCED
+ *   too large? page, read back ──► root, if absent, read back ──► head ──► snapshot
+ *                                     └─ there is one, or it is damaged (found.c) ─► CONFLICT, FENCED; the next version
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,6 +13,8 @@
 #include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
 #include "tiering/parts/parts_int.h"
+
+enum { AGAIN_MAX = 3 };
 
 static const int64_t MS = 1000000;
 
@@ -53,107 +55,104 @@ put(struct vrv_parts_commit *c, void (*run)(struct vrv_done *d), bool if_absent)
     vrv_retry_submit(ps->o.retry, &c->call);
 }
 
-/* ---- the root of somebody else ---- */
+/* ---- as it was written? ---- */
 
-struct vrv_root_found {
-    struct vrv_read_root read; /* first */
-    struct vrv_parts_commit *c;
-};
-
-/* Everything that it names and the one that counts doesn't. */
-static bool
-is_fresh(const struct vrv_part *p, const struct vrv_manifest *m)
+static void
+read_back(struct vrv_parts_commit *c, void (*run)(struct vrv_done *d))
 {
-    const struct vrv_parts *ps = p->parts;
-    int64_t from = p->now != NULL ? p->now->m.next : 0;
-    int64_t now_ms = ps->o.clock->wall_ms(ps->o.clock);
-    struct vrv_part_key k;
+    struct vrv_parts *ps = c->parts;
+    struct vrv_clock *clock = ps->o.clock;
 
-    for (uint32_t i = 0; i < m->seg_n; i++)
-        if (m->seg[i].base >= from && (!vrv_parts_read_key(&p->id, 'd', m->seg[i].key, &k) ||
-                now_ms - k.made_ms >= ps->o.adopt_ms))
-            return false;
-    return true;
+    c->back = vrv_mem_zero(c->n + 1);
+    c->call = (struct vrv_store_call){ .done = { .cq = ps->o.cq, .run = run }, .op = VRV_STORE_GET,
+        .lane = VRV_STORE_UPLOAD, .key = c->key, .buf = c->back, .size = c->n + 1,
+        .deadline_ns = clock->mono_ns(clock) + ps->o.read_ms * MS };
+    vrv_retry_submit(ps->o.retry, &c->call);
 }
 
-/* All that the log may still have and the one that counts names.  One that was to name less counts only if
- * nobody relied on that meanwhile, which nobody knows any more. */
-static bool
-is_whole(const struct vrv_parts_commit *c, const struct vrv_part *p, const struct vrv_manifest *m)
-{
-    return p->now == NULL ||
-        (m->next >= p->now->m.next && vrv_manifest_base(m) <= c->next.start);
-}
-
+/* CORRUPT: no, or not there; or why nobody can tell. */
 static int
-adopt(struct vrv_parts_commit *c, struct vrv_head *h, struct vrv_manifest *m, struct vrv_err *e)
+compare(struct vrv_parts_commit *c, struct vrv_err *e)
+{
+    int rc = c->call.status;
+
+    *e = c->call.err;
+    if (rc == VRV_E_NOTFOUND ||
+        (rc == 0 && (c->call.got != c->n || memcmp(c->back, c->bytes, c->n) != 0)))
+        rc = vrv_err_set(e, VRV_E_CORRUPT, "%s was read back, and isn't what was written", c->key);
+    free(c->back);
+    c->back = NULL;
+    return rc;
+}
+
+/* ---- the root ---- */
+
+static void put_root(struct vrv_parts_commit *c);
+static void put_page(struct vrv_parts_commit *c);
+
+static void
+make_root(struct vrv_parts_commit *c)
+{
+    for (int i = 0; i < 16; i += 8)
+        vrv_put_le64(c->next.put_id.b + i, vrv_rand_next(&c->parts->random));
+    free(c->bytes);
+    c->bytes = vrv_manifest_write(&c->next, &c->n);
+}
+
+static void
+count(struct vrv_parts_commit *c)
 {
     struct vrv_part *p = part_of(c);
+    struct vrv_head h = { .version = c->next.version, .size = c->n, .crc = vrv_crc32c(0, c->bytes, c->n) };
+    struct vrv_err e = { 0 };
 
-    if (m->epoch > c->next.epoch)
-        return vrv_err_set(e, VRV_E_FENCED, "%s was written by an owner of epoch %" PRId32
-            ", this one has %" PRId32, c->key, m->epoch, c->next.epoch);
-    if (!is_fresh(p, m) || !is_whole(c, p, m)) {
-        p->passed = m->version;
-        return vrv_err_set(e, VRV_E_CONFLICT, "%s is too old, or names too little, to count", c->key);
+    vrv__head_follow(&h, &p->head, c->next.next);
+    int rc = vrv__head_write(c->parts, &p->id, &h, &e);
+    if (rc == 0)
+        vrv__part_set(p, &h, &c->next);
+    finish(c, rc, &e);
+}
+
+static void
+root_found(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
+{
+    if (status == 0) {
+        count(c);
+    } else if (status == VRV_E_AGAIN && c->again++ < AGAIN_MAX) {
+        c->next.version = part_of(c)->head.passed + 1;
+        make_root(c);
+        put_root(c);
+    } else {
+        finish(c, status == VRV_E_AGAIN ? VRV_E_CORRUPT : status, e);
     }
-    vrv__head_follow(h, &p->head, m->next);
-    int rc = vrv__head_write(c->parts, &p->id, h, e);
-    if (rc < 0)
-        return rc;
-    vrv__part_set(p, h, m);
-    return vrv_err_set(e, VRV_E_CONFLICT, "%s was there already, and counts now", c->key);
 }
 
 static void
-found(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *why)
+root_back(struct vrv_done *d)
 {
-    struct vrv_root_found *f = (struct vrv_root_found *)(void *)r;
-    struct vrv_parts_commit *c = f->c;
-    struct vrv_err e = *why;
+    struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
+    struct vrv_err e;
+    int rc = compare(c, &e);
 
-    if (status == 0)
-        status = adopt(c, &r->head, m, &e);
-    vrv_manifest_fini(m);
-    c->found = NULL;
-    free(f);
-    finish(c, status, &e);
+    if (rc == 0)
+        count(c);
+    else if (rc == VRV_E_CORRUPT)
+        vrv__found_look(c, root_found);
+    else
+        finish(c, rc, &e);
 }
-
-static void
-read_other(struct vrv_parts_commit *c)
-{
-    struct vrv_root_found *f = VRV_NEW(struct vrv_root_found);
-
-    c->found = f;
-    f->c = c;
-    f->read.part = part_of(c);
-    f->read.head.version = c->next.version;
-    f->read.run = found;
-    vrv__root_read(&f->read);
-}
-
-/* ---- our own ---- */
 
 static void
 root_put(struct vrv_done *d)
 {
     struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
-    struct vrv_part *p = part_of(c);
-    struct vrv_head h = { .version = c->next.version, .size = c->n, .crc = c->call.crc };
-    struct vrv_err e = c->call.err;
-    int rc = c->call.status;
 
-    if (rc == VRV_E_EXISTS) {
-        read_other(c);
-        return;
-    }
-    vrv__head_follow(&h, &p->head, c->next.next);
-    if (rc == 0)
-        rc = vrv__head_write(c->parts, &p->id, &h, &e);
-    if (rc == 0)
-        vrv__part_set(p, &h, &c->next);
-    finish(c, rc, &e);
+    if (c->call.status == VRV_E_EXISTS)
+        vrv__found_look(c, root_found);
+    else if (c->call.status < 0)
+        finish(c, c->call.status, &c->call.err);
+    else
+        read_back(c, root_back);
 }
 
 static void
@@ -165,20 +164,37 @@ put_root(struct vrv_parts_commit *c)
     put(c, root_put, true);
 }
 
+/* ---- a page ---- */
+
+/* Nobody else has its name, and what is damaged is nobody's. */
+static void
+page_back(struct vrv_done *d)
+{
+    struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
+    struct vrv_err e;
+    int rc = compare(c, &e);
+
+    if (rc == VRV_E_CORRUPT && c->again++ < AGAIN_MAX) {
+        put_page(c);
+    } else if (rc < 0) {
+        finish(c, rc, &e);
+    } else {
+        c->page.key = vrv_mem_strdup(c->key);
+        vrv_manifest_fold(&c->next, c->next.seg_n - c->parts->o.root_keeps, &c->page);
+        make_root(c);
+        put_root(c);
+    }
+}
+
 static void
 page_put(struct vrv_done *d)
 {
     struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
 
-    if (c->call.status < 0) {
+    if (c->call.status < 0)
         finish(c, c->call.status, &c->call.err);
-        return;
-    }
-    c->page.key = vrv_mem_strdup(c->key);
-    vrv_manifest_fold(&c->next, c->next.seg_n - c->parts->o.root_keeps, &c->page);
-    free(c->bytes);
-    c->bytes = vrv_manifest_write(&c->next, &c->n);
-    put_root(c);
+    else
+        read_back(c, page_back);
 }
 
 static void
@@ -192,12 +208,14 @@ put_page(struct vrv_parts_commit *c)
     put(c, page_put, false);
 }
 
+/* ---- all of it ---- */
+
 static void
 put_all(struct vrv_parts_commit *c)
 {
     const struct vrv_parts *ps = c->parts;
 
-    c->bytes = vrv_manifest_write(&c->next, &c->n);
+    make_root(c);
     if (c->n > ps->o.root_bytes && c->next.seg_n > ps->o.root_keeps)
         put_page(c);
     else
@@ -262,15 +280,13 @@ vrv_parts_commit(struct vrv_parts *ps, struct vrv_parts_commit *c)
     c->parts = ps;
     const struct vrv_part *p = part_of(c);
     uint64_t from = m->version;
-    m->version = (from > p->passed ? from : p->passed) + 1;
+    m->version = (from > p->head.passed ? from : p->head.passed) + 1;
     struct vrv_err e = { 0 };
     int rc = check(c, from, &e);
     if (rc < 0) {
         refuse(c, rc, &e);
         return;
     }
-    for (int i = 0; i < 16; i += 8)
-        vrv_put_le64(m->put_id.b + i, vrv_rand_next(&ps->random));
     if (!vrv_manifest_is_thin(m)) {
         put_all(c);
         return;
@@ -290,7 +306,9 @@ vrv_parts_cancel(struct vrv_parts *ps, struct vrv_parts_commit *c)
         c->waits = false;
         vrv_list_del(&c->wait.link);
         refuse(c, vrv_err_set(&e, VRV_E_CANCELLED, "the commit was given up"), &e);
-        return;
+    } else if (c->found != NULL) {
+        vrv__found_cancel(c->found);
+    } else {
+        vrv_retry_cancel(ps->o.retry, &c->call);
     }
-    vrv_retry_cancel(ps->o.retry, c->found != NULL ? &c->found->read.call : &c->call);
 }

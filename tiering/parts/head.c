@@ -74,18 +74,23 @@ static bool
 parse(const struct vrv_entity_configs *c, struct vrv_head *h)
 {
     uint64_t crc = 0, from = 0, to = 0;
+    size_t known = 3;
     bool good = number(c, "crc", UINT32_MAX, &crc) &&
         number(c, "size", VRV_MANIFEST_ROOT_MAX, &h->size) &&
         number(c, "version", INT64_MAX, &h->version);
 
     h->crc = (uint32_t)crc;
-    if (c->n > 3) {
-        good = good && number(c, "lost.from", INT64_MAX, &from) && number(c, "lost.to", INT64_MAX, &to) &&
-            from < to;
+    if (number(c, "lost.from", INT64_MAX, &from)) {
+        good = good && number(c, "lost.to", INT64_MAX, &to) && from < to;
         h->lost_from = (int64_t)from;
         h->lost_to = (int64_t)to;
+        known += 2;
     }
-    return good && (c->n == 3 || c->n == 5);
+    if (number(c, "passed", INT64_MAX, &h->passed)) {
+        good = good && h->passed > h->version;
+        known++;
+    }
+    return good && c->n == known;
 }
 
 static int
@@ -121,10 +126,11 @@ int
 vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
     struct vrv_err *e)
 {
-    char entity[VRV_ENTITY_MAX + 1], crc[16], size[24], version[24], from[24], to[24];
-    const struct vrv_config_kv v[] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
-        { (char[]){ "version" }, version }, { (char[]){ "lost.from" }, from },
-        { (char[]){ "lost.to" }, to } };
+    char entity[VRV_ENTITY_MAX + 1], crc[16], size[24], version[24], from[24], to[24], passed[24];
+    const struct vrv_config_kv lost[] = { { (char[]){ "lost.from" }, from }, { (char[]){ "lost.to" }, to } };
+    struct vrv_config_kv v[6] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
+        { (char[]){ "version" }, version }, { (char[]){ "passed" }, passed } };
+    size_t n = h->passed > 0 ? 4 : 3;
 
     struct vrv_catalog *catalog = atomic_load(&ps->catalog);
     if (catalog == NULL)
@@ -135,7 +141,10 @@ vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_he
     (void)snprintf(version, sizeof(version), "%" PRIu64, h->version);
     (void)snprintf(from, sizeof(from), "%" PRId64, h->lost_from);
     (void)snprintf(to, sizeof(to), "%" PRId64, h->lost_to);
-    int rc = vrv_catalog_set_configs(catalog, entity, h->mod, v, h->lost_from < h->lost_to ? 5 : 3, e);
+    (void)snprintf(passed, sizeof(passed), "%" PRIu64, h->passed);
+    for (int i = 0; i < 2 && h->lost_from < h->lost_to; i++)
+        v[n++] = lost[i];
+    int rc = vrv_catalog_set_configs(catalog, entity, h->mod, v, n, e);
     if (rc == 0) {
         struct vrv_entity_configs c;
 
@@ -155,7 +164,9 @@ vrv_parts_touch(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_er
 
     if (rc == VRV_E_NOTFOUND)
         rc = h.mod != 0 ? 0 : vrv__head_write(ps, id, &h, e);
-    if (rc == 0 && p->head.mod == 0)
+    if (rc == 0 && p->head.mod == 0 && h.version == 0)
+        p->head = h; /* what counts is known when it was read */
+    else if (rc == 0 && p->head.mod == 0)
         p->head.mod = h.mod;
     return rc;
 }
@@ -166,6 +177,7 @@ void
 vrv__head_follow(struct vrv_head *h, const struct vrv_head *before, int64_t next)
 {
     h->mod = before->mod;
+    h->passed = before->passed > h->version ? before->passed : 0;
     if (before->lost_to <= next)
         return;
     h->lost_from = before->lost_from > next ? before->lost_from : next;

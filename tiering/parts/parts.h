@@ -15,6 +15,11 @@
  * all that it names was there before it was written.  Unless that was so long ago that a sweep may have
  * taken it for nobody's, or it names less than what counts: then that version is passed over, for ever.
  *
+ * What is written is read back before it counts: on its way to the store bytes may change, and not every
+ * store would notice.  So a root that can't be read, and that no head names, was never relied on by its
+ * owner; where that is still the same one it is passed over, too.  The head says so before a later version
+ * is written: that one may turn out to be readable changes nothing any more.
+ *
  * Keys in the store, where <topic> is the id's 32 hex digits:
  *
  *   m/<topic>/<partition>/<version, 20 digits>          a root
@@ -62,6 +67,12 @@ struct vrv_parts_opts {
     size_t root_bytes;           /* a larger root gives its segments to a page, but for so many, */
     uint32_t root_keeps;         /* since most readers want the newest */
     size_t index_bytes;          /* of where chunks lie, for all manifests; 0: no limit.  One is always kept */
+    /* What is in the store as soon as somebody else owns it, before he writes a manifest; false: nobody can.
+     * NULL: likewise. */
+    bool (*successor)(void *ctx, char key[VRV_STORE_KEY_MAX + 1]);
+    /* A root is passed over that can't be read: why.  Once for each; or NULL. */
+    void (*passed)(void *ctx, const struct vrv_log_id *id, const struct vrv_err *why);
+    void *ctx;
 };
 
 struct vrv_parts {
@@ -134,11 +145,12 @@ struct vrv_parts_commit {
     struct vrv_store_call call;
     struct vrv_part_wait wait;    /* for what the one that counts has let go of, */
     bool waits;
-    struct vrv_root_found *found; /* somebody else's root, that is being read; or NULL */
+    struct vrv_root_found *found; /* what has the name of our root, which is being looked at; or NULL */
     struct iovec iov;
     struct vrv_cold_page page;
-    uint8_t *bytes;
+    uint8_t *bytes, *back;     /* what is written, and what was read back of it */
     size_t n;
+    unsigned again;            /* how often it was written under another name */
     char key[VRV_STORE_KEY_MAX + 1];
 };
 /* c->run is called once, never from within: 0; CONFLICT when another one counts than c->next was made of,

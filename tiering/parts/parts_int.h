@@ -12,6 +12,7 @@ struct vrv_head {
     uint64_t size;
     uint32_t crc;
     int64_t lost_from, lost_to; /* in between records were given up that never were in the store; equal: none */
+    uint64_t passed;  /* above version: up to this one none is to be written, or to count; else 0 */
 };
 
 struct vrv_part {
@@ -21,7 +22,6 @@ struct vrv_part {
     struct vrv_snap *now;    /* NULL: not read.  Guarded by the lock, as */
     struct vrv_list whole;   /* ... where it is among those that are; the rest is the tier's thread's */
     struct vrv_head head;    /* of that */
-    uint64_t passed;         /* versions up to this one are not to be written, though none counts */
     struct vrv_list waiting; /* who waits for its root */
     struct vrv_read_root *reading; /* NULL: nobody does */
 };
@@ -50,10 +50,17 @@ int vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vr
 struct vrv_read_root {
     struct vrv_part *part;
     struct vrv_head head;
+    enum vrv_store_class lane;
     void (*run)(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *e);
     struct vrv_store_call call;
     char key[VRV_STORE_KEY_MAX + 1];
 };
 void vrv__root_read(struct vrv_read_root *r);
+
+/* What has the name of c's root?  0: c's own; CONFLICT: another one, which counts now; AGAIN: one that never will,
+ * and the next version may be written; FENCED, or what failed.  run is called once, never from within. */
+typedef void vrv__found_fn(struct vrv_parts_commit *c, int status, const struct vrv_err *e);
+void vrv__found_look(struct vrv_parts_commit *c, vrv__found_fn *run);
+void vrv__found_cancel(struct vrv_root_found *f);
 
 #endif

@@ -53,7 +53,7 @@ vrv__root_read(struct vrv_read_root *r)
 
     vrv__part_root_key(&r->part->id, r->head.version, r->key);
     r->call = (struct vrv_store_call){ .done = { .cq = ps->o.cq, .run = came },
-        .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = r->key, .size = n,
+        .op = VRV_STORE_GET, .lane = r->lane, .key = r->key, .size = n,
         .buf = vrv_mem_zero(n), .deadline_ns = clock->mono_ns(clock) + ps->o.read_ms * MS };
     vrv_retry_submit(ps->o.retry, &r->call);
 }

@@ -177,7 +177,7 @@ put_root(struct vrv_restore *r, struct vrv_sync *s, struct vrv_restore_part *p, 
 }
 
 /* What was found counts, and nothing that the server before writes from now on.  It may have written one more
- * a moment ago: then that is what was found. */
+ * a moment ago: then that is what was found.  What was damaged on its way is the version before the next. */
 static int
 seal(struct vrv_restore *r, struct vrv_sync *s, struct vrv_restore_part *p, struct vrv_err *e)
 {
@@ -185,7 +185,7 @@ seal(struct vrv_restore *r, struct vrv_sync *s, struct vrv_restore_part *p, stru
 
     if (!is_sealed(p))
         return 0;
-    for (int i = 0; i < TRIES && rc == VRV_E_EXISTS; i++) {
+    for (int i = 0; i < TRIES && (rc == VRV_E_EXISTS || rc == VRV_E_CORRUPT); i++) {
         if (i > 0 && (rc = vrv__restore_find(s, p, e)) < 0)
             return rc;
         rc = put_root(r, s, p, e);

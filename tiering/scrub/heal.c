@@ -6,6 +6,7 @@
 
 #include "engine/base/mem.h"
 #include "engine/contract/cold.h"
+#include "tiering/daemon/owner.h"
 #include "tiering/restore/find.h"
 #include "tiering/scrub/object.h"
 
@@ -436,10 +437,20 @@ check_owner(struct vrv_heal *h, struct vrv_err *e)
             ours = strtoull(c.v[i].value, NULL, 10);
     free(c.v);
     int rc = vrv_find_owner(h->s, &newest, e);
+    h->owner = ours;
     if (rc < 0 || (ours == newest && ours > 0))
         return rc;
     return vrv_err_set(e, VRV_E_LOCKED, "the store isn't this server's: its owner is number %" PRIu64
         ", this one was %" PRIu64, newest, ours);
+}
+
+static bool
+next_owner(void *ctx, char key[VRV_STORE_KEY_MAX + 1])
+{
+    const struct vrv_heal *h = ctx;
+
+    vrv_owner_key(h->owner + 1, key);
+    return true;
 }
 
 /* Nobody reads with this engine. */
@@ -462,7 +473,8 @@ vrv_heal_begin(struct vrv_heal *h, struct vrv_err *e)
         return rc;
     vrv_parts_init(&h->parts, &(struct vrv_parts_opts){ .retry = s->retry, .cq = &s->cq, .clock = s->clock,
         .random = h->random, .read_ms = s->call_ms, .write_ms = s->call_ms, .adopt_ms = DAY_MS / 2,
-        .root_bytes = ROOT_BYTES, .root_keeps = ROOT_KEEPS });
+        .root_bytes = ROOT_BYTES, .root_keeps = ROOT_KEEPS,
+        .successor = next_owner, .ctx = h });
     vrv_parts_attach(&h->parts, vrv_engine_catalog(h->eng));
     vrv_pace_init(&h->pace, s->clock, INT64_MAX);
     vrv_source_init(&h->source);

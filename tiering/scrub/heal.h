@@ -27,6 +27,7 @@ struct vrv_heal {
     struct vrv_engine *eng;
     uint64_t random;
     /* ours */
+    uint64_t owner;          /* as which this engine owns the store */
     struct vrv_parts parts;
     struct vrv_pace pace;
     struct vrv_source source;

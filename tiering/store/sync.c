@@ -95,6 +95,20 @@ vrv_sync_get(struct vrv_sync *s, const char *key, size_t most, uint8_t **out, si
     return failed(&c, key, e);
 }
 
+/* Not every store would notice what a proxy has done to it on its way. */
+static int
+compare(struct vrv_sync *s, const char *key, const void *p, size_t n, struct vrv_err *e)
+{
+    uint8_t *there;
+    size_t there_n;
+    int rc = vrv_sync_get(s, key, n + 1, &there, &there_n, e);
+
+    if (rc == 0 && (there_n != n || memcmp(there, p, n) != 0))
+        rc = vrv_err_set(e, VRV_E_CORRUPT, "%.200s was read back, and isn't what was written", key);
+    free(there);
+    return rc;
+}
+
 int
 vrv_sync_put(struct vrv_sync *s, const char *key, const void *p, size_t n, bool if_absent,
     struct vrv_err *e)
@@ -103,7 +117,7 @@ vrv_sync_put(struct vrv_sync *s, const char *key, const void *p, size_t n, bool 
     struct vrv_store_call c = { .op = VRV_STORE_PUT, .lane = VRV_STORE_HOUSEKEEPING, .key = key,
         .iov = &iov, .iov_n = 1, .size = n, .crc = vrv_crc32c(0, p, n), .if_absent = if_absent };
 
-    return vrv_sync_call(s, &c) == 0 ? 0 : failed(&c, key, e);
+    return vrv_sync_call(s, &c) == 0 ? compare(s, key, p, n, e) : failed(&c, key, e);
 }
 
 int

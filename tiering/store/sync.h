@@ -28,7 +28,7 @@ int vrv_sync_call(struct vrv_sync *s, struct vrv_store_call *c);
 /* All of an object of at most `most` bytes, to be freed. */
 int vrv_sync_get(struct vrv_sync *s, const char *key, size_t most, uint8_t **out, size_t *n,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* A small one. */
+/* A small one, which is read back; CORRUPT: that is something else. */
 int vrv_sync_put(struct vrv_sync *s, const char *key, const void *p, size_t n, bool if_absent,
     struct vrv_err *e) VRV_MUST_CHECK;
 /* Each name that begins so, in order; not zero stops and is returned. */

@@ -1,0 +1,330 @@
+/*
+ * A manifest that is damaged on its way to the store never counts, and stops nobody: what is written is read
+ * back, and what can't be read is passed over for good, unless it may be of the store's next owner.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "engine/engine_int.h"
+#include "t/lib/fakestore.h"
+#include "t/lib/onelog.h"
+#include "t/lib/tap.h"
+#include "t/lib/tierrig.h"
+
+enum { OFFSETS = 10, ROOT_BYTES = 2000 };
+
+static struct tierrig tier;
+static struct fakestore *fake;
+static int status;
+static unsigned told;            /* of what was passed over */
+static bool refuses_then;        /* the store takes nothing as soon as that is told */
+static const char *next_owner;
+
+static bool
+successor(void *ctx, char key[VRV_STORE_KEY_MAX + 1])
+{
+    (void)ctx;
+    (void)snprintf(key, VRV_STORE_KEY_MAX + 1, "%s", next_owner != NULL ? next_owner : "");
+    return next_owner != NULL;
+}
+
+static void
+passed(void *ctx, const struct vrv_log_id *id, const struct vrv_err *why)
+{
+    (void)ctx;
+    if (told++ == 0)
+        tap_note("%s", why->msg);
+    VRV_ASSERT(vrv_uuid_eq(&id->topic, &the_log()->id.topic));
+    if (refuses_then)
+        fakestore_fault(fake, VRV_STORE_PUT, FAKE_DENIED, 100);
+}
+
+/* ---- the world ---- */
+
+static void
+up(uint64_t seed)
+{
+    tierrig_init(&tier, &rig.clock, fakestore_store(fake), seed);
+    tier.parts.o.successor = successor;
+    tier.parts.o.passed = passed;
+    vrv_parts_attach(&tier.parts, rig.eng->catalog);
+}
+
+static void
+begin_at(uint64_t seed)
+{
+    told = 0;
+    refuses_then = false;
+    next_owner = NULL;
+    rig_init(&rig, seed);
+    fake = fakestore_new(&rig.clock, seed);
+    rig_up(&rig);
+    rig_topic(&rig, "t", 1, "retention.ms=-1");
+    up(seed);
+}
+
+/* What it knew but for the catalog is gone. */
+static void
+restart(uint64_t seed)
+{
+    tierrig_fini(&tier);
+    up(seed);
+}
+
+static void
+end_it(void)
+{
+    tierrig_fini(&tier);
+    rig_fini(&rig);
+    fakestore_free(&fake);
+}
+
+/* ---- manifests ---- */
+
+static void
+was_read(struct vrv_part_wait *w, int rc, const struct vrv_err *e)
+{
+    (void)w;
+    status = rc;
+    tier.e = *e;
+}
+
+/* The one that counts; NULL: none does. */
+static struct vrv_snap *
+now(void)
+{
+    struct vrv_part_wait w = { .run = was_read };
+    struct vrv_snap *s = NULL;
+    int rc = vrv_parts_now(&tier.parts, &the_log()->id, &s, &tier.e);
+
+    if (rc == VRV_E_AGAIN) {
+        vrv_list_init(&w.link);
+        vrv_parts_read(&tier.parts, &the_log()->id, &w);
+        tierrig_run(&tier);
+        rc = status == 0 ? vrv_parts_now(&tier.parts, &the_log()->id, &s, &tier.e) : status;
+    }
+    if (rc < 0 && rc != VRV_E_NOTFOUND)
+        OK(false, "the manifest that counts can be read: %s", tier.e.msg);
+    return s;
+}
+
+static uint64_t
+version(void)
+{
+    struct vrv_snap *s = now();
+    uint64_t n = s != NULL ? s->m.version : 0;
+
+    vrv_snap_unref(s);
+    return n;
+}
+
+static void
+committed(struct vrv_parts_commit *c, int rc, const struct vrv_err *e)
+{
+    (void)c;
+    status = rc;
+    tier.e = *e;
+}
+
+static struct vrv_cold_seg
+segment(int64_t base)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+    struct vrv_cold_seg s = { .base = base, .next = base + OFFSETS, .size = 300, .plain = 200, .chunk_n = 1,
+        .chunk = vrv_mem_zero(sizeof(*s.chunk)) };
+
+    vrv_parts_segment_key(&tier.parts, &the_log()->id, base, key);
+    s.key = vrv_mem_strdup(key);
+    s.chunk[0] = (struct vrv_chunk){ .base = base, .pos = 64, .stored = 200, .plain = 200 };
+    return s;
+}
+
+/* One segment more. */
+static int
+commit(void)
+{
+    struct vrv_parts_commit c = { .run = committed };
+    struct vrv_snap *s = now();
+    struct vrv_err e;
+
+    if (s != NULL)
+        vrv_manifest_copy(&c.next, &s->m);
+    vrv_snap_unref(s);
+    c.next.topic = the_log()->id.topic;
+    struct vrv_cold_seg seg = segment(c.next.next);
+    int rc = vrv_parts_touch(&tier.parts, &the_log()->id, &e);
+    VRV_ASSERT(rc == 0 && vrv_manifest_add(&c.next, &seg, &e) == 0);
+    status = 1;
+    vrv_parts_commit(&tier.parts, &c);
+    tierrig_run(&tier);
+    return status;
+}
+
+static const char *
+root_key(uint64_t n)
+{
+    static char key[VRV_STORE_KEY_MAX + 1];
+
+    vrv_parts_prefix(&the_log()->id, 'm', key);
+    (void)snprintf(key + strlen(key), 32, "%020" PRIu64, n);
+    return key;
+}
+
+/* What is kept of it changes, and back again. */
+static void
+flip(uint64_t n)
+{
+    size_t size;
+    const uint8_t *p = fakestore_object(fake, root_key(n), &size);
+
+    VRV_ASSERT(p != NULL);
+    ((uint8_t *)(uintptr_t)p)[size / 2] ^= 1;
+}
+
+/* The next root, which no head comes to name: its server stops in between. */
+static void
+leave_root(uint64_t n, uint64_t seed)
+{
+    struct vrv_parts_commit c = { .run = committed };
+    struct vrv_snap *s = now();
+    struct vrv_cold_seg seg = segment(s->m.next);
+
+    vrv_manifest_copy(&c.next, &s->m);
+    vrv_snap_unref(s);
+    VRV_ASSERT(vrv_manifest_add(&c.next, &seg, &tier.e) == 0);
+    vrv_parts_attach(&tier.parts, NULL);
+    vrv_parts_commit(&tier.parts, &c);
+    tierrig_run(&tier);
+    size_t size;
+    OK(status < 0 && fakestore_object(fake, root_key(n), &size) != NULL, "a root that no head names: %s",
+        tier.e.msg);
+    restart(seed);
+}
+
+/* ---- tests ---- */
+
+static void
+test_damaged(enum fakestore_fault fault, const char *what)
+{
+    begin_at(1);
+    IS(commit(), 0, "a manifest %s", tier.e.msg);
+    fakestore_fault(fake, VRV_STORE_PUT, fault, 100);
+    IS(commit(), VRV_E_CORRUPT, "each one that is %s is noticed: %s", what, tier.e.msg);
+    unsigned n = told;
+    OK(n > 1, "... and told (%u)", n);
+    IS((int64_t)version(), 1, "... the one before counts");
+    restart(2);
+    IS((int64_t)version(), 1, "... also after a stop");
+    fakestore_heal(fake);
+    IS(commit(), 0, "with a better line it goes on %s", tier.e.msg);
+    IS((int64_t)version(), 2 + n, "... behind what was damaged");
+    IS(told, n, "... which isn't told again");
+    restart(3);
+    IS((int64_t)version(), 2 + n, "... and can be read");
+    IS(commit(), 0, "... and continued");
+    end_it();
+}
+
+static void
+test_first(void)
+{
+    begin_at(1);
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_FLIPPED, 100);
+    IS(commit(), VRV_E_CORRUPT, "the first one is damaged");
+    fakestore_heal(fake);
+    restart(2);
+    IS(commit(), 0, "the next one counts %s", tier.e.msg);
+    OK(told > 0 && version() == 1 + told, "... behind it");
+    end_it();
+}
+
+/* What turns out to be readable later has lost its chance all the same: what was written meanwhile knows
+ * nothing of it. */
+static void
+test_for_good(void)
+{
+    begin_at(1);
+    IS(commit(), 0, "a manifest");
+    leave_root(2, 2);
+    flip(2);
+    refuses_then = true;
+    IS(commit(), VRV_E_DENIED, "it can't be read, nor is anything taken in its stead: %s", tier.e.msg);
+    flip(2);
+    fakestore_heal(fake);
+    restart(3);
+    IS((int64_t)version(), 1, "another start finds it whole; what counts is what did");
+    IS(commit(), 0, "... and what comes next %s", tier.e.msg);
+    IS((int64_t)version(), 3, "... takes another name");
+    IS(told, 1, "... all of which was told once");
+    end_it();
+}
+
+/* What its next owner has written nobody else passes over. */
+static void
+test_next_owner(void)
+{
+    char there[VRV_STORE_KEY_MAX + 1];
+    size_t size;
+
+    begin_at(1);
+    IS(commit(), 0, "a manifest");
+    leave_root(2, 2);
+    flip(2);
+    (void)snprintf(there, sizeof(there), "%s", root_key(1));
+    next_owner = there; /* any name will do */
+    IS(commit(), VRV_E_FENCED, "a root that may be of the store's next owner: %s", tier.e.msg);
+    IS(commit(), VRV_E_FENCED, "... stays in the way");
+    OK(told == 0 && version() == 1 && fakestore_object(fake, root_key(3), &size) == NULL,
+        "... and nothing is written behind it");
+    next_owner = "owner/2";
+    IS(commit(), 0, "where there is none it is our own %s", tier.e.msg);
+    IS((int64_t)version(), 3, "... and passed over");
+    end_it();
+}
+
+/* Some are damaged, some aren't: what counts is whole, with all its pages. */
+static void
+test_pages(void)
+{
+    unsigned n = 0, bad = 0;
+    struct vrv_err e;
+
+    begin_at(1);
+    tier.parts.o.root_bytes = ROOT_BYTES;
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_FLIPPED, 30);
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_SHORT, 20);
+    for (int i = 0; i < 300 && n < 60; i++)
+        n += commit() == 0;
+    struct vrv_snap *s = now();
+    OK(n == 60 && told > 0 && s->m.page_n > 3, "manifests count on a bad line, with %u pages", s->m.page_n);
+    for (uint32_t i = 0; i < s->m.page_n; i++) {
+        struct vrv_cold_seg *v = NULL;
+        size_t size;
+        const uint8_t *p = fakestore_object(fake, s->m.page[i].key, &size);
+
+        bad += p == NULL || vrv_manifest_read_page(&s->m, &s->m.page[i], p, size, &v, &e) < 0;
+        for (uint32_t k = 0; v != NULL && k < s->m.page[i].segments; k++)
+            vrv_cold_seg_fini(&v[k]);
+        free(v);
+    }
+    IS(bad, 0, "... each of which can be read");
+    IS(s->m.next, 60 * OFFSETS, "... and nothing is missing");
+    vrv_snap_unref(s);
+    end_it();
+}
+
+int
+main(void)
+{
+    test_damaged(FAKE_FLIPPED, "flipped");
+    test_damaged(FAKE_SHORT, "cut");
+    test_first();
+    test_for_good();
+    test_next_owner();
+    test_pages();
+    return tap_done();
+}

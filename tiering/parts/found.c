@@ -1,0 +1,211 @@
+/*
+ * The name of a root is taken, or what is there isn't what was written: whose is it, and does it count?
+ *
+ *   read it ─► our own
+ *        │ └─► another one: newer owner's ─► FENCED; too old, or too little ─► passed over; else it counts
+ *        └► can't be read ─► is the store still ours? ─► passed over
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "tiering/parts/parts_int.h"
+
+static const int64_t MS = 1000000;
+
+struct vrv_root_found {
+    struct vrv_read_root read; /* first */
+    struct vrv_parts_commit *c;
+    vrv__found_fn *run;
+    struct vrv_store_call ask; /* is there another owner? */
+    bool asks;
+    char key[VRV_STORE_KEY_MAX + 1];
+    uint8_t byte;
+    struct vrv_err why;        /* why it can't be read */
+};
+
+static void
+finish(struct vrv_root_found *f, int status, const struct vrv_err *e)
+{
+    struct vrv_parts_commit *c = f->c;
+    vrv__found_fn *run = f->run;
+    struct vrv_err why = *e;
+
+    c->found = NULL;
+    free(f);
+    run(c, status, &why);
+}
+
+/* For good, before anything is written above it: a crash must not find it again, and think otherwise. */
+static int
+pass_over(struct vrv_root_found *f, struct vrv_err *e)
+{
+    struct vrv_part *p = f->read.part;
+    struct vrv_head h = p->head;
+
+    h.passed = f->c->next.version;
+    int rc = vrv__head_write(p->parts, &p->id, &h, e);
+    if (rc == 0)
+        p->head = h;
+    return rc;
+}
+
+/* ---- it can be read ---- */
+
+static bool
+is_young(const struct vrv_part *p, char what, const char *key)
+{
+    const struct vrv_parts *ps = p->parts;
+    struct vrv_part_key k;
+
+    return vrv_parts_read_key(&p->id, what, key, &k) &&
+        ps->o.clock->wall_ms(ps->o.clock) - k.made_ms < ps->o.adopt_ms;
+}
+
+/* Everything that it names and the one that counts doesn't. */
+static bool
+is_fresh(const struct vrv_part *p, const struct vrv_manifest *m)
+{
+    const struct vrv_manifest *now = p->now != NULL ? &p->now->m : &(const struct vrv_manifest){ 0 };
+    uint32_t k = 0;
+
+    for (uint32_t i = 0; i < m->page_n; i++) {
+        while (k < now->page_n && now->page[k].base < m->page[i].base)
+            k++;
+        if ((k == now->page_n || strcmp(now->page[k].key, m->page[i].key) != 0) &&
+            !is_young(p, 'm', m->page[i].key))
+            return false;
+    }
+    for (uint32_t i = 0; i < m->seg_n; i++)
+        if (m->seg[i].base >= now->next && !is_young(p, 'd', m->seg[i].key))
+            return false;
+    return true;
+}
+
+/* All that the log may still have and the one that counts names.  One that was to name less counts only if
+ * nobody relied on that meanwhile, which nobody knows any more. */
+static bool
+is_whole(const struct vrv_parts_commit *c, const struct vrv_part *p, const struct vrv_manifest *m)
+{
+    return p->now == NULL ||
+        (m->next >= p->now->m.next && vrv_manifest_base(m) <= c->next.start);
+}
+
+static int
+adopt(struct vrv_root_found *f, struct vrv_manifest *m, struct vrv_err *e)
+{
+    struct vrv_part *p = f->read.part;
+    const struct vrv_parts_commit *c = f->c;
+    struct vrv_head *h = &f->read.head;
+
+    if (vrv_uuid_eq(&m->put_id, &c->next.put_id))
+        return 0;
+    if (m->epoch > c->next.epoch)
+        return vrv_err_set(e, VRV_E_FENCED, "%s was written by an owner of epoch %" PRId32
+            ", this one has %" PRId32, c->key, m->epoch, c->next.epoch);
+    if (!is_fresh(p, m) || !is_whole(c, p, m)) {
+        int rc = pass_over(f, e);
+        return rc < 0 ? rc
+                      : vrv_err_set(e, VRV_E_CONFLICT, "%s is too old, or names too little, to count", c->key);
+    }
+    vrv__head_follow(h, &p->head, m->next);
+    int rc = vrv__head_write(p->parts, &p->id, h, e);
+    if (rc < 0)
+        return rc;
+    vrv__part_set(p, h, m);
+    return vrv_err_set(e, VRV_E_CONFLICT, "%s was there already, and counts now", c->key);
+}
+
+/* ---- it can't ---- */
+
+static void
+pass_over_damaged(struct vrv_root_found *f)
+{
+    const struct vrv_parts_opts *o = &f->read.part->parts->o;
+    struct vrv_err e;
+    int rc = pass_over(f, &e);
+
+    if (rc < 0) {
+        finish(f, rc, &e);
+        return;
+    }
+    if (o->passed != NULL)
+        o->passed(o->ctx, &f->read.part->id, &f->why);
+    finish(f, VRV_E_AGAIN, &f->why);
+}
+
+static void
+successor_sought(struct vrv_done *d)
+{
+    struct vrv_root_found *f = VRV_LIST_OF(d, struct vrv_root_found, ask.done);
+    struct vrv_err e = f->ask.err;
+    int rc = f->ask.status;
+
+    if (rc == VRV_E_NOTFOUND)
+        pass_over_damaged(f);
+    else if (rc == 0)
+        finish(f, vrv_err_set(&e, VRV_E_FENCED, "%s may be of the store's next owner: %s is there, too", f->c->key,
+            f->key), &e);
+    else
+        finish(f, rc, &e);
+}
+
+/* What its own owner wrote he never relied on: he would have read it back.  Another one is in the store before
+ * his first manifest. */
+static void
+seek_successor(struct vrv_root_found *f)
+{
+    const struct vrv_parts_opts *o = &f->read.part->parts->o;
+
+    if (o->successor == NULL || !o->successor(o->ctx, f->key)) {
+        pass_over_damaged(f);
+        return;
+    }
+    f->asks = true;
+    f->ask = (struct vrv_store_call){ .done = { .cq = o->cq, .run = successor_sought }, .op = VRV_STORE_GET,
+        .lane = VRV_STORE_UPLOAD, .key = f->key, .buf = &f->byte, .size = 1,
+        .deadline_ns = o->clock->mono_ns(o->clock) + o->read_ms * MS };
+    vrv_retry_submit(o->retry, &f->ask);
+}
+
+static void
+came(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *why)
+{
+    struct vrv_root_found *f = (struct vrv_root_found *)(void *)r;
+    struct vrv_err e = *why;
+
+    if (status == VRV_E_CORRUPT) {
+        f->why = *why;
+        seek_successor(f);
+        return;
+    }
+    if (status == VRV_E_NOTFOUND)
+        status = vrv_store_lost(&e, r->key);
+    else if (status == 0)
+        status = adopt(f, m, &e);
+    vrv_manifest_fini(m);
+    finish(f, status, &e);
+}
+
+void
+vrv__found_look(struct vrv_parts_commit *c, vrv__found_fn *run)
+{
+    struct vrv_log_id id = { c->next.topic, c->next.partition };
+    struct vrv_root_found *f = VRV_NEW(struct vrv_root_found);
+
+    c->found = f;
+    f->c = c;
+    f->run = run;
+    f->read.part = vrv__part_get(c->parts, &id);
+    f->read.head.version = c->next.version;
+    f->read.lane = VRV_STORE_UPLOAD;
+    f->read.run = came;
+    vrv__root_read(&f->read);
+}
+
+void
+vrv__found_cancel(struct vrv_root_found *f)
+{
+    vrv_retry_cancel(f->read.part->parts->o.retry, f->asks ? &f->ask : &f->read.call);
+}
