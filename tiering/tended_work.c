@@ -77,6 +77,8 @@ vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *fro
         .bridges = has_nothing(&o, end, base) || was_given_up(d, end, base),
         .from = from != NULL ? &from->m : NULL, .run = moved };
     int rc = vrv_move_check(m, &e);
+    if (rc == 0 && from != NULL)
+        rc = vrv_fold_room(&from->m, &e);
     if (rc == 0)
         rc = vrv_parts_touch(&t->parts, &d->id, &e); /* or nobody could find it again */
     if (rc < 0) {

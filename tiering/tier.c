@@ -37,7 +37,7 @@ vrv_tier_opts_default(struct vrv_tier_opts *o)
         .limits = { .copy_bytes_s = INT64_MAX, .fetch_bytes_s = INT64_MAX, .keep_ms = 86400000,
             .deletes_per_second = 1000, .disk = { .local_max = INT64_MAX } },
         .marker_ms = 60000, .marker_idle_ms = 180000,
-        .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = 256 << 10, .root_keeps = 16 };
+        .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = 256 << 10 };
 }
 
 /* Without it nothing is lost but time. */
@@ -112,8 +112,8 @@ vrv_tier_new(const struct vrv_tier_opts *o)
         .attempt_ms = { o->attempt_ms, o->attempt_ms, o->attempt_ms }, .told = tell_store, .ctx = t });
     vrv_parts_init(&t->parts, &(struct vrv_parts_opts){ .retry = t->retry, .cq = &t->cq,
         .clock = o->clock, .random = o->random, .read_ms = o->call_ms, .write_ms = o->call_ms,
-        .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes, .root_keeps = o->root_keeps,
-        .index_bytes = o->index_bytes, .successor = next_owner, .passed = note_passed, .ctx = t });
+        .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes, .index_bytes = o->index_bytes,
+        .successor = next_owner, .passed = note_passed, .ctx = t });
     struct vrv_cache_opts cache;
     vrv_cache_opts_default(&cache);
     cache.retry = t->retry;

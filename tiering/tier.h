@@ -77,8 +77,7 @@ struct vrv_tier_opts {
     int64_t marker_idle_ms;   /* ... and when nothing has */
     int64_t again_ms;         /* when a partition with which something failed is looked at again */
     uint32_t chunk_bytes;
-    size_t root_bytes;        /* of a manifest, before its older segments go to a page */
-    uint32_t root_keeps;
+    size_t root_bytes;        /* of segments in a manifest, before the older ones go to a page */
     void (*foreign)(void *ctx, const struct vrv_err *e); /* told once, on the tier's thread, when the store turns
                                * out to be another server's; or NULL */
     void (*told)(void *ctx, const struct vrv_tier_news *n); /* on the tier's thread; may be NULL */

@@ -42,6 +42,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/format/object_layout.h \
 	tiering/format/object_read.c \
 	tiering/parts/commit.c \
+	tiering/parts/fold.c \
+	tiering/parts/fold.h \
 	tiering/parts/found.c \
 	tiering/parts/head.c \
 	tiering/parts/parts.c \

@@ -361,7 +361,6 @@ up(struct badstore *b)
     o.chunk_bytes = 600;
     o.put_max = 2200;
     o.root_bytes = 3000;
-    o.root_keeps = 2;
     o.index_bytes = 1;
     o.grace_ms = 5000;
     o.orphan_ms = BADSTORE_ORPHAN_MS;

@@ -117,6 +117,24 @@ number(const struct vrv_entity_configs *kv, const char *key)
     return 0;
 }
 
+/* A page in whose place another one is now stays with the last root that names it. */
+static void
+name_pages_before(const struct look *l, const char *partition, uint64_t version)
+{
+    char key[VRV_MANIFEST_KEY_MAX];
+    struct vrv_manifest m;
+    size_t n = 0;
+
+    (void)snprintf(key, sizeof(key), "m/%s/%020" PRIu64, partition, version);
+    uint8_t *p = l->get(l->ctx, key, &n);
+    if (p != NULL && vrv_manifest_read(&m, p, n, NULL) == 0) {
+        for (uint32_t i = 0; i < m.page_n; i++)
+            name(l->c, m.page[i].key);
+        vrv_manifest_fini(&m);
+    }
+    free(p);
+}
+
 static void
 check_root(const struct look *l, const char *partition, uint64_t version, uint64_t size, uint32_t crc)
 {
@@ -146,6 +164,7 @@ check_root(const struct look *l, const char *partition, uint64_t version, uint64
         (void)check_page(l, &m, &m.page[i]);
     (void)check_segs(l, &m, m.seg, m.seg_n);
     vrv_manifest_fini(&m);
+    name_pages_before(l, partition, version - 1);
     VRV_PUSH_ROOM(c->part, c->part_n, c->part_cap);
     c->part[c->part_n++] = part;
 }

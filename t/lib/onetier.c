@@ -33,7 +33,6 @@ up(uint64_t seed)
     o.cache_bytes = 4000;
     o.chunk_bytes = 600;
     o.root_bytes = 3000;
-    o.root_keeps = 2;
     o.index_bytes = 1;
     o.grace_ms = 5000;
     o.orphan_ms = orphan_after_ms;

@@ -18,7 +18,7 @@ tierrig_init(struct tierrig *t, struct simclock *clock, struct vrv_store *store,
         .attempt_ms = { 10000, 10000, 10000 } });
     vrv_parts_init(&t->parts, &(struct vrv_parts_opts){ .retry = t->retry, .cq = &t->cq,
         .clock = &clock->clock, .random = seed, .read_ms = MINUTE_MS, .write_ms = MINUTE_MS,
-        .adopt_ms = INT64_MAX, .root_bytes = 2000, .root_keeps = 3 });
+        .adopt_ms = INT64_MAX, .root_bytes = 2000 });
     vrv_cold_reader_init(&t->reader, &t->parts, &(struct vrv_cache_opts){ .retry = t->retry,
         .cq = &t->cq, .clock = &clock->clock, .bytes = CACHE, .run_bytes = 3 * CHUNK, .ahead_bytes = 4 * CHUNK,
         .read_ms = MINUTE_MS, .again_ms = TIERRIG_AGAIN_MS });

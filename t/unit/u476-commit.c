@@ -1,6 +1,7 @@
 /*
  * A manifest that is damaged on its way to the store never counts, and stops nobody: what is written is read
- * back, and what can't be read is passed over for good, unless it may be of the store's next owner.
+ * back, and what can't be read is passed over for good, unless it may be of the store's next owner.  However much
+ * is cold, a manifest can be written and read: its pages are few, or it is refused before.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +16,11 @@
 #include "t/lib/tap.h"
 #include "t/lib/tierrig.h"
 
-enum { OFFSETS = 10, ROOT_BYTES = 2000 };
+enum {
+    OFFSETS = 10,
+    ROOT_BYTES = 2000,
+    EVERY = 499, /* commits after which a large root is measured: it grows by little in between */
+};
 
 static struct tierrig tier;
 static struct fakestore *fake;
@@ -176,13 +181,19 @@ root_key(uint64_t n)
 
 /* What is kept of it changes, and back again. */
 static void
-flip(uint64_t n)
+flip_object(const char *key)
 {
     size_t size;
-    const uint8_t *p = fakestore_object(fake, root_key(n), &size);
+    const uint8_t *p = fakestore_object(fake, key, &size);
 
     VRV_ASSERT(p != NULL);
     ((uint8_t *)(uintptr_t)p)[size / 2] ^= 1;
+}
+
+static void
+flip(uint64_t n)
+{
+    flip_object(root_key(n));
 }
 
 /* The next root, which no head comes to name: its server stops in between. */
@@ -300,7 +311,7 @@ test_pages(void)
     for (int i = 0; i < 300 && n < 60; i++)
         n += commit() == 0;
     struct vrv_snap *s = now();
-    OK(n == 60 && told > 0 && s->m.page_n > 3, "manifests count on a bad line, with %u pages", s->m.page_n);
+    OK(n == 60 && told > 0 && s->m.page_n > 2, "manifests count on a bad line, with %u pages", s->m.page_n);
     for (uint32_t i = 0; i < s->m.page_n; i++) {
         struct vrv_cold_seg *v = NULL;
         size_t size;
@@ -317,6 +328,165 @@ test_pages(void)
     end_it();
 }
 
+/* ---- where much is cold ---- */
+
+static struct vrv_cold_seg
+large(int64_t base, uint32_t chunks)
+{
+    return (struct vrv_cold_seg){ .base = base, .next = base + OFFSETS, .chunk_n = chunks,
+        .key = vrv_mem_strdup("d/00112233445566778899aabbccddeeff/12/00000000001234567890-1700000000000-0123456789abcdef") };
+}
+
+struct pages {
+    size_t root, page;       /* bytes, the most that there were */
+    uint64_t bytes, written; /* of pages */
+    unsigned thin;           /* not half as full as they might be, but for the newest */
+    uint32_t n;
+};
+
+/* Commits of so many segments, as they would be written. */
+static struct pages
+commits(uint32_t segments, uint32_t chunks, size_t root_bytes)
+{
+    struct vrv_manifest m = { .version = 1 };
+    struct pages r = { .n = 0 };
+
+    for (uint32_t i = 0; i < segments; i++) {
+        VRV_PUSH_ROOM(m.seg, m.seg_n, m.seg_cap);
+        m.seg[m.seg_n++] = large((int64_t)i * OFFSETS, chunks);
+        struct vrv_fold f = vrv_fold_plan(&m, root_bytes, false);
+        if (f.segments > 0) {
+            struct vrv_cold_page page = { .key = vrv_mem_strdup(m.seg[0].key), .size = VRV_MANIFEST_PAGE_HEAD };
+
+            if (f.joins)
+                page.size = m.page[m.page_n - 1].size;
+            for (uint32_t k = 0; k < f.segments; k++)
+                page.size += vrv_cold_seg_encoded(&m.seg[k]);
+            vrv_manifest_fold(&m, f.segments, &page, f.joins);
+            r.written += page.size;
+            r.page = page.size > r.page ? page.size : r.page;
+        }
+        size_t n = i % EVERY == 0 || i + 1 == segments ? vrv_manifest_encoded(&m) : 0;
+        r.root = n > r.root ? n : r.root;
+    }
+    r.n = m.page_n;
+    for (uint32_t i = 0; i < m.page_n; i++) {
+        r.bytes += m.page[i].size;
+        r.thin += i + 1 < m.page_n && m.page[i].size < root_bytes * (1 + i / 256) / 2;
+    }
+    OK(vrv_fold_room(&m, NULL) == 0, "there is room for more");
+    vrv_manifest_fini(&m);
+    return r;
+}
+
+/* A chunk is a MiB of the log. */
+static void
+test_large(void)
+{
+    enum { ROOT = 256 << 10, GIB_CHUNKS = 1024 };
+    static const struct {
+        uint32_t segments, chunks;
+        const char *what;
+    } all[] = { { 100000, GIB_CHUNKS, "100,000 segments of 1 GiB" }, { 1 << 20, GIB_CHUNKS, "1 PiB of them" },
+        { 100000, 12 * GIB_CHUNKS, "such that fill a page alone" }, { 100000, 1, "100,000 small ones" } };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        struct pages r = commits(all[i].segments, all[i].chunks, ROOT);
+        uint64_t index = (uint64_t)all[i].segments * (124 + 90 + 32 * (uint64_t)all[i].chunks);
+
+        tap_note("%s: %u pages, %zu KiB the largest, root up to %zu KiB; written %" PRIu64 " MiB of pages for %"
+            PRIu64, all[i].what, r.n, r.page >> 10, r.root >> 10, r.written >> 20, r.bytes >> 20);
+        OK(r.root < VRV_MANIFEST_ROOT_MAX - (512 << 10), "%s: the root can be written", all[i].what);
+        OK(r.page <= VRV_MANIFEST_PAGE_MAX && r.thin == 0, "... pages, too, and they are not too small");
+        OK(r.n <= 2 * index / ROOT + 1 && r.n < 10000, "... nor too many");
+        OK(r.written <= 40 * r.bytes, "... nor written too often");
+    }
+}
+
+/* A page gives way to one with more; it isn't gone for those who read by the manifest before, nor while that is
+ * the last but one. */
+static void
+test_replaced(void)
+{
+    struct vrv_cold_page page = { .base = 100, .next = 200 };
+    struct vrv_cold_seg seg = { .base = 200, .next = 300, .moved_ms = 1600 };
+    const struct vrv_manifest m = { .page = &page, .page_n = 1, .seg = &seg, .seg_n = 1 };
+    const struct vrv_part_key old = { .number = 100, .made_ms = 1000 }, other = { .number = 200, .made_ms = 1000 };
+
+    begin_at(1);
+    const struct vrv_log_id *id = &the_log()->id;
+    char key[VRV_STORE_KEY_MAX + 1];
+    vrv_parts_prefix(id, 'm', key);
+    (void)snprintf(key + strlen(key), 64, "%020d-%013d-%016d", 100, 1500, 7);
+    page.key = key;
+    IS(vrv_parts_unnamed_ms(id, &m, 'm', &old), 1500, "a page is nobody's since another one is in its place");
+    IS(vrv_parts_unnamed_ms(id, &m, 'm', &other), 1000, "... one that never had a place since it was made");
+    IS(vrv_parts_unnamed_ms(id, &m, 'd', &old), 1000, "... as a segment");
+    seg.moved_ms = 1400;
+    IS(vrv_parts_unnamed_ms(id, &m, 'm', &old), INT64_MAX, "the root before still names it");
+    end_it();
+}
+
+/* Beyond that nothing is written that can't be read. */
+static void
+test_limit(void)
+{
+    struct vrv_manifest m = { .version = 1 };
+    struct vrv_err e;
+
+    for (uint32_t i = 0; i < 30000; i++) {
+        VRV_PUSH_ROOM(m.page, m.page_n, m.page_cap);
+        m.page[m.page_n++] = (struct vrv_cold_page){ .key = large(0, 0).key };
+    }
+    IS(vrv_fold_room(&m, &e), VRV_E_INVALID, "a partition that is too large: %s", e.msg);
+    vrv_manifest_fini(&m);
+    begin_at(1);
+    IS(commit(), 0, "a manifest");
+    tier.parts.o.root_bytes = SIZE_MAX / 2; /* nothing goes to a page */
+    struct vrv_parts_commit c = { .run = committed };
+    struct vrv_snap *s = now();
+    vrv_manifest_copy(&c.next, &s->m);
+    vrv_snap_unref(s);
+    for (int i = 0; i < 25000; i++) {
+        struct vrv_cold_seg seg = segment(c.next.next);
+
+        VRV_ASSERT(vrv_manifest_add(&c.next, &seg, &e) == 0);
+    }
+    size_t there = fakestore_objects(fake);
+    vrv_parts_commit(&tier.parts, &c);
+    tierrig_run(&tier);
+    IS(status, VRV_E_INVALID, "a manifest that nobody could read is refused: %s", tier.e.msg);
+    OK(fakestore_objects(fake) == there && version() == 1, "... and not written");
+    IS(commit(), 0, "what is smaller still is");
+    end_it();
+}
+
+/* One that grows with each few segments, on a store that is well, and on one whose newest page is lost. */
+static void
+test_joins(void)
+{
+    begin_at(1);
+    tier.parts.o.root_bytes = ROOT_BYTES;
+    for (int i = 0; i < 60; i++)
+        if (commit() != 0)
+            OK(false, "a commit: %s", tier.e.msg);
+    struct vrv_snap *s = now();
+    uint32_t pages = s->m.page_n, segs = 0;
+    for (uint32_t i = 0; i < pages; i++)
+        segs += s->m.page[i].segments;
+    OK(pages * ROOT_BYTES < 60 * 300 && segs + s->m.seg_n == 60, "60 segments, in %u pages of %u", pages, segs);
+    flip_object(s->m.page[pages - 1].key);
+    vrv_snap_unref(s);
+    for (int i = 0; i < 10; i++)
+        if (commit() != 0)
+            OK(false, "a commit: %s", tier.e.msg);
+    s = now();
+    IS(s->m.next, 70 * OFFSETS, "a page that can't be read any more stops nobody");
+    OK(s->m.page_n > pages, "... what follows it is in another one");
+    vrv_snap_unref(s);
+    end_it();
+}
+
 int
 main(void)
 {
@@ -326,5 +496,9 @@ main(void)
     test_for_good();
     test_next_owner();
     test_pages();
+    test_joins();
+    test_replaced();
+    test_large();
+    test_limit();
     return tap_done();
 }

@@ -70,6 +70,7 @@ begin(size_t cache_chunks)
     (void)vrv_cq_init(&cq, 0);
     fake = fakestore_new(&rig.clock, 1);
     tierrig_init(&tier, &rig.clock, fakestore_store(fake), 1);
+    tier.parts.o.root_bytes = SIZE_MAX / 2; /* no page is in the way */
     rig.o.cold = &tier.reader.cold;
     rig_up(&rig);
     vrv_parts_attach(&tier.parts, rig.eng->catalog);

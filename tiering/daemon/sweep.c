@@ -109,7 +109,7 @@ judge(struct vrv_sweep *s, const char *key)
         return 0;
     if (s->leaves && s->snap->m.page_n + s->snap->m.seg_n == 0)
         return 1;
-    int64_t age = s->clock->wall_ms(s->clock) - k.made_ms;
+    int64_t age = s->clock->wall_ms(s->clock) - vrv_parts_unnamed_ms(&s->id, &s->snap->m, s->what, &k);
     return at < base ? 1 : age >= s->orphan_ms ? ORPHAN : 0;
 }
 

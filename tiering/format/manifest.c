@@ -261,9 +261,11 @@ vrv_manifest_add(struct vrv_manifest *m, struct vrv_cold_seg *s, struct vrv_err 
 /* ---- where ---- */
 
 void
-vrv_manifest_fold(struct vrv_manifest *m, uint32_t n, const struct vrv_cold_page *page)
+vrv_manifest_fold(struct vrv_manifest *m, uint32_t n, const struct vrv_cold_page *page, bool in_place)
 {
     VRV_ASSERT(n <= m->seg_n);
+    if (in_place)
+        free(m->page[--m->page_n].key);
     VRV_PUSH_ROOM(m->page, m->page_n, m->page_cap);
     m->page[m->page_n++] = *page;
     for (uint32_t i = 0; i < n; i++)

@@ -22,6 +22,7 @@ enum {
     VRV_MANIFEST_KEY_MAX = 512,   /* bytes of an object's key */
     VRV_MANIFEST_ROOT_MAX = 4 << 20,
     VRV_MANIFEST_PAGE_MAX = 8 << 20,
+    VRV_MANIFEST_PAGE_HEAD = 40,  /* bytes of a page before its segments */
 };
 
 /* One segment in the cold tier: a range of an object (today: all of it). */
@@ -104,8 +105,9 @@ int vrv_manifest_check(const struct vrv_manifest *m, struct vrv_err *e) VRV_MUST
 /* Take over the segment (it must begin at `next`, else INVALID) behind all others. */
 int vrv_manifest_add(struct vrv_manifest *m, struct vrv_cold_seg *s, struct vrv_err *e)
     VRV_MUST_CHECK;
-/* The first n segments are in this page, whose key it takes over, and no longer in the root. */
-void vrv_manifest_fold(struct vrv_manifest *m, uint32_t n, const struct vrv_cold_page *page);
+/* The first n segments are in this page, whose key it takes over, and no longer in the root; in_place: as is
+ * what was in the newest page, which it replaces. */
+void vrv_manifest_fold(struct vrv_manifest *m, uint32_t n, const struct vrv_cold_page *page, bool in_place);
 /* The log starts at `start` now: pages and segments wholly below are no longer named.  False: nothing has
  * changed by that. */
 bool vrv_manifest_trim(struct vrv_manifest *m, int64_t start);
@@ -116,6 +118,9 @@ uint32_t vrv_chunk_find(const struct vrv_cold_seg *s, int64_t offset);
 
 /* ---- bytes ---- */
 
+/* How many bytes a root takes, and a segment in it or in a page. */
+size_t vrv_manifest_encoded(const struct vrv_manifest *m);
+size_t vrv_cold_seg_encoded(const struct vrv_cold_seg *s);
 /* malloc'd. */
 uint8_t *vrv_manifest_write(const struct vrv_manifest *m, size_t *n);
 /* CORRUPT, VERSION, NOMEM; m is to be finished (_fini) only after 0. */

@@ -24,6 +24,7 @@
 
 enum {
     NO_STRING = 0xffff,
+    ROOT_HEAD = VRV_CODEC_HEAD + 2 * 16 + 4 * 4 + 3 * 8, /* bytes of a root before its pages */
     PAGE_LEAST = 2 + 92,      /* bytes of a page's entry, without its key */
     SEG_LEAST = 2 * 2 + 120,  /* bytes of a segment, without keys and chunks */
     CHUNK_BYTES = 32,
@@ -86,6 +87,30 @@ put_seg(struct vrv_out *o, const struct vrv_cold_seg *s)
     }
 }
 
+static size_t
+string_bytes(const char *s)
+{
+    return s == NULL ? 0 : strlen(s);
+}
+
+size_t
+vrv_cold_seg_encoded(const struct vrv_cold_seg *s)
+{
+    return SEG_LEAST + string_bytes(s->key) + string_bytes(s->copy_key) + (size_t)s->chunk_n * CHUNK_BYTES;
+}
+
+size_t
+vrv_manifest_encoded(const struct vrv_manifest *m)
+{
+    size_t n = ROOT_HEAD;
+
+    for (uint32_t i = 0; i < m->page_n; i++)
+        n += PAGE_LEAST + string_bytes(m->page[i].key);
+    for (uint32_t i = 0; i < m->seg_n; i++)
+        n += vrv_cold_seg_encoded(&m->seg[i]);
+    return n;
+}
+
 uint8_t *
 vrv_manifest_write(const struct vrv_manifest *m, size_t *n)
 {
@@ -122,6 +147,7 @@ vrv_manifest_write(const struct vrv_manifest *m, size_t *n)
     }
     for (uint32_t i = 0; i < m->seg_n; i++)
         put_seg(&o, &m->seg[i]);
+    VRV_ASSERT(o.n == vrv_manifest_encoded(m));
     return vrv_out_finish(&o, n);
 }
 

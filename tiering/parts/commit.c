@@ -1,7 +1,7 @@
 /*
  * A manifest comes to count.
  *
- *   too large? page, read back ──► root, if absent, read back ──► head ──► snapshot
+ *   too large? page (fold.h), read back ──► root, if absent, read back ──► head ──► snapshot
  *                                     └─ there is one, or it is damaged (found.c) ─► CONFLICT, FENCED; the next version
  */
 #include <inttypes.h>
@@ -33,9 +33,20 @@ part_of(const struct vrv_parts_commit *c)
 }
 
 static void
+forget_old(struct vrv_parts_commit *c)
+{
+    for (uint32_t i = 0; i < c->old_n; i++)
+        vrv_cold_seg_fini(&c->old[i]);
+    free(c->old);
+    c->old = NULL;
+    c->old_n = 0;
+}
+
+static void
 finish(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
 {
     vrv_manifest_fini(&c->next);
+    forget_old(c);
     free(c->bytes);
     c->bytes = NULL;
     c->run(c, status, e);
@@ -58,16 +69,22 @@ put(struct vrv_parts_commit *c, void (*run)(struct vrv_done *d), bool if_absent)
 /* ---- as it was written? ---- */
 
 static void
-read_back(struct vrv_parts_commit *c, void (*run)(struct vrv_done *d))
+get(struct vrv_parts_commit *c, const char *key, size_t n, void (*run)(struct vrv_done *d))
 {
     struct vrv_parts *ps = c->parts;
     struct vrv_clock *clock = ps->o.clock;
 
-    c->back = vrv_mem_zero(c->n + 1);
+    c->back = vrv_mem_zero(n);
     c->call = (struct vrv_store_call){ .done = { .cq = ps->o.cq, .run = run }, .op = VRV_STORE_GET,
-        .lane = VRV_STORE_UPLOAD, .key = c->key, .buf = c->back, .size = c->n + 1,
+        .lane = VRV_STORE_UPLOAD, .key = key, .buf = c->back, .size = n,
         .deadline_ns = clock->mono_ns(clock) + ps->o.read_ms * MS };
     vrv_retry_submit(ps->o.retry, &c->call);
+}
+
+static void
+read_back(struct vrv_parts_commit *c, void (*run)(struct vrv_done *d))
+{
+    get(c, c->key, c->n + 1, run);
 }
 
 /* CORRUPT: no, or not there; or why nobody can tell. */
@@ -91,12 +108,19 @@ static void put_root(struct vrv_parts_commit *c);
 static void put_page(struct vrv_parts_commit *c);
 
 static void
-make_root(struct vrv_parts_commit *c)
+refused(struct vrv_done *d)
 {
-    for (int i = 0; i < 16; i += 8)
-        vrv_put_le64(c->next.put_id.b + i, vrv_rand_next(&c->parts->random));
-    free(c->bytes);
-    c->bytes = vrv_manifest_write(&c->next, &c->n);
+    struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
+
+    finish(c, c->call.status, &c->call.err);
+}
+
+static void
+refuse(struct vrv_parts_commit *c, const struct vrv_err *e)
+{
+    c->call = (struct vrv_store_call){ .done = { .cq = c->parts->o.cq, .run = refused }, .status = e->code,
+        .err = *e };
+    vrv_cq_post(c->parts->o.cq, &c->call.done, &c->call.done);
 }
 
 static void
@@ -120,7 +144,6 @@ root_found(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
         count(c);
     } else if (status == VRV_E_AGAIN && c->again++ < AGAIN_MAX) {
         c->next.version = part_of(c)->head.passed + 1;
-        make_root(c);
         put_root(c);
     } else {
         finish(c, status == VRV_E_AGAIN ? VRV_E_CORRUPT : status, e);
@@ -159,7 +182,18 @@ static void
 put_root(struct vrv_parts_commit *c)
 {
     struct vrv_log_id id = id_of(c);
+    struct vrv_err e;
 
+    for (int i = 0; i < 16; i += 8)
+        vrv_put_le64(c->next.put_id.b + i, vrv_rand_next(&c->parts->random));
+    free(c->bytes);
+    c->bytes = vrv_manifest_write(&c->next, &c->n);
+    if (c->n > VRV_MANIFEST_ROOT_MAX) {
+        (void)vrv_err_set(&e, VRV_E_INVALID, "a manifest of %zu bytes: %d at most can be read", c->n,
+            (int)VRV_MANIFEST_ROOT_MAX);
+        refuse(c, &e);
+        return;
+    }
     vrv__part_root_key(&id, c->next.version, c->key);
     put(c, root_put, true);
 }
@@ -176,13 +210,15 @@ page_back(struct vrv_done *d)
 
     if (rc == VRV_E_CORRUPT && c->again++ < AGAIN_MAX) {
         put_page(c);
-    } else if (rc < 0) {
-        finish(c, rc, &e);
-    } else {
+        return;
+    }
+    if (rc == 0) {
         c->page.key = vrv_mem_strdup(c->key);
-        vrv_manifest_fold(&c->next, c->next.seg_n - c->parts->o.root_keeps, &c->page);
-        make_root(c);
+        vrv_manifest_fold(&c->next, c->fold.segments, &c->page, c->fold.joins);
+        forget_old(c);
         put_root(c);
+    } else {
+        finish(c, rc, &e);
     }
 }
 
@@ -201,11 +237,49 @@ static void
 put_page(struct vrv_parts_commit *c)
 {
     struct vrv_log_id id = id_of(c);
+    uint32_t n = c->old_n + c->fold.segments;
+    struct vrv_manifest part = { .topic = id.topic, .partition = id.partition, .seg_n = n,
+        .seg = vrv_mem_zero(n * sizeof(*part.seg)) };
 
+    for (uint32_t i = 0; i < n; i++)
+        part.seg[i] = i < c->old_n ? c->old[i] : c->next.seg[i - c->old_n];
     free(c->bytes);
-    c->bytes = vrv_manifest_write_page(&c->next, 0, c->next.seg_n - c->parts->o.root_keeps, &c->page, &c->n);
+    c->bytes = vrv_manifest_write_page(&part, 0, n, &c->page, &c->n);
+    free(part.seg);
     vrv_parts_page_key(c->parts, &id, c->page.base, c->key);
     put(c, page_put, false);
+}
+
+/* One that can't be read stays as it is: that is for others to tell. */
+static void
+newest_came(struct vrv_done *d)
+{
+    struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
+    const struct vrv_cold_page *newest = &c->next.page[c->next.page_n - 1];
+    struct vrv_err e = c->call.err;
+    int rc = c->call.status;
+
+    if (rc == 0)
+        rc = vrv_manifest_read_page(&c->next, newest, c->back, c->call.got, &c->old, &e);
+    c->old_n = rc == 0 ? newest->segments : 0;
+    free(c->back);
+    c->back = NULL;
+    if (rc < 0)
+        c->fold = vrv_fold_plan(&c->next, c->parts->o.root_bytes, true);
+    if (rc == VRV_E_CANCELLED)
+        finish(c, rc, &e);
+    else if (c->fold.segments == 0)
+        put_root(c);
+    else
+        put_page(c);
+}
+
+static void
+get_newest(struct vrv_parts_commit *c)
+{
+    const struct vrv_cold_page *newest = &c->next.page[c->next.page_n - 1];
+
+    get(c, newest->key, (size_t)newest->size, newest_came);
 }
 
 /* ---- all of it ---- */
@@ -213,30 +287,13 @@ put_page(struct vrv_parts_commit *c)
 static void
 put_all(struct vrv_parts_commit *c)
 {
-    const struct vrv_parts *ps = c->parts;
-
-    make_root(c);
-    if (c->n > ps->o.root_bytes && c->next.seg_n > ps->o.root_keeps)
-        put_page(c);
-    else
+    c->fold = vrv_fold_plan(&c->next, c->parts->o.root_bytes, false);
+    if (c->fold.segments == 0)
         put_root(c);
-}
-
-static void
-refused(struct vrv_done *d)
-{
-    struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
-
-    finish(c, c->call.status, &c->call.err);
-}
-
-/* Never from within. */
-static void
-refuse(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
-{
-    c->call = (struct vrv_store_call){ .done = { .cq = c->parts->o.cq, .run = refused }, .status = status,
-        .err = *e };
-    vrv_cq_post(c->parts->o.cq, &c->call.done, &c->call.done);
+    else if (c->fold.joins)
+        get_newest(c);
+    else
+        put_page(c);
 }
 
 /* It has all again that a manifest says of its segments: as many as are not its own. */
@@ -253,7 +310,7 @@ whole_came(struct vrv_part_wait *w, int status, const struct vrv_err *why)
     if (status == 0)
         status = vrv_manifest_check(&c->next, &e);
     if (status < 0)
-        refuse(c, status, &e);
+        refuse(c, &e);
     else
         put_all(c);
 }
@@ -276,15 +333,14 @@ void
 vrv_parts_commit(struct vrv_parts *ps, struct vrv_parts_commit *c)
 {
     struct vrv_manifest *m = &c->next;
+    struct vrv_err e;
 
     c->parts = ps;
     const struct vrv_part *p = part_of(c);
     uint64_t from = m->version;
     m->version = (from > p->head.passed ? from : p->head.passed) + 1;
-    struct vrv_err e = { 0 };
-    int rc = check(c, from, &e);
-    if (rc < 0) {
-        refuse(c, rc, &e);
+    if (check(c, from, &e) < 0) {
+        refuse(c, &e);
         return;
     }
     if (!vrv_manifest_is_thin(m)) {
@@ -305,7 +361,8 @@ vrv_parts_cancel(struct vrv_parts *ps, struct vrv_parts_commit *c)
     if (c->waits) {
         c->waits = false;
         vrv_list_del(&c->wait.link);
-        refuse(c, vrv_err_set(&e, VRV_E_CANCELLED, "the commit was given up"), &e);
+        (void)vrv_err_set(&e, VRV_E_CANCELLED, "the commit was given up");
+        refuse(c, &e);
     } else if (c->found != NULL) {
         vrv__found_cancel(c->found);
     } else {

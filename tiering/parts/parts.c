@@ -267,6 +267,20 @@ vrv_parts_read_key(const struct vrv_log_id *id, char what, const char *key,
     return p != NULL && (out->root ? what == 'm' : *p == '-' && strlen(p) == 17);
 }
 
+int64_t
+vrv_parts_unnamed_ms(const struct vrv_log_id *id, const struct vrv_manifest *m, char what,
+    const struct vrv_part_key *k)
+{
+    int64_t base = (int64_t)k->number, newest_ms = m->seg_n > 0 ? m->seg[m->seg_n - 1].moved_ms : INT64_MIN;
+    struct vrv_part_key now;
+
+    for (uint32_t i = 0; what == 'm' && i < m->page_n && m->page[i].base <= base; i++)
+        if (base < m->page[i].next && vrv_parts_read_key(id, 'm', m->page[i].key, &now) &&
+            now.made_ms > k->made_ms)
+            return newest_ms > now.made_ms ? now.made_ms : INT64_MAX;
+    return k->made_ms;
+}
+
 /* ---- asking ---- */
 
 int

@@ -41,6 +41,7 @@
 #include "engine/meta/catalog.h"
 #include "engine/seg/seg.h"
 #include "tiering/format/manifest.h"
+#include "tiering/parts/fold.h"
 #include "tiering/store/retry.h"
 
 /* What names of segments begin with; nothing else is uploaded in parts. */
@@ -64,8 +65,7 @@ struct vrv_parts_opts {
     int64_t read_ms, write_ms;   /* how long reading and writing a root may take */
     int64_t adopt_ms;            /* so young must be what a root without a head names: half of what the
                                   * sweep calls an orphan */
-    size_t root_bytes;           /* a larger root gives its segments to a page, but for so many, */
-    uint32_t root_keeps;         /* since most readers want the newest */
+    size_t root_bytes;           /* of a root's segments; what is more goes to pages (fold.h) */
     size_t index_bytes;          /* of where chunks lie, for all manifests; 0: no limit.  One is always kept */
     /* What is in the store as soon as somebody else owns it, before he writes a manifest; false: nobody can.
      * NULL: likewise. */
@@ -147,7 +147,10 @@ struct vrv_parts_commit {
     bool waits;
     struct vrv_root_found *found; /* what has the name of our root, which is being looked at; or NULL */
     struct iovec iov;
-    struct vrv_cold_page page;
+    struct vrv_fold fold;      /* what goes to a page, */
+    struct vrv_cold_page page; /* ... as which it is named, */
+    struct vrv_cold_seg *old;  /* ... behind what the newest one has; NULL: that stays as it is */
+    uint32_t old_n;
     uint8_t *bytes, *back;     /* what is written, and what was read back of it */
     size_t n;
     unsigned again;            /* how often it was written under another name */
@@ -173,6 +176,11 @@ struct vrv_part_key {
 };
 bool vrv_parts_read_key(const struct vrv_log_id *id, char what, const char *key,
     struct vrv_part_key *out);
+/* Since when nothing names it, at the earliest, that m doesn't name; INT64_MAX: something may still.  A page may have
+ * been in the place of one that was made later: readers may still have the manifest that named it, and where no
+ * segment came since, it is the one before, which is what there is when the newest root is lost. */
+int64_t vrv_parts_unnamed_ms(const struct vrv_log_id *id, const struct vrv_manifest *m, char what,
+    const struct vrv_part_key *k);
 /* With what all names of a kind begin. */
 void vrv_parts_prefix(const struct vrv_log_id *id, char what, char *out);
 

@@ -10,7 +10,7 @@
 #include "tiering/restore/find.h"
 #include "tiering/scrub/object.h"
 
-enum { STEP_MS = 50, PARTS = 3, INDEX_INTERVAL = 4096, ROOT_BYTES = 256 << 10, ROOT_KEEPS = 16, DAY_MS = 86400000 };
+enum { STEP_MS = 50, PARTS = 3, INDEX_INTERVAL = 4096, ROOT_BYTES = 256 << 10, DAY_MS = 86400000 };
 
 /* One segment on its way. */
 struct one {
@@ -473,8 +473,7 @@ vrv_heal_begin(struct vrv_heal *h, struct vrv_err *e)
         return rc;
     vrv_parts_init(&h->parts, &(struct vrv_parts_opts){ .retry = s->retry, .cq = &s->cq, .clock = s->clock,
         .random = h->random, .read_ms = s->call_ms, .write_ms = s->call_ms, .adopt_ms = DAY_MS / 2,
-        .root_bytes = ROOT_BYTES, .root_keeps = ROOT_KEEPS,
-        .successor = next_owner, .ctx = h });
+        .root_bytes = ROOT_BYTES, .successor = next_owner, .ctx = h });
     vrv_parts_attach(&h->parts, vrv_engine_catalog(h->eng));
     vrv_pace_init(&h->pace, s->clock, INT64_MAX);
     vrv_source_init(&h->source);

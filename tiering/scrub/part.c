@@ -244,11 +244,11 @@ check_named(struct part *p, struct vrv_err *e)
 /* ---- what nothing names ---- */
 
 static bool
-is_old(const struct part *p, const struct vrv_part_key *k)
+is_old(const struct part *p, char what, const struct vrv_part_key *k)
 {
     struct vrv_clock *clock = p->c->o->clock;
 
-    return clock->wall_ms(clock) - k->made_ms >= p->c->o->grace_ms;
+    return clock->wall_ms(clock) - vrv_parts_unnamed_ms(p->id, &p->m, what, k) >= p->c->o->grace_ms;
 }
 
 static int
@@ -292,7 +292,7 @@ judge(struct part *p, char what, const struct vrv_store_name *name, struct vrv_e
         return 0;
     if (deleted || (p->m.version > 0 && (int64_t)k.number < vrv_manifest_base(&p->m)))
         waits(p, name);
-    else if (is_old(p, &k))
+    else if (is_old(p, what, &k))
         return orphan(p, name, e);
     return 0;
 }
@@ -329,7 +329,7 @@ tell_unknown(struct part *p)
     if (p->topic != NULL || !p->c->known.has_marker || p->m.version == 0)
         return;
     for (size_t i = 0; i < p->objects.n; i++)
-        if (vrv_parts_read_key(p->id, 'd', p->objects.v[i].key, &k) && !is_old(p, &k))
+        if (vrv_parts_read_key(p->id, 'd', p->objects.v[i].key, &k) && !is_old(p, 'd', &k))
             return; /* perhaps it is new */
     found(p, VRV_SCRUB_UNKNOWN, NULL, vrv_manifest_base(&p->m), p->m.next,
         "the newest marker doesn't know the topic; what is here of it stays for ever");
