@@ -13,6 +13,8 @@
 #include "t/lib/tap.h"
 #include "tiering/tier_ask.h"
 
+enum { ORPHAN_MS = 20000 }; /* as onetier has it */
+
 #define SMALL "segment.bytes=1000 retention.ms=-1 remote.storage.enable=true local.retention.ms=0 "
 
 static struct vrv_tier_stats
@@ -72,6 +74,17 @@ kept(void)
 }
 
 static void
+drop(const char *entity)
+{
+    struct vrv_catalog *c = vrv_engine_catalog(rig.eng);
+    struct vrv_entity_configs v;
+
+    vrv_catalog_configs(c, entity, &v);
+    IS(vrv_catalog_drop_configs(c, entity, v.mod, &rig.e), 0, "%s is forgotten %s", entity, rig.e.msg);
+    free(v.v);
+}
+
+static void
 make(const char *configs)
 {
     char text[200];
@@ -85,6 +98,36 @@ make(const char *configs)
 }
 
 /* ---- tests ---- */
+
+/* A catalog that isn't what it was: it has heads, and knows nothing of their topic.  Its objects are old. */
+static void
+test_unknown(void)
+{
+    struct vrv_uuid topic;
+    char entity[VRV_ENTITY_MAX + 1] = "deleted/";
+
+    begin(1);
+    make("");
+    size_t all = objects();
+    topic = rig_log(&rig, "t", 0)->id.topic;
+    pass(5 * MINUTE_MS);
+    IS(delete("t"), 0, "a topic is deleted");
+    rig_bury(&rig);
+    vrv_uuid_text(&topic, entity + strlen(entity));
+    drop(entity);
+    (void)strcat(entity, "/000000");
+    drop(entity);
+    pass(ORPHAN_MS / 2);
+    IS((int64_t)objects(), (int64_t)all, "what nothing is known of isn't deleted at once");
+    simclock_set_wall_ms(&rig.clock, rig.clock.clock.wall_ms(&rig.clock.clock) - 1000 * MINUTE_MS);
+    pass(ORPHAN_MS * 3 / 4);
+    IS((int64_t)objects(), (int64_t)all, "... nor since somebody set the date");
+    pass(ORPHAN_MS);
+    OK(objects() < all, "... but later");
+    pass(4 * MINUTE_MS);
+    IS((int64_t)objects() + kept(), 0, "nothing is left");
+    end();
+}
 
 static void
 test_goes(void)
@@ -134,10 +177,17 @@ test_nothing_kept(void)
 {
     begin(1);
     make("");
+    size_t all = objects();
     IS(rig_alter(&rig, "t", "remote.storage.enable=false"), 0, "off");
     IS(delete("t"), 0, "and deleted at once");
-    pass(10000);
-    OK(fakestore_count(fake, "d/") == 0, "there is no grace for that");
+    for (uint64_t i = 0; i < 3; i++) {
+        pass(ORPHAN_MS / 4);
+        IS((int64_t)objects(), (int64_t)all, "it goes as orphans do, not at once");
+        down(); /* it is known since when */
+        up(i + 2);
+    }
+    pass(ORPHAN_MS / 2);
+    OK(fakestore_count(fake, "d/") == 0, "... but when it was so for long");
     pass(2 * MINUTE_MS);
     IS((int64_t)objects() + kept(), 0, "nothing is left");
     rig_topic(&rig, "t", 3, SMALL);
@@ -445,6 +495,7 @@ main(void)
     test_goes();
     test_keeps();
     test_nothing_kept();
+    test_unknown();
     test_told();
     test_comes_back();
     test_while_moving();

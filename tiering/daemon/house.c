@@ -201,8 +201,6 @@ is_due(struct vrv_house *h, const struct vrv_uuid *topic, int64_t *since_ms, int
 
     *since_ms = wall_ms(h);
     *deleted_ms = -1;
-    if (rc == VRV_E_NOTFOUND)
-        return true; /* it had left the tier before it was deleted */
     bool due = rc == 0 && r.purging;
     if (rc == 0) {
         *since_ms = r.deleted_ms + h->o.keep_ms;
@@ -214,12 +212,29 @@ is_due(struct vrv_house *h, const struct vrv_uuid *topic, int64_t *since_ms, int
     } else if (rc == 0 && !due && !vrv_house_keeps(&r)) {
         look_in(h, *since_ms - wall_ms(h));
     }
-    if (rc < 0) {
+    if (rc < 0 && rc != VRV_E_NOTFOUND) {
         h->o.failed(h->o.ctx, &e);
         look_in(h, h->o.again_ms);
     }
+    h->asked.alone = rc == VRV_E_NOTFOUND;
     vrv_remains_fini(&r);
     return due;
+}
+
+/* Likewise of a partition whose topic nothing else is known of. */
+static bool
+is_nobodys(struct vrv_house *h, const struct vrv_log_id *id, int64_t *since_ms)
+{
+    struct vrv_err e;
+    int rc = vrv_parts_alone(h->o.parts, id, since_ms, &e);
+
+    *since_ms += h->o.orphan_ms;
+    if (rc < 0)
+        h->o.failed(h->o.ctx, &e);
+    if (rc == 0 && wall_ms(h) >= *since_ms)
+        return true;
+    look_in(h, rc < 0 ? h->o.again_ms : *since_ms - wall_ms(h));
+    return false;
 }
 
 /* The partitions of a topic come one after the other. */
@@ -246,12 +261,13 @@ due_of(struct vrv_house *h, const struct vrv_log_id *id)
     if (n != NULL)
         return VRV_OMAP_OF(n, struct due, node);
     ask(h, &id->topic);
-    if (!h->asked.due)
+    int64_t since_ms = h->asked.since_ms;
+    if (h->asked.alone ? !is_nobodys(h, id, &since_ms) : !h->asked.due)
         return NULL;
     struct due *d = VRV_NEW(struct due);
     d->id = *id;
     d->h = h;
-    d->since_ms = h->asked.since_ms;
+    d->since_ms = since_ms;
     vrv_omap_insert(&h->due, &d->id, &d->node);
     return d;
 }

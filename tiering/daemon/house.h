@@ -8,8 +8,9 @@
  *                                          the last one the record
  *
  * So heads are the queue of what is to be deleted, durable as the catalog is; a crash anywhere only delays
- * it.  A topic that left no record (it had left the tier before) has no grace.  Objects of topics that the
- * catalog knows nothing of are not looked for here: a scrub reports them.
+ * it.  A topic that left no record (it had left the tier before, or the catalog isn't what it was) goes as
+ * orphans do: when it was so for long, by the clock, from when that was first seen, which the head keeps.
+ * Objects of topics that the catalog has no head of are not looked for here: a scrub reports them.
  *
  * Threads: the tier's.
  */
@@ -30,6 +31,7 @@ struct vrv_house_opts {
     int64_t call_ms;
     int64_t keep_ms;           /* so long a deleted topic can come back */
     int64_t settle_ms;         /* what a store has written late is there by then */
+    int64_t orphan_ms;         /* what nothing else is known of for so long is nobody's */
     int64_t stale_ms;          /* uploads that began so long ago are nobody's; how often that is looked at */
     int64_t again_ms;          /* after something failed */
     bool (*busy)(void *ctx, const struct vrv_log_id *id); /* something of it is under way */
@@ -57,6 +59,7 @@ struct vrv_house {
     int64_t look_ns;           /* until then there is nothing to look for, if nobody tells */
     struct {
         bool known, due;
+        bool alone;            /* nothing else is known of it: each partition has its time */
         struct vrv_uuid topic;
         int64_t since_ms;      /* when it was due, */
         int64_t deleted_ms;    /* and deleted; -1: not known */

@@ -73,7 +73,7 @@ number(const struct vrv_entity_configs *c, const char *key, uint64_t most, uint6
 static bool
 parse(const struct vrv_entity_configs *c, struct vrv_head *h)
 {
-    uint64_t crc = 0, from = 0, to = 0;
+    uint64_t crc = 0, from = 0, to = 0, alone = 0;
     size_t known = 3;
     bool good = number(c, "crc", UINT32_MAX, &crc) &&
         number(c, "size", VRV_MANIFEST_ROOT_MAX, &h->size) &&
@@ -85,6 +85,10 @@ parse(const struct vrv_entity_configs *c, struct vrv_head *h)
         h->lost_from = (int64_t)from;
         h->lost_to = (int64_t)to;
         known += 2;
+    }
+    if (number(c, "alone", INT64_MAX, &alone)) {
+        h->alone_ms = (int64_t)alone;
+        known++;
     }
     if (number(c, "passed", INT64_MAX, &h->passed)) {
         good = good && h->passed > h->version;
@@ -126,9 +130,10 @@ int
 vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
     struct vrv_err *e)
 {
-    char entity[VRV_ENTITY_MAX + 1], crc[16], size[24], version[24], from[24], to[24], passed[24];
+    char entity[VRV_ENTITY_MAX + 1], crc[16], size[24], version[24], from[24], to[24], passed[24], alone[24];
+    const struct vrv_config_kv since = { (char[]){ "alone" }, alone };
     const struct vrv_config_kv lost[] = { { (char[]){ "lost.from" }, from }, { (char[]){ "lost.to" }, to } };
-    struct vrv_config_kv v[6] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
+    struct vrv_config_kv v[7] = { { (char[]){ "crc" }, crc }, { (char[]){ "size" }, size },
         { (char[]){ "version" }, version }, { (char[]){ "passed" }, passed } };
     size_t n = h->passed > 0 ? 4 : 3;
 
@@ -142,8 +147,11 @@ vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_he
     (void)snprintf(from, sizeof(from), "%" PRId64, h->lost_from);
     (void)snprintf(to, sizeof(to), "%" PRId64, h->lost_to);
     (void)snprintf(passed, sizeof(passed), "%" PRIu64, h->passed);
+    (void)snprintf(alone, sizeof(alone), "%" PRId64, h->alone_ms);
     for (int i = 0; i < 2 && h->lost_from < h->lost_to; i++)
         v[n++] = lost[i];
+    if (h->alone_ms > 0)
+        v[n++] = since;
     int rc = vrv_catalog_set_configs(catalog, entity, h->mod, v, n, e);
     if (rc == 0) {
         struct vrv_entity_configs c;
@@ -213,6 +221,28 @@ vrv_parts_lost(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t *from,
     *from = h.lost_from;
     *to = h.lost_to;
     return (rc == 0 || rc == VRV_E_NOTFOUND) && h.lost_from < h.lost_to;
+}
+
+int
+vrv_parts_alone(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t *since_ms, struct vrv_err *e)
+{
+    struct vrv_part *p = vrv__part_get(ps, id);
+    int64_t now_ms = ps->o.clock->wall_ms(ps->o.clock);
+    struct vrv_head h;
+    int rc = vrv__head_read(ps, id, &h, e);
+
+    *since_ms = now_ms;
+    if (rc < 0 && rc != VRV_E_NOTFOUND)
+        return rc;
+    if (h.alone_ms > 0 && h.alone_ms <= now_ms) {
+        *since_ms = h.alone_ms;
+        return 0;
+    }
+    h.alone_ms = now_ms;
+    rc = vrv__head_write(ps, id, &h, e);
+    if (rc == 0)
+        p->head = h;
+    return rc;
 }
 
 int

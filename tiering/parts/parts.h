@@ -118,6 +118,11 @@ int vrv_parts_lose(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t fr
 /* What was so, and isn't named by a later manifest; false: nothing. */
 bool vrv_parts_lost(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t *from, int64_t *to);
 
+/* The catalog knows neither its topic nor what became of that: *since_ms is when that was first told here (wall clock),
+ * durably. */
+int vrv_parts_alone(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t *since_ms, struct vrv_err *e)
+    VRV_MUST_CHECK;
+
 /* Nothing is left of it in the store, and never will be: its topic is gone.  Nothing of it may be under
  * way. */
 int vrv_parts_drop_head(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_err *e)

@@ -92,8 +92,8 @@ read_head_key(const char *key, struct vrv_log_id *id)
     return *end == '\0';
 }
 
-/* Of a partition whose topic is gone: what its record says.  Without one it had left the tier, and goes at
- * once. */
+/* Of a partition whose topic is gone: what its record says.  Without one it had left the tier, and goes
+ * as an orphan does. */
 static void
 add_deleted(struct vrv_known *k, const struct vrv_uuid *id)
 {
