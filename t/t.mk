@@ -874,6 +874,7 @@ dist_check_SCRIPTS += \
 	t/791-tier-policies.t \
 	t/780-store-check.t \
 	t/796-tiering-docs.t \
+	t/797-tier-told.t \
 	t/782-undelete.t \
 	t/783-heal.t \
 	t/946-large.t \

@@ -69,7 +69,8 @@ tell_state(struct ask *a)
 
     *s = (struct vrv_tier_state){ .now_ms = t->o.clock->wall_ms(t->o.clock), .last = r->last,
         .last_ms = r->last_ms, .good_ms = r->good_ms, .moved_ms = t->moved_ms,
-        .marked_ms = t->owner.marked_ms, .deleted_ms = t->deleted_ms, .swept_ms = t->swept_ms,
+        .marked_ms = t->owner.marked_ms, .marks_failed = t->owner.failures,
+        .deleted_ms = t->deleted_ms, .swept_ms = t->swept_ms,
         .oldest_ms = vrv__tier_oldest_move(t), .moves = t->moves, .queued = c->reading,
         .swept = t->stats.swept, .settled = r->settled, .read_bytes = u->of[VRV_STORE_GET][VRV_STORE_DONE].bytes,
         .written_bytes = u->of[VRV_STORE_PUT][VRV_STORE_DONE].bytes +

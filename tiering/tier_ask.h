@@ -37,6 +37,7 @@ struct vrv_tier_state {
     int64_t good_ms;             /* when it did last what it was asked to; 0: never */
     struct vrv_store_bad bad[VRV_STORE_OPS];
     int64_t moved_ms, deleted_ms, swept_ms; /* when one of these succeeded last; 0: never */
+    uint64_t marks_failed;       /* markers that couldn't be written since the start */
     int64_t marked_ms;           /* when a marker was written last; 0: none was since the start */
     int64_t oldest_ms;           /* when the first of those under way began; 0: none is */
     uint64_t moves, queued;      /* segments on their way, reads under way */

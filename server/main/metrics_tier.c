@@ -309,6 +309,7 @@ put_state(struct vrv_prom *p, const struct vrv_tier_state *s, const struct vrv_t
     put_since(p, VRV_M_tier_since_delete, s, s->deleted_ms);
     put_since(p, VRV_M_tier_since_sweep, s, s->swept_ms);
     put_since(p, VRV_M_tier_since_marker, s, s->marked_ms);
+    vrv_prom_one(p, VRV_M_tier_marker_failures, s->marks_failed);
     vrv_prom_one(p, VRV_M_tier_swept, s->swept);
     vrv_prom_one(p, VRV_M_tier_swept_bytes, stats->swept_bytes);
     vrv_prom_one(p, VRV_M_tier_orphans, stats->orphans);

@@ -89,6 +89,10 @@ store_text(struct out *o, const struct vrv_tier_describe_resp *r)
         else
             (void)fputs("it is being asked whose it is", o->f);
         (void)fputc('\n', o->f);
+    } else if (r->owner_failure.p != NULL) {
+        out_paint(o, OUT_RED, "varve restore would bring back what was: ");
+        out_shown(o->f, r->owner_failure.p, (size_t)r->owner_failure.n);
+        (void)fputc('\n', o->f);
     }
     for (int32_t i = 0; i < r->failing.n; i++) {
         const struct vrv_tier_describe_resp_failing *x = &r->failing.v[i];

@@ -199,19 +199,35 @@ read_page(const uint8_t *p, size_t n)
 
 /* ---- marker and owner ---- */
 
+/* How much a marker says that it holds, where it is packed. */
+static size_t
+unpacked(const uint8_t *p, size_t n)
+{
+    size_t at = n >= 20 ? 20 + (size_t)vrv_get_le32(p + 16) + 40 : n;
+    uint64_t plain = at + 8 <= n ? vrv_get_le64(p + at) : 0;
+
+    return plain < VRV_MARKER_PLAIN_MAX ? (size_t)plain : VRV_MARKER_PLAIN_MAX;
+}
+
 static void
 read_marker(const uint8_t *p, size_t n)
 {
+    size_t out_n, most = unpacked(p, n) > n ? unpacked(p, n) : n;
     struct vrv_marker m;
-    size_t out_n;
 
     peak_start();
     int rc = vrv_marker_read(&m, p, n, NULL);
-    peak_check(PEAK + PER_BYTE * n);
+    peak_check(PEAK + PER_BYTE * most);
     if (!worked(rc))
         return;
-    uint8_t *out = vrv_marker_write(&m, &out_n);
-    VRV_ASSERT(out_n == n);
+    uint8_t *out = vrv_marker_write(&m, &out_n, NULL);
+    if (out != NULL) {
+        struct vrv_marker back;
+
+        VRV_ASSERT(vrv_marker_read(&back, out, out_n, NULL) == 0);
+        VRV_ASSERT(back.catalog.n == m.catalog.n && back.record_n == m.record_n);
+        vrv_marker_fini(&back);
+    }
     free(out);
     vrv_marker_fini(&m);
 }

@@ -1,6 +1,7 @@
 /* Markers come back as they were written, or not at all: whatever is done to their bytes. */
 #include "tiering/format/marker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@ written(size_t *n)
         .silent_ms = 300000, .last = true,
         .catalog = { kv, 2 }, .record = record, .record_n = 2 };
 
-    return vrv_marker_write(&m, n);
+    return vrv_marker_write(&m, n, NULL);
 }
 
 static void
@@ -105,11 +106,65 @@ test_damage(void)
     free(p);
 }
 
+/* As many groups as a large server has: what is alike shrinks. */
+static void
+test_large(void)
+{
+    enum { MANY = 20000, TEXT = 40 };
+    struct vrv_marker m = { .cluster = "kVrv", .silent_ms = 1 }, back;
+    char (*text)[TEXT] = vrv_mem_zero(MANY * sizeof(*text));
+    struct vrv_err e = { 0 };
+    size_t n;
+    int same = 0;
+
+    m.record = vrv_mem_zero(MANY * sizeof(*m.record));
+    for (m.record_n = 0; m.record_n < MANY; m.record_n++) {
+        (void)snprintf(text[m.record_n], TEXT, "__consumer_offsets/%u", (unsigned)m.record_n);
+        m.record[m.record_n] = (struct vrv_marker_record){ BYTES(text[m.record_n]), BYTES(text[m.record_n]), TEXT, TEXT };
+    }
+    uint8_t *p = vrv_marker_write(&m, &n, NULL);
+    OK(n < MANY * TEXT / 4, "much of the same shrinks: %d bytes to %d", MANY * 2 * TEXT, (int)n);
+    IS(vrv_marker_read(&back, p, n, &e), 0, "and comes back %s", e.msg);
+    for (uint32_t i = 0; i < back.record_n; i++)
+        same += back.record[i].key_n == TEXT && memcmp(back.record[i].value, text[i], TEXT) == 0;
+    IS(same, MANY, "... all of it");
+    vrv_marker_fini(&back);
+    for (int bit = 0; bit < 8; bit++) { /* of how much there was */
+        p[16 + 4 + 4 + 24 + 12 + 4] ^= (uint8_t)(1 << bit);
+        vrv_put_le32(p + 12, vrv_crc32c(vrv_crc32c(0, p, 12), p + 16, n - 16));
+        IS(vrv_marker_read(&back, p, n, &e), VRV_E_CORRUPT, "not more, not less: %s", e.msg);
+        p[16 + 4 + 4 + 24 + 12 + 4] ^= (uint8_t)(1 << bit);
+    }
+    free(p);
+    free(m.record);
+    free(text);
+}
+
+/* What no store takes in one call. */
+static void
+test_too_large(void)
+{
+    struct vrv_rand r = { 1 };
+    size_t much = VRV_MARKER_MAX + 1000, n;
+    uint8_t *noise = vrv_mem_zero(much);
+    struct vrv_marker_record one = { BYTES("k"), noise, 1, (uint32_t)much };
+    struct vrv_marker m = { .record = &one, .record_n = 1 };
+    struct vrv_err e = { 0 };
+
+    for (size_t i = 0; i + 8 <= much; i += 8)
+        vrv_put_le64(noise + i, vrv_rand_next(&r));
+    uint8_t *p = vrv_marker_write(&m, &n, &e);
+    OK(p == NULL && e.code == VRV_E_TOO_LARGE, "what doesn't shrink enough is refused: %s", e.msg);
+    free(noise);
+}
+
 int
 main(void)
 {
     test_comes_back();
     test_lies();
     test_damage();
+    test_large();
+    test_too_large();
     return tap_done();
 }

@@ -31,7 +31,8 @@ struct server {
     struct vrv_owner owner;
 };
 
-static uint8_t offset = '7'; /* of the group */
+static uint8_t offset = '7', *value = &offset; /* of the group */
+static uint32_t value_n = 1;
 
 static int
 records(void *ctx, struct vrv_marker *m, struct vrv_err *e)
@@ -39,7 +40,7 @@ records(void *ctx, struct vrv_marker *m, struct vrv_err *e)
     (void)ctx;
     (void)e;
     m->record = VRV_NEW(struct vrv_marker_record);
-    *m->record = (struct vrv_marker_record){ (const uint8_t *)"group", &offset, 5, 1 };
+    *m->record = (struct vrv_marker_record){ (const uint8_t *)"group", value, 5, value_n };
     m->record_n = 1;
     return 0;
 }
@@ -350,6 +351,36 @@ test_damaged(void)
     end();
 }
 
+/* More than a marker takes: it is said, and the one before stays. */
+static void
+test_too_much(void)
+{
+    struct server a = { .disk = NULL };
+    struct vrv_rand r = { 1 };
+
+    begin(1);
+    up(&a, "A", 1);
+    pass(&a, 1000);
+    value_n = VRV_MARKER_MAX;
+    value = vrv_mem_zero(value_n);
+    for (uint32_t i = 0; i + 8 <= value_n; i += 8) { /* which doesn't shrink */
+        uint64_t v = vrv_rand_next(&r);
+
+        memcpy(value + i, &v, sizeof(v));
+    }
+    pass(&a, MINUTE_MS + 1000);
+    OK(a.owner.err.code == VRV_E_TOO_LARGE && a.owner.failures > 0, "more than a marker takes is told: %s", a.owner.err.msg);
+    IS(fakestore_count(fake, "marker/"), 1, "... and the one before stays");
+    uint64_t failures = a.owner.failures;
+    free(value);
+    value = &offset;
+    value_n = 1;
+    pass(&a, MINUTE_MS);
+    OK(a.owner.err.code == 0 && a.owner.failures == failures, "with less of it all is well");
+    gone(&a);
+    end();
+}
+
 /* What was written last counts, whatever the clock says. */
 static void
 test_clock_set_back(void)
@@ -411,6 +442,7 @@ main(void)
     test_taken_over();
     test_marks();
     test_damaged();
+    test_too_much();
     test_clock_set_back();
     test_ends();
     return tap_done();

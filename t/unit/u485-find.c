@@ -299,7 +299,7 @@ put_marker(const char *key, const char *cluster)
     size_t n;
 
     (void)snprintf(m.cluster, sizeof(m.cluster), "%s", cluster);
-    uint8_t *bytes = vrv_marker_write(&m, &n);
+    uint8_t *bytes = vrv_marker_write(&m, &n, NULL);
     IS(vrv_sync_put(&sync_, key, bytes, n, false, &e), 0, "a marker is written");
     free(bytes);
 }

@@ -199,7 +199,7 @@ put_marker(int64_t ms, bool last)
     char key[64];
     size_t n;
 
-    uint8_t *bytes = vrv_marker_write(&m, &n);
+    uint8_t *bytes = vrv_marker_write(&m, &n, NULL);
     (void)snprintf(key, sizeof(key), "marker/%013" PRId64 "-0000000000000000", ms);
     IS(vrv_sync_put(&sync_, key, bytes, n, false, &e), 0, "a newer marker");
     free(bytes);

@@ -274,7 +274,7 @@ test_marker(void)
             m.catalog.v[1].n == 0, "pairs of the catalog");
     OK(m.record_n == 1 && m.record[0].key_n == 21 && m.record[0].value_n == GZIP &&
             memcmp(m.record[0].key, "__consumer_offsets/11", 21) == 0, "a record");
-    uint8_t *out = vrv_marker_write(&m, &out_n);
+    uint8_t *out = vrv_marker_write(&m, &out_n, NULL);
     OK(is_same(out, out_n, p, n), "is written to the same bytes");
     free(out);
     vrv_marker_fini(&m);

@@ -91,6 +91,7 @@ static void
 not_written(struct vrv_owner *o, struct vrv_err *e)
 {
     o->crc = 0;
+    o->failures++;
     (void)vrv_err_prefix(e, e->code, "a marker can't be written");
     vrv__owner_failed(o, e);
 }
@@ -176,12 +177,19 @@ is_news(struct vrv_owner *o, const struct vrv_marker *m)
     return news;
 }
 
+_Static_assert((int)VRV_MARKER_MAX <= (int)VRV_STORE_PUT_MAX, "one call writes it");
+
 static void
 write_marker(struct vrv_owner *o, const struct vrv_marker *m)
 {
     size_t n;
-    uint8_t *bytes = vrv_marker_write(m, &n);
+    struct vrv_err e;
+    uint8_t *bytes = vrv_marker_write(m, &n, &e);
 
+    if (bytes == NULL) {
+        not_written(o, &e);
+        return;
+    }
     o->mark_ms = m->ms;
     (void)snprintf(o->key, sizeof(o->key), "marker/%013" PRId64 "-%016" PRIx64, m->ms,
         vrv_rand_next(&o->random));

@@ -95,6 +95,8 @@ vrv__owner_call(struct vrv_owner *o, struct vrv_store_call *c, enum vrv_store_op
     c->lane = VRV_STORE_HOUSEKEEPING;
     c->key = key;
     c->deadline_ns = now_ns(o) + ms * MS;
+    if (o->end == VRV_OWNER_GOES_ON)
+        c->deadline_ns += vrv_store_sending_ms(c, op) * MS;
     o->busy = c;
     vrv_retry_submit(o->o.retry, c);
 }

@@ -50,6 +50,7 @@ struct vrv_owner {
     struct vrv_err err;          /* why it doesn't, or what failed last; code 0: all is well */
     uint64_t number;             /* as which it owns it */
     int64_t marked_ms;           /* when the newest marker was written (wall clock); 0: none was */
+    uint64_t failures;           /* markers that couldn't be written */
     /* ours */
     int64_t mark_ms, newest_ms;  /* by their names: our newest marker, and the newest that was seen there */
     struct vrv_catalog *catalog; /* NULL: there is no engine */

@@ -3,7 +3,7 @@
  * with one is enough to make the server anew.
  *
  * It holds the catalog as it is stored (topics, settings, heads of manifests), and records that go back
- * into a log of the server's: the offsets that groups have committed.
+ * into a log of the server's: the offsets that groups have committed.  Both are packed where there is much of them.
  */
 #ifndef VRV_FORMAT_MARKER_H
 #define VRV_FORMAT_MARKER_H
@@ -12,7 +12,12 @@
 
 #include "engine/meta/catalog.h"
 
-enum { VRV_MARKER_VERSION = 1, VRV_MARKER_CLUSTER_MAX = 64 };
+enum {
+    VRV_MARKER_VERSION = 1,
+    VRV_MARKER_CLUSTER_MAX = 64,
+    VRV_MARKER_MAX = 32 * 1024 * 1024,     /* bytes, as it is stored: every store takes that in one call */
+    VRV_MARKER_PLAIN_MAX = 256 * 1024 * 1024, /* ... and of catalog and records, unpacked */
+};
 
 struct vrv_marker_record {
     const uint8_t *key, *value;
@@ -28,11 +33,12 @@ struct vrv_marker {
     struct vrv_catalog_kvs catalog;
     struct vrv_marker_record *record;
     uint32_t record_n;
+    uint8_t *unpacked;       /* ours: what was read of a packed one */
 };
 
-/* Its bytes, to be freed. */
-uint8_t *vrv_marker_write(const struct vrv_marker *m, size_t *n);
-/* What it points to lies in p, but for the two arrays: vrv_marker_fini().  Errors: CORRUPT, VERSION, NOMEM. */
+/* Its bytes, to be freed; or NULL, TOO_LARGE. */
+uint8_t *vrv_marker_write(const struct vrv_marker *m, size_t *n, struct vrv_err *e);
+/* What it points to lies in p, or is its own as the two arrays are: vrv_marker_fini().  Errors: CORRUPT, VERSION, NOMEM. */
 int vrv_marker_read(struct vrv_marker *m, const uint8_t *p, size_t n, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_marker_fini(struct vrv_marker *m);
 

@@ -7,8 +7,6 @@
 #include "engine/base/mem.h"
 #include "tiering/daemon/owner.h"
 
-enum { MARKER_MAX = 1 << 30 };
-
 /* ---- names ---- */
 
 static int
@@ -46,7 +44,7 @@ static int
 read_marker(struct vrv_sync *s, const struct vrv_store_name *name, struct vrv_found_marker *out,
     struct vrv_err *e)
 {
-    size_t most = name->size < MARKER_MAX ? (size_t)name->size + 1 : MARKER_MAX, n;
+    size_t most = name->size < VRV_MARKER_MAX ? (size_t)name->size + 1 : VRV_MARKER_MAX, n;
     int rc = vrv_sync_get(s, name->key, most, &out->bytes, &n, e);
 
     if (rc == 0 && (rc = vrv_marker_read(&out->m, out->bytes, n, e)) < 0)

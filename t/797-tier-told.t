@@ -1,0 +1,61 @@
+#!/usr/bin/env perl
+# What varve tier status, the log and the metrics tell of a store that is not quite well: one that takes no markers.
+use strict;
+use warnings;
+use File::Temp qw(tempdir);
+use HTTP::Tiny;
+use IO::Socket::INET;
+use Test::More;
+use lib ($ENV{srcdir} // '.') . '/t/lib';
+use Tool;
+use Varved;
+
+plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
+
+my $dir = tempdir(CLEANUP => 1);
+open(my $keys, '>', "$dir/keys") or die "keys: $!";
+print $keys "[default]\naws_access_key_id = testkey\naws_secret_access_key = secret\n";
+close $keys;
+
+# An S3 that answers as it is told to; its port, and what ends it.
+sub s3d {
+    my $pid = open(my $said, '-|', ($ENV{builddir} // '.') . '/t/s3d', '-b', 'cold', '-k', 'testkey:secret', @_)
+        or die "s3d: $!";
+    my ($port) = <$said> =~ /^port (\d+)$/ or die 'no s3d';
+    return ($port, sub { kill TERM => $pid; close $said });
+}
+sub fault {
+    my ($port, @commands) = @_;
+    my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
+    return $http->post("http://127.0.0.1:$port/~faults", { content => join "\n", @commands })->{success};
+}
+sub server {
+    my ($port) = @_;
+    return Varved->start('remote.log.storage.system.enable=true', "tier.s3.credentials=file:$dir/keys",
+        'tier.store.url=s3://cold/x', "tier.s3.endpoint=http://127.0.0.1:$port", 'admin.listeners=127.0.0.1:0');
+}
+sub metric {
+    my ($of, $name) = @_;
+    my ($admin) = $of->said('err') =~ /.*admin\.listen address=127\.0\.0\.1:(\d+)/s;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $admin) or die "no port: $!";
+    print $s "GET /metrics HTTP/1.0\r\n\r\n";
+    local $/;
+    my ($value) = <$s> =~ /^\Q$name\E (\S+)\r?$/m;
+    return $value;
+}
+sub says {
+    my ($of, $words) = @_;
+    return wait_until(sub { varve('tier status -b', $of->address) == 0 && $out =~ $words });
+}
+
+# ---- markers
+
+my ($port, $end) = s3d();
+fault($port, 'fault PUT DENIED 100');
+my $broker = server($port);
+ok(says($broker, qr/^varve restore would bring back what was: a marker can't be written: .*grant s3:PutObject/m),
+    'a marker that cannot be written is told') or diag $out, $err, $broker->said('err');
+cmp_ok(metric($broker, 'varve_tier_marker_failures_total'), '>=', 1, '... and counted');
+$broker->stop;
+$end->();
+done_testing;
