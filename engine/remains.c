@@ -17,6 +17,8 @@ enum {
     OWN_KEYS = 5,      /* of a topic's entity, beside its settings */
 };
 
+_Static_assert(OWN_KEYS + (int)VRV_CONFIGS_MAX <= (int)VRV_ENTITY_CONFIGS_MAX, "all settings of a topic are kept");
+
 /* ---- entities ---- */
 
 /* first -1: the topic's own, or the beginning of all of its partitions'. */
@@ -174,15 +176,18 @@ put_topic(struct vrv_engine *eng, const struct vrv_remains *r, struct vrv_err *e
     const struct vrv_topic_info *t = &r->topic;
     char entity[VRV_ENTITY_MAX + 1], created[24], deleted[24], partitions[16],
         purging[] = { r->purging ? '1' : '0', '\0' };
-    struct vrv_config_kv v[VRV_CONFIGS_MAX] = { { (char[]){ "name" }, (char *)(uintptr_t)t->name },
+    struct vrv_config_kv v[OWN_KEYS + VRV_CONFIGS_MAX] = { { (char[]){ "name" }, (char *)(uintptr_t)t->name },
         { (char[]){ "partitions" }, partitions }, { (char[]){ "created" }, created },
         { (char[]){ "deleted" }, deleted }, { (char[]){ "purging" }, purging } };
     size_t n = OWN_KEYS;
 
+    if (t->config_n > VRV_CONFIGS_MAX)
+        return vrv_err_set(e, VRV_E_INVALID, "topic %.150s has %zu settings, of %d that there may be", t->name,
+            t->config_n, VRV_CONFIGS_MAX);
     (void)snprintf(partitions, sizeof(partitions), "%" PRId32, t->partitions);
     (void)snprintf(created, sizeof(created), "%" PRId64, t->created_ms);
     (void)snprintf(deleted, sizeof(deleted), "%" PRId64, r->deleted_ms);
-    for (size_t i = 0; i < t->config_n && n < VRV_CONFIGS_MAX; i++, n++) {
+    for (size_t i = 0; i < t->config_n; i++, n++) {
         size_t room = strlen(t->configs[i].key) + sizeof(SETTING);
 
         v[n] = (struct vrv_config_kv){ vrv_mem_zero(room), t->configs[i].value };

@@ -30,7 +30,8 @@ enum {
     VRV_TOPIC_NAME_MAX = 249,
     VRV_ENTITY_MAX = 247,
     VRV_PARTITIONS_MAX = 100000,
-    VRV_CONFIGS_MAX = 128,
+    VRV_CONFIGS_MAX = 128,        /* of a topic */
+    VRV_ENTITY_CONFIGS_MAX = 160, /* of an entity: all that a topic has, with what is kept of it besides */
 };
 
 struct vrv_config_kv {

@@ -106,15 +106,14 @@ by_key(const void *a, const void *b)
     return strcmp(x->key, y->key);
 }
 
-/* A copy in order of key, and what it takes as bytes. */
+/* A copy in order of key, `most` at most, and what it takes as bytes. */
 static int
-sort_configs(const struct vrv_config_kv *configs, size_t n,
-    struct vrv_config_kv c[VRV_CONFIGS_MAX], size_t *size, struct vrv_err *e)
+sort_configs(const struct vrv_config_kv *configs, size_t n, size_t most, struct vrv_config_kv *c, size_t *size,
+    struct vrv_err *e)
 {
     *size = 0;
-    if (n > VRV_CONFIGS_MAX)
-        return vrv_err_set(e, VRV_E_INVALID, "%zu configurations: %d are allowed", n,
-            VRV_CONFIGS_MAX);
+    if (n > most)
+        return vrv_err_set(e, VRV_E_INVALID, "%zu configurations: %zu are allowed", n, most);
     if (n > 0)
         memcpy(c, configs, n * sizeof(*c));
     if (n > 1)
@@ -157,7 +156,7 @@ vrv_catval_topic(const char *name, int32_t partitions, int64_t created_ms,
     size_t name_len = strlen(name), size;
 
     VRV_ASSERT(name_len <= VRV_TOPIC_NAME_MAX);
-    int rc = sort_configs(configs, n, sorted, &size, e);
+    int rc = sort_configs(configs, n, VRV_CONFIGS_MAX, sorted, &size, e);
     if (rc < 0)
         return rc;
     *len = HEAD + name_len + size;
@@ -176,9 +175,9 @@ int
 vrv_catval_configs(const struct vrv_config_kv *configs, size_t n, uint8_t **out, size_t *len,
     struct vrv_err *e)
 {
-    struct vrv_config_kv sorted[VRV_CONFIGS_MAX];
+    struct vrv_config_kv sorted[VRV_ENTITY_CONFIGS_MAX];
     size_t size;
-    int rc = sort_configs(configs, n, sorted, &size, e);
+    int rc = sort_configs(configs, n, VRV_ENTITY_CONFIGS_MAX, sorted, &size, e);
 
     if (rc < 0)
         return rc;
@@ -254,11 +253,11 @@ config_size(const uint8_t *p, size_t n)
 
 /* Are these n bytes so many configurations? */
 static bool
-are_configs(const uint8_t *p, size_t n, size_t count)
+are_configs(const uint8_t *p, size_t n, size_t count, size_t most)
 {
     size_t at = 0;
 
-    if (count > VRV_CONFIGS_MAX)
+    if (count > most)
         return false;
     for (size_t i = 0; i < count; i++) {
         size_t size = config_size(p + at, n - at);
@@ -312,7 +311,7 @@ vrv_cathead_parse(struct vrv_cathead *h, const char *key, const void *value, siz
         h->partitions > VRV_PARTITIONS_MAX)
         return bad(key, e);
     size_t at = HEAD + h->name_len;
-    return are_configs(p + at, n - at, h->config_n) ? 0 : bad(key, e);
+    return are_configs(p + at, n - at, h->config_n, VRV_CONFIGS_MAX) ? 0 : bad(key, e);
 }
 
 void
@@ -338,7 +337,7 @@ vrv_catconfigs_check(const char *key, const void *value, size_t n, struct vrv_er
     if (rc < 0)
         return rc;
     if (n < ENTITY_HEAD ||
-        !are_configs(p + ENTITY_HEAD, n - ENTITY_HEAD, vrv_get_le16(p + ENTITY_CONFIGS)))
+        !are_configs(p + ENTITY_HEAD, n - ENTITY_HEAD, vrv_get_le16(p + ENTITY_CONFIGS), VRV_ENTITY_CONFIGS_MAX))
         return bad(key, e);
     return 0;
 }

@@ -104,6 +104,35 @@ test_leaves(void)
     end();
 }
 
+/* As many settings as a topic may have, of a later version perhaps: none is forgotten. */
+static void
+test_settings(void)
+{
+    struct vrv_config_kv many[VRV_CONFIGS_MAX], *own;
+    char keys[VRV_CONFIGS_MAX][24];
+    size_t own_n;
+
+    begin();
+    make(TIERED);
+    IS(delete("t"), 0, "a topic is deleted");
+    IS(look(), 0, "... and known");
+    for (int i = 0; i < VRV_CONFIGS_MAX; i++) {
+        (void)snprintf(keys[i], sizeof(keys[i]), "key.%03d", i);
+        many[i] = (struct vrv_config_kv){ keys[i], keys[i] };
+    }
+    own = left.topic.configs;
+    own_n = left.topic.config_n;
+    left.topic.configs = many;
+    left.topic.config_n = VRV_CONFIGS_MAX;
+    IS(vrv_remains_purge(rig.eng, &left, &rig.e), 0, "with %d settings", VRV_CONFIGS_MAX);
+    left.topic.configs = own;
+    left.topic.config_n = own_n;
+    IS(look(), 0, "... it is read again");
+    IS(left.topic.config_n, VRV_CONFIGS_MAX, "... with all of them");
+    IS_STR(left.topic.configs[VRV_CONFIGS_MAX - 1].key, "key.127", "... to the last");
+    end();
+}
+
 static void
 test_comes_back(void)
 {
@@ -214,6 +243,7 @@ int
 main(void)
 {
     test_leaves();
+    test_settings();
     test_comes_back();
     test_many_lives();
     test_purging();
