@@ -144,6 +144,9 @@ is(s3(1), 68, 'nobody there');
 like($out, qr/^FAILED  answers .*127\.0\.0\.1:1: connection refused/mi, '... is told');
 is($err, '', '... once');
 
+is(s3(s3d('-a', -1200)), 0, 'a store whose clock is wrong can be used') or diag $out, $err;
+like($out, qr/^note    clock +the store's clock is (?:1199|120\d) s behind: set the wrong one right/m, '... but that is told');
+
 my $replacing = s3d('-r');
 is(s3($replacing), 65, 'an S3 that ignores If-None-Match');
 like($out, qr/^FAILED  if absent +an object was replaced .*varve can't use it: a server/m, '... is told plainly');

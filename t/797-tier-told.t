@@ -1,5 +1,6 @@
 #!/usr/bin/env perl
-# What varve tier status, the log and the metrics tell of a store that is not quite well: one that takes no markers.
+# What varve tier status, the log and the metrics tell of a store that is not quite well: one that takes no markers, and one whose
+# clock is wrong.
 use strict;
 use warnings;
 use File::Temp qw(tempdir);
@@ -58,4 +59,19 @@ ok(says($broker, qr/^varve restore would bring back what was: a marker can't be 
 cmp_ok(metric($broker, 'varve_tier_marker_failures_total'), '>=', 1, '... and counted');
 $broker->stop;
 $end->();
+
+# ---- clocks
+
+for my $skew (1200, -1200) {
+    my $words = $skew > 0 ? 'ahead of' : 'behind';
+    ($port, $end) = s3d('-a', $skew);
+    $broker = server($port);
+    ok(says($broker, qr/: works\n(?s:.*)^its clock is (?:19|20) min $words that of the server: requests are signed by it/m),
+        "a store whose clock is $words ours is used, and that is told") or diag $out, $err, $broker->said('err');
+    my @told = $broker->said('err') =~ /(cold\.clock .*)/g;
+    is(scalar @told, 1, '... once in the log');
+    like($told[0], qr/ seconds=(?:1199|1200|1201) reason="its clock is $words? ?/, '... with how far');
+    $broker->stop;
+    $end->();
+}
 done_testing;

@@ -99,6 +99,16 @@ note_passed(void *ctx, const struct vrv_log_id *id, const struct vrv_err *why)
         t->o.told(t->o.ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_PASSED, .id = *id, .why = why });
 }
 
+static void
+tell_clock(struct vrv_tier *t)
+{
+    int64_t skew = atomic_load(&t->o.store->skew_ms);
+
+    if (skew != t->skew_ms && t->o.told != NULL)
+        t->o.told(t->o.ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_CLOCK, .skew_ms = skew });
+    t->skew_ms = skew;
+}
+
 struct vrv_tier *
 vrv_tier_new(const struct vrv_tier_opts *o)
 {
@@ -258,6 +268,7 @@ vrv_tier_step(struct vrv_tier *t, int64_t *next_ns)
 {
     if (step(t))
         return true;
+    tell_clock(t);
     *next_ns = earlier(vrv_retry_step(t->retry),
         earlier(vrv_pace_step(&t->pace), vrv_cache_step(&t->reader.cache)));
     *next_ns = earlier(*next_ns, vrv__tier_delete_step(t));

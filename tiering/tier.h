@@ -37,6 +37,7 @@ struct vrv_tier_news {
         VRV_TIER_NEWS_DISK,
         VRV_TIER_NEWS_LOST,
         VRV_TIER_NEWS_STORE,
+        VRV_TIER_NEWS_CLOCK,
         VRV_TIER_NEWS_TRIED,
         VRV_TIER_NEWS_PASSED
     } kind;
@@ -48,6 +49,7 @@ struct vrv_tier_news {
     enum vrv_store_op op;      /* STORE: what it is asked so, */
     const struct vrv_err *why; /* ... fails for this; NULL: it is done again.  PASSED: why a manifest that never
                                 * counted can't be read; it is passed over */
+    int64_t skew_ms;           /* CLOCK: the store's is so far ahead of ours, which matters; 0: not any more */
 };
 
 struct vrv_tier_opts {

@@ -78,7 +78,8 @@ tell_state(struct ask *a)
         .copy_waited_ns = t->pace.waited_ns,
         .read_waited_ns = c->throttled_ns,
         .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes,
-        .kind = t->o.store->caps.kind, .owned = t->owns || t->owner.state == VRV_OWNER_OWNS,
+        .kind = t->o.store->caps.kind, .skew_ms = atomic_load(&t->o.store->skew_ms),
+        .owned = t->owns || t->owner.state == VRV_OWNER_OWNS,
         .owner = t->owner.err };
     s->manifest_bytes = vrv_parts_bytes(&t->parts, &s->index_bytes);
     if (t->shelf != NULL)

@@ -30,6 +30,7 @@ struct vrv_tier_state {
     char store[256];             /* "directory /srv/cold" */
     const char *kind;            /* "directory" */
     bool owned;                  /* it is ours: nothing is written there before that is known */
+    int64_t skew_ms;             /* its clock, ahead of ours (store.h) */
     struct vrv_err owner;        /* why it isn't, or what failed when it was asked; code 0: nothing */
     int64_t now_ms;
     struct vrv_err last;         /* the store's newest failure, */

@@ -46,6 +46,7 @@ struct vrv_tier {
         struct vrv_heap losable;   /* ... and be given up */
         uint64_t free;             /* bytes on its file system */
     } disk;
+    int64_t skew_ms;             /* of the store's clock, as it was told */
     bool wrote;                  /* the store was ours when it was last looked at */
     unsigned moves, reads;       /* under way; trims count as moves */
     struct vrv_sweep *sweep;     /* under way: one of all */

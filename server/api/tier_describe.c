@@ -233,6 +233,7 @@ describe_all(struct vrv_request *r)
     d->resp.is_owned = s.owned;
     if (s.owner.code != 0)
         d->resp.owner_failure = vrv_request_str(r, s.owner.msg);
+    d->resp.clock_skew_ms = s.skew_ms;
     d->resp.now_ms = s.now_ms;
     d->resp.good_ms = s.good_ms;
     d->resp.failure_ms = s.last_ms;

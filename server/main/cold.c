@@ -116,6 +116,19 @@ note_tried(struct vrv_server_cold *c)
 }
 
 static void
+tell_clock(const struct vrv_server_cold *c, int64_t skew_ms)
+{
+    const char *says = skew_ms > 0
+        ? "its clock is ahead of this machine's: requests are signed by it; set the wrong one right"
+        : "its clock is behind this machine's: requests are signed by it; set the wrong one right";
+    char what[VRV_DIAG_VALUE];
+
+    vrv_store_describe(c->store, what, sizeof(what));
+    vrv_diag(VRV_EV_COLD_CLOCK, VRV_STR("store", what), VRV_NUM("seconds", llabs(skew_ms) / 1000),
+        VRV_STR("reason", skew_ms != 0 ? says : "its clock agrees with this machine's again"));
+}
+
+static void
 told(void *ctx, const struct vrv_tier_news *n)
 {
     if (n->kind == VRV_TIER_NEWS_TRIED)
@@ -126,6 +139,8 @@ told(void *ctx, const struct vrv_tier_news *n)
         tell_store(ctx, n);
     else if (n->kind == VRV_TIER_NEWS_PASSED)
         tell_passed(ctx, n);
+    else if (n->kind == VRV_TIER_NEWS_CLOCK)
+        tell_clock(ctx, n->skew_ms);
     else
         tell_disk(n->disk);
 }

@@ -45,6 +45,7 @@ store_json(struct out *o, const struct vrv_tier_describe_resp *r)
     out_str(o, "state", state(r));
     out_bool(o, "owned", r->is_owned);
     out_bytes(o, "owner_failure", r->owner_failure.p, r->owner_failure.n);
+    out_int(o, "clock_skew_ms", r->clock_skew_ms);
     out_int(o, "now_ms", r->now_ms);
     out_int(o, "answered_ms", r->good_ms);
     out_bytes(o, "failure", r->failure.p, r->failure.n);
@@ -93,6 +94,12 @@ store_text(struct out *o, const struct vrv_tier_describe_resp *r)
         out_paint(o, OUT_RED, "varve restore would bring back what was: ");
         out_shown(o->f, r->owner_failure.p, (size_t)r->owner_failure.n);
         (void)fputc('\n', o->f);
+    }
+    if (r->clock_skew_ms != 0) {
+        bool ahead = r->clock_skew_ms > 0;
+
+        (void)fprintf(o->f, "its clock is %s %s that of the server: requests are signed by it; set the wrong one right\n",
+            tier_span(ahead ? r->clock_skew_ms : -r->clock_skew_ms, span), ahead ? "ahead of" : "behind");
     }
     for (int32_t i = 0; i < r->failing.n; i++) {
         const struct vrv_tier_describe_resp_failing *x = &r->failing.v[i];

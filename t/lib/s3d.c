@@ -1,9 +1,9 @@
 /*
  * The fake S3 as a program, for tests of whole servers; it ends with who started it.
  *
- *   s3d [-p PORT] [-b BUCKET] [-s SEED] [-k ID:SECRET] [-c CERT_FILE -K KEY_FILE] [-r]
+ *   s3d [-p PORT] [-b BUCKET] [-s SEED] [-k ID:SECRET] [-c CERT_FILE -K KEY_FILE] [-r] [-a SECONDS]
  *
- * With -r it ignores If-None-Match, and replaces what is there.
+ * Its clock is ahead by -a seconds.  With -r it ignores If-None-Match, and replaces what is there.
  * Says "port N" when it listens.  POST /~faults takes the commands of t/lib/fakes3.h, GET /~stats
  * tells what happened.
  */
@@ -27,12 +27,29 @@ stop(int signal)
     stopped = 1;
 }
 
+/* A clock that is wrong. */
+static int64_t ahead_ms;
+
+static int64_t
+wall_ms(struct vrv_clock *c)
+{
+    (void)c;
+    return vrv_clock_real()->wall_ms(vrv_clock_real()) + ahead_ms;
+}
+
+static int64_t
+mono_ns(struct vrv_clock *c)
+{
+    (void)c;
+    return vrv_clock_real()->mono_ns(vrv_clock_real());
+}
+
 static void
 read_args(int argc, char **argv, struct fakes3_opts *o)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "p:b:s:k:c:K:r")) >= 0) {
+    while ((c = getopt(argc, argv, "p:b:s:k:c:K:ra:")) >= 0) {
         if (c == 'p')
             o->port = (uint16_t)strtoul(optarg, NULL, 10);
         else if (c == 'b')
@@ -43,6 +60,8 @@ read_args(int argc, char **argv, struct fakes3_opts *o)
             o->cert_file = optarg;
         else if (c == 'K')
             o->key_file = optarg;
+        else if (c == 'a')
+            ahead_ms = strtoll(optarg, NULL, 10) * 1000;
         else if (c == 'r')
             o->replaces = true;
         else if (c == 'k' && strchr(optarg, ':') != NULL) {
@@ -50,7 +69,7 @@ read_args(int argc, char **argv, struct fakes3_opts *o)
             o->secret = optarg;
         } else {
             (void)fprintf(stderr, "usage: s3d [-p PORT] [-b BUCKET] [-s SEED] [-k ID:SECRET] "
-                                  "[-c CERT_FILE -K KEY_FILE] [-r]\n");
+                                  "[-c CERT_FILE -K KEY_FILE] [-r] [-a SECONDS]\n");
             exit(64);
         }
     }
@@ -59,7 +78,8 @@ read_args(int argc, char **argv, struct fakes3_opts *o)
 int
 main(int argc, char **argv)
 {
-    struct fakes3_opts o = { .clock = vrv_clock_real(), .seed = 1, .bucket = "cold" };
+    struct vrv_clock clock = { .wall_ms = wall_ms, .mono_ns = mono_ns };
+    struct fakes3_opts o = { .clock = &clock, .seed = 1, .bucket = "cold" };
 
     read_args(argc, argv, &o);
     (void)signal(SIGTERM, stop);

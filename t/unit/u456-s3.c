@@ -442,6 +442,34 @@ test_sentences(void)
     close_world(&w);
 }
 
+/* A clock that is wrong, here or there: the store's signs, and the call goes on. */
+static void
+test_clocks(int64_t skew_ms, enum vrv_store_op first)
+{
+    struct simclock there;
+    struct vrv_store_call c;
+    struct world w;
+
+    init_world(&w);
+    simclock_init(&there, 1790000000000 + skew_ms);
+    w.server_opts.clock = &there.clock;
+    open_world(&w);
+    if (first == VRV_STORE_VERIFY)
+        IS(simple(&w, first, &c), VRV_E_NOTFOUND, "HEAD is refused without words, and asked again: %s", c.err.msg);
+    IS(put(&w, VRV_STORE_PUT, &c), 0, "a store whose clock is %d s ahead: %s", (int)(skew_ms / 1000), c.err.msg);
+    OK(is_there(&w), "... has what is written");
+    IS(simple(&w, VRV_STORE_VERIFY, &c), 0, "... which is verified: %s", c.err.msg);
+    int64_t off = atomic_load(&w.store->skew_ms) - skew_ms;
+    OK(off > -60000 && off < 60000, "it is known how far it is off");
+    uint64_t puts = fakes3_attempts(w.fake, S3_PUTNEW);
+    (void)put(&w, VRV_STORE_PUT, &c);
+    IS(fakes3_attempts(w.fake, S3_PUTNEW), puts + 1, "... so that nothing is sent twice for it any more");
+    simclock_set_wall_ms(&w.sim, there.clock.wall_ms(&there.clock));
+    IS(simple(&w, VRV_STORE_VERIFY, &c), 0, "the wrong one is set right: %s", c.err.msg);
+    IS(atomic_load(&w.store->skew_ms), 0, "... and our own signs again");
+    close_world(&w);
+}
+
 /* Other keys are looked for, and the call goes on with them. */
 static void
 test_new_keys(void)
@@ -666,6 +694,9 @@ main(void)
     test_places();
     test_headers();
     test_sentences();
+    test_clocks(20 * 60000, VRV_STORE_PUT);
+    test_clocks(-20 * 60000, VRV_STORE_PUT);
+    test_clocks(20 * 60000, VRV_STORE_VERIFY);
     test_new_keys();
     test_without_checksums();
     test_cancel();

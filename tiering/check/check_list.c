@@ -117,9 +117,10 @@ vrv__check_clock(struct vrv__check *c)
     int64_t skew = there + 1000 < before ? there + 1000 - before : there > after ? there - after : 0;
     vrv__check_figure(c, "skew_ms", skew);
     if (llabs(skew) >= SKEW_MAX_MS)
-        return vrv__check_fails(c, "the store's clock is %lld s %s: set the wrong one right (chronyd); from "
-            "15 minutes on S3 refuses everything", llabs(skew) / 1000, skew > 0 ? "ahead" : "behind");
-    if (llabs(skew) >= SKEW_MS)
+        vrv__check_notes(c, "the store's clock is %lld s %s: set the wrong one right (chronyd); from 15 minutes on "
+            "varve signs by the store's, and other programs are refused", llabs(skew) / 1000,
+            skew > 0 ? "ahead" : "behind");
+    else if (llabs(skew) >= SKEW_MS)
         vrv__check_notes(c, "the store's clock is %lld s %s: set the wrong one right (chronyd)",
             llabs(skew) / 1000, skew > 0 ? "ahead" : "behind");
     else

@@ -16,7 +16,7 @@ struct says {
     char code[64], message[120], region[64], endpoint[128], server_time[40], request[48];
 };
 
-enum { WAIT_MAX_S = 3600 };
+enum { WAIT_MAX_S = 3600, SKEW_LEAST_MS = 60000 /* stores mind 15 minutes */ };
 
 enum { MAYBE = 1 }; /* no status: UNKNOWN of a write, IO of what only reads */
 
@@ -59,16 +59,22 @@ elsewhere(const struct vrv__s3_op *op, const struct says *s, char *out, size_t n
             op->s3->region);
 }
 
+/* What time the store has; -1: it doesn't say. */
+static int64_t
+time_there(const struct vrv__s3_op *op, const struct says *s)
+{
+    int64_t there = vrv_time_iso(s->server_time);
+
+    return there >= 0 ? there : vrv_time_http(vrv_http_header(&op->http, "date"));
+}
+
 static void
 skewed(const struct vrv__s3_op *op, const struct says *s, char *out, size_t n)
 {
     char ours[VRV_SIGV4_DATE], theirs[VRV_SIGV4_DATE] = "another time";
-    const char *date = vrv_http_header(&op->http, "date");
-    int64_t there = vrv_time_iso(s->server_time);
+    int64_t there = time_there(op, s);
 
     vrv_sigv4_date(ours, op->s3->clock->wall_ms(op->s3->clock));
-    if (there < 0)
-        there = vrv_time_http(date);
     if (there >= 0)
         vrv_sigv4_date(theirs, there);
     (void)snprintf(out, n, "the clock here says %s, the store's %s: set the wrong one right", ours,
@@ -359,6 +365,26 @@ finish_refused(struct vrv__s3_op *op, const struct meaning *m, const struct says
     finish(op, status_of(op, m), s->code[0] != '\0' ? s->code : number, sentence, s->request);
 }
 
+/*
+ * It was refused for its time, or for no reason that is told, as HEAD is: if the store's clock is far from the one
+ * that signed, the store's signs from now on.
+ */
+static bool
+takes_its_time(struct vrv__s3_op *op, const struct meaning *m, const struct says *s)
+{
+    bool may_be = m->say == skewed || (s->code[0] == '\0' && op->http.code == 403);
+    int64_t there = time_there(op, s), skew = there - op->s3->clock->wall_ms(op->s3->clock);
+
+    if (llabs(skew) < SKEW_LEAST_MS)
+        skew = 0;
+    if (!may_be || op->retimed || op->cancelled || there < 0 || llabs(skew - op->skew_ms) < SKEW_LEAST_MS)
+        return false;
+    atomic_store(&op->s3->store.skew_ms, skew);
+    op->retimed = true;
+    op->resent = false; /* nothing was said of its keys */
+    return true;
+}
+
 void
 vrv__s3_refused(struct vrv__s3_op *op)
 {
@@ -371,7 +397,9 @@ vrv__s3_refused(struct vrv__s3_op *op)
     }
     listen_to(op, &s);
     const struct meaning *m = meaning_of(s.code, op->http.code);
-    if (m->keys && !op->resent && !op->cancelled && vrv_creds_refused(op->s3->creds, op->version)) {
+    if (takes_its_time(op, m, &s)) {
+        vrv_creds_ask(op->s3->creds, &op->wait);
+    } else if (m->keys && !op->resent && !op->cancelled && vrv_creds_refused(op->s3->creds, op->version)) {
         op->resent = true;
         vrv_creds_ask(op->s3->creds, &op->wait);
     } else {

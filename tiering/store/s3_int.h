@@ -82,6 +82,8 @@ struct vrv__s3_op {
     void (*then)(struct vrv__s3_op *op);
     unsigned version;        /* of the keys that signed it; 0: none has */
     bool resent;
+    bool retimed;            /* signed by another clock than the first time */
+    int64_t skew_ms;         /* ... that is so far ahead of ours */
     char method[8], url[VRV__S3_URL], payload[VRV_SIGV4_HASH];
     const char *path, *query; /* in url; the query's end is the url's */
     size_t path_n;

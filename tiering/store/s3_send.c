@@ -44,6 +44,7 @@ vrv__s3_request(struct vrv__s3_op *op, const char *method, const char *key)
     op->header_n = 0;
     op->header_at = 0;
     op->resent = false;
+    op->retimed = false;
     (void)snprintf(op->method, sizeof(op->method), "%s", method);
     (void)snprintf(op->payload, sizeof(op->payload), "%s", empty_payload);
     (void)snprintf(op->url, sizeof(op->url), "%s", s3->base);
@@ -154,7 +155,8 @@ sign(struct vrv__s3_op *op, const struct vrv_sigv4_keys *keys)
     const struct vrv__s3 *s3 = op->s3;
     char date[VRV_SIGV4_DATE], path[VRV__S3_URL], authorization[2048];
 
-    vrv_sigv4_date(date, s3->clock->wall_ms(s3->clock));
+    op->skew_ms = atomic_load(&s3->store.skew_ms);
+    vrv_sigv4_date(date, s3->clock->wall_ms(s3->clock) + op->skew_ms);
     vrv__s3_header(op, "x-amz-date: %s", date);
     vrv__s3_header(op, "x-amz-content-sha256: %s", op->payload);
     if (keys->token != NULL)

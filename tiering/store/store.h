@@ -38,6 +38,7 @@
 #ifndef VRV_STORE_STORE_H
 #define VRV_STORE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -147,6 +148,8 @@ struct vrv_store_ops {
 struct vrv_store {
     const struct vrv_store_ops *ops;
     struct vrv_store_caps caps;
+    _Atomic int64_t skew_ms; /* how far its clock is ahead of ours, since it refused a request for that; they are
+                              * signed by its clock from then on.  0: not far enough to matter */
 };
 
 /* Posted soon after with INVALID when the call breaks a rule of this header. */
