@@ -1,6 +1,7 @@
 #!/usr/bin/env perl
 # The cold tier in HDFS, from the outside: records leave the server's disk for it and are read from there after
-# a crash; hot ones are served while HDFS is away; what is wrong with settings is one sentence.
+# a crash; hot ones are served while HDFS is away or in safe mode, and move when it is back; what is wrong with settings
+# is one sentence.
 use strict;
 use warnings;
 use Test::More;
@@ -14,14 +15,31 @@ my $tier = ColdTier->start(sub { $hdfs->stored_bytes }, 'tier.store.url=' . $hdf
     'tier.hdfs.user=hdfs') or plan skip_all => 'varved has a tier of its own';
 $tier->moves;
 $tier->outlasts(sub { $hdfs->end($_) for qw(nn1 dn1) }, sub { $hdfs->again });
-$tier->broker->stop;
+
+# A name node that takes no writes for a while, as one does that was started.
+my ($broker, $records) = ($tier->broker, $tier->records);
+sub status {
+    return scalar run(undef, ($ENV{builddir} // '.') . '/server/tool/varve', qw(tier status -b), $broker->address);
+}
+ok($hdfs->tool('tools.DFSAdmin', '-safemode', 'enter'), 'a name node is told to take no writes');
+my $before = $hdfs->stored_bytes;
+ok($records->produce('cold', 15_000), '... records are taken all the same');
+my $told;
+ok(wait_until(sub { ($told = status()) =~ /^last failure .* ago: .*safe mode.*-safemode get/m }),
+    '... who looks at the status learns why none is copied') or diag($told);
+is($records->consume('cold'), 90_000, '... and all are served, those that are cold, too');
+$tier->told('... which a start tells', qr/warn cold\.store .*safe mode/);
+ok($hdfs->tool('tools.DFSAdmin', '-safemode', 'leave'), 'when it takes them again');
+ok(wait_until(sub { $hdfs->stored_bytes - $before > 1_000_000 }), '... what waited is copied');
+ok(wait_until(sub { $records->local_bytes < 1_700_000 }), '... and leaves this disk');
+is($records->consume('cold'), 90_000, '... and every record is as it was sent');
+ok(wait_until(sub { ($told = status()) !~ /fails/ }), '... and nothing fails any more') or diag($told);
+$broker->stop;
 
 $tier->told('nobody there', qr/warn cold\.store .*127\.0\.0\.1:1: connection refused/i,
     'tier.store.url=hdfs://127.0.0.1:1/x');
 $tier->told('a user that may not write there',
     qr/warn cold\.store .*Permission denied: user=joe.*set tier\.hdfs\.user/, 'tier.hdfs.user=joe');
-ok($hdfs->tool('tools.DFSAdmin', '-safemode', 'enter'), 'a name node is told to take no writes');
-$tier->told('... which is told', qr/warn cold\.store .*safe mode/);
 $tier->told('no token', qr/warn cold\.store .*tier\.hdfs\.token\.file: open/,
     'tier.hdfs.token.file=/nonexistent/token');
 $tier->told('no port', qr/tier\.store\.url=hdfs:\/\/nn1\/x: "nn1" is no HOST:PORT; expected hdfs:/,

@@ -50,16 +50,23 @@ sub produce {
     my $sent = $self->{sent}{$topic} // 0;
     write_lines("$self->{dir}/in", 100, [ $sent + 1 .. $sent + $n ], sub { "$_[0] " });
     $self->{sent}{$topic} = $sent + $n;
+    open(my $all, '>>', "$self->{dir}/sent.$topic") or die "sent.$topic: $!";
+    print $all text_of("$self->{dir}/in");
+    close $all or die "sent.$topic: $!";
     return $self->varve('produce', $topic, "<$self->{dir}/in >/dev/null");
 }
 
-# How many come, in order from 1 on; negative: something is wrong.
+# How many come, each as it was sent, in order from the first on; negative: something is wrong.
 sub consume {
     my ($self, $topic) = @_;
     $self->varve('consume', $topic, ">$self->{dir}/out") or return -1;
+    open(my $came, '<', "$self->{dir}/out") or die "out: $!";
+    open(my $sent, '<', "$self->{dir}/sent.$topic") or die "sent.$topic: $!";
     my $n = 0;
-    for my $line (split /\n/, text_of("$self->{dir}/out")) {
-        return -2 unless $line =~ /^(\d+) / && $1 == ++$n;
+    while (defined(my $line = <$came>)) {
+        my $as = <$sent>;
+        return -2 unless defined $as && $line eq $as;
+        $n++;
     }
     return $n;
 }
