@@ -876,6 +876,7 @@ dist_check_SCRIPTS += \
 	t/796-tiering-docs.t \
 	t/797-tier-told.t \
 	t/782-undelete.t \
+	t/784-store-away.t \
 	t/783-heal.t \
 	t/946-large.t \
 	$(NULL)

@@ -11,13 +11,11 @@
 
 #include "engine/base/mem.h"
 #include "engine/meta/cluster.h"
-#include "engine/os/vfs.h"
 #include "engine/varve_int.h"
 #include "tiering/store/named.h"
 #include "tiering/tier.h"
 
 struct served {
-    struct vrv_vfs *vfs;
     struct vrv_store *store;
     struct vrv_tier *tier;
     char cluster[VRV_CLUSTER_ID + 1];
@@ -50,7 +48,6 @@ end(void *ctx)
     vrv_tier_free(&s->tier);
     if (s->store != NULL)
         vrv_store_close(&s->store);
-    vrv_vfs_close(&s->vfs);
     free(s);
 }
 
@@ -72,7 +69,7 @@ make(struct served *s, const struct varve_tier_options *t, struct vrv_err *e)
     if (t->url == NULL)
         return vrv_err_set(e, VRV_E_INVALID, "the cold tier has no URL");
     vrv_tier_opts_default(&o);
-    int rc = vrv_store_named(&s->store, &s->vfs, &n, e);
+    int rc = vrv_store_named(&s->store, &n, e);
     if (rc == 0)
         rc = draw(&o.random, sizeof(o.random), e);
     if (rc < 0)

@@ -4,10 +4,10 @@
 #include "tiering/store/named.h"
 
 int
-vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs, const struct vrv_config *config,
-    bool create, struct vrv_err *e)
+vrv_coldstore_open(struct vrv_store **out, const struct vrv_config *config, bool serves,
+    struct vrv_err *e)
 {
-    struct vrv_store_named n = { .url = config->tier_store_url, .create = create,
+    struct vrv_store_named n = { .url = config->tier_store_url, .create = serves, .waits = serves,
         .ca_file = config->tier_store_ca_file, .cert_file = config->tier_store_cert_file,
         .key_file = config->tier_store_key_file, .proxy = config->tier_store_proxy,
         .s3_endpoint = config->tier_s3_endpoint, .s3_region = config->tier_s3_region,
@@ -18,7 +18,7 @@ vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs, const struct vr
         .hdfs_token_file = config->tier_hdfs_token_file,
         .hdfs_negotiate = config->tier_hdfs_negotiate };
 
-    return vrv_store_named(out, vfs, &n, e);
+    return vrv_store_named(out, &n, e);
 }
 
 int

@@ -5,15 +5,13 @@
 #include "server/config/config.h"
 #include "tiering/store/store.h"
 
-struct vrv_vfs;
-
 /* In intervals (tier.marker.interval.ms): how often there is a marker where nothing changes. */
 enum { VRV_COLD_MARKER_IDLE = 3 };
 
-/* create: a directory that isn't there is made.  vfs: of a directory, to be closed behind the store; else
- * NULL.  Errors: what is wrong with the settings; nobody is asked yet. */
-int vrv_coldstore_open(struct vrv_store **out, struct vrv_vfs **vfs,
-    const struct vrv_config *config, bool create, struct vrv_err *e) VRV_MUST_CHECK;
+/* serves: a directory that isn't there is made, and opened later where that can't be now.  Errors: what is
+ * wrong with the settings; nobody else is asked yet. */
+int vrv_coldstore_open(struct vrv_store **out, const struct vrv_config *config, bool serves,
+    struct vrv_err *e) VRV_MUST_CHECK;
 
 /* Does it answer within so long (a directory: at all), and let us in?  One attempt, of LIST. */
 int vrv_coldstore_look(struct vrv_store *s, int64_t ms, struct vrv_err *e) VRV_MUST_CHECK;

@@ -173,7 +173,7 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     if (!config->remote_log_storage_system_enable)
         return 0;
     vrv_tier_opts_default(&o);
-    int rc = vrv_coldstore_open(&c->store, &c->vfs, config, true, e);
+    int rc = vrv_coldstore_open(&c->store, config, true, e);
     if (rc == 0)
         rc = vrv_random(&o.random, sizeof(o.random), e);
     if (rc < 0) {
@@ -366,6 +366,5 @@ vrv_server_cold_close(struct vrv_server_cold *c)
     c->offsets = NULL;
     if (c->store != NULL)
         vrv_store_close(&c->store);
-    vrv_vfs_close(&c->vfs);
     vrv_vfs_close(&c->shelf);
 }

@@ -13,7 +13,6 @@
 struct vrv_tier;
 
 struct vrv_server_cold {
-    struct vrv_vfs *vfs;
     struct vrv_vfs *shelf;    /* of its cache; NULL: there is none */
     const char *shelf_path;   /* the configuration's */
     struct vrv_store *store;

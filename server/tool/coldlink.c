@@ -1,7 +1,6 @@
 #include "server/tool/coldlink.h"
 
 #include "engine/os/clock.h"
-#include "engine/os/vfs.h"
 #include "server/base/random.h"
 #include "server/cold/coldstore.h"
 #include "server/tool/tool.h"
@@ -65,7 +64,7 @@ coldlink_store(struct coldlink *l, struct vrv_err *e)
     if (l->config->tier_store_url[0] == '\0')
         return vrv_err_set(e, VRV_E_INVALID, "no store is named: give --config FILE with tier.store.url, or "
             "-o tier.store.url=s3://BUCKET/PREFIX");
-    rc = vrv_coldstore_open(&l->store, &l->vfs, l->config, false, e);
+    rc = vrv_coldstore_open(&l->store, l->config, false, e);
     if (rc == 0)
         vrv_store_describe(l->store, l->what, sizeof(l->what));
     return rc;
@@ -95,7 +94,6 @@ close_all(struct coldlink *l)
         vrv_sync_fini(&l->sync);
     if (l->store != NULL)
         vrv_store_close(&l->store);
-    vrv_vfs_close(&l->vfs);
     vrv_config_unref(&l->config);
     vrv_config_input_fini(&l->input);
 }

@@ -19,7 +19,6 @@ struct coldlink {
     /* what was opened */
     struct vrv_config_input input;
     struct vrv_config *config;
-    struct vrv_vfs *vfs;      /* of a directory; else NULL */
     struct vrv_store *store;
     struct vrv_sync sync;     /* for the thread that opened it */
     bool syncs;

@@ -245,6 +245,7 @@ next_came(struct vrv_done *d)
         is_foreign(o, &f, "it was made anew from this store, and has taken it over; stop one of them");
     } else if (rc == VRV_E_NOTFOUND) {
         o->state = VRV_OWNER_OWNS;
+        o->wrote = true;
         o->told = false;
         o->missed = 0;
         vrv__owner_mark(o);
@@ -325,6 +326,8 @@ is_another(struct vrv_owner *o)
         "that isn't mounted? Correct tier.store.url, or bring back what was there", o->key);
     if (o->missed++ > 0) /* a store may fail to tell of it once */
         o->state = VRV_OWNER_ASKS;
+    if (!o->wrote)
+        vrv_retry_reopen(o->o.retry); /* it may be mounted by then */
     vrv__owner_failed(o, &e);
     if (o->state != VRV_OWNER_OWNS)
         tell(o);

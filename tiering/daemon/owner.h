@@ -58,6 +58,7 @@ struct vrv_owner {
     struct vrv_uuid id;
     uint64_t known;              /* the revision of what the catalog has of it */
     bool was_there;              /* ... and that its file was in the store */
+    bool wrote;                  /* something in this life: where that is must not change any more */
     unsigned missed;             /* times that it wasn't, one after the other */
     bool told;                   /* that it isn't ours */
     struct vrv_store_call call, list;

@@ -14,11 +14,76 @@ dir_of(struct vrv_store *s)
     return VRV_LIST_OF(s, struct vrv__dir, store);
 }
 
+/* ---- where it is ---- */
+
+/* Who began to open it may come back late: another has then. */
+static int
+open_it(struct vrv__dir *d, struct vrv_err *e)
+{
+    struct vrv_vfs *vfs;
+    int rc = vrv_vfs_posix(d->path, d->create, &vfs, e);
+
+    if (rc < 0)
+        return vrv_err_prefix(e, rc == VRV_E_READONLY ? VRV_E_DENIED : VRV_E_UNREACHABLE, "the directory can't "
+            "be used: is it mounted, and may this user write there?");
+    vrv_lock(&d->lock);
+    if (d->vfs == NULL) {
+        d->vfs = vfs;
+        vfs = NULL;
+    }
+    vrv_unlock(&d->lock);
+    vrv_vfs_close(&vfs);
+    return 0;
+}
+
+/* Its vfs is there until the call leaves. */
+static int
+enter(struct vrv__dir *d, struct vrv_err *e)
+{
+    struct vrv_vfs *old = NULL;
+
+    vrv_lock(&d->lock);
+    if (d->anew && d->busy == 0) {
+        old = d->vfs;
+        d->vfs = NULL;
+        d->anew = false;
+        vrv__dir_forget_all(d);
+    }
+    bool is_open = d->vfs != NULL;
+    d->busy++;
+    vrv_unlock(&d->lock);
+    vrv_vfs_close(&old);
+    return is_open ? 0 : open_it(d, e);
+}
+
+static void
+leave(struct vrv__dir *d)
+{
+    vrv_lock(&d->lock);
+    d->busy--;
+    vrv_unlock(&d->lock);
+}
+
+static void
+dir_reopen(struct vrv_store *s)
+{
+    struct vrv__dir *d = dir_of(s);
+
+    vrv_lock(&d->lock);
+    d->anew = d->own;
+    vrv_unlock(&d->lock);
+}
+
+/* ---- calls ---- */
+
 static int
 run(void *ctx, struct vrv_store_call *c)
 {
-    int rc = vrv__dir_do(ctx, c);
+    int rc = enter(ctx, &c->err);
 
+    if (rc == 0)
+        rc = vrv__dir_do(ctx, c);
+    leave(ctx);
     if (rc == VRV_E_READONLY)
         return vrv_err_prefix(&c->err, VRV_E_DENIED, "not allowed");
     if (rc == VRV_E_NOSPACE)
@@ -66,8 +131,9 @@ dir_close(struct vrv_store *s)
     vrv_workers_stop(&d->workers);
     vrv_tmp_fini(&d->tmp);
     vrv_lock_fini(&d->lock);
-    vrv_names_clear(&d->durable);
-    vrv_names_clear(&d->broken);
+    vrv__dir_forget_all(d);
+    if (d->own)
+        vrv_vfs_close(&d->vfs);
     free(d->path);
     free(d);
 }
@@ -76,6 +142,7 @@ static const struct vrv_store_ops dir_ops = {
     .submit = dir_submit,
     .cancel = dir_cancel,
     .step = dir_step,
+    .reopen = dir_reopen,
     .upload_free = dir_upload_free,
     .describe = dir_describe,
     .close = dir_close,
@@ -91,13 +158,17 @@ vrv_store_dir(struct vrv_store **out, const struct vrv_store_dir_opts *o, struct
         .caps = { .kind = "directory", .atomic_put = true, .atomic_end = true,
             .lists_at_once = true } };
     d->vfs = o->vfs;
+    d->own = o->vfs == NULL;
+    d->create = o->create;
     d->path = vrv_mem_strdup(o->path);
     vrv_tmp_init(&d->tmp, o->clock, o->random);
     vrv_lock_init(&d->lock, VRV_LOCK_store);
     struct vrv_workers_opts w = { .what = o->path, .clock = o->clock, .run = run, .ctx = d };
     w.own[VRV_STORE_READ] = o->threads > 1;
     w.any = o->threads - w.own[VRV_STORE_READ];
-    int rc = vrv_workers_start(&d->workers, &w, e);
+    int rc = d->own && !o->waits ? vrv_vfs_posix(o->path, o->create, &d->vfs, e) : 0;
+    if (rc == 0)
+        rc = vrv_workers_start(&d->workers, &w, e);
     if (rc < 0)
         dir_close(&d->store);
     else

@@ -10,11 +10,14 @@
 
 struct vrv__dir {
     struct vrv_store store;
-    struct vrv_vfs *vfs;
+    struct vrv_vfs *vfs;       /* NULL: it isn't open yet */
+    bool own, create;          /* as in its options: vfs is ours */
     char *path;
     struct vrv_workers *workers;
     struct vrv_tmp tmp;        /* names in ~tmp */
-    struct vrv_lock lock;      /* rank store: all below, and uploads' pieces */
+    struct vrv_lock lock;      /* rank store: vfs, all below, and uploads' pieces */
+    unsigned busy;             /* calls that use vfs */
+    bool anew;                 /* it is to be opened anew when there is none */
     struct vrv_names durable;  /* directories whose names are */
     struct vrv_names broken;   /* keys and directories of which a sync failed */
 };
@@ -25,6 +28,9 @@ void vrv__dir_upload_free(struct vrv__dir *d, struct vrv_store_upload *u);
 int vrv__dir_list(struct vrv__dir *d, struct vrv_store_call *c);
 
 /* ---- dir_sync.c ---- */
+
+/* Nothing is known of what is durable. */
+void vrv__dir_forget_all(struct vrv__dir *d);
 
 /* The name of `path` is durable when this returns 0, with all above it. */
 int vrv__dir_sync_above(struct vrv__dir *d, const char *path, struct vrv_err *e) VRV_MUST_CHECK;

@@ -51,6 +51,13 @@ vrv__dir_forget(struct vrv__dir *d, const char *dir)
     vrv_unlock(&d->lock);
 }
 
+void
+vrv__dir_forget_all(struct vrv__dir *d)
+{
+    vrv_names_clear(&d->durable);
+    vrv_names_clear(&d->broken);
+}
+
 static bool
 is_durable(struct vrv__dir *d, const char *dir)
 {

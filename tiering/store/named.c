@@ -3,7 +3,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "engine/os/vfs.h"
 #include "tiering/store/dir.h"
 #include "tiering/store/hdfs.h"
 #include "tiering/store/s3.h"
@@ -37,17 +36,12 @@ draw(uint64_t *random, struct vrv_err *e)
 }
 
 static int
-open_dir(struct vrv_store **out, struct vrv_vfs **vfs, const char *path, bool create,
-    struct vrv_err *e)
+open_dir(struct vrv_store **out, const char *path, const struct vrv_store_named *n, struct vrv_err *e)
 {
-    struct vrv_store_dir_opts o = {
-        .path = path, .clock = vrv_clock_real(), .threads = DIR_THREADS
-    };
-    int rc = vrv_vfs_posix(path, create, vfs, e);
+    struct vrv_store_dir_opts o = { .path = path, .clock = vrv_clock_real(), .threads = DIR_THREADS,
+        .create = n->create, .waits = n->waits };
+    int rc = draw(&o.random, e);
 
-    if (rc == 0)
-        rc = draw(&o.random, e);
-    o.vfs = *vfs;
     if (rc == 0)
         rc = vrv_store_dir(out, &o, e);
     return rc < 0 ? vrv_err_prefix(e, rc, "tier.store.url=file://%.100s", path) : 0;
@@ -92,13 +86,11 @@ open_hdfs(struct vrv_store **out, const struct vrv_store_named *n, struct vrv_er
 }
 
 int
-vrv_store_named(struct vrv_store **out, struct vrv_vfs **vfs, const struct vrv_store_named *n,
-    struct vrv_err *e)
+vrv_store_named(struct vrv_store **out, const struct vrv_store_named *n, struct vrv_err *e)
 {
     *out = NULL;
-    *vfs = NULL;
     if (begins(n->url, "file:///"))
-        return open_dir(out, vfs, n->url + strlen("file://"), n->create, e);
+        return open_dir(out, n->url + strlen("file://"), n, e);
     if (begins(n->url, "s3://"))
         return open_s3(out, n, e);
     if (begins(n->url, "hdfs://") || begins(n->url, "swebhdfs://"))

@@ -8,12 +8,11 @@
 
 #include "tiering/store/store.h"
 
-struct vrv_vfs;
-
 /* NULL or empty: the default of its kind (s3.h, hdfs.h, http.h say which). */
 struct vrv_store_named {
     const char *url;  /* file:///DIRECTORY, s3://BUCKET/PREFIX or hdfs://HOST:PORT/DIRECTORY */
     bool create;      /* a directory that isn't there is made */
+    bool waits;       /* ... and one that can't be opened now is when it can, by the first call for which it can */
     const char *ca_file, *cert_file, *key_file, *proxy;
     const char *s3_endpoint, *s3_region, *s3_credentials;
     const char *s3_storage_class, *s3_sse, *s3_sse_kms_key, *s3_tags;
@@ -22,9 +21,8 @@ struct vrv_store_named {
     bool hdfs_negotiate;
 };
 
-/* vfs: of a directory, to be closed behind the store; else NULL.  Errors: what is wrong with the
- * settings; nobody is asked yet. */
-int vrv_store_named(struct vrv_store **out, struct vrv_vfs **vfs, const struct vrv_store_named *n,
-    struct vrv_err *e) VRV_MUST_CHECK;
+/* Errors: what is wrong with the settings, or a directory that can't be opened; nobody else is asked yet. */
+int vrv_store_named(struct vrv_store **out, const struct vrv_store_named *n, struct vrv_err *e)
+    VRV_MUST_CHECK;
 
 #endif

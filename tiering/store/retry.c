@@ -344,6 +344,12 @@ vrv_retry_blame(struct vrv_retry *r, enum vrv_store_op op, const struct vrv_err 
 }
 
 void
+vrv_retry_reopen(struct vrv_retry *r)
+{
+    vrv_store_reopen(r->o.store);
+}
+
+void
 vrv_retry_cancel(struct vrv_retry *r, struct vrv_store_call *c)
 {
     struct trying *t = c->state;

@@ -68,6 +68,8 @@ void vrv_retry_once(struct vrv_retry *r, struct vrv_store_call *c);
 /* What it was asked so was answered, and the answer is wrong: that counts as a failure. */
 void vrv_retry_blame(struct vrv_retry *r, enum vrv_store_op op, const struct vrv_err *e);
 void vrv_retry_cancel(struct vrv_retry *r, struct vrv_store_call *c);
+/* vrv_store_reopen of its store. */
+void vrv_retry_reopen(struct vrv_retry *r);
 /* Begin the attempts whose time has come; the next such time (monotonic ns), or INT64_MAX. */
 int64_t vrv_retry_step(struct vrv_retry *r);
 const struct vrv_retry_stats *vrv_retry_stats(const struct vrv_retry *r);

@@ -208,6 +208,13 @@ vrv_store_step(struct vrv_store *s)
 }
 
 void
+vrv_store_reopen(struct vrv_store *s)
+{
+    if (s->ops->reopen != NULL)
+        s->ops->reopen(s);
+}
+
+void
 vrv_store_upload_free(struct vrv_store *s, struct vrv_store_upload **u)
 {
     if (*u != NULL)

@@ -140,6 +140,7 @@ struct vrv_store_ops {
     void (*submit)(struct vrv_store *s, struct vrv_store_call *c);
     void (*cancel)(struct vrv_store *s, struct vrv_store_call *c);
     bool (*step)(struct vrv_store *s);
+    void (*reopen)(struct vrv_store *s); /* NULL: there is no need to */
     void (*upload_free)(struct vrv_store *s, struct vrv_store_upload *u);
     void (*describe)(const struct vrv_store *s, char *out, size_t n);
     void (*close)(struct vrv_store *s);
@@ -159,6 +160,9 @@ void vrv_store_submit(struct vrv_store *s, struct vrv_store_call *c);
 void vrv_store_cancel(struct vrv_store *s, struct vrv_store_call *c);
 /* Do one thing of a store without threads; false: there was nothing to do. */
 bool vrv_store_step(struct vrv_store *s);
+/* What lies there isn't what should: where it is may be another place now, as a directory that was mounted
+ * since, and is looked up anew by the next calls.  Nothing that was written there may be relied on. */
+void vrv_store_reopen(struct vrv_store *s);
 /* How long what is written may take beside what any call may, on a line that is slow. */
 int64_t vrv_store_sending_ms(const struct vrv_store_call *c, enum vrv_store_op op);
 /* Forget an upload of which no call is under way: ended, aborted, or left to SWEEP.  NULL is fine. */
