@@ -1,9 +1,10 @@
 #!/usr/bin/env perl
 # A directory store that isn't there when its server starts, or isn't the one that should be there, as where nothing is
-# mounted: what is hot is served, nothing is written there, and when it comes all goes on.
+# mounted, or hangs: what is hot is served, nothing is written there, and when it comes all goes on.
 use strict;
 use warnings;
 use File::Temp qw(tempdir);
+use POSIX qw(mkfifo);
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Records;
@@ -60,6 +61,22 @@ rmdir $cold;
 rename "$dir/away", $cold or die "$cold: $!";
 is(varve('tier offload --wait 60 t'), 0, 'when the right one is there, they leave') or diag($err);
 is(records_of('t'), 25_000, '... and all can be read');
+$broker->stop;
+
+# ---- it hangs: nobody writes to what it reads
+
+my ($owner) = glob "$cold/owner/*";
+rename $owner, "$dir/owner" or die "$owner: $!";
+mkfifo($owner, 0600) or die "$owner: $!";
+$broker->restart;
+ok(status_says(qr/is being asked/), 'a store that hangs is waited for') or diag($out);
+ok($records->produce('t', 5_000), '... and records');
+is(records_of('t'), 30_000, '... are served');
+$broker->stop; # which doesn't wait for it
+unlink $owner;
+rename "$dir/owner", $owner or die "$owner: $!";
+$broker->restart;
+is(varve('tier offload --wait 60 t'), 0, 'when it is well, all leaves') or diag($err);
 $broker->stop;
 
 done_testing;

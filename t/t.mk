@@ -462,6 +462,13 @@ t_unit_u476_index_SOURCES = \
 	t/unit/u476-index.c \
 	$(NULL)
 t_unit_u476_index_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+check_PROGRAMS += t/unit/u476-hangs
+t_unit_u476_hangs_SOURCES = \
+	t/lib/storesuite.c \
+	t/lib/storesuite.h \
+	t/unit/u476-hangs.c \
+	$(NULL)
+t_unit_u476_hangs_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u488-deletions
 t_unit_u488_deletions_SOURCES = \
@@ -925,6 +932,7 @@ TSAN_TESTS = \
 	t/unit/u458-httptls \
 	t/unit/u459-fakes3 \
 	t/unit/u460-storedir \
+	t/unit/u476-hangs \
 	t/unit/u470-hdfs \
 	t/unit/u473-varvetier \
 	t/unit/u487-tierask \

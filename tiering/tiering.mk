@@ -155,7 +155,9 @@ libvrvtiering_la_SOURCES = \
 	tiering/store/tmp.c \
 	tiering/store/tmp.h \
 	tiering/store/workers.c \
+	tiering/store/workers_copy.c \
 	tiering/store/workers.h \
+	tiering/store/workers_int.h \
 	tiering/store/times.c \
 	tiering/store/times.h \
 	tiering/store/xml.c \

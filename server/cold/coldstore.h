@@ -13,7 +13,7 @@ enum { VRV_COLD_MARKER_IDLE = 3 };
 int vrv_coldstore_open(struct vrv_store **out, const struct vrv_config *config, bool serves,
     struct vrv_err *e) VRV_MUST_CHECK;
 
-/* Does it answer within so long (a directory: at all), and let us in?  One attempt, of LIST. */
+/* Does it answer within so long, and let us in?  One attempt, of LIST. */
 int vrv_coldstore_look(struct vrv_store *s, int64_t ms, struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif

@@ -92,6 +92,23 @@ run(void *ctx, struct vrv_store_call *c)
 }
 
 static void
+hold(void *ctx, struct vrv_store_call *c)
+{
+    (void)ctx;
+    if (c->upload != NULL && c->op != VRV_STORE_BEGIN && c->done.cq != NULL)
+        vrv__dir_upload_ref(c->upload);
+}
+
+static void
+let_go(void *ctx, struct vrv_store_call *c, bool unwanted)
+{
+    if (c->upload != NULL && (c->op != VRV_STORE_BEGIN || unwanted))
+        vrv__dir_upload_unref(ctx, c->upload);
+    if (c->op == VRV_STORE_LIST && unwanted)
+        vrv_store_names_free(c);
+}
+
+static void
 dir_submit(struct vrv_store *s, struct vrv_store_call *c)
 {
     vrv_workers_submit(dir_of(s)->workers, c);
@@ -109,10 +126,16 @@ dir_step(struct vrv_store *s)
     return vrv_workers_step(dir_of(s)->workers);
 }
 
+/* By a thread that may hang; without any, at once. */
 static void
 dir_upload_free(struct vrv_store *s, struct vrv_store_upload *u)
 {
-    vrv__dir_upload_free(dir_of(s), u);
+    struct vrv__dir *d = dir_of(s);
+
+    if (d->threads == 0)
+        vrv__dir_upload_unref(d, u);
+    else
+        vrv_workers_submit(d->workers, vrv__dir_upload_end(u));
 }
 
 static void
@@ -128,7 +151,8 @@ dir_close(struct vrv_store *s)
 {
     struct vrv__dir *d = dir_of(s);
 
-    vrv_workers_stop(&d->workers);
+    if (!vrv_workers_stop(&d->workers))
+        return; /* who hangs there still needs all of it */
     vrv_tmp_fini(&d->tmp);
     vrv_lock_fini(&d->lock);
     vrv__dir_forget_all(d);
@@ -160,10 +184,12 @@ vrv_store_dir(struct vrv_store **out, const struct vrv_store_dir_opts *o, struct
     d->vfs = o->vfs;
     d->own = o->vfs == NULL;
     d->create = o->create;
+    d->threads = o->threads;
     d->path = vrv_mem_strdup(o->path);
     vrv_tmp_init(&d->tmp, o->clock, o->random);
     vrv_lock_init(&d->lock, VRV_LOCK_store);
-    struct vrv_workers_opts w = { .what = o->path, .clock = o->clock, .run = run, .ctx = d };
+    struct vrv_workers_opts w = { .what = o->path, .clock = o->clock, .run = run, .hangs = true,
+        .hold = hold, .let_go = let_go, .ctx = d };
     w.own[VRV_STORE_READ] = o->threads > 1;
     w.any = o->threads - w.own[VRV_STORE_READ];
     int rc = d->own && !o->waits ? vrv_vfs_posix(o->path, o->create, &d->vfs, e) : 0;

@@ -12,6 +12,7 @@ struct vrv__dir {
     struct vrv_store store;
     struct vrv_vfs *vfs;       /* NULL: it isn't open yet */
     bool own, create;          /* as in its options: vfs is ours */
+    unsigned threads;
     char *path;
     struct vrv_workers *workers;
     struct vrv_tmp tmp;        /* names in ~tmp */
@@ -24,7 +25,10 @@ struct vrv__dir {
 
 /* The status of the call, err filled. */
 int vrv__dir_do(struct vrv__dir *d, struct vrv_store_call *c);
-void vrv__dir_upload_free(struct vrv__dir *d, struct vrv_store_upload *u);
+/* It stays, and goes when nobody has a reference any more; its own call, that does nothing but that. */
+void vrv__dir_upload_ref(struct vrv_store_upload *u);
+void vrv__dir_upload_unref(struct vrv__dir *d, struct vrv_store_upload *u);
+struct vrv_store_call *vrv__dir_upload_end(struct vrv_store_upload *u);
 int vrv__dir_list(struct vrv__dir *d, struct vrv_store_call *c);
 
 /* ---- dir_sync.c ---- */

@@ -20,6 +20,8 @@
 enum { READ_AT_ONCE = 1 << 20, TMP_PATH = sizeof(VRV__DIR_TMP) + VRV_TMP_NAME, TRIES = 8 };
 
 struct vrv_store_upload {
+    _Atomic unsigned refs;    /* its caller's, and one of each call that is done on it, or still hangs */
+    struct vrv_store_call end; /* when nobody has one any more */
     struct vrv_file *file;
     char name[VRV_TMP_NAME], tmp[TMP_PATH]; /* below VRV__DIR_TMP, and with it */
     struct vrv_pieces pieces;
@@ -131,13 +133,35 @@ publish(struct vrv__dir *d, struct vrv_store_upload *u, const char *key, struct 
 }
 
 static int
+unwanted(struct vrv_store_call *c)
+{
+    return vrv_err_set(&c->err, VRV_E_CANCELLED, "nobody waits for it any more");
+}
+
+/* What is to be written, to this position. */
+static int
+write_all(struct vrv__dir *d, struct vrv_file *f, struct vrv_store_call *c, uint64_t pos)
+{
+    uint8_t *piece = vrv_workers_piece(c);
+    int rc = 0;
+
+    for (uint64_t at = 0; at < c->size && rc == 0; at += VRV_WORKERS_PIECE) {
+        size_t n = c->size - at < VRV_WORKERS_PIECE ? (size_t)(c->size - at) : VRV_WORKERS_PIECE;
+
+        rc = vrv_workers_take(d->workers, c, piece, at, n) ? vrv_file_pwrite(f, piece, n, pos + at, &c->err)
+                                                          : unwanted(c);
+    }
+    return rc;
+}
+
+static int
 put(struct vrv__dir *d, struct vrv_store_call *c)
 {
     struct vrv_store_upload u = { 0 };
     int rc = make_tmp(d, &u, &c->err);
 
     if (rc == 0)
-        rc = vrv_file_pwritev(u.file, c->iov, c->iov_n, 0, &c->err);
+        rc = write_all(d, u.file, c, 0);
     if (rc == 0)
         rc = publish(d, &u, c->key, &c->err);
     drop_tmp(d, &u);
@@ -150,8 +174,9 @@ begin(struct vrv__dir *d, struct vrv_store_call *c)
     struct vrv_store_upload *u = vrv_mem_zero(sizeof(*u));
     int rc = make_tmp(d, u, &c->err);
 
+    atomic_store(&u->refs, 1);
     if (rc < 0)
-        vrv__dir_upload_free(d, u);
+        vrv__dir_upload_unref(d, u);
     else
         c->upload = u;
     return rc;
@@ -161,7 +186,7 @@ static int
 write_part(struct vrv__dir *d, struct vrv_store_call *c)
 {
     struct vrv_store_upload *u = c->upload;
-    int rc = vrv_file_pwritev(u->file, c->iov, c->iov_n, (uint64_t)c->part * VRV_STORE_PART, &c->err);
+    int rc = write_all(d, u->file, c, (uint64_t)c->part * VRV_STORE_PART);
 
     if (rc < 0)
         return rc;
@@ -181,11 +206,38 @@ end(struct vrv__dir *d, struct vrv_store_call *c)
 }
 
 void
-vrv__dir_upload_free(struct vrv__dir *d, struct vrv_store_upload *u)
+vrv__dir_upload_ref(struct vrv_store_upload *u)
 {
+    (void)atomic_fetch_add(&u->refs, 1);
+}
+
+void
+vrv__dir_upload_unref(struct vrv__dir *d, struct vrv_store_upload *u)
+{
+    if (atomic_fetch_sub(&u->refs, 1) > 1)
+        return;
     drop_tmp(d, u);
     vrv_pieces_clear(&u->pieces);
     free(u);
+}
+
+struct vrv_store_call *
+vrv__dir_upload_end(struct vrv_store_upload *u)
+{
+    u->end = (struct vrv_store_call){ .op = VRV_STORE_ABORT, .lane = VRV_STORE_HOUSEKEEPING,
+        .deadline_ns = INT64_MAX, .upload = u };
+    return &u->end;
+}
+
+/* A call that hangs still uses it: then it goes with that. */
+static int
+drop(struct vrv__dir *d, struct vrv_store_call *c)
+{
+    unsigned own = c->done.cq != NULL ? 2 : 1; /* its caller's and this call's; or the last one */
+
+    if (atomic_load(&c->upload->refs) == own)
+        drop_tmp(d, c->upload);
+    return 0;
 }
 
 /* ---- reading ---- */
@@ -195,6 +247,24 @@ static int
 no_directory(int rc, const struct vrv_err *e)
 {
     return rc < 0 && e->sys == EISDIR ? VRV_E_NOTFOUND : rc;
+}
+
+/* What is there of what is wanted: the bytes, or what failed. */
+static ssize_t
+read_all(struct vrv__dir *d, struct vrv_file *f, struct vrv_store_call *c)
+{
+    uint8_t *piece = vrv_workers_piece(c);
+    ssize_t n = VRV_WORKERS_PIECE;
+    size_t at = 0;
+
+    while (at < c->size && n == VRV_WORKERS_PIECE) {
+        n = vrv_file_pread(f, piece, c->size - at < VRV_WORKERS_PIECE ? c->size - at : VRV_WORKERS_PIECE,
+            c->pos + at, VRV_READ_DONTCACHE, &c->err);
+        if (n > 0 && !vrv_workers_give(d->workers, c, piece, at, (size_t)n))
+            n = unwanted(c);
+        at += n > 0 ? (size_t)n : 0;
+    }
+    return n < 0 ? n : (ssize_t)at;
 }
 
 static int
@@ -207,7 +277,7 @@ get(struct vrv__dir *d, struct vrv_store_call *c)
         return rc;
     ssize_t n = vrv_file_size(f, &c->whole, &c->err);
     if (n == 0)
-        n = vrv_file_pread(f, c->buf, c->size, c->pos, VRV_READ_DONTCACHE, &c->err);
+        n = read_all(d, f, c);
     vrv_file_close(&f);
     if (n < 0)
         return no_directory((int)n, &c->err);
@@ -216,8 +286,10 @@ get(struct vrv__dir *d, struct vrv_store_call *c)
 }
 
 static int
-checksum_of(struct vrv_file *f, uint64_t size, uint32_t *crc, struct vrv_err *e)
+checksum_of(struct vrv__dir *d, struct vrv_file *f, struct vrv_store_call *c, uint32_t *crc)
 {
+    uint64_t size = c->size;
+    struct vrv_err *e = &c->err;
     uint8_t *buf = vrv_mem_zero(READ_AT_ONCE);
     uint64_t at = 0;
     ssize_t n = 0;
@@ -226,6 +298,10 @@ checksum_of(struct vrv_file *f, uint64_t size, uint32_t *crc, struct vrv_err *e)
     while (at < size && (n = vrv_file_pread(f, buf, READ_AT_ONCE, at, VRV_READ_DONTCACHE, e)) > 0) {
         *crc = vrv_crc32c(*crc, buf, (size_t)n);
         at += (uint64_t)n;
+        if (!vrv_workers_goes_on(d->workers, c)) {
+            n = unwanted(c);
+            break;
+        }
     }
     free(buf);
     return n < 0 ? no_directory((int)n, e) : 0;
@@ -243,7 +319,7 @@ verify(struct vrv__dir *d, struct vrv_store_call *c)
         return rc;
     rc = vrv_file_size(f, &size, &c->err);
     if (rc == 0 && size == c->size)
-        rc = checksum_of(f, size, &crc, &c->err);
+        rc = checksum_of(d, f, c, &crc);
     if (rc == 0 && crc == c->crc && vrv_file_sync(f, &c->err) < 0) {
         vrv__dir_break(d, c->key);
         rc = VRV_E_IO;
@@ -296,7 +372,7 @@ delete_all(struct vrv__dir *d, struct vrv_store_call *c)
 {
     int first = 0;
 
-    for (unsigned i = 0; i < c->max; i++) {
+    for (unsigned i = 0; i < c->max && vrv_workers_goes_on(d->workers, c); i++) {
         int rc = delete_one(d, c->keys[i], first == 0 ? &c->err : NULL);
 
         if (c->each != NULL)
@@ -349,8 +425,7 @@ vrv__dir_do(struct vrv__dir *d, struct vrv_store_call *c)
     case VRV_STORE_END:
         return end(d, c);
     case VRV_STORE_ABORT:
-        drop_tmp(d, c->upload);
-        return 0;
+        return drop(d, c);
     case VRV_STORE_GET:
         return get(d, c);
     case VRV_STORE_VERIFY:

@@ -57,7 +57,7 @@ add_file(struct walk *w, const char *path)
     struct vrv_file *f;
     uint64_t size;
 
-    if (vrv_list_is_full(c))
+    if (vrv_list_is_full(c) || !vrv_workers_goes_on(w->d->workers, c))
         return 0;
     int rc = vrv_vfs_open(w->d->vfs, path, 0, &f, &c->err);
     if (rc < 0)

@@ -103,7 +103,7 @@ hdfs_close(struct vrv_store *s)
 {
     struct vrv__hdfs *h = hdfs_of(s);
 
-    vrv_workers_stop(&h->workers);
+    (void)vrv_workers_stop(&h->workers);
     vrv_http_close(&h->http);
     vrv_tmp_fini(&h->tmp);
     vrv_lock_fini(&h->lock);

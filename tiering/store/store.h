@@ -29,8 +29,7 @@
  * Keys are 1 to VRV_STORE_KEY_MAX bytes of [A-Za-z0-9._-] in parts of 1 to 255 between single '/', no part
  * "." or "..", and none begins with another one and a '/': we draw them, users don't.
  *
- * Stores over a network answer near the deadline.  A directory may hang for as long as its file system
- * does: who needs an answer must do without that call's, and leave its memory alone until it is posted.
+ * All answer near the deadline, but for a directory that is slow and goes on.
  *
  * Threads: any may submit and cancel; answers are posted on the queue of the call.  A store with
  * threads of its own needs no step; one without is driven by vrv_store_step(), by seed in tests.
