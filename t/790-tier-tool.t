@@ -84,6 +84,7 @@ ok(wait_until(sub { unsealed() == 0 }), 'they are sealed');
 my @segments = told('segment', 'explain', 't');
 is($segments[0]{where}, 'here', 'a segment is here');
 is($segments[0]{then}, 'copied', '... and goes to the store');
+is($segments[0]{stored_bytes}, 0, '... which has nothing of it');
 is($segments[0]{when_ms} - $segments[0]{newest_ms}, 1_800_000, '... at its time');
 is($segments[0]{why}, 'lag_ms', '... since that is the setting');
 is($segments[-1]{why}, 'open', 'the newest one is open');
@@ -128,6 +129,7 @@ ok(wait_until(sub { partition('t')->{cold_bytes} > 5_000_000 }), '... it leaves 
 @segments = told('segment', 'explain', 't');
 is($segments[0]{where}, 'cold', 'a segment that only the store has');
 is($segments[0]{then}, 'deleted', '... is deleted');
+cmp_ok($segments[0]{stored_bytes}, '>', $segments[0]{bytes}, '... with what goes with its records');
 is($segments[0]{when_ms} - $segments[0]{newest_ms}, 604_800_001, '... when retention.ms says so');
 my ($store) = told('store', 'status');
 is($store->{state}, 'works', 'the store works');

@@ -885,6 +885,7 @@ dist_check_SCRIPTS += \
 	t/782-undelete.t \
 	t/784-store-away.t \
 	t/783-heal.t \
+	t/785-tier-zstd.t \
 	t/946-large.t \
 	$(NULL)
 

@@ -44,7 +44,7 @@ set_segments(struct vrv_request *r, const struct vrv_tier_part *p,
 
         out->segments.v[i] = (struct vrv_tier_describe_resp_segment){ .base_offset = s->base,
             .next_offset = s->next, .segments = (int32_t)s->segments, .bytes = (int64_t)s->bytes,
-            .newest_ms = s->newest_ms, .place = (int8_t)s->place, .fate = (int8_t)s->fate,
+            .stored_bytes = s->stored, .newest_ms = s->newest_ms, .place = (int8_t)s->place, .fate = (int8_t)s->fate,
             .why = (int8_t)s->when.why, .when_ms = when(s->when.ms),
             .when_bytes = after(s->when.more), .gone_ms = when(s->gone.ms),
             .gone_bytes = after(s->gone.more), .is_held = s->held };

@@ -59,6 +59,7 @@ json(struct out *o, const char *topic, int32_t partition,
     out_int(o, "next", s->next_offset);
     out_int(o, "segments", s->segments);
     out_int(o, "bytes", s->bytes);
+    out_int(o, "stored_bytes", s->stored_bytes);
     out_int(o, "newest_ms", s->newest_ms);
     out_str(o, "where", WORD(places, s->place)->json);
     out_str(o, "then", WORD(fates, s->fate)->json);
@@ -99,6 +100,7 @@ row(struct table *t, int64_t now_ms, const struct vrv_tier_describe_resp_segment
     table_add(t, OUT_PLAIN, "%" PRId64, s->next_offset);
     table_add(t, OUT_PLAIN, "%" PRId32, s->segments);
     table_add(t, OUT_PLAIN, "%s", out_size((uint64_t)s->bytes, buf));
+    table_add(t, OUT_PLAIN, "%s", s->stored_bytes > 0 ? out_size((uint64_t)s->stored_bytes, buf) : "-");
     table_add(t, OUT_PLAIN, "%s", out_time(s->newest_ms, buf));
     table_add(t, s->is_held ? OUT_YELLOW : OUT_PLAIN, "%s", WORD(places, s->place)->text);
     table_add(t, OUT_PLAIN, "%s", WORD(fates, s->fate)->text);
@@ -115,7 +117,7 @@ show(struct kafka *k, const char *topic, int64_t now_ms,
     if (p->error_code != 0)
         return tier_err(e, p->error_code, p->error_message, "partition %" PRId32
             " of topic \"%.100s\"", p->partition_index, topic);
-    table_init(&t, (const char *const[]){ ">FROM", ">NEXT", ">SEGMENTS", ">SIZE", "NEWEST RECORD",
+    table_init(&t, (const char *const[]){ ">FROM", ">NEXT", ">SEGMENTS", ">SIZE", ">STORED", "NEWEST RECORD",
         "WHERE", "THEN", "WHEN", "WHY", NULL });
     if (!k->out.json) {
         (void)fprintf(k->out.f, "%s %" PRId32 ":\n", topic, p->partition_index);

@@ -100,11 +100,12 @@ static void
 show_segment(struct ls *x, const struct vrv_cold_seg *s)
 {
     struct out *o = &x->l->out;
-    char size[32], newest[32];
+    char plain[32], size[32], newest[32];
 
     if (!o->json) {
         table_add(&x->table, OUT_PLAIN, "%" PRId64, s->base);
         table_add(&x->table, OUT_PLAIN, "%" PRId64, s->next);
+        table_add(&x->table, OUT_PLAIN, "%s", out_size(s->plain, plain));
         table_add(&x->table, OUT_PLAIN, "%s", out_size(s->size, size));
         table_add(&x->table, OUT_PLAIN, "%" PRIu32, s->chunk_n);
         table_add(&x->table, OUT_PLAIN, "%s", out_time(vrv_cold_seg_newest(s), newest));
@@ -230,8 +231,8 @@ run(struct coldlink *l, struct args *a, struct vrv_err *e)
     if (rc == 0)
         rc = vrv_known_partitions(&l->sync, &x.known, &x.parts, NULL, NULL, e);
     if (x.partition >= 0)
-        table_init(&x.table, (const char *const[]){ ">FROM", ">NEXT", ">STORED", ">CHUNKS", "NEWEST RECORD",
-            "OBJECT", NULL });
+        table_init(&x.table, (const char *const[]){ ">FROM", ">NEXT", ">RECORDS", ">STORED", ">CHUNKS",
+            "NEWEST RECORD", "OBJECT", NULL });
     else
         table_init(&x.table, (const char *const[]){ "TOPIC", ">PARTITION", ">VERSION", ">START", ">NEXT",
             ">SEGMENTS", ">RECORDS", ">STORED", NULL });

@@ -57,6 +57,10 @@ test_places(void)
     OK(s[2].place == VRV_TIER_COLD && s[2].base == 200 && s[2].bytes == BYTES, "only in the store");
     OK(s[3].place == VRV_TIER_BOTH && s[4].place == VRV_TIER_BOTH, "in both");
     OK(s[5].place == VRV_TIER_HERE, "only here");
+    cold_seg[2].size = 420;
+    cold_seg[3].size = 430;
+    s = tell();
+    OK(s[2].stored == 420 && s[3].stored == 430 && s[5].stored == 0, "what the store has of each");
     begin(0, 0);
     OK(tell()[0].place == VRV_TIER_HERE && told_n == SEGS, "without a manifest all is here");
     view.local_n = 0;
@@ -68,7 +72,9 @@ test_places(void)
     OK(told_n == 5 && told[4].place == VRV_TIER_COLD, "one that left this disk has the store");
     begin(5, 3);
     fold(4);
+    page.stored = 1700;
     s = tell();
+    OK(s[0].stored == -1 && s[1].stored == -1, "... but not of some of a page");
     OK(s[0].segments == 3 && s[0].base == 0 && s[0].next == 300 && s[0].bytes == 3 * BYTES,
         "of a page, what this disk has is told by itself");
     OK(told_n == 8 && s[1].base == 300 && s[1].place == VRV_TIER_BOTH, "... behind it");

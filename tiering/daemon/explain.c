@@ -170,6 +170,15 @@ decide(const struct walk *w, struct vrv_tier_seg *s, enum vrv_tier_fate fate,
         s->when.why = when->why;
 }
 
+static int64_t
+stored_of(const struct vrv_manifest *m, int64_t base)
+{
+    for (uint32_t i = 0; i < m->seg_n; i++)
+        if (m->seg[i].base == base)
+            return (int64_t)m->seg[i].size;
+    return -1;
+}
+
 static void
 explain_local(struct walk *w, uint32_t i, struct vrv_tier_seg *s)
 {
@@ -179,6 +188,7 @@ explain_local(struct walk *w, uint32_t i, struct vrv_tier_seg *s)
         .newest_ms = l->newest_ms, .gone = gone_of(w, l->next) };
     bool cold = w->v->cold != NULL && l->next <= w->v->cold->next;
     s->place = cold ? VRV_TIER_BOTH : VRV_TIER_HERE;
+    s->stored = cold ? stored_of(w->v->cold, l->base) : 0;
     w->local_left -= l->bytes;
     if (!l->sealed) {
         s->when = never;
@@ -215,9 +225,10 @@ cold_part(const struct vrv_tier_view *v, const struct vrv_tier_item *it, struct 
     if (!it->cold || it->base >= here)
         return false;
     *s = (struct vrv_tier_seg){ .base = it->base, .next = it->next, .segments = it->segments,
-        .bytes = it->bytes, .newest_ms = it->newest_ms, .place = VRV_TIER_COLD };
+        .bytes = it->bytes, .stored = (int64_t)it->stored, .newest_ms = it->newest_ms, .place = VRV_TIER_COLD };
     for (uint32_t i = 0; i < v->local_n && v->local[i].next <= it->next; i++) {
         s->next = here;
+        s->stored = -1;
         s->segments -= s->segments > 1;
         s->bytes -= v->local[i].bytes < s->bytes ? v->local[i].bytes : s->bytes;
     }

@@ -49,6 +49,7 @@ struct vrv_tier_seg {
     int64_t base, next;
     uint32_t segments;
     uint64_t bytes;              /* of record batches */
+    int64_t stored;              /* bytes that the store has of it; -1: it is in a page with others */
     int64_t newest_ms;
     enum vrv_tier_place place;
     enum vrv_tier_fate fate;     /* what comes next, */

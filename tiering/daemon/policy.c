@@ -23,7 +23,7 @@ first_local_only(const struct vrv_tier_view *v)
 static struct vrv_tier_item
 of_seg(const struct vrv_cold_seg *s)
 {
-    return (struct vrv_tier_item){ s->base, s->next, 1, s->plain, vrv_cold_seg_newest(s), true, true };
+    return (struct vrv_tier_item){ s->base, s->next, 1, s->plain, vrv_cold_seg_newest(s), true, true, s->size };
 }
 
 /* The i-th of the store: the oldest segments, pages as a whole, segments of the root. */
@@ -38,7 +38,8 @@ cold_at(const struct vrv_tier_view *v, uint32_t i)
     if (i >= m->page_n)
         return of_seg(&m->seg[i - m->page_n]);
     const struct vrv_cold_page *p = &m->page[i];
-    return (struct vrv_tier_item){ p->base, p->next, p->segments, p->plain, p->newest_ms, true, true };
+    return (struct vrv_tier_item){ p->base, p->next, p->segments, p->plain, p->newest_ms, true, true,
+        p->stored };
 }
 
 bool
@@ -55,7 +56,7 @@ vrv_tier_item_at(const struct vrv_tier_view *v, uint32_t i, struct vrv_tier_item
     if (i >= v->local_n)
         return false;
     const struct vrv_tier_local *l = &v->local[i];
-    *out = (struct vrv_tier_item){ l->base, l->next, 1, l->bytes, l->newest_ms, false, l->sealed };
+    *out = (struct vrv_tier_item){ l->base, l->next, 1, l->bytes, l->newest_ms, false, l->sealed, 0 };
     return true;
 }
 

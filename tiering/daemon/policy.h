@@ -83,6 +83,7 @@ struct vrv_tier_item {
     int64_t newest_ms;
     bool cold;
     bool may_go;     /* from the front, that is: it is sealed */
+    uint64_t stored; /* bytes that the store has of it */
 };
 /* The i-th; false: there are fewer. */
 bool vrv_tier_item_at(const struct vrv_tier_view *v, uint32_t i, struct vrv_tier_item *out);
