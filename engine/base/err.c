@@ -65,6 +65,16 @@ vrv_err_sys(struct vrv_err *e, const char *fmt, ...)
     return code;
 }
 
+/* How much of a prefix stays: what is at the end says what to do. */
+static size_t
+room_beside(const char *rest)
+{
+    enum { LEAST = 16, ALL = sizeof(((struct vrv_err *)NULL)->msg) - sizeof("...: ") };
+    size_t n = strlen(rest);
+
+    return n + LEAST < ALL ? ALL - n : LEAST;
+}
+
 int
 vrv_err_prefix(struct vrv_err *e, int code, const char *fmt, ...)
 {
@@ -76,13 +86,15 @@ vrv_err_prefix(struct vrv_err *e, int code, const char *fmt, ...)
     e->code = code;
     memcpy(rest, e->msg, sizeof(rest));
     va_start(ap, fmt);
-    int n = vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+    (void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof(e->msg)) {
-        size_t room = sizeof(e->msg) - (size_t)n;
-
-        (void)snprintf(e->msg + n, room, ": %.*s", (int)(room > 3 ? room - 3 : 0), rest);
+    size_t n = strlen(e->msg), most = room_beside(rest);
+    if (n > most) {
+        memcpy(e->msg + most, "...", 3);
+        n = most + 3;
     }
+    size_t room = sizeof(e->msg) - n;
+    (void)snprintf(e->msg + n, room, ": %.*s", (int)(room > 3 ? room - 3 : 0), rest);
     return code;
 }
 

@@ -470,7 +470,7 @@ strike(struct ask *k, const char *op)
     const struct fakehdfs_fault *x = &k->at->f->fault;
 
     if (x->deed == FAKEHDFS_REFUSE && x->exception != NULL) {
-        refuse(k, x->code, x->exception, "as the test wants it");
+        refuse(k, x->code, x->exception, x->message != NULL ? x->message : "as the test wants it");
     } else if (x->deed == FAKEHDFS_REFUSE) {
         say(k, x->code, "<html>no</html>");
     } else {

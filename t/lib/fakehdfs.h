@@ -30,7 +30,8 @@ struct fakehdfs_fault {
     bool at_data;           /* at the data node, not at the name node */
     enum fakehdfs_deed deed;
     int code;               /* REFUSE: HTTP's status, */
-    const char *exception;  /* ... with this exception; NULL: none */
+    const char *exception;  /* ... with this exception; NULL: none; */
+    const char *message;    /* ... that says this; NULL: something */
     unsigned after, times;  /* so many pass before it begins, then so many suffer */
 };
 

@@ -18,7 +18,7 @@ must(bool good, const char *what)
 }
 
 static X509 *
-sign(EVP_PKEY *key, const char *name, const char *alt)
+sign(EVP_PKEY *key, const char *name, const char *alt, int days)
 {
     X509 *c = X509_new();
     X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, alt);
@@ -27,8 +27,8 @@ sign(EVP_PKEY *key, const char *name, const char *alt)
     X509_NAME *subject = X509_get_subject_name(c);
     must(X509_set_version(c, X509_VERSION_3) == 1 &&
              ASN1_INTEGER_set(X509_get_serialNumber(c), 1) == 1 &&
-             X509_gmtime_adj(X509_getm_notBefore(c), -DAY_S) != NULL &&
-             X509_gmtime_adj(X509_getm_notAfter(c), 7 * DAY_S) != NULL &&
+             X509_gmtime_adj(X509_getm_notBefore(c), -7 * DAY_S) != NULL &&
+             X509_gmtime_adj(X509_getm_notAfter(c), (long)days * DAY_S) != NULL &&
              X509_set_pubkey(c, key) == 1 &&
              X509_NAME_add_entry_by_txt(
                  subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0) == 1 &&
@@ -51,12 +51,12 @@ create(const char *dir, const char *name, const char *end)
 }
 
 void
-testcert_make(const char *dir, const char *name, const char *alt)
+testcert_make(const char *dir, const char *name, const char *alt, int days)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
 
     must(key != NULL, "key");
-    X509 *c = sign(key, name, alt);
+    X509 *c = sign(key, name, alt, days);
     FILE *f = create(dir, name, "crt");
     must(PEM_write_X509(f, c) == 1, name);
     (void)fclose(f);

@@ -60,6 +60,11 @@ test_err_set(void)
     IS(strlen(e.msg), sizeof(e.msg) - 1, "also with the text of errno behind it");
     IS(vrv_err_prefix(&e, VRV_E_IO, "%s", longer), VRV_E_IO, "and with one before it");
     IS(strlen(e.msg), sizeof(e.msg) - 1, "is cut the same way");
+
+    (void)vrv_err_set(&e, VRV_E_DENIED, "%.180s: set that right", longer);
+    (void)vrv_err_prefix(&e, VRV_E_DENIED, "b%s", longer);
+    OK(e.msg[0] == 'b' && strstr(e.msg, "...: a") != NULL, "a long prefix is cut");
+    IS_STR(e.msg + strlen(e.msg) - 16, ": set that right", "... and what to do is kept");
 }
 
 static void

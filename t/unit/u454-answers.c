@@ -50,6 +50,12 @@ test_xml(void)
     OK(vrv_xml_text(c, "Size", text, sizeof(text)) && text[0] == '\0', "an empty one");
     OK(!vrv_xml_text(c, "ETag", text, sizeof(text)) && text[0] == '\0', "one that isn't there");
     OK(!vrv_xml_text(root, "Contents", text, 5) && text[0] == '\0', "one that doesn't fit");
+    vrv_xml_words(root, "IsTruncated", text, sizeof(text));
+    IS_STR(text, "true", "for people: one that fits");
+    vrv_xml_words(root, "Contents", text, 8);
+    IS_STR(text, "a&b\"...", "... and as much as fits of one that doesn't");
+    vrv_xml_words(root, "None", text, sizeof(text));
+    IS_STR(text, "", "... or nothing");
     OK(vrv_xml_next(c, "Contents") == NULL, "no third one");
     vrv_xml_free(&x);
 }

@@ -11,7 +11,7 @@
 #include "t/lib/simclock.h"
 #include "t/lib/storesuite.h"
 #include "t/lib/tap.h"
-#include "tiering/store/s3.h"
+#include "tiering/store/s3_int.h"
 
 enum {
     MS = 1000000,
@@ -426,7 +426,7 @@ test_sentences(void)
     init_world(&w);
     open_world(&w);
     says(&w, S3_FAULT_DENIED, VRV_E_DENIED, "grant s3:PutObject on s3://cold");
-    says(&w, S3_FAULT_EXPIRED, VRV_E_DENIED, "the keys have expired");
+    says(&w, S3_FAULT_EXPIRED, VRV_E_DENIED, "put newer ones where tier.s3.credentials says");
     says(&w, S3_FAULT_SKEWED, VRV_E_DENIED, "the clock here says 20260921T");
     says(&w, S3_FAULT_REGION, VRV_E_INVALID, "set tier.s3.region to that, not us-east-1");
     says(&w, S3_FAULT_REDIRECT, VRV_E_INVALID, "set tier.s3.");
@@ -468,6 +468,33 @@ test_clocks(int64_t skew_ms, enum vrv_store_op first)
     IS(simple(&w, VRV_STORE_VERIFY, &c), 0, "the wrong one is set right: %s", c.err.msg);
     IS(atomic_load(&w.store->skew_ms), 0, "... and our own signs again");
     close_world(&w);
+}
+
+/* Whatever a store says, and how long names are: what to do is kept, and that is whole. */
+static void
+test_long_sentences(void)
+{
+    static const char advice[] = "set tier.s3.endpoint to that";
+    int wrong = 0, cut = 0;
+
+    for (size_t name_n = 1; name_n < 512; name_n += 7) {
+        for (size_t says_n = 0; says_n + sizeof(advice) < VRV__S3_SENTENCE; says_n += 5) {
+            char name[512] = "", sentence[VRV__S3_SENTENCE] = "", more[128] = "";
+            struct vrv_err e;
+
+            memset(name, 'k', name_n);
+            memset(sentence, 's', says_n);
+            (void)strcat(sentence, advice);
+            memset(more, 'm', name_n % 120);
+            vrv__s3_tell(&e, VRV_E_DENIED, "begin", name, sentence, more);
+            wrong += strstr(e.msg, sentence) == NULL || strncmp(e.msg, "begin of k", 10) != 0;
+            cut += strstr(e.msg, "kk...: ") != NULL;
+            (void)vrv_err_prefix(&e, VRV_E_UNKNOWN, "it may have been written");
+            wrong += strstr(e.msg, advice) == NULL;
+        }
+    }
+    IS(wrong, 0, "whatever a store says, what to do is kept");
+    OK(cut > 0, "... and what is cut says so");
 }
 
 /* Other keys are looked for, and the call goes on with them. */
@@ -697,6 +724,7 @@ main(void)
     test_clocks(20 * 60000, VRV_STORE_PUT);
     test_clocks(-20 * 60000, VRV_STORE_PUT);
     test_clocks(20 * 60000, VRV_STORE_VERIFY);
+    test_long_sentences();
     test_new_keys();
     test_without_checksums();
     test_cancel();

@@ -14,19 +14,20 @@
 enum { BIG = 2 << 20, THREADS = 4, EACH = 60, MS = 1000000 };
 
 static struct httprig g;
-static char crt[5][512], key[5][512];
-enum { GOOD, OTHER, CLIENT, NAMED, NONE };
+static char crt[6][512], key[6][512];
+enum { GOOD, OTHER, CLIENT, NAMED, OLD, NONE };
 
 static void
 make_certificates(void)
 {
-    static const char *const name[] = { "good", "other", "client", "named", "none" };
+    static const char *const name[] = { "good", "other", "client", "named", "old", "none" };
 
     const char *dir = tap_dir();
 
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i <= NONE; i++) {
         if (i != NONE)
-            testcert_make(dir, name[i], i == NAMED ? "DNS:elsewhere.example" : "IP:127.0.0.1");
+            testcert_make(dir, name[i], i == NAMED ? "DNS:elsewhere.example" : "IP:127.0.0.1",
+                i == OLD ? -1 : 7);
         (void)snprintf(crt[i], sizeof(crt[i]), "%s/%s.crt", dir, name[i]);
         (void)snprintf(key[i], sizeof(key[i]), "%s/%s.key", dir, name[i]);
     }
@@ -67,7 +68,7 @@ test_trust(void)
     r = ask(GOOD, OTHER, -1, -1);
     IS(r.status, VRV_E_DENIED, "one whose isn't, is not");
     OK(!r.sent, "... nothing was sent");
-    OK(httprig_says(&r, "certificate") && httprig_says(&r, "check tier.store.ca.file"),
+    OK(httprig_says(&r, "certificate") && httprig_says(&r, "tier.store.ca.file must have the authority"),
         "... and the CA file is named");
     IS(httpd_stats(g.server).requests, 0, "... nor heard");
     httprig_close(&g);
@@ -76,11 +77,16 @@ test_trust(void)
     httprig_close(&g);
     r = ask(NAMED, NAMED, -1, -1);
     IS(r.status, VRV_E_DENIED, "nor one that is another host's");
-    OK(httprig_says(&r, "the name in the URL"), "... and the name is named");
+    OK(httprig_says(&r, "a name that its certificate has, in tier.s3.endpoint"),
+        "... and where that is set");
+    httprig_close(&g);
+    r = ask(OLD, OLD, -1, -1);
+    IS(r.status, VRV_E_DENIED, "nor one that has expired");
+    OK(httprig_says(&r, "have the store's certificate renewed"), "... which is to be renewed");
     httprig_close(&g);
     r = ask(GOOD, NONE, -1, -1);
     IS(r.status, VRV_E_DENIED, "without a CA file nobody is");
-    OK(httprig_says(&r, "the CA file must be there"), "... which it says");
+    OK(httprig_says(&r, "tier.store.ca.file must be there"), "... which it says");
     httprig_close(&g);
 }
 
@@ -94,7 +100,9 @@ test_client(void)
     httprig_close(&g);
     r = ask(GOOD, GOOD, -1, CLIENT);
     IS(r.status, VRV_E_DENIED, "one without may not");
-    OK(httprig_says(&r, "client's certificate"), "... which it says");
+    OK(httprig_says(&r, "client's certificate") &&
+            httprig_says(&r, "check tier.store.cert.file and tier.store.key.file"),
+        "... which it says, with the settings");
     IS(httpd_stats(g.server).requests, 0, "... and nothing was done");
     httprig_close(&g);
     r = ask(GOOD, GOOD, OTHER, CLIENT);
@@ -103,7 +111,7 @@ test_client(void)
     httprig_close(&g);
     r = ask(GOOD, GOOD, NONE, CLIENT);
     IS(r.status, VRV_E_DENIED, "nor one whose files aren't there");
-    OK(httprig_says(&r, "our client's certificate can't be used"), "... which it says");
+    OK(httprig_says(&r, "can't be used; tier.store.cert.file and tier.store.key.file"), "... which it says");
     OK(!r.sent, "... and nothing was sent");
     httprig_close(&g);
 }

@@ -310,6 +310,14 @@ test_exceptions(void)
         IS(verify(&g, "k/a"), cases[i].status, "%d with %s", cases[i].code, what);
         OK(strstr(g.last.err.msg, cases[i].sentence) != NULL, "... %s", g.last.err.msg);
     }
+    char huge[2000];
+    memset(huge, 'x', sizeof(huge));
+    huge[sizeof(huge) - 1] = '\0';
+    fakehdfs_fail(g.hdfs, (struct fakehdfs_fault){ .op = "GETFILESTATUS", .deed = FAKEHDFS_REFUSE, .code = 403,
+        .exception = "AccessControlException", .message = huge, .times = 1 });
+    IS(verify(&g, "k/a"), VRV_E_DENIED, "one that says much");
+    OK(strstr(g.last.err.msg, "xxx...") != NULL, "... is cut");
+    OK(strstr(g.last.err.msg, "or set tier.hdfs.user") != NULL, "... but for what to do: %s", g.last.err.msg);
     OK(strstr(fakehdfs_query(g.hdfs), "&user.name=joe%20%26%20co") != NULL, "each says who asks");
     close_rig(&g);
 }

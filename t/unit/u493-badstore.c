@@ -176,7 +176,7 @@ test_matrix(bool all)
     int64_t slowest = 0;
     struct vrv_rand rand = { seed };
 
-    testcert_make(dir, "s3", "IP:127.0.0.1");
+    testcert_make(dir, "s3", "IP:127.0.0.1", 7);
     for (int i = 0; i < CELLS; i++) {
         if (!makes_sense(i) || !is_wanted(i, getenv("VARVE_CELL")) ||
             (!all && vrv_rand_below(&rand, CELLS) >= SAMPLE))

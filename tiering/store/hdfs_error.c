@@ -52,19 +52,26 @@ static const struct exception exceptions[] = {
     { "HadoopIllegalArgumentException", VRV_E_INVALID, "" },
 };
 
+/* Of what it says there is what room what to do, and what was asked for, leave. */
+enum { FROM_MOST = 60, NAME_MOST = 40, MESSAGE_LEAST = 30, PREFIX = 24 };
+
 /* Stack traces and all that follows the first line are for others. */
 static int
 of_exception(const char *from, const char *name, const char *message, struct vrv_err *e)
 {
     static const struct exception other = { "", VRV_E_IO, "" };
     const struct exception *x = &other;
-    size_t line = strcspn(message, "\r\n");
+    size_t line = strcspn(message, "\r\n"), most = MESSAGE_LEAST;
 
     for (size_t i = 0; i < sizeof(exceptions) / sizeof(exceptions[0]); i++)
         if (strcmp(exceptions[i].name, name) == 0)
             x = &exceptions[i];
-    (void)vrv_err_set(e, x->status, "%.60s: %.*s (%.60s)%s%s", from, (int)(line < 120 ? line : 120),
-        message, name, x->advice[0] != '\0' ? ": " : "", x->advice);
+    size_t room = sizeof(e->msg) - sizeof("...:  (): "), taken = strlen(x->advice) + strnlen(from, FROM_MOST) +
+        strnlen(name, NAME_MOST) + PREFIX;
+    if (taken + MESSAGE_LEAST < room)
+        most = room - taken;
+    (void)vrv_err_set(e, x->status, "%.*s: %.*s%s (%.*s)%s%s", FROM_MOST, from, (int)(line < most ? line : most),
+        message, line <= most ? "" : "...", NAME_MOST, name, x->advice[0] != '\0' ? ": " : "", x->advice);
     return x->status;
 }
 

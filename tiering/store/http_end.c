@@ -8,6 +8,7 @@
 
 enum { MS = 1000000 };
 
+static const char check_load[] = "is the store overloaded, or the network?";
 static const char check_network[] = "check its address, the network, and the proxy if there is one";
 
 void
@@ -25,15 +26,18 @@ vrv__http_where(const char *url, char *out, size_t n)
     (void)snprintf(out, n, "%.*s", (int)(len < n ? len : n - 1), p);
 }
 
-/* One sentence of ours; where libcurl knows more, it says it. */
+/* One sentence of ours; where libcurl knows more, it says it, in what room our advice leaves. */
 static int
 say(struct vrv__xfer *x, int status, const char *what, const char *advice)
 {
-    char where[128];
+    char where[80];
+    size_t room = sizeof(x->r->err.msg) - sizeof("...: ; ") - strlen(advice);
 
     vrv__http_where(x->r->url, where, sizeof(where));
-    return vrv_err_set(
-        &x->r->err, status, "%s: %s%s%s", where, what, advice[0] != '\0' ? "; " : "", advice);
+    room -= strlen(where);
+    size_t n = strlen(what);
+    return vrv_err_set(&x->r->err, status, "%s: %.*s%s%s%s", where, (int)(n <= room ? n : room), what,
+        n <= room ? "" : "...", advice[0] != '\0' ? "; " : "", advice);
 }
 
 static const char *
@@ -64,27 +68,46 @@ say_no_connection(struct vrv__xfer *x)
     return say(x, VRV_E_UNREACHABLE, sys != 0 ? strerror((int)sys) : x->text, check_network);
 }
 
+/* What to do about a certificate of the store's: OpenSSL's and libcurl's words tell what is wrong with it. */
+static const char *
+store_certificate(const char *words)
+{
+    if (strstr(words, "expired") != NULL)
+        return "have the store's certificate renewed, or set the clock here right";
+    if (strstr(words, "not yet valid") != NULL)
+        return "set the clock right, here or where the certificate was made";
+    if (strstr(words, "subject name") != NULL)
+        return "call the store by a name that its certificate has, in tier.s3.endpoint or tier.store.url";
+    return "tier.store.ca.file must have the authority that signed the store's certificate";
+}
+
 /* Of TLS; 0: it is something else. */
 static int
 say_tls(struct vrv__xfer *x, CURLcode rc)
 {
+    const char *words = in_its_words(x, rc);
+
     switch ((int)rc) {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
-        return say(
-            x, VRV_E_DENIED, in_its_words(x, rc), "check tier.store.ca.file, and the name in the URL");
+        return say(x, VRV_E_DENIED, words, store_certificate(words));
     case CURLE_SSL_CACERT_BADFILE:
-        return say(x, VRV_E_DENIED, in_its_words(x, rc), "the CA file must be there, and in PEM");
+        return say(x, VRV_E_DENIED, words, "tier.store.ca.file must be there, and in PEM");
     case CURLE_SSL_CERTPROBLEM:
         return say(x, VRV_E_DENIED, "our client's certificate can't be used",
-            "check its file and that of its key, which must be in PEM");
+            "tier.store.cert.file and tier.store.key.file must be there, in PEM, and belong together");
     case CURLE_SSL_CLIENTCERT:
-        return say(
-            x, VRV_E_DENIED, "it wants a client's certificate", "configure one that it trusts");
+        return say(x, VRV_E_DENIED, "it wants a client's certificate",
+            "set tier.store.cert.file and tier.store.key.file to one that it trusts");
     default:
-        if (is_refused_certificate(x))
-            return say(
-                x, VRV_E_DENIED, x->text, "it doesn't take the client's certificate, or wants one");
+        if (is_refused_certificate(x)) {
+            char what[160];
+
+            (void)snprintf(what, sizeof(what), "it doesn't take the client's certificate, or wants one (%.80s)",
+                x->text);
+            return say(x, VRV_E_DENIED, what,
+                "check tier.store.cert.file and tier.store.key.file");
+        }
         return 0;
     }
 }
@@ -153,7 +176,7 @@ say_still(struct vrv__xfer *x, int64_t ms)
 
     if (x->r->sent) {
         (void)snprintf(what, sizeof(what), "not a byte for %" PRId64 " ms", ms);
-        return say(x, VRV_E_TIMEDOUT, what, "");
+        return say(x, VRV_E_TIMEDOUT, what, check_load);
     }
     (void)snprintf(what, sizeof(what), "no connection within %" PRId64 " ms", ms);
     return say(x, VRV_E_UNREACHABLE, what, check_network);
@@ -162,9 +185,8 @@ say_still(struct vrv__xfer *x, int64_t ms)
 static int
 say_late(struct vrv__xfer *x)
 {
-    return say(x, VRV_E_TIMEDOUT,
-        x->r->sent ? "no whole answer within the time given" : "no connection within the time given",
-        "");
+    return x->r->sent ? say(x, VRV_E_TIMEDOUT, "no whole answer within the time given", check_load)
+                      : say(x, VRV_E_TIMEDOUT, "no connection within the time given", check_network);
 }
 
 int

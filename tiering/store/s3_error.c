@@ -27,7 +27,9 @@ static const char no_such_keys[] =
 static const char bad_secret[] = "the secret key isn't that of the access key (or a proxy changes "
     "requests): correct what tier.s3.credentials names";
 static const char expired[] =
-    "the keys have expired, and there are no newer ones where tier.s3.credentials says";
+    "the keys have expired: put newer ones where tier.s3.credentials says";
+static const char unknown_caller[] = "it doesn't take our keys: correct what tier.s3.credentials names";
+static const char closed[] = "the account there is closed or blocked: ask whose it is";
 static const char damaged[] = "it was damaged on its way there";
 static const char quota[] = "the quota there is used up: raise it, or free space";
 static const char full[] = "the store has no space left: give it more, or free some";
@@ -49,10 +51,10 @@ static void
 elsewhere(const struct vrv__s3_op *op, const struct says *s, char *out, size_t n)
 {
     if (s->region[0] != '\0' && strcmp(s->region, op->s3->region) != 0)
-        (void)snprintf(out, n, "it is in region %s: set tier.s3.region to that, not %s", s->region,
+        (void)snprintf(out, n, "it is in region %.40s: set tier.s3.region to that, not %.40s", s->region,
             op->s3->region);
     else if (s->endpoint[0] != '\0')
-        (void)snprintf(out, n, "it is at %s: set tier.s3.endpoint to that", s->endpoint);
+        (void)snprintf(out, n, "it is at %.80s: set tier.s3.endpoint to that", s->endpoint);
     else
         (void)snprintf(out, n,
             "it is somewhere else: correct tier.s3.endpoint or tier.s3.region (now %s)",
@@ -101,7 +103,7 @@ static void
 bad_class(const struct vrv__s3_op *op, const struct says *s, char *out, size_t n)
 {
     (void)s;
-    (void)snprintf(out, n, "the store has no storage class %s: correct tier.s3.storage.class",
+    (void)snprintf(out, n, "the store has no storage class %.60s: correct tier.s3.storage.class",
         op->s3->storage_class != NULL ? op->s3->storage_class : "");
 }
 
@@ -110,7 +112,7 @@ bad_encryption(const struct vrv__s3_op *op, const struct says *s, char *out, siz
 {
     (void)op;
     (void)snprintf(out, n,
-        "the store can't encrypt so: correct tier.s3.sse and tier.s3.sse.kms.key (%s)", s->message);
+        "the store can't encrypt so: correct tier.s3.sse and tier.s3.sse.kms.key (%.80s)", s->message);
 }
 
 static void
@@ -118,7 +120,7 @@ no_s3(const struct vrv__s3_op *op, const struct says *s, char *out, size_t n)
 {
     (void)s;
     (void)snprintf(
-        out, n, "%s doesn't answer as S3 does: is tier.s3.endpoint right?", op->s3->base);
+        out, n, "%.90s doesn't answer as S3 does: is tier.s3.endpoint right?", op->s3->base);
 }
 
 /* ---- what each code means */
@@ -159,8 +161,8 @@ static const struct meaning {
     { "RequestTimeTooSkewed", VRV_E_DENIED, NULL, skewed, false },
     { "RequestExpired", VRV_E_DENIED, NULL, skewed, false },
     { "AccessDenied", VRV_E_DENIED, NULL, not_allowed, true },
-    { "AllAccessDisabled", VRV_E_DENIED, NULL, NULL, false },
-    { "AccountProblem", VRV_E_DENIED, NULL, NULL, false },
+    { "AllAccessDisabled", VRV_E_DENIED, closed, NULL, false },
+    { "AccountProblem", VRV_E_DENIED, closed, NULL, false },
     { "KMS.*", VRV_E_DENIED, NULL, bad_encryption, false },
     { "InvalidEncryptionAlgorithmError", VRV_E_INVALID, NULL, bad_encryption, false },
     { "InvalidStorageClass", VRV_E_INVALID, NULL, bad_class, false },
@@ -180,7 +182,7 @@ static const struct meaning of_status[] = {
     { "302", VRV_E_INVALID, NULL, elsewhere, false },
     { "307", VRV_E_IO, NULL, elsewhere, false },
     { "308", VRV_E_INVALID, NULL, elsewhere, false },
-    { "401", VRV_E_DENIED, NULL, NULL, true },
+    { "401", VRV_E_DENIED, unknown_caller, NULL, true },
     { "403", VRV_E_DENIED, NULL, not_allowed, true },
     { "404", VRV_E_IO, NULL, no_s3, false },
     { "405", VRV_E_INVALID, NULL, NULL, false },
@@ -241,7 +243,7 @@ listen_to(const struct vrv__s3_op *op, struct says *s)
         error = vrv_xml_root(x, "Error");
         if (error != NULL) {
             (void)vrv_xml_text(error, "Code", s->code, sizeof(s->code));
-            (void)vrv_xml_text(error, "Message", s->message, sizeof(s->message));
+            vrv_xml_words(error, "Message", s->message, sizeof(s->message));
             (void)vrv_xml_text(error, "Region", s->region, sizeof(s->region));
             (void)vrv_xml_text(error, "Endpoint", s->endpoint, sizeof(s->endpoint));
             (void)vrv_xml_text(error, "ServerTime", s->server_time, sizeof(s->server_time));
@@ -286,16 +288,34 @@ without_answer(const struct vrv__s3_op *op)
     return op->http.sent ? VRV_E_UNKNOWN : VRV_E_UNREACHABLE;
 }
 
+/* The sentence says what to do, and stays whole; of the name there is what room that and `more` leave. */
+void
+vrv__s3_tell(struct vrv_err *e, int status, const char *op, const char *name, const char *sentence,
+    const char *more)
+{
+    enum { NAME_LEAST = 24, NAME_MOST = 100, PREFIX = 24 }; /* of who asked for it */
+    size_t room = sizeof(e->msg) - sizeof(" of ...: ") - PREFIX, n = strlen(name), most = NAME_LEAST;
+    size_t taken = strlen(op) + strlen(sentence) + strlen(more);
+
+    if (taken + NAME_LEAST > room) /* it is for those who look into a store's log */
+        more = "";
+    if (taken + NAME_LEAST < room)
+        most = room - taken < NAME_MOST ? room - taken : NAME_MOST;
+    (void)vrv_err_set(e, status, "%s of %.*s%s: %s%s", op, (int)(n <= most ? n : most), name,
+        n <= most ? "" : "...", sentence, more);
+}
+
 static void
 finish(
     struct vrv__s3_op *op, int status, const char *code, const char *sentence, const char *request)
 {
     const struct vrv_store_call *c = op->call;
     bool named = request[0] != '\0';
+    char more[128];
 
-    (void)vrv_err_set(&op->call->err, status, "%s of %.100s: %.160s (%s%s%s)",
-        vrv_store_op_name(c->op), c->key != NULL && *c->key != '\0' ? c->key : op->s3->url,
-        sentence, code, named ? ", request " : "", request);
+    (void)snprintf(more, sizeof(more), " (%s%s%s)", code, named ? ", request " : "", request);
+    vrv__s3_tell(&op->call->err, status, vrv_store_op_name(c->op),
+        c->key != NULL && *c->key != '\0' ? c->key : op->s3->url, sentence, more);
     vrv__s3_finish(op, status);
 }
 
@@ -354,13 +374,14 @@ vrv__s3_code_means(const struct vrv__s3_op *op, const char *code, char *sentence
 static void
 finish_refused(struct vrv__s3_op *op, const struct meaning *m, const struct says *s)
 {
-    char sentence[200], number[16];
+    char sentence[VRV__S3_SENTENCE], number[16];
 
     (void)snprintf(number, sizeof(number), "HTTP %d", op->http.code);
     if (m->say != NULL)
         m->say(op, s, sentence, sizeof(sentence));
     else
-        (void)snprintf(sentence, sizeof(sentence), "%s", m->text != NULL ? m->text : s->message);
+        (void)snprintf(sentence, sizeof(sentence), "%s",
+            m->text != NULL ? m->text : s->message[0] != '\0' ? s->message : "it says no more");
     op->call->wait_ms = asked_to_wait_ms(op);
     finish(op, status_of(op, m), s->code[0] != '\0' ? s->code : number, sentence, s->request);
 }

@@ -158,6 +158,11 @@ void vrv__s3_refused(struct vrv__s3_op *op);
 /* The same for one of code 200 that holds an error, or something else than what was asked for. */
 void vrv__s3_misanswered(struct vrv__s3_op *op, const char *expected);
 
+/* How long a sentence may be that says what to do. */
+enum { VRV__S3_SENTENCE = 170 };
+/* "put of d/x: sentence (more)", with as much of it as there is room for; the sentence is whole. */
+void vrv__s3_tell(struct vrv_err *e, int status, const char *op, const char *name, const char *sentence,
+    const char *more);
 /* What an error in a list of them means, by its code, and what to do, or an empty string. */
 int vrv__s3_code_means(const struct vrv__s3_op *op, const char *code, char *sentence, size_t n);
 

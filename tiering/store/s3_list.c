@@ -152,20 +152,21 @@ take_errors(struct vrv__s3_op *op, const struct vrv_xml_node *result, int *each)
     const struct vrv_xml_node *n = vrv_xml_child(result, "Error");
 
     for (; n != NULL; n = vrv_xml_next(n, "Error")) {
-        char name[VRV__S3_KEY], code[64], message[120];
+        char name[VRV__S3_KEY], code[64], message[VRV__S3_SENTENCE], more[80];
         const char *key = vrv__s3_key_of(op->s3, n, name);
 
         (void)vrv_xml_text(n, "Code", code, sizeof(code));
         int status = vrv__s3_code_means(op, code, message, sizeof(message));
         if (message[0] == '\0')
-            (void)vrv_xml_text(n, "Message", message, sizeof(message));
+            vrv_xml_words(n, "Message", message, sizeof(message));
+        (void)snprintf(more, sizeof(more), " (%s)", code);
         if (status == VRV_E_NOTFOUND)
             status = 0;
         for (unsigned i = 0; key != NULL && i < c->max; i++)
             if (strcmp(c->keys[i], key) == 0)
                 each[i] = status;
         if (status < 0)
-            (void)vrv_err_set(&c->err, status, "delete of %.100s: %s (%s)", name, message, code);
+            vrv__s3_tell(&c->err, status, "delete", key != NULL ? key : name, message, more);
     }
 }
 

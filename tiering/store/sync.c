@@ -74,7 +74,7 @@ failed(const struct vrv_store_call *c, const char *what, struct vrv_err *e)
 {
     if (e != NULL)
         *e = c->err;
-    return vrv_err_prefix(e, c->status, "%.200s", what);
+    return e != NULL ? vrv_store_blame(e, c->status, what) : c->status;
 }
 
 int

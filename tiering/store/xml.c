@@ -80,6 +80,19 @@ vrv_xml_text(const struct vrv_xml_node *in, const char *name, char *out, size_t 
 }
 
 void
+vrv_xml_words(const struct vrv_xml_node *in, const char *name, char *out, size_t n)
+{
+    const xmlNode *node = (const xmlNode *)vrv_xml_child(in, name);
+    xmlChar *text = node != NULL ? xmlNodeGetContent(node) : NULL;
+    size_t len = text != NULL ? strlen((const char *)text) : 0, most = n - sizeof("...");
+    bool cut = len >= n;
+
+    (void)snprintf(out, n, "%.*s%s", (int)(cut ? most : len), text != NULL ? (const char *)text : "",
+        cut ? "..." : "");
+    xmlFree(text);
+}
+
+void
 vrv_xml_escape(char *out, size_t n, const char *s)
 {
     VRV_ASSERT(n > 6 * strlen(s));

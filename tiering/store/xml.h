@@ -28,6 +28,9 @@ const struct vrv_xml_node *vrv_xml_next(const struct vrv_xml_node *after, const 
  * fit. */
 bool vrv_xml_text(const struct vrv_xml_node *in, const char *name, char *out, size_t n);
 
+/* The same for people: as much of it as fits. */
+void vrv_xml_words(const struct vrv_xml_node *in, const char *name, char *out, size_t n);
+
 /* A text with all that means something in XML as entities; it must fit. */
 void vrv_xml_escape(char *out, size_t n, const char *s);
 
