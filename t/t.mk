@@ -470,6 +470,16 @@ t_unit_u476_hangs_SOURCES = \
 	$(NULL)
 t_unit_u476_hangs_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u477-start
+t_unit_u477_start_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u477-start.c \
+	$(NULL)
+t_unit_u477_start_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u488-deletions
 t_unit_u488_deletions_SOURCES = \
 	t/lib/fakestore.c \

@@ -329,6 +329,7 @@ look_at(struct vrv_tended *d, struct vrv_log *log, const struct vrv_log_config *
     } else if (!d->waits) {
         d->waits = true;
         d->wait.run = manifest_came;
+        d->wait.has_time = true;
         t->reads++;
         vrv_parts_read(&t->parts, &d->id, &d->wait);
     }

@@ -46,7 +46,7 @@ struct fakestore {
     struct objects now, before; /* before: what a stale list shows */
     struct vrv_store_upload *uploads;
     struct vrv_store_call *calls; /* under way */
-    size_t call_n;
+    size_t call_n, lane_n[VRV_STORE_CLASSES], lane_most[VRV_STORE_CLASSES];
     struct late *late;
     const char *damaged;          /* names that are; NULL: none */
     bool tells_ages;
@@ -424,6 +424,8 @@ fake_submit(struct vrv_store *s, struct vrv_store_call *c)
     c->next = f->calls;
     f->calls = c;
     f->call_n++;
+    if (++f->lane_n[c->lane] > f->lane_most[c->lane])
+        f->lane_most[c->lane] = f->lane_n[c->lane];
 }
 
 static void
@@ -464,6 +466,7 @@ fake_step(struct vrv_store *s)
     struct vrv_store_call *c = *p;
     *p = c->next;
     f->call_n--;
+    f->lane_n[c->lane]--;
     enum fakestore_fault fault = draw(f, c);
     int64_t left = c->deadline_ns - now_ns(f);
     simclock_advance_ms(f->clock, fault == FAKE_HANGS && left > 0 ? left / MS + 1 : STEP_MS);
@@ -589,6 +592,15 @@ uint64_t
 fakestore_attempts(const struct fakestore *f, enum vrv_store_op op)
 {
     return f->attempts[op];
+}
+
+size_t
+fakestore_most(struct fakestore *f, enum vrv_store_class lane)
+{
+    size_t most = f->lane_most[lane];
+
+    f->lane_most[lane] = f->lane_n[lane];
+    return most;
 }
 
 uint64_t

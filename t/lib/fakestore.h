@@ -54,6 +54,8 @@ void fakestore_damage(struct fakestore *f, const char *prefix);
 void fakestore_tell_ages(struct fakestore *f);
 /* What happened so far. */
 uint64_t fakestore_attempts(const struct fakestore *f, enum vrv_store_op op);
+/* Calls that were under way at a time, at most, since it was asked last. */
+size_t fakestore_most(struct fakestore *f, enum vrv_store_class lane);
 uint64_t fakestore_struck(const struct fakestore *f, enum fakestore_fault fault);
 /* What is there: bytes, or NULL. */
 const uint8_t *fakestore_object(const struct fakestore *f, const char *key, size_t *n);

@@ -117,6 +117,7 @@ read_next(struct vrv_kept *k, struct vrv_omap_node *n)
             k->at = x->id;
             k->reading = true;
             k->wait.run = came;
+            k->wait.has_time = true;
             vrv_parts_read(k->parts, &x->id, &k->wait);
         } else if (!x->known && x->again_ns <= now) {
             try_later(k, x);

@@ -54,6 +54,8 @@ vrv_parts_init(struct vrv_parts *ps, const struct vrv_parts_opts *o)
     vrv_lock_init(&ps->lock, VRV_LOCK_parts);
     vrv_omap_init(&ps->map, compare);
     vrv_list_init(&ps->whole);
+    vrv_list_init(&ps->asked);
+    vrv_list_init(&ps->later);
 }
 
 void
@@ -90,6 +92,7 @@ vrv__part_get(struct vrv_parts *ps, const struct vrv_log_id *id)
         p->id = *id;
         vrv_list_init(&p->waiting);
         vrv_list_init(&p->whole);
+        vrv_list_init(&p->turn);
         vrv_omap_insert(&ps->map, &p->id, &p->node);
     }
     vrv_unlock(&ps->lock);

@@ -83,7 +83,8 @@ struct vrv_parts {
     size_t bytes, index;         /* of the manifests that count; of that where chunks lie */
     struct vrv_list whole;       /* those that have that, what was used last at the end */
     struct vrv_rand random;
-    unsigned reads;              /* of roots, under way for who waits for them */
+    struct vrv_list asked, later; /* those whose roots are to be read: first what somebody asked for */
+    unsigned reads, later_reads; /* of roots, under way; of that for who has time */
 };
 
 void vrv_parts_init(struct vrv_parts *ps, const struct vrv_parts_opts *o);
@@ -132,8 +133,11 @@ int vrv_parts_drop_head(struct vrv_parts *ps, const struct vrv_log_id *id, struc
 struct vrv_part_wait {
     void (*run)(struct vrv_part_wait *w, int status, const struct vrv_err *e);
     struct vrv_list link;
+    bool has_time;       /* who asks so has his turn behind all others, and a few at a time: no reader
+                          * waits while the manifests of a whole server are read */
 };
 /* May tell at once.  w NULL: nobody waits for it, but somebody will soon. */
+enum { VRV_PARTS_READS = 16, VRV_PARTS_LATER = 4 }; /* at a time; of that for who has time */
 void vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_part_wait *w);
 
 /* What is being read so ends soon, with CANCELLED: when `reads` is 0. */

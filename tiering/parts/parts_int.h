@@ -23,6 +23,7 @@ struct vrv_part {
     struct vrv_snap *now;    /* NULL: not read.  Guarded by the lock, as */
     struct vrv_list whole;   /* ... where it is among those that are; the rest is the tier's thread's */
     struct vrv_head head;    /* of that */
+    struct vrv_list turn;    /* to be read: among those asked for, or that have time */
     struct vrv_list waiting; /* who waits for its root */
     struct vrv_read_root *reading; /* NULL: nobody does */
 };

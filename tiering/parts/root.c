@@ -92,14 +92,25 @@ take(struct vrv_part *p, const struct vrv_head *h, struct vrv_manifest *m)
     return 0;
 }
 
+/* Is there nothing to be read for who waits for it? */
+static bool
+is_there(const struct vrv_part *p)
+{
+    return p->now != NULL && !vrv_manifest_is_thin(&p->now->m);
+}
+
+static void start(struct vrv_parts *ps);
+
 static void
 was_read(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *e)
 {
     struct vrv_part *p = r->part;
+    struct vrv_parts *ps = p->parts;
     struct vrv_err lost;
 
     p->reading = NULL;
-    p->parts->reads--;
+    ps->reads--;
+    ps->later_reads -= r->lane == VRV_STORE_HOUSEKEEPING;
     if (status == 0)
         status = take(p, &r->head, m);
     else if (p->now != NULL && r->head.version != p->head.version)
@@ -110,39 +121,80 @@ was_read(struct vrv_read_root *r, int status, struct vrv_manifest *m, const stru
     }
     tell_all(p, status, e);
     free(r);
+    start(ps);
+}
+
+/* Its turn has come. */
+static void
+read_part(struct vrv_part *p, enum vrv_store_class lane)
+{
+    struct vrv_parts *ps = p->parts;
+    struct vrv_head h = p->head; /* of the one that is there */
+    struct vrv_err e = { 0 };
+    int rc = p->now == NULL ? vrv__head_read(ps, &p->id, &h, &e) : 0;
+
+    vrv_list_del(&p->turn);
+    if (rc < 0 || is_there(p)) {
+        tell_all(p, rc, &e);
+        return;
+    }
+    p->reading = VRV_NEW(struct vrv_read_root);
+    p->reading->part = p;
+    p->reading->head = h;
+    p->reading->lane = lane;
+    p->reading->run = was_read;
+    ps->reads++;
+    ps->later_reads += lane == VRV_STORE_HOUSEKEEPING;
+    vrv__root_read(p->reading);
+}
+
+static void
+start(struct vrv_parts *ps)
+{
+    while (!vrv_list_empty(&ps->asked) && ps->reads - ps->later_reads < VRV_PARTS_READS - VRV_PARTS_LATER)
+        read_part(VRV_LIST_OF(ps->asked.next, struct vrv_part, turn), VRV_STORE_READ);
+    while (vrv_list_empty(&ps->asked) && !vrv_list_empty(&ps->later) && ps->later_reads < VRV_PARTS_LATER)
+        read_part(VRV_LIST_OF(ps->later.next, struct vrv_part, turn), VRV_STORE_HOUSEKEEPING);
 }
 
 void
 vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_part_wait *w)
 {
     struct vrv_part *p = vrv__part_get(ps, id);
-    bool is_there = p->now != NULL && !vrv_manifest_is_thin(&p->now->m);
-    struct vrv_head h = p->head; /* of the one that is there */
     struct vrv_err e = { 0 };
+    struct vrv_head h;
+    bool has_time = w != NULL && w->has_time;
     int rc = 0;
 
     if (p->now == NULL && p->reading == NULL)
         rc = vrv__head_read(ps, id, &h, &e);
-    if (is_there || rc < 0) {
+    if (is_there(p) || rc < 0) {
         if (w != NULL)
             w->run(w, rc, &e);
         return;
     }
     if (w != NULL)
         vrv_list_push(&p->waiting, &w->link);
-    if (p->reading != NULL)
+    if (p->reading != NULL || (has_time && !vrv_list_empty(&p->turn)))
         return;
-    p->reading = VRV_NEW(struct vrv_read_root);
-    p->reading->part = p;
-    ps->reads++;
-    p->reading->head = h;
-    p->reading->run = was_read;
-    vrv__root_read(p->reading);
+    vrv_list_del(&p->turn);
+    vrv_list_push(has_time ? &ps->later : &ps->asked, &p->turn);
+    start(ps);
 }
 
 void
 vrv_parts_cancel_reads(struct vrv_parts *ps)
 {
+    static const struct vrv_err e = { .code = VRV_E_CANCELLED };
+    struct vrv_list *queues[] = { &ps->asked, &ps->later };
+
+    for (int i = 0; i < 2; i++)
+        while (!vrv_list_empty(queues[i])) {
+            struct vrv_part *p = VRV_LIST_OF(queues[i]->next, struct vrv_part, turn);
+
+            vrv_list_del(&p->turn);
+            tell_all(p, VRV_E_CANCELLED, &e);
+        }
     for (struct vrv_omap_node *n = vrv_omap_first(&ps->map); n != NULL;) {
         struct vrv_part *p = VRV_OMAP_OF(n, struct vrv_part, node);
 
