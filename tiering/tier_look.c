@@ -344,10 +344,12 @@ vrv__tended_look(struct vrv_tended *d, enum vrv_look as)
     vrv_lock(&d->t->lock);
     d->t->stats.looks++;
     vrv_unlock(&d->t->lock);
-    if (log == NULL) { /* deleted: what is left of it is the house's */
+    if (log == NULL) { /* deleted: what is left of it is the house's, which tells when that is gone */
         vrv__tended_end(d);
         vrv__tended_refuse(d, NULL, false);
         vrv__tended_account(d, &(struct vrv_tier_here){ .lose_ms = INT64_MAX });
+        if (!vrv__tier_is_busy(d->t, &d->id) && !vrv_parts_has_head(&d->t->parts, &d->id))
+            vrv__tier_forget(d->t, &d->id);
         return;
     }
     struct vrv_log_config *c = vrv_log_config_ref(log);

@@ -11,7 +11,7 @@
 #include "engine/engine_int.h"
 #include "t/lib/onetier.h"
 #include "t/lib/tap.h"
-#include "tiering/tier_ask.h"
+#include "tiering/tier_int.h"
 
 enum { ORPHAN_MS = 20000 }; /* as onetier has it */
 
@@ -126,6 +126,27 @@ test_unknown(void)
     OK(objects() < all, "... but later");
     pass(4 * MINUTE_MS);
     IS((int64_t)objects() + kept(), 0, "nothing is left");
+    end();
+}
+
+/* Of what never had anything in the store nothing is left in memory, either. */
+static void
+test_empty(void)
+{
+    begin(1);
+    rig_topic(&rig, "stays", 1, SMALL);
+    pass(5000);
+    size_t before = tier->tended.n;
+    for (int i = 0; i < 3; i++) {
+        rig_topic(&rig, "t", 5, SMALL "remote.log.copy.disable=true");
+        for (int32_t p = 0; p < 5; p++)
+            put("t", p, 4);
+        pass(5000);
+        IS(tier->tended.n, before + 5, "each partition of a topic is looked after");
+        IS(delete("t"), 0, "it is deleted before anything of it was moved");
+        pass(5000);
+    }
+    IS(tier->tended.n, before, "nothing of it is looked after any more");
     end();
 }
 
@@ -492,6 +513,7 @@ test_storms(void)
 int
 main(void)
 {
+    test_empty();
     test_goes();
     test_keeps();
     test_nothing_kept();

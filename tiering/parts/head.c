@@ -179,6 +179,15 @@ vrv_parts_touch(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_er
     return rc;
 }
 
+bool
+vrv_parts_has_head(struct vrv_parts *ps, const struct vrv_log_id *id)
+{
+    struct vrv_head h;
+    struct vrv_err e;
+
+    return vrv__head_read(ps, id, &h, &e) == VRV_E_STOPPED || h.mod != 0;
+}
+
 /* ---- what was given up ---- */
 
 void

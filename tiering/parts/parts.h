@@ -112,6 +112,9 @@ int vrv_parts_each_head(struct vrv_parts *ps, vrv_head_fn *fn, void *ctx);
 int vrv_parts_touch(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_err *e)
     VRV_MUST_CHECK;
 
+/* Has it one?  What hasn't has left nothing in the store. */
+bool vrv_parts_has_head(struct vrv_parts *ps, const struct vrv_log_id *id);
+
 /* Records from `from` up to `to` are given up, which this disk alone has: durable when it returns 0.  The
  * manifest must be known, and no commit under way; what it comes to name later isn't lost. */
 int vrv_parts_lose(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t from, int64_t to,
