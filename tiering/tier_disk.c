@@ -155,12 +155,14 @@ vrv__tier_disk_step(struct vrv_tier *t)
         vrv_disk_excess(t->disk.state, &t->limits.disk, &use) == 0)
         return lose_one(t);
     struct vrv_tended *d = VRV_TIMER_OF(oldest, struct vrv_tended, evict);
+    struct vrv_log_id id = d->id;
     uint64_t before = d->here.local;
 
     vrv_heap_del(&t->disk.evictable, oldest); /* a look puts it back, if that worked */
     vrv__tended_look(d, VRV_LOOK_EVICTS);
+    d = vrv__tended_find(t, &id); /* it may be gone */
     vrv_lock(&t->lock);
-    t->stats.evicted_bytes += before > d->here.local ? before - d->here.local : 0;
+    t->stats.evicted_bytes += d != NULL && before > d->here.local ? before - d->here.local : 0;
     vrv_unlock(&t->lock);
     return true;
 }
