@@ -1,8 +1,11 @@
 /*
  * ListOffsets: from offsets with a name, or from times, to offsets.
  *
- *   here, what is known ─► where a disk may be waited for ─► where the cold tier may, for a limited time
+ *   here, what is known ─► where a disk may be waited for ─► where the cold tier may, for a limited time,
+ *                                                            several partitions at a time
  */
+#include <stdatomic.h>
+
 #include "engine/reader/reader.h"
 #include "server/api/find.h"
 #include "server/api/handlers.h"
@@ -27,14 +30,23 @@ enum { REPLICA_DEBUG = -2 };
 /* Who answers, and what he may wait for. */
 enum who { HERE, DISK, COLD };
 
-/* Requests that wait for a thread that may wait for the cold tier, at most. */
-enum { COLD_MAX = 100 };
+/* Threads that may wait for the cold tier for one request, at most, and how much may wait for one of them. */
+enum { SHARES = 8, COLD_MAX = 100 * SHARES };
+
+/* A partition that can't be answered by who answers now. */
+struct left {
+    const struct vrv_list_offsets_req_topic *t;
+    const struct vrv_list_offsets_req_partition *q;
+    struct vrv_list_offsets_resp_partition *p;
+};
 
 struct state {
     const struct vrv_list_offsets_req *q;
     struct vrv_list_offsets_resp resp;
     int64_t deadline_ns;
-    bool left; /* something can't be answered by who answers now */
+    struct left *left;
+    int32_t left_n;
+    _Atomic int32_t next; /* of those that are left, for the next thread that is free */
 };
 
 static void
@@ -149,25 +161,25 @@ is_failure(int rc)
     return rc < 0 && rc != VRV_E_TIMEDOUT && rc != VRV_E_CANCELLED && rc != VRV_E_VERSION;
 }
 
-static void
+/* True: it is for who may wait for more. */
+static bool
 set_partition(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p,
     const struct vrv_found_topic *t, const struct vrv_list_offsets_req_partition *q, enum who who)
 {
-    struct state *s = r->state;
     struct vrv_log *log = t != NULL ? vrv_find_log(r->broker, t, q->partition_index) : NULL;
+    int rc = 0;
 
     VRV_WIRE_INIT(list_offsets_resp_partition, p);
     p->partition_index = q->partition_index;
     if (log == NULL) {
         p->error_code = VRV_K_UNKNOWN_TOPIC_OR_PARTITION;
-        return;
+        return false;
     }
     p->error_code = (int16_t)vrv_find_epoch(log, q->current_leader_epoch);
     if (p->error_code == VRV_K_NONE) {
         struct vrv_err e = { 0 };
-        int rc = look_up(r, p, log, q->timestamp, who, &e);
 
-        s->left |= rc == VRV_E_AGAIN;
+        rc = look_up(r, p, log, q->timestamp, who, &e);
         if (rc < 0)
             set_error(p, rc);
         if (who == COLD && rc == VRV_E_TIMEDOUT)
@@ -176,6 +188,7 @@ set_partition(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p,
             vrv_tell_cold(r->broker, log, "timestamp", q->timestamp, &e);
     }
     vrv_log_unref(&log);
+    return rc == VRV_E_AGAIN;
 }
 
 static void
@@ -214,7 +227,7 @@ set_all(struct vrv_request *r, enum who who)
 {
     struct state *s = r->state;
 
-    s->left = false;
+    s->left_n = 0;
     s->resp.topics.n = s->q->topics.n;
     for (int32_t i = 0; i < s->q->topics.n && !vrv_request_is_over(r); i++) {
         const struct vrv_list_offsets_req_topic *tq = &s->q->topics.v[i];
@@ -224,8 +237,8 @@ set_all(struct vrv_request *r, enum who who)
 
         t->name = tq->name;
         for (int32_t k = 0; k < tq->partitions.n; k++)
-            set_partition(r, &t->partitions.v[k], there ? &found : NULL, &tq->partitions.v[k],
-                who);
+            if (set_partition(r, &t->partitions.v[k], there ? &found : NULL, &tq->partitions.v[k], who))
+                s->left[s->left_n++] = (struct left){ tq, &tq->partitions.v[k], &t->partitions.v[k] };
         if (there)
             refuse_twice(r, t, found.partitions);
     }
@@ -239,10 +252,21 @@ answer(struct vrv_request *r)
     vrv_request_reply(r, &s->resp);
 }
 
+/* One after the other of those that nobody else has begun. */
 static void
 look_in_cold(struct vrv_request *r)
 {
-    set_all(r, COLD);
+    struct state *s = r->state;
+    struct vrv_found_topic found;
+    int32_t i;
+
+    while ((i = atomic_fetch_add(&s->next, 1)) < s->left_n) {
+        const struct left *l = &s->left[i];
+        bool there = vrv_find_topic(r->broker, l->t->name, &found);
+
+        if (l->p->error_code != VRV_K_INVALID_REQUEST) /* it was named twice */
+            (void)set_partition(r, l->p, there ? &found : NULL, l->q, COLD);
+    }
 }
 
 static void
@@ -256,8 +280,9 @@ static void
 disk_done(struct vrv_request *r)
 {
     const struct state *s = r->state;
+    unsigned n = s->left_n < SHARES ? (unsigned)s->left_n : SHARES;
 
-    if (s->left && vrv_request_block_cold(r, COLD_MAX, look_in_cold, answer))
+    if (n > 0 && vrv_request_share_cold(r, n, COLD_MAX, look_in_cold, answer))
         return;
     answer(r); /* those that are left say so: the client asks again */
 }
@@ -271,6 +296,8 @@ vrv_api_list_offsets(struct vrv_request *r, const void *message)
         ? q->timeout_ms
         : atomic_load(&r->broker->cold_lookup_ms);
 
+    int32_t all = 0;
+
     s->q = q;
     s->deadline_ns = r->broker->clock->mono_ns(r->broker->clock) + ms * 1000000;
     VRV_WIRE_INIT(list_offsets_resp, &s->resp);
@@ -278,11 +305,13 @@ vrv_api_list_offsets(struct vrv_request *r, const void *message)
     s->resp.topics.v = VRV_ROOM(r, struct vrv_list_offsets_resp_topic, q->topics.n);
     for (int32_t i = 0; i < q->topics.n; i++) {
         s->resp.topics.v[i].partitions.n = q->topics.v[i].partitions.n;
+        all += q->topics.v[i].partitions.n;
         s->resp.topics.v[i].partitions.v =
             VRV_ROOM(r, struct vrv_list_offsets_resp_partition, q->topics.v[i].partitions.n);
     }
+    s->left = VRV_ROOM(r, struct left, all);
     set_all(r, HERE);
-    if (s->left)
+    if (s->left_n > 0)
         vrv_request_block(r, look_on_disk, disk_done);
     else
         answer(r);

@@ -232,20 +232,66 @@ vrv_request_block_large(struct vrv_request *r, void (*work)(struct vrv_request *
         give(r, r->broker->large, job_work_large);
 }
 
-bool
-vrv_request_block_cold(struct vrv_request *r, uint64_t max, void (*work)(struct vrv_request *r),
-    void (*then)(struct vrv_request *r))
+static bool
+may_wait_for_cold(const struct vrv_request *r, uint64_t max)
 {
     struct vrv_pool_stats st;
 
     if (r->broker->cold == NULL)
         return false;
     vrv_pool_stats(r->broker->cold, &st);
-    if (st.waiting >= max)
+    return st.waiting < max;
+}
+
+bool
+vrv_request_block_cold(struct vrv_request *r, uint64_t max, void (*work)(struct vrv_request *r),
+    void (*then)(struct vrv_request *r))
+{
+    if (!may_wait_for_cold(r, max))
         return false;
     r->work = work;
     r->then = then;
     give(r, r->broker->cold, job_work);
+    return true;
+}
+
+struct share {
+    struct vrv_job job;
+    struct vrv_request *r;
+};
+
+static void
+share_work(struct vrv_job *job)
+{
+    struct vrv_request *r = VRV_LIST_OF(job, struct share, job)->r;
+
+    r->work(r);
+}
+
+static void
+share_done(struct vrv_done *d)
+{
+    struct vrv_request *r = VRV_LIST_OF(d, struct share, job.done)->r;
+
+    if (--r->shares == 0)
+        r->then(r);
+}
+
+bool
+vrv_request_share_cold(struct vrv_request *r, unsigned n, uint64_t max,
+    void (*work)(struct vrv_request *r), void (*then)(struct vrv_request *r))
+{
+    if (!may_wait_for_cold(r, max))
+        return false;
+    struct share *v = VRV_ROOM(r, struct share, n);
+    r->work = work;
+    r->then = then;
+    r->shares = n;
+    for (unsigned i = 0; i < n; i++) {
+        v[i] = (struct share){ .job = { .done = { .cq = r->call.cq, .run = share_done }, .work = share_work },
+            .r = r };
+        vrv_pool_give(r->broker->cold, &v[i].job);
+    }
     return true;
 }
 

@@ -35,6 +35,7 @@ struct vrv_request {
     int64_t waited_ns;                /* and how long it did so before */
     struct vrv_job job;               /* vrv_request_block */
     void (*work)(struct vrv_request *r), (*then)(struct vrv_request *r);
+    unsigned shares;                  /* jobs for it that aren't back, where there are several */
 };
 
 /* Read it and hand it to its handler. */
@@ -91,6 +92,11 @@ void vrv_request_block_large(struct vrv_request *r, void (*work)(struct vrv_requ
 /* The same for what may wait for the cold tier; false: more than max do already. */
 bool vrv_request_block_cold(struct vrv_request *r, uint64_t max, void (*work)(struct vrv_request *r),
     void (*then)(struct vrv_request *r));
+
+/* The same on n threads at most, all of which run work(r): what is to be done they share out among
+ * themselves.  then(r) when all are back; no room may be asked for meanwhile. */
+bool vrv_request_share_cold(struct vrv_request *r, unsigned n, uint64_t max,
+    void (*work)(struct vrv_request *r), void (*then)(struct vrv_request *r));
 
 static inline int16_t
 vrv_request_version(const struct vrv_request *r)

@@ -14,7 +14,7 @@
 #include "server/main/serve.h"
 #include "server/stat/stat.h"
 
-enum { LOOKUPS = 4 }; /* in the cold tier, at the same time */
+enum { LOOKUPS = 16 }; /* in the cold tier, at the same time */
 
 /* ---- the engine ---- */
 

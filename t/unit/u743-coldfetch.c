@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/base/assert.h"
 #include "server/api/cold_quota.h"
@@ -594,6 +595,56 @@ test_list_offsets(void)
     end();
 }
 
+/* One request may ask for many partitions: none waits for what another one's object takes. */
+static void
+test_list_offsets_at_once(void)
+{
+    struct vrv_list_offsets_req_partition part[PARTS];
+    struct vrv_list_offsets_req_topic t;
+    struct vrv_list_offsets_req q;
+    const struct timespec pause = { .tv_nsec = 1000000 };
+    struct apirig_call c;
+    struct vrv_err e;
+
+    begin();
+    VRV_ASSERT(vrv_pool_start(&a.b.cold, "cold", PARTS, &e) == 0);
+    VRV_WIRE_INIT(list_offsets_req, &q);
+    VRV_WIRE_INIT(list_offsets_req_topic, &t);
+    for (int32_t i = 0; i < PARTS; i++) {
+        VRV_WIRE_INIT(list_offsets_req_partition, &part[i]);
+        part[i].partition_index = i % HOT; /* the first one twice */
+        part[i].timestamp = 1000;
+    }
+    t.name = vrv_str("t");
+    t.partitions.v = part;
+    t.partitions.n = PARTS;
+    q.topics.v = &t;
+    q.topics.n = 1;
+    unsigned loads = fakecold_loads(cold);
+    fakecold_hang(cold, true);
+    APIRIG_SEND(&a, &c, list_offsets, V_LIST, &q);
+    for (int i = 0; i < 10000 && fakecold_loads(cold) - loads < HOT - 1; i++) {
+        struct vrv_done *d = vrv_cq_take(&a.cq, 0);
+
+        if (d != NULL)
+            d->run(d);
+        (void)nanosleep(&pause, NULL);
+    }
+    IS(fakecold_loads(cold) - loads, HOT - 1, "all partitions of a request are looked for at the same time");
+    fakecold_hang(cold, false);
+    fakecold_thread(cold, true);
+    const struct vrv_list_offsets_resp *resp = apirig_answer(&a, &c);
+    const struct vrv_list_offsets_resp_partition *p = resp->topics.v[0].partitions.v;
+    OK(p[1].offset == 0 && p[2].offset == 0 && p[1].error_code == 0 && p[2].error_code == 0, "... and found");
+    IS_ERR(p[0].error_code, INVALID_REQUEST, "what is named twice is refused");
+    IS_ERR(p[HOT].error_code, INVALID_REQUEST, "... both times");
+    apirig_forget(&a, &c);
+    fakecold_thread(cold, false);
+    vrv_pool_stop(&a.b.cold);
+    a.b.cold = a.b.pool;
+    end();
+}
+
 static char told[VRV_DIAG_LINE];
 
 static void
@@ -640,6 +691,7 @@ int
 main(void)
 {
     test_list_offsets();
+    test_list_offsets_at_once();
     test_list_offsets_fails();
     test_hot_goes_on();
     test_cold_only();
