@@ -47,7 +47,7 @@ vrv__tended_of(struct vrv_tier *t, const struct vrv_log_id *id, bool leaves)
         d->known = -1;
         if (!vrv_parts_lost(&t->parts, id, &d->lost_from, &d->lost_to))
             d->lost_from = d->lost_to = 0;
-        d->sweep_ns = vrv__tier_now_ns(t) + (leaves ? t->o.grace_ms : t->o.sweep_ms) * MS;
+        d->sweep_ns = vrv__tier_now_ns(t) + (leaves ? t->limits.grace_ms : t->o.sweep_ms) * MS;
         vrv_list_init(&d->wait.link);
         vrv_list_init(&d->woken);
         vrv_list_init(&d->sweeper);

@@ -113,7 +113,7 @@ spare(struct vrv_tended *d)
     if (d->spares != 0)
         return;
     d->spares = d->trimmed_to;
-    d->sweep_ns = vrv__tier_now_ns(d->t) + d->t->o.grace_ms * MS;
+    d->sweep_ns = vrv__tier_now_ns(d->t) + d->t->limits.grace_ms * MS;
 }
 
 static void

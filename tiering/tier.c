@@ -33,9 +33,9 @@ vrv_tier_opts_default(struct vrv_tier_opts *o)
     *o = (struct vrv_tier_opts){ .clock = vrv_clock_real(), .cache_bytes = 64 << 20, .index_bytes = 64 << 20, .moves = 2,
         .parts = 3, .put_max = VRV_STORE_PUT_MAX, .look_ms = 1000, .call_ms = 300000,
         .attempt_ms = 60000, .again_ms = 5000,
-        .grace_ms = 60000, .orphan_ms = 86400000, .sweep_ms = 3600000, .settle_ms = 120000,
+        .orphan_ms = 86400000, .sweep_ms = 3600000, .settle_ms = 120000,
         .limits = { .copy_bytes_s = INT64_MAX, .fetch_bytes_s = INT64_MAX, .keep_ms = 86400000,
-            .deletes_per_second = 1000, .disk = { .local_max = INT64_MAX } },
+            .grace_ms = 600000, .deletes_per_second = 1000, .disk = { .local_max = INT64_MAX } },
         .marker_ms = 60000, .marker_idle_ms = 180000,
         .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = 256 << 10 };
 }

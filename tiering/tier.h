@@ -27,6 +27,8 @@ struct vrv_tier_limits {
     uint64_t copy_bytes_s;    /* what leaves in a second, at most; INT64_MAX: no limit, */
     uint64_t fetch_bytes_s;   /* ... and what is read of the store for readers */
     int64_t keep_ms;          /* a deleted topic can come back for so long, then its cold data is deleted */
+    int64_t grace_ms;         /* what retention deletes stays in the store for so long behind the manifest: who
+                               * reads by an older one may finish */
     int64_t deletes_per_second; /* objects, at most */
     struct vrv_disk_marks disk;
 };
@@ -71,7 +73,6 @@ struct vrv_tier_opts {
                                * long; TRIED is told after each round.  0: it doesn't */
     int64_t call_ms;          /* how long the store may take for one thing, all attempts together */
     int64_t attempt_ms;       /* ... and for one attempt */
-    int64_t grace_ms;         /* what is deleted stays in the store for so long: who reads it may finish */
     int64_t settle_ms;        /* what a store was asked for and did late is there after so long */
     int64_t orphan_ms;        /* what nothing has named for so long is nobody's */
     int64_t sweep_ms;         /* how often a partition's part of the store is looked through for that */

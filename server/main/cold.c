@@ -45,6 +45,7 @@ limits_of(const struct vrv_config *c)
         .copy_bytes_s = (uint64_t)c->remote_log_manager_copy_max_bytes_per_second,
         .fetch_bytes_s = (uint64_t)c->remote_log_manager_fetch_max_bytes_per_second,
         .keep_ms = c->tier_delete_grace_ms,
+        .grace_ms = c->tier_segment_delete_delay_ms,
         .deletes_per_second = c->tier_delete_max_per_second,
         .disk = { .local_max = c->tier_local_max_bytes < 0 ? INT64_MAX : (uint64_t)c->tier_local_max_bytes,
             .free_min = mark(c, c->tier_disk_free_min_bytes, 4),

@@ -362,7 +362,7 @@ up(struct badstore *b)
     o.put_max = 2200;
     o.root_bytes = 3000;
     o.index_bytes = 1;
-    o.grace_ms = 5000;
+    o.limits.grace_ms = 5000;
     o.orphan_ms = BADSTORE_ORPHAN_MS;
     o.sweep_ms = 30000;
     o.settle_ms = 40000;

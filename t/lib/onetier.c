@@ -34,7 +34,7 @@ up(uint64_t seed)
     o.chunk_bytes = 600;
     o.root_bytes = 3000;
     o.index_bytes = 1;
-    o.grace_ms = 5000;
+    o.limits.grace_ms = 5000;
     o.orphan_ms = orphan_after_ms;
     o.sweep_ms = sweep_every_ms;
     o.settle_ms = 40000;

@@ -45,6 +45,7 @@ sub store_of {
 }
 my ($stored, @options) = store_of();
 my $broker = Varved->start('remote.log.storage.system.enable=true', @options, 'checkpoint.interval.ms=1000',
+    'tier.segment.delete.delay.ms=60000',
     'memory.bytes=67108864', 'wal.bytes=67108864', "admin.listeners=127.0.0.1:$port");
 my $at = '-b ' . $broker->address;
 

@@ -85,6 +85,37 @@ test_grace(void)
     end();
 }
 
+/* What retention deletes may still be read, by who began before that. */
+static void
+test_delay(void)
+{
+    start(1);
+    IS(limits.grace_ms, 10 * MINUTE_MS, "what is too old stays in the store for ten minutes more, by default");
+    set();
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0");
+    put("t", 0, 9);
+    pass(5000);
+    IS(segments_there(), 4, "segments in the store");
+    IS(rig_alter(&rig, "t", "retention.ms=300000"), 0, "some of them are too old");
+    pass(20000);
+    OK(offsets("t", 0).start > 0, "the log begins behind them");
+    pass(9 * MINUTE_MS);
+    IS(segments_there(), 4, "... and they are there for nine minutes");
+    pass(2 * MINUTE_MS);
+    OK(segments_there() < 4, "... but not for eleven");
+    end();
+    start(2);
+    limits.grace_ms = 1000;
+    set();
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0");
+    put("t", 0, 9);
+    pass(5000);
+    IS(rig_alter(&rig, "t", "retention.ms=300000"), 0, "with a second");
+    pass(30000);
+    OK(segments_there() < 4, "... they go at once");
+    end();
+}
+
 /* ---- how full ---- */
 
 static void
@@ -285,6 +316,7 @@ main(void)
 {
     test_copy_rate();
     test_grace();
+    test_delay();
     test_states();
     test_oldest_first();
     test_another_store();
