@@ -41,6 +41,7 @@ struct vrv_tended {
     bool empties;                /* ... for good: what it names isn't relied on any more */
     int64_t trims_to;            /* ... where the manifest begins then */
     int64_t dropped;             /* what this disk lacks, or will when the journal is committed */
+    int64_t stays_ns;            /* the rest isn't asked to leave before that, since it was refused */
     int64_t again_ns;            /* nothing that failed before that */
     int64_t sweep_ns;            /* when to look through the store */
     int64_t trimmed_to;          /* what is below has left the manifest, */

@@ -225,7 +225,6 @@ vrv_tier_stats(struct vrv_tier *t, struct vrv_tier_stats *s)
     vrv_unlock(&t->lock);
 }
 
-
 /* ---- steps ---- */
 
 static void
@@ -241,8 +240,6 @@ learn(struct vrv_tier *t)
 static bool
 step(struct vrv_tier *t)
 {
-    (void)vrv_pace_step(&t->pace);
-    (void)vrv__tier_delete_step(t);
     struct vrv_done *d = vrv_cq_take(&t->cq, 0);
     if (d != NULL) {
         d->run(d);
@@ -263,21 +260,29 @@ earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* What has waited for its time, which something else that never ends mustn't put off; when there is more. */
+static int64_t
+begin_what_is_due(struct vrv_tier *t)
+{
+    int64_t next = earlier(vrv_retry_step(t->retry),
+        earlier(vrv_pace_step(&t->pace), vrv_cache_step(&t->reader.cache)));
+
+    next = earlier(next, vrv__tier_delete_step(t));
+    if (t->eng != NULL && t->o.try_ms > 0)
+        next = earlier(next, vrv_probe_step(&t->probe));
+    return t->owns ? next : earlier(next, vrv_owner_step(&t->owner));
+}
+
 bool
 vrv_tier_step(struct vrv_tier *t, int64_t *next_ns)
 {
+    (void)begin_what_is_due(t);
     if (step(t))
         return true;
     tell_clock(t);
-    *next_ns = earlier(vrv_retry_step(t->retry),
-        earlier(vrv_pace_step(&t->pace), vrv_cache_step(&t->reader.cache)));
-    *next_ns = earlier(*next_ns, vrv__tier_delete_step(t));
+    *next_ns = begin_what_is_due(t);
     if (t->eng != NULL)
         *next_ns = earlier(*next_ns, earlier(vrv__tier_queue_next(t), t->learn_ns));
-    if (!t->owns)
-        *next_ns = earlier(*next_ns, vrv_owner_step(&t->owner));
-    if (t->eng != NULL && t->o.try_ms > 0)
-        *next_ns = earlier(*next_ns, vrv_probe_step(&t->probe));
     return false;
 }
 

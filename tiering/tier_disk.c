@@ -9,16 +9,17 @@ void
 vrv__tended_account(struct vrv_tended *d, const struct vrv_tier_here *here)
 {
     struct vrv_tier_here *all = &d->t->disk.here;
+    bool may_leave = vrv__tier_now_ns(d->t) >= d->stays_ns;
 
     all->local += here->local - d->here.local;
     all->both += here->both - d->here.both;
     all->leaving += here->leaving - d->here.leaving;
     d->here = *here;
     vrv_heap_del(&d->t->disk.evictable, &d->evict);
-    if (here->both > 0)
+    if (here->both > 0 && may_leave)
         vrv_heap_add(&d->t->disk.evictable, &d->evict, here->oldest_ms);
     vrv_heap_del(&d->t->disk.losable, &d->lose);
-    if (here->lose_ms != INT64_MAX)
+    if (here->lose_ms != INT64_MAX && may_leave)
         vrv_heap_add(&d->t->disk.losable, &d->lose, here->lose_ms);
 }
 
@@ -106,6 +107,7 @@ vrv__tended_lose(struct vrv_tended *d, struct vrv_log *log, int64_t from,
     }
     if (rc < 0) {
         vrv__tended_failed(d, &e);
+        d->stays_ns = d->again_ns;
         return false;
     }
     d->dropped = s->next;

@@ -263,6 +263,8 @@ doze(const struct look *l)
         vrv__tended_wake_at(d, now_ns + ms * MS);
     if (d->again_ns > now_ns)
         vrv__tended_wake_at(d, d->again_ns);
+    if (d->stays_ns > now_ns)
+        vrv__tended_wake_at(d, d->stays_ns);
     if ((l->s != NULL || l->r.leaves) && d->sweep_ns > now_ns)
         vrv__tended_wake_at(d, d->sweep_ns);
     vrv_log_tell_at(l->log, l->p.more < UINT64_MAX - l->appended ? l->appended + l->p.more : UINT64_MAX);
@@ -276,7 +278,8 @@ decide(struct look *l, const struct vrv_log_config *c)
     struct vrv_tier *t = d->t;
 
     see(l, c);
-    l->polls = !let_go(d, l->log, &l->p) || l->polls;
+    if (!let_go(d, l->log, &l->p))
+        d->stays_ns = vrv__tier_now_ns(t) + t->o.look_ms * MS;
     if (l->s == NULL || !names_below(&l->s->m, l->p.trim))
         d->dead_ns = 0;
     else if (d->dead_ns == 0)

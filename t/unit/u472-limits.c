@@ -311,9 +311,94 @@ test_storms(void)
     OK(evicted > 20, "... and in %d of them something left early", evicted);
 }
 
+/* Steps that the tier makes of its own accord; 10000: without end. */
+static int
+steps(void)
+{
+    int64_t next_ns;
+    int n = 0;
+
+    while (n < 10000 && vrv_tier_step(tier, &next_ns))
+        n++;
+    return n;
+}
+
+/* Until the journal takes nothing more. */
+static void
+fill_journal(void)
+{
+    static char large[20001];
+
+    memset(large, 'x', sizeof(large) - 1);
+    rig_topic(&rig, "other", 1, "");
+    for (const char *value = large; *value != '\0'; value += strlen(value) / 2 + 1)
+        while (rig_put_batch(&rig, rig_log(&rig, "other", 0), &(struct rig_batch){
+                .value = value, .records = 1 }) >= 0)
+            ;
+}
+
+/* Whoever is to leave asks the journal for that, which has no room. */
+static void
+test_full_journal(void)
+{
+    start(1);
+    rig_topic(&rig, "t", 1, SMALL);
+    put("t", 0, 40);
+    pass(60000);
+    OK(segments_there() > 10, "segments are in both places");
+    fill_journal();
+    limits.disk.local_max = 2000;
+    set();
+    simclock_advance_ms(&rig.clock, 1000);
+    int n = steps();
+    OK(n < 100, "one that can't leave is asked once, not for ever: %d steps", n);
+    for (int i = 0; i < 10; i++) {
+        simclock_advance_ms(&rig.clock, 1000);
+        n += steps();
+    }
+    OK(n < 1000, "... and then now and again: %d steps", n);
+    IS(offsets("t", 0).local_start, 0, "it stays so long");
+    for (int i = 0; i < 3; i++)
+        (void)rig_checkpoint(&rig);
+    pass(5000);
+    OK(offsets("t", 0).local_start > 40, "and leaves when there is room");
+    end();
+}
+
+/* What waits for its time gets it, however much else there is to do. */
+static void
+test_fair(void)
+{
+    struct vrv_undelete u[100];
+    int64_t next_ns;
+
+    start(1);
+    rig_topic(&rig, "t", 1, SMALL);
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_BUSY, 100);
+    put("t", 0, 4);
+    pass(20000);
+    uint64_t before = fakestore_attempts(fake, VRV_STORE_PUT);
+    for (size_t i = 0; i < sizeof(u) / sizeof(u[0]); i++) {
+        u[i] = (struct vrv_undelete){ .done.cq = &rig.cq, .topic = "nobody" };
+        vrv_tier_undelete(tier, &u[i]);
+    }
+    for (size_t i = 0; i < sizeof(u) / sizeof(u[0]); i++) {
+        simclock_advance_ms(&rig.clock, 500);
+        (void)vrv_tier_step(tier, &next_ns);
+    }
+    OK(fakestore_attempts(fake, VRV_STORE_PUT) > before, "a store that was busy is asked again meanwhile");
+    fakestore_heal(fake);
+    pass(20000);
+    while (vrv_cq_take(&rig.cq, 0) != NULL)
+        ;
+    end();
+}
+
 int
 main(void)
 {
+    test_full_journal();
+    test_fair();
     test_copy_rate();
     test_grace();
     test_delay();
