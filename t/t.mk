@@ -896,6 +896,7 @@ dist_check_SCRIPTS += \
 	t/784-store-away.t \
 	t/783-heal.t \
 	t/785-tier-zstd.t \
+	t/786-hashed-names.t \
 	t/946-large.t \
 	$(NULL)
 

@@ -121,9 +121,9 @@ vrv_tier_new(const struct vrv_tier_opts *o)
         .cq = &t->cq, .random = o->random, .base_ms = 100, .most_ms = 10000,
         .attempt_ms = { o->attempt_ms, o->attempt_ms, o->attempt_ms }, .told = tell_store, .ctx = t });
     vrv_parts_init(&t->parts, &(struct vrv_parts_opts){ .retry = t->retry, .cq = &t->cq,
-        .clock = o->clock, .random = o->random, .read_ms = o->call_ms, .write_ms = o->call_ms,
-        .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes, .index_bytes = o->index_bytes,
-        .successor = next_owner, .passed = note_passed, .ctx = t });
+        .clock = o->clock, .random = o->random, .hashed = o->hashed_names, .read_ms = o->call_ms,
+        .write_ms = o->call_ms, .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes,
+        .index_bytes = o->index_bytes, .successor = next_owner, .passed = note_passed, .ctx = t });
     struct vrv_cache_opts cache;
     vrv_cache_opts_default(&cache);
     cache.retry = t->retry;

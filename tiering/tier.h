@@ -80,6 +80,7 @@ struct vrv_tier_opts {
     int64_t marker_idle_ms;   /* ... and when nothing has */
     int64_t again_ms;         /* when a partition with which something failed is looked at again */
     uint32_t chunk_bytes;
+    bool hashed_names;        /* of new objects (parts/parts.h) */
     size_t root_bytes;        /* of segments in a manifest, before the older ones go to a page */
     void (*foreign)(void *ctx, const struct vrv_err *e); /* told once, on the tier's thread, when the store turns
                                * out to be another server's; or NULL */

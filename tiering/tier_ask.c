@@ -259,10 +259,10 @@ forget(struct ask *a)
 {
     char prefix[VRV_STORE_KEY_MAX + 1];
 
-    vrv_parts_prefix(a->id, 'd', prefix);
-    vrv_cache_forget(&a->t->reader.cache, prefix);
-    vrv_parts_prefix(a->id, 'm', prefix);
-    vrv_cache_forget(&a->t->reader.cache, prefix);
+    for (const char *what = "dhm"; *what != '\0'; what++) {
+        vrv_parts_prefix(a->id, *what, prefix);
+        vrv_cache_forget(&a->t->reader.cache, prefix);
+    }
 }
 
 void

@@ -190,6 +190,7 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     o.shelf_bytes = (uint64_t)config->tier_cache_disk_bytes;
     o.shelf_failed = tell_shelf;
     o.limits = limits_of(config);
+    o.hashed_names = config->tier_hashed_names;
     o.marker_ms = config->tier_marker_interval_ms;
     o.marker_idle_ms = VRV_COLD_MARKER_IDLE * config->tier_marker_interval_ms;
     o.foreign = tell_foreign;

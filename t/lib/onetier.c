@@ -30,6 +30,7 @@ up(uint64_t seed)
     o.store = fakestore_store(fake);
     o.clock = &rig.clock.clock;
     o.random = seed;
+    o.hashed_names = seed % 2 == 1; /* a life after the other: names of both kinds lie side by side */
     o.cache_bytes = 4000;
     o.chunk_bytes = 600;
     o.root_bytes = 3000;

@@ -230,13 +230,11 @@ test_missing_in_page(void)
 {
     struct vrv_found f;
     struct vrv_found_names l;
-    char prefix[VRV_STORE_KEY_MAX + 1];
     struct vrv_part_key k = { 0 };
 
     lose_server(60);
     find_all();
-    vrv_parts_prefix(&id, 'd', prefix);
-    IS(vrv_find_names(&sync_, prefix, &l, &e), 0, "names of segments");
+    IS(vrv_find_objects(&sync_, &id, &l, &e), 0, "names of segments");
     VRV_ASSERT(l.n > 3 && vrv_parts_read_key(&id, 'd', l.v[2].key, &k));
     spoil(l.v[1].key);
     IS(find(&f), 0, "damage within a segment is found by who reads it");

@@ -31,11 +31,17 @@ looks_in(int64_t ms)
 static size_t
 objects_of(const char *topic)
 {
-    char id[VRV_UUID_TEXT + 1], prefix[VRV_UUID_TEXT + 3];
+    struct vrv_log_id id = rig_log(&rig, topic, 0)->id;
+    char prefix[VRV_STORE_KEY_MAX + 1];
+    size_t n = 0;
 
-    vrv_uuid_text(&rig_log(&rig, topic, 0)->id.topic, id);
-    (void)snprintf(prefix, sizeof(prefix), "d/%s", id);
-    return fakestore_count(fake, prefix);
+    for (; id.partition < MANY; id.partition++) {
+        vrv_parts_prefix(&id, 'd', prefix);
+        n += fakestore_count(fake, prefix);
+        vrv_parts_prefix(&id, 'h', prefix);
+        n += fakestore_count(fake, prefix);
+    }
+    return n;
 }
 
 /* ---- what it costs ---- */

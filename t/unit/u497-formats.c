@@ -360,9 +360,39 @@ test_catalog(void)
     rig_fini(&rig);
 }
 
+/* Their hash was computed by a program of its own. */
+static void
+test_names(void)
+{
+    struct vrv_log_id id = { .partition = 2 };
+    char out[VRV_STORE_KEY_MAX + 1];
+    bool used[256] = { false };
+    int places = 0;
+    struct vrv_part_key k;
+
+    VRV_ASSERT(vrv_uuid_parse(&id.topic, "7a7a0000000000000100000000000000"));
+    vrv_parts_prefix(&id, 'd', out);
+    IS_STR(out, "d/7a7a0000000000000100000000000000/2/", "with what names of segments begin");
+    vrv_parts_prefix(&id, 'h', out);
+    IS_STR(out, "d/e4/7a7a0000000000000100000000000000/2/", "... those with a hash");
+    OK(vrv_parts_read_key(&id, 'd', "d/e4/7a7a0000000000000100000000000000/2/00000000000000000400-1699999991000-"
+            "00000000000000aa", &k) && k.number == 400 && k.made_ms == 1699999991000 && !k.root,
+        "... which say the same");
+    OK(!vrv_parts_read_key(&id, 'd', "d/e5/7a7a0000000000000100000000000000/2/00000000000000000400-1699999991000-"
+            "00000000000000aa", &k), "... and are nobody's with another one");
+    for (id.partition = 0; id.partition < 256; id.partition++) {
+        vrv_parts_prefix(&id, 'h', out);
+        unsigned at = (unsigned)strtoul(out + 2, NULL, 16);
+        places += !used[at];
+        used[at] = true;
+    }
+    IS(places, 256, "256 partitions of a topic begin with as many");
+}
+
 int
 main(void)
 {
+    test_names();
     test_object();
     test_zstd_object();
     test_manifest();

@@ -95,7 +95,7 @@ judge(struct vrv_sweep *s, const char *key)
 {
     struct vrv_part_key k;
 
-    if (!vrv_parts_read_key(&s->id, s->what, key, &k))
+    if (!vrv_parts_read_key(&s->id, s->what == 'm' ? 'm' : 'd', key, &k))
         return 0; /* not ours */
     if (s->all)
         return 1;
@@ -187,8 +187,8 @@ end_list(struct vrv_sweep *s)
     if (s->more && s->list.got > 0) {
         memcpy(s->after, s->list.names[s->list.got - 1].key,
             strlen(s->list.names[s->list.got - 1].key) + 1);
-    } else if (s->what == 'd') {
-        s->what = 'm';
+    } else if (s->what != 'm') {
+        s->what = s->what == 'd' ? 'h' : 'm';
         s->after[0] = '\0';
     } else {
         finish(s, 0, &none);

@@ -44,7 +44,7 @@ struct vrv_sweep {
     uint64_t deleted, deleted_bytes; /* of that */
     /* ours */
     struct vrv_snap *snap;
-    char what;                 /* 'd', then 'm' */
+    char what;                 /* 'd', then 'h' and 'm' (vrv_parts_prefix) */
     char prefix[VRV_STORE_KEY_MAX + 1], after[VRV_STORE_KEY_MAX + 1];
     struct vrv_store_call list, del;
     size_t at;                 /* the next of the list */

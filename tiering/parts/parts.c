@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/bytes.h"
+#include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
 #include "tiering/parts/parts_int.h"
 
@@ -201,13 +203,24 @@ vrv_parts_bytes(struct vrv_parts *ps, size_t *index)
 
 /* ---- names ---- */
 
+static unsigned
+hash_of(const struct vrv_log_id *id)
+{
+    uint8_t partition[4];
+
+    vrv_put_le32(partition, (uint32_t)id->partition);
+    return vrv_crc32c(vrv_crc32c(0, id->topic.b, sizeof(id->topic.b)), partition, sizeof(partition)) & 0xff;
+}
+
 void
 vrv_parts_prefix(const struct vrv_log_id *id, char what, char *out)
 {
-    char topic[VRV_UUID_TEXT + 1];
+    char topic[VRV_UUID_TEXT + 1], kind[8] = { what };
 
     vrv_uuid_text(&id->topic, topic);
-    (void)snprintf(out, VRV_STORE_KEY_MAX + 1, "%c/%s/%" PRId32 "/", what, topic, id->partition);
+    if (what == 'h')
+        (void)snprintf(kind, sizeof(kind), "d/%02x", hash_of(id));
+    (void)snprintf(out, VRV_STORE_KEY_MAX + 1, "%s/%s/%" PRId32 "/", kind, topic, id->partition);
 }
 
 void
@@ -236,7 +249,17 @@ vrv_parts_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t ba
 void
 vrv_parts_segment_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out)
 {
-    new_key(ps, id, 'd', base, out);
+    new_key(ps, id, ps->o.hashed ? 'h' : 'd', base, out);
+}
+
+/* What stands behind the prefix; NULL: it doesn't begin so. */
+static const char *
+behind(const struct vrv_log_id *id, char what, const char *key)
+{
+    char prefix[VRV_STORE_KEY_MAX + 1];
+
+    vrv_parts_prefix(id, what, prefix);
+    return strncmp(key, prefix, strlen(prefix)) == 0 ? key + strlen(prefix) : NULL;
 }
 
 /* So many digits, and what stands behind them. */
@@ -256,13 +279,14 @@ bool
 vrv_parts_read_key(const struct vrv_log_id *id, char what, const char *key,
     struct vrv_part_key *out)
 {
-    char prefix[VRV_STORE_KEY_MAX + 1];
+    const char *p = behind(id, what, key);
     uint64_t ms = 0;
 
-    vrv_parts_prefix(id, what, prefix);
-    if (strncmp(key, prefix, strlen(prefix)) != 0)
+    if (p == NULL && what == 'd')
+        p = behind(id, 'h', key);
+    if (p == NULL)
         return false;
-    const char *p = digits(key + strlen(prefix), 20, &out->number);
+    p = digits(p, 20, &out->number);
     out->root = p != NULL && *p == '\0';
     if (p != NULL && *p == '-')
         p = digits(p + 1, 13, &ms);

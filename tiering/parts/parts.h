@@ -25,6 +25,10 @@
  *   m/<topic>/<partition>/<version, 20 digits>          a root
  *   m/<topic>/<partition>/<base, 20 digits>-<ms, 13 digits>-<random>    a page
  *   d/<topic>/<partition>/<base, 20 digits>-<ms, 13 digits>-<random>    a segment
+ *   d/<hash, 2 hex digits>/<topic>/<partition>/<base...>                 or so, where that is asked for
+ *
+ * For stores that split their work by how names begin: the hash spreads the partitions of a topic.  Manifests
+ * have whole names, and who lists asks for both kinds: so it can be switched on and off at any time.
  *
  * where ms is when the name was made, by the writer's clock: what nothing names can be told from what
  * nothing names yet.
@@ -62,6 +66,7 @@ struct vrv_parts_opts {
     struct vrv_cq *cq;           /* the tier's: what is asked of stores comes back there */
     struct vrv_clock *clock;
     uint64_t random;
+    bool hashed;                 /* new names of segments begin with a hash */
     int64_t read_ms, write_ms;   /* how long reading and writing a root may take */
     int64_t adopt_ms;            /* so young must be what a root without a head names: half of what the
                                   * sweep calls an orphan */
@@ -180,7 +185,7 @@ void vrv_parts_segment_key(struct vrv_parts *ps, const struct vrv_log_id *id, in
     char *out);
 /* Likewise for a page. */
 void vrv_parts_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out);
-/* What a name says; `what` is 'd' or 'm'.  False: it is none of these. */
+/* What a name says; `what` is 'd', with a hash or without, or 'm'.  False: it is none of these. */
 struct vrv_part_key {
     bool root;
     uint64_t number;  /* version, or base */
@@ -193,7 +198,7 @@ bool vrv_parts_read_key(const struct vrv_log_id *id, char what, const char *key,
  * segment came since, it is the one before, which is what there is when the newest root is lost. */
 int64_t vrv_parts_unnamed_ms(const struct vrv_log_id *id, const struct vrv_manifest *m, char what,
     const struct vrv_part_key *k);
-/* With what all names of a kind begin. */
+/* With what all names of a kind begin: 'd', 'h' (segments with a hash) or 'm'. */
 void vrv_parts_prefix(const struct vrv_log_id *id, char what, char *out);
 
 #endif

@@ -30,6 +30,18 @@ vrv_find_names(struct vrv_sync *s, const char *prefix, struct vrv_found_names *l
     return vrv_sync_list(s, prefix, keep_name, l, e);
 }
 
+int
+vrv_find_objects(struct vrv_sync *s, const struct vrv_log_id *id, struct vrv_found_names *l, struct vrv_err *e)
+{
+    char plain[VRV_STORE_KEY_MAX + 1], hashed[VRV_STORE_KEY_MAX + 1];
+
+    vrv_parts_prefix(id, 'd', plain);
+    vrv_parts_prefix(id, 'h', hashed);
+    bool first = strcmp(plain, hashed) < 0;
+    int rc = vrv_find_names(s, first ? plain : hashed, l, e);
+    return rc < 0 ? rc : vrv_sync_list(s, first ? hashed : plain, keep_name, l, e);
+}
+
 void
 vrv_found_names_fini(struct vrv_found_names *l)
 {

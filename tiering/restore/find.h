@@ -19,6 +19,9 @@ struct vrv_found_names {
 };
 int vrv_find_names(struct vrv_sync *s, const char *prefix, struct vrv_found_names *l,
     struct vrv_err *e) VRV_MUST_CHECK;
+/* A partition's segments, however their names begin. */
+int vrv_find_objects(struct vrv_sync *s, const struct vrv_log_id *id, struct vrv_found_names *l,
+    struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_found_names_fini(struct vrv_found_names *l);
 
 /* Newer ones that are of no use: how many, and why not the newest of them. */

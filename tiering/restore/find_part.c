@@ -390,14 +390,12 @@ vrv_find_partition(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t kno
     struct vrv_found *out, struct vrv_err *e)
 {
     struct search c = { .s = s, .id = id };
-    char prefix[VRV_STORE_KEY_MAX + 1];
 
     *out = (struct vrv_found){ .newest = 0 };
-    vrv_parts_prefix(id, 'd', prefix);
     int rc = vrv_find_versions(s, id, known, &c.roots, e);
     out->newest = c.roots.n > 0 ? c.roots.v[c.roots.n - 1] : 0;
     if (rc == 0)
-        rc = vrv_find_names(s, prefix, &c.objects, e);
+        rc = vrv_find_objects(s, id, &c.objects, e);
     if (rc == 0)
         rc = try_roots(&c, out, e);
     if (rc < 0)

@@ -222,16 +222,18 @@ add_part(struct vrv_known_parts *l, const struct vrv_log_id *id)
     l->v[l->n++] = *id;
 }
 
-/* "d/<topic>/<partition>/..."; the length of what is before the last part, 0: it is no such name. */
+/* "d/<topic>/<partition>/...", perhaps with a hash behind "d/"; the length of what is before the last part, 0: it is no such name. */
 static size_t
 read_name(const char *key, struct vrv_log_id *id)
 {
     char again[VRV_STORE_KEY_MAX + 1], *end;
+    bool hashed = key[0] == 'd' && strcspn(key + 2, "/") == 2;
+    const char *topic = key + (hashed ? 5 : 2);
 
-    if (!vrv_uuid_parse(&id->topic, key + 2) || key[2 + VRV_UUID_TEXT] != '/')
+    if (!vrv_uuid_parse(&id->topic, topic) || topic[VRV_UUID_TEXT] != '/')
         return 0;
-    id->partition = (int32_t)strtol(key + 2 + VRV_UUID_TEXT + 1, &end, 10);
-    vrv_parts_prefix(id, key[0], again);
+    id->partition = (int32_t)strtol(topic + VRV_UUID_TEXT + 1, &end, 10);
+    vrv_parts_prefix(id, hashed ? 'h' : key[0], again);
     return strncmp(key, again, strlen(again)) == 0 ? strlen(again) : 0;
 }
 

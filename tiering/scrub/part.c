@@ -342,8 +342,7 @@ look(struct part *p, struct vrv_err *e)
 {
     char prefix[VRV_STORE_KEY_MAX + 1];
 
-    vrv_parts_prefix(p->id, 'd', prefix);
-    int rc = vrv_find_names(p->s, prefix, &p->objects, e);
+    int rc = vrv_find_objects(p->s, p->id, &p->objects, e);
     if (rc < 0)
         return rc;
     vrv_parts_prefix(p->id, 'm', prefix);

@@ -41,12 +41,14 @@ vrv_usages_fini(struct vrv_usages *u)
         forget(u, VRV_LIST_OF(u->used.next, struct entry, used));
 }
 
-/* d/<topic>/..., m/<topic>/...; what else there is belongs to none. */
+/* d/<topic>/..., perhaps with a hash in between, m/<topic>/...; what else there is belongs to none. */
 static bool
 topic_of(const char *key, struct vrv_uuid *out)
 {
-    return key != NULL && (key[0] == 'd' || key[0] == 'm') && key[1] == '/' &&
-        vrv_uuid_parse(out, key + 2) && key[2 + VRV_UUID_TEXT] == '/';
+    if (key == NULL || (key[0] != 'd' && key[0] != 'm') || key[1] != '/')
+        return false;
+    const char *topic = key + (key[0] == 'd' && strcspn(key + 2, "/") == 2 ? 5 : 2);
+    return vrv_uuid_parse(out, topic) && topic[VRV_UUID_TEXT] == '/';
 }
 
 static struct vrv_usage *
