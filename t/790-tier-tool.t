@@ -156,6 +156,7 @@ cmp_ok($m{"varve_store_requests_total{$put,topic=\"t\"}"}, '>=', 2 * @segments, 
 cmp_ok($m{"varve_store_requests_total{$put,topic=\"t\"}"}, '<', $puts, '... within the sum of all');
 cmp_ok($m{"varve_store_bytes_total{$put,topic=\"t\"}"}, '>', $arrived, '... with its bytes');
 cmp_ok($m{varve_tier_manifest_bytes}, '>', 100, 'manifests take memory');
+is($m{varve_tier_upload_bytes}, 0, '... uploads none, when none is under way');
 cmp_ok($m{varve_tier_move_seconds_count}, '>=', 5, 'how long each segment took is known');
 cmp_ok($m{varve_tier_since_marker_seconds}, '<', 3600, '... and how old the newest marker is');
 is($m{'varve_store_calls{class="upload",state="waiting"}'}, 0, 'nothing has to be tried again');

@@ -137,7 +137,7 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     t->move = (struct vrv_move_opts){ .parts = &t->parts, .pace = &t->pace, .source = &t->source,
         .chunk_bytes = o->chunk_bytes, .index_interval = 4096,
         .upload = { .store = o->store, .retry = t->retry, .cq = &t->cq, .clock = o->clock,
-            .parts = o->parts, .call_ms = o->call_ms, .put_max = o->put_max } };
+            .parts = o->parts, .call_ms = o->call_ms, .put_max = o->put_max, .held = &t->upload_bytes } };
     vrv__tier_house_init(t);
     vrv__tended_init(t);
     vrv_lock_init(&t->lock, VRV_LOCK_tier);

@@ -76,7 +76,7 @@ tell_state(struct ask *a)
         .written_bytes = u->of[VRV_STORE_PUT][VRV_STORE_DONE].bytes +
             u->of[VRV_STORE_PART_N][VRV_STORE_DONE].bytes,
         .copy_waited_ns = t->pace.waited_ns,
-        .read_waited_ns = c->throttled_ns,
+        .read_waited_ns = c->throttled_ns, .upload_bytes = t->upload_bytes,
         .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes,
         .kind = t->o.store->caps.kind, .skew_ms = atomic_load(&t->o.store->skew_ms),
         .owned = t->owns || t->owner.state == VRV_OWNER_OWNS,

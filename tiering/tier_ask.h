@@ -47,7 +47,8 @@ struct vrv_tier_state {
     uint64_t settled;            /* writes of unknown outcome that turned out to be done */
     uint64_t read_bytes, written_bytes; /* of objects */
     uint64_t copy_waited_ns, read_waited_ns; /* how long something was held back by a rate */
-    size_t manifest_bytes, index_bytes; /* memory of manifests; of that where chunks lie, */
+    uint64_t upload_bytes;       /* memory of what is on its way to the store, */
+    size_t manifest_bytes, index_bytes; /* ... of manifests; of that where chunks lie, */
     uint64_t cache_bytes, cache_max; /* ... and of the cache; */
     struct vrv_cache_counts cache;
     struct vrv_shelf_stats shelf;  /* beside it; all zeros: there is none */

@@ -27,6 +27,7 @@ struct vrv_tier {
     struct vrv_cold_reader reader;
     struct vrv_shelf *shelf; /* or NULL */
     struct vrv_move_opts move;
+    uint64_t upload_bytes;       /* of all moves, in memory */
     struct vrv_owner owner;
     struct vrv_probe probe;
     bool owns;                   /* the store, whoever else there is */

@@ -320,6 +320,7 @@ put_state(struct vrv_prom *p, const struct vrv_tier_state *s, const struct vrv_t
     put_served(p, &s->cache);
     put_cache(p, s);
     put_shelf(p, &s->shelf);
+    vrv_prom_one(p, VRV_M_tier_upload_bytes, s->upload_bytes);
     vrv_prom_one(p, VRV_M_tier_manifest_bytes, s->manifest_bytes);
     vrv_prom_one(p, VRV_M_tier_index_bytes, s->index_bytes);
 }

@@ -27,13 +27,13 @@ tierrig_init(struct tierrig *t, struct simclock *clock, struct vrv_store *store,
     t->o = (struct vrv_move_opts){ .parts = &t->parts, .pace = &t->pace, .source = &t->source,
         .chunk_bytes = CHUNK, .index_interval = CHUNK,
         .upload = { .store = store, .retry = t->retry, .cq = &t->cq, .clock = &clock->clock,
-            .parts = 2, .call_ms = MINUTE_MS, .put_max = VRV_STORE_PUT_MAX } };
+            .parts = 2, .call_ms = MINUTE_MS, .put_max = VRV_STORE_PUT_MAX, .held = &t->held } };
 }
 
 void
 tierrig_fini(struct tierrig *t)
 {
-    VRV_ASSERT(t->move == NULL);
+    VRV_ASSERT(t->move == NULL && t->held == 0);
     vrv_producers_free(&t->producers);
     vrv_cold_reader_fini(&t->reader);
     vrv_parts_fini(&t->parts);

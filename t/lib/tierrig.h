@@ -21,6 +21,7 @@ struct tierrig {
     struct vrv_parts parts;
     struct vrv_cold_reader reader;
     struct vrv_move_opts o;    /* of moves: small */
+    uint64_t held;             /* bytes of theirs in memory */
     struct vrv_pace pace;
     struct vrv_source source;
     struct vrv_move *move;     /* under way, or NULL */

@@ -92,6 +92,19 @@ drop(int64_t offset)
     rig_pass(&rig, 1000);
 }
 
+/* A segment is moved: did that take memory, no more than it has, and give it back? */
+static bool
+held_by_move(void)
+{
+    uint64_t most = 0;
+
+    if (!tierrig_move(&tier, the_log()))
+        return false;
+    while (tier.move != NULL && (tierrig_step(&tier) || tierrig_wait(&tier)))
+        most = tier.held > most ? tier.held : most;
+    return most > 400 && most < 4000 && tier.held == 0;
+}
+
 /* ---- reading ---- */
 
 /* Reads at an offset, wherever it is; the status, r has what was found. */
@@ -152,6 +165,7 @@ test_there_and_back(void)
     begin_tier(1);
     put(8);
     int64_t all = offsets().end;
+    OK(held_by_move(), "a segment on its way takes memory, and gives it back");
     IS(tierrig_offload(&tier, the_log()), 0, "sealed segments are moved %s", tier.e.msg);
     IS(tierrig_end(&tier, the_log()), all, "all of them");
     IS((int64_t)fakestore_objects(fake), 17, "to one object each, a root each, and a page");

@@ -36,8 +36,17 @@ new_part(struct vrv_upload *u)
 }
 
 static void
+hold(const struct vrv_upload *u, size_t n)
+{
+    if (u->o->held != NULL)
+        *u->o->held += n;
+}
+
+static void
 free_part(struct vrv_upload_part *p)
 {
+    if (p->u->o->held != NULL)
+        *p->u->o->held -= p->n;
     vrv_list_del(&p->link);
     free(p);
 }
@@ -48,7 +57,8 @@ free_waiting(struct vrv_upload *u)
     while (!vrv_list_empty(&u->waiting))
         free_part(VRV_LIST_OF(u->waiting.next, struct vrv_upload_part, link));
     u->waiting_n = 0;
-    free(u->filling);
+    if (u->filling != NULL)
+        free_part(u->filling);
     u->filling = NULL;
 }
 
@@ -70,6 +80,7 @@ vrv_upload_put(struct vrv_upload *u, const void *p, size_t n)
     VRV_ASSERT(!u->ends);
     u->crc = vrv_crc32c(u->crc, p, n);
     u->size += n;
+    hold(u, n);
     while (n > 0) {
         if (u->filling == NULL)
             u->filling = new_part(u);

@@ -23,6 +23,7 @@ struct vrv_upload_opts {
     unsigned parts;          /* in memory, besides the one that is being filled */
     int64_t call_ms;         /* how long a call to the store may take, with all its attempts */
     uint64_t put_max;        /* what is larger goes in parts; at most VRV_STORE_PUT_MAX */
+    uint64_t *held;          /* bytes in memory, of all uploads, are counted there; or NULL */
 };
 
 struct vrv_upload {
