@@ -286,7 +286,7 @@ t_unit_u493_badstore_LDADD = $(HTTPRIG_LIBS)
 check_PROGRAMS += t/unit/u459-fakes3 t/s3d
 t_unit_u459_fakes3_SOURCES = $(HTTPRIG) $(FAKES3) t/unit/u459-fakes3.c
 t_unit_u459_fakes3_LDADD = $(HTTPRIG_LIBS)
-t_s3d_SOURCES = $(HTTPD) $(FAKES3) t/lib/s3d.c
+t_s3d_SOURCES = $(HTTPD) $(FAKES3) t/lib/testcert.c t/lib/testcert.h t/lib/s3d.c
 t_s3d_LDADD = $(HTTPRIG_LIBS)
 
 check_PROGRAMS += t/unit/u468-http t/unit/u457-httptime t/unit/u458-httptls t/unit/u453-httpdns
@@ -897,6 +897,7 @@ dist_check_SCRIPTS += \
 	t/783-heal.t \
 	t/785-tier-zstd.t \
 	t/786-hashed-names.t \
+	t/784-store-told.t \
 	t/946-large.t \
 	$(NULL)
 

@@ -1,9 +1,11 @@
 /*
  * The fake S3 as a program, for tests of whole servers; it ends with who started it.
  *
- *   s3d [-p PORT] [-b BUCKET] [-s SEED] [-k ID:SECRET] [-c CERT_FILE -K KEY_FILE] [-r] [-a SECONDS]
+ *   s3d [-p PORT] [-b BUCKET] [-s SEED] [-k ID:SECRET] [-c CERT_FILE -K KEY_FILE] [-m ALT -d DAYS] [-r] [-a SECONDS]
  *
- * Its clock is ahead by -a seconds.  With -r it ignores If-None-Match, and replaces what is there.
+ * With -m it first makes that certificate, itself its authority, for ALT and until so many days from now:
+ * CERT_FILE and KEY_FILE are DIR/NAME.crt and .key.
+ * With -r it ignores If-None-Match, and replaces what is there.  Its clock is ahead by -a seconds.
  * Says "port N" when it listens.  POST /~faults takes the commands of t/lib/fakes3.h, GET /~stats
  * tells what happened.
  */
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "t/lib/fakes3.h"
+#include "t/lib/testcert.h"
 
 enum { STEP_MS = 20 };
 
@@ -25,6 +28,21 @@ stop(int signal)
 {
     (void)signal;
     stopped = 1;
+}
+
+/* cert_file: DIR/NAME.crt */
+static void
+make_certificate(const char *cert_file, const char *alt, int days)
+{
+    char dir[512], *name, *end;
+
+    (void)snprintf(dir, sizeof(dir), "%s", cert_file);
+    name = strrchr(dir, '/');
+    end = strrchr(dir, '.');
+    if (name == NULL || end < name)
+        exit(64);
+    *name++ = *end = '\0';
+    testcert_make(dir, name, alt, days);
 }
 
 /* A clock that is wrong. */
@@ -47,9 +65,10 @@ mono_ns(struct vrv_clock *c)
 static void
 read_args(int argc, char **argv, struct fakes3_opts *o)
 {
-    int c;
+    const char *alt = NULL;
+    int c, days = 7;
 
-    while ((c = getopt(argc, argv, "p:b:s:k:c:K:ra:")) >= 0) {
+    while ((c = getopt(argc, argv, "p:b:s:k:c:K:m:d:ra:")) >= 0) {
         if (c == 'p')
             o->port = (uint16_t)strtoul(optarg, NULL, 10);
         else if (c == 'b')
@@ -62,6 +81,10 @@ read_args(int argc, char **argv, struct fakes3_opts *o)
             o->key_file = optarg;
         else if (c == 'a')
             ahead_ms = strtoll(optarg, NULL, 10) * 1000;
+        else if (c == 'm')
+            alt = optarg;
+        else if (c == 'd')
+            days = (int)strtol(optarg, NULL, 10);
         else if (c == 'r')
             o->replaces = true;
         else if (c == 'k' && strchr(optarg, ':') != NULL) {
@@ -69,10 +92,12 @@ read_args(int argc, char **argv, struct fakes3_opts *o)
             o->secret = optarg;
         } else {
             (void)fprintf(stderr, "usage: s3d [-p PORT] [-b BUCKET] [-s SEED] [-k ID:SECRET] "
-                                  "[-c CERT_FILE -K KEY_FILE] [-r] [-a SECONDS]\n");
+                                  "[-c CERT_FILE -K KEY_FILE] [-m ALT -d DAYS] [-r] [-a SECONDS]\n");
             exit(64);
         }
     }
+    if (alt != NULL && o->cert_file != NULL)
+        make_certificate(o->cert_file, alt, days);
 }
 
 int
