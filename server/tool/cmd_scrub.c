@@ -136,6 +136,7 @@ summary_json(struct out *o, const struct vrv_scrubbed *sums, const struct scrub_
     if (h != NULL) {
         out_uint(o, "healed", h->healed);
         out_uint(o, "healed_bytes", h->bytes);
+        out_uint(o, "failed", h->failed);
     }
     out_end(o);
 }
@@ -198,6 +199,11 @@ run_scrub(struct coldlink *l, struct vrv_scrub_opts *o, struct scrub_heal *heal,
         summary_json(&l->out, &sums, heal, o->full);
     else
         summary_text(l, &sums, heal, o->full);
+    if (heal != NULL && heal->failed > 0) {
+        *e = heal->why;
+        return vrv_err_prefix(e, heal->why.code, "%s: healing failed for %" PRIu64 ", the first of them",
+            l->what, heal->failed);
+    }
     if (wrong(&sums, heal) > 0)
         return vrv_err_set(e, VRV_E_CORRUPT, "%" PRIu64 " finding%s in %s", wrong(&sums, heal),
             wrong(&sums, heal) > 1 ? "s" : "", l->what);

@@ -94,6 +94,20 @@ by_place(const void *pa, const void *pb)
 
 /* ---- healing ---- */
 
+/* Neither has it whole; anything else may be otherwise when it is tried again. */
+static bool
+is_lost(int rc)
+{
+    return rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT;
+}
+
+static void
+note_failure(struct scrub_heal *h, int rc, const struct vrv_err *e)
+{
+    if (rc < 0 && !is_lost(rc) && h->failed++ == 0)
+        h->why = *e;
+}
+
 /* how: it is well again. */
 static void
 tell(struct scrub_heal *h, const struct scrub_heal_one *x, const char *how, int rc, const struct vrv_err *e)
@@ -113,15 +127,15 @@ tell(struct scrub_heal *h, const struct scrub_heal_one *x, const char *how, int 
         out_end(o);
         return;
     }
-    out_paint(o, rc == 0 ? OUT_GREEN : OUT_RED, rc == 0 ? "healed" : "LOST");
+    out_paint(o, rc == 0 ? OUT_GREEN : OUT_RED, rc == 0 ? "healed" : is_lost(rc) ? "LOST" : "FAILED");
     (void)fprintf(o->f, ": topic %s, partition %" PRId32, x->topic, x->partition);
     if (x->from < x->to)
         (void)fprintf(o->f, ", offsets %" PRId64 " to %" PRId64, x->from, x->to - 1);
     (void)fprintf(o->f, ": %s\n", rc < 0 ? e->msg : how);
 }
 
-static int
-heal_one(struct scrub_heal *h, struct vrv_heal *v, const struct scrub_heal_one *x, struct vrv_err *e)
+static void
+heal_one(struct scrub_heal *h, struct vrv_heal *v, const struct scrub_heal_one *x)
 {
     struct vrv_log_id id = { .partition = x->partition };
     struct vrv_err why = { 0 };
@@ -131,14 +145,10 @@ heal_one(struct scrub_heal *h, struct vrv_heal *v, const struct scrub_heal_one *
         ? vrv_heal_segment(v, &id, x->key, x->from, &bytes, &why)
         : vrv_err_set(&why, VRV_E_NOTFOUND, "this server has no topic %.100s", x->topic);
 
-    if (rc < 0 && rc != VRV_E_NOTFOUND && rc != VRV_E_CORRUPT) {
-        *e = why;
-        return rc;
-    }
+    note_failure(h, rc, &why);
     h->healed += rc == 0;
     h->bytes += rc == 0 ? bytes : 0;
     tell(h, x, "written again from this disk, and read back", rc, &why);
-    return 0;
 }
 
 /* ---- this disk ---- */
@@ -147,7 +157,6 @@ struct here {
     struct scrub_heal *h;
     struct vrv_heal *v;
     const struct vrv_scrub_opts *o;
-    struct vrv_err *e;
 };
 
 static bool
@@ -160,7 +169,7 @@ is_wanted(const struct vrv_scrub_opts *o, const char *topic)
     return wanted;
 }
 
-static int
+static void
 heal_partition(const struct here *k, const struct vrv_topic_info *t, int32_t partition)
 {
     struct vrv_log_id id = { t->id, partition };
@@ -173,31 +182,27 @@ heal_partition(const struct here *k, const struct vrv_topic_info *t, int32_t par
     x.to = found.to;
     if (rc == VRV_E_CORRUPT)
         k->h->lost += found.damaged;
-    if (rc == VRV_E_CORRUPT || found.damaged > 0)
+    note_failure(k->h, rc, &why);
+    if (rc < 0 || found.damaged > 0)
         tell(k->h, &x, "damaged on this disk, which the store has whole: it is read there from now on", rc, &why);
     free(x.topic);
-    if (rc == 0 || rc == VRV_E_CORRUPT)
-        return 0;
-    *k->e = why;
-    return rc;
 }
 
 static int
 heal_topic(void *ctx, const struct vrv_topic_info *t)
 {
     const struct here *k = ctx;
-    int rc = 0;
 
-    for (int32_t i = 0; i < t->partitions && rc == 0 && is_wanted(k->o, t->name); i++)
-        rc = heal_partition(k, t, i);
-    return rc;
+    for (int32_t i = 0; i < t->partitions && is_wanted(k->o, t->name); i++)
+        heal_partition(k, t, i);
+    return 0;
 }
 
 int
 scrub_heal_all(struct scrub_heal *h, const struct vrv_scrub_opts *o, struct vrv_err *e)
 {
     struct vrv_heal v = { .s = &h->l->sync, .eng = h->eng };
-    struct here k = { h, &v, o, e };
+    struct here k = { h, &v, o };
     int rc = vrv_random(&v.random, sizeof(v.random), e);
 
     if (rc == 0)
@@ -206,10 +211,10 @@ scrub_heal_all(struct scrub_heal *h, const struct vrv_scrub_opts *o, struct vrv_
         return rc;
     if (h->n > 0)
         qsort(h->v, h->n, sizeof(*h->v), by_place);
-    for (size_t i = 0; i < h->n && rc == 0; i++)
-        rc = heal_one(h, &v, &h->v[i], e);
-    if (rc == 0 && o->full)
-        rc = vrv_catalog_each(vrv_engine_catalog(h->eng), heal_topic, &k);
+    for (size_t i = 0; i < h->n; i++)
+        heal_one(h, &v, &h->v[i]);
+    if (o->full)
+        (void)vrv_catalog_each(vrv_engine_catalog(h->eng), heal_topic, &k);
     vrv_heal_end(&v);
-    return rc;
+    return 0;
 }

@@ -24,13 +24,15 @@ struct scrub_heal {
     size_t n, cap;
     uint64_t healed, bytes;
     uint64_t lost;            /* segments here that are damaged for good */
+    uint64_t failed;          /* what couldn't be tried to its end, and why the first of it: */
+    struct vrv_err why;
 };
 
 /* The data directory of l's configuration.  LOCKED: its server runs. */
 int scrub_heal_open(struct scrub_heal *h, struct coldlink *l, struct vrv_err *e) VRV_MUST_CHECK;
 /* Remember it, if it can be healed at all. */
 void scrub_heal_note(struct scrub_heal *h, const struct vrv_finding *f);
-/* Heal all that was, and tell of each.  What can't be isn't an error. */
+/* Heal all that was, and tell of each.  What can't be isn't an error, and what fails is in nobody's way: `failed`. */
 int scrub_heal_all(struct scrub_heal *h, const struct vrv_scrub_opts *o, struct vrv_err *e) VRV_MUST_CHECK;
 int scrub_heal_close(struct scrub_heal *h, struct vrv_err *e) VRV_MUST_CHECK;
 
