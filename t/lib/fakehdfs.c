@@ -51,7 +51,8 @@ struct ask {
     const struct httpd_req *q;
     struct httpd_reply *a;
     char path[PATH], query[QUERY];
-    size_t keep; /* bytes of the body that arrive */
+    size_t keep; /* bytes of the body that arrive, */
+    bool flip;   /* ... one of them changed */
 };
 
 /* ---- what is in a request ---- */
@@ -238,6 +239,8 @@ do_create(struct ask *k)
     x->bytes = vrv_mem_zero(x->n + 1);
     if (x->n > 0)
         memcpy(x->bytes, k->q->body, x->n);
+    if (k->flip && x->n > 0)
+        x->bytes[x->n / 2] ^= 1;
     k->a->status = 201;
 }
 
@@ -476,9 +479,10 @@ strike(struct ask *k, const char *op)
     } else {
         if (x->deed == FAKEHDFS_HALF || x->deed == FAKEHDFS_LIE)
             k->keep = k->q->body_n / 2;
+        k->flip = x->deed == FAKEHDFS_FLIP;
         if (x->deed != FAKEHDFS_LOSE)
             perform(k, op);
-        if (x->deed != FAKEHDFS_LIE)
+        if (x->deed != FAKEHDFS_LIE && x->deed != FAKEHDFS_FLIP)
             k->a->cut_at = 0;
     }
 }

@@ -22,6 +22,7 @@ enum fakehdfs_deed {
     FAKEHDFS_KEEP,   /* done, and no answer */
     FAKEHDFS_HALF,   /* half of the bytes, and no answer */
     FAKEHDFS_LIE,    /* half of the bytes, and all is said to be well */
+    FAKEHDFS_FLIP,   /* all of them, one changed, and all is said to be well */
 };
 
 /* What happens to the next operations of this name. */

@@ -427,7 +427,7 @@ test_data_nodes(void)
     IS_STR(fakehdfs_heard(g.hdfs), "OPEN OPEN open", "... at once");
     OK(strstr(fakehdfs_query(g.hdfs), "&excludedatanodes=127.0.0.1") != NULL, "... by the first one's address");
     IS(put(&g, "k/b"), 0, "... which is avoided from then on");
-    IS_STR(fakehdfs_heard(g.hdfs), "CREATE create GETFILESTATUS RENAME", "... also for others");
+    IS_STR(fakehdfs_heard(g.hdfs), "CREATE create GETFILESTATUS OPEN open RENAME", "... also for others");
     fakehdfs_fail(g.hdfs, (struct fakehdfs_fault){ .op = "OPEN", .deed = FAKEHDFS_REFUSE, .code = 403,
         .exception = "IOException", .times = 1 });
     httpd_listen(fakehdfs_data(g.hdfs, 0), true);
@@ -449,7 +449,7 @@ test_data_nodes(void)
 static unsigned
 times_of(const char *op)
 {
-    return strcmp(op, "GETFILESTATUS") == 0 ? 2 : 1;
+    return strcmp(op, "GETFILESTATUS") == 0 || strcmp(op, "OPEN") == 0 ? 2 : 1;
 }
 
 static void
@@ -467,6 +467,8 @@ test_lost_writes(void)
         { "CREATE", true, FAKEHDFS_KEEP, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "it arrived, but has no key" },
         { "CREATE", true, FAKEHDFS_HALF, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "half of it arrived" },
         { "CREATE", true, FAKEHDFS_LIE, VRV_E_IO, VRV_E_NOTFOUND, "half of it arrived, said to be all" },
+        { "CREATE", true, FAKEHDFS_FLIP, VRV_E_IO, VRV_E_NOTFOUND, "something else arrived" },
+        { "OPEN", false, FAKEHDFS_LOSE, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "what arrived isn't known" },
         { "GETFILESTATUS", false, FAKEHDFS_LOSE, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "its length isn't known" },
         { "RENAME", false, FAKEHDFS_LOSE, VRV_E_UNKNOWN, VRV_E_NOTFOUND, "it may have got its key" },
         { "RENAME", false, FAKEHDFS_KEEP, VRV_E_UNKNOWN, 0, "... and has" },
@@ -569,9 +571,10 @@ test_checksums(void)
     struct rig g;
 
     open_rig(&g, 100, first_name);
-    IS(put(&g, "k/a"), 0, "an object");
-    (void)fakehdfs_heard(g.hdfs);
     fakehdfs_combine(g.hdfs, true);
+    IS(put(&g, "k/a"), 0, "an object");
+    IS_STR(fakehdfs_heard(g.hdfs), "CREATE create GETFILESTATUS GETFILECHECKSUM getfilechecksum RENAME MKDIRS RENAME",
+        "gets its name when it is known to be what was sent");
     IS(verify(&g, "k/a"), 0, "where data nodes combine checksums, one is asked for");
     IS_STR(fakehdfs_heard(g.hdfs), "GETFILESTATUS GETFILECHECKSUM getfilechecksum SETTIMES", "... and an edit is "
         "made that comes behind its name");

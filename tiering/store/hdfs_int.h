@@ -147,6 +147,8 @@ int vrv__hdfs_abort(struct vrv__hdfs_job *j);
 void vrv__hdfs_upload_free(struct vrv__hdfs *h, struct vrv_store_upload *u);
 int vrv__hdfs_get(struct vrv__hdfs_job *j);
 int vrv__hdfs_verify(struct vrv__hdfs_job *j);
+/* The checksum of a file that has as many bytes as the call's. */
+int vrv__hdfs_sum(struct vrv__hdfs_job *j, const char *path, uint32_t *crc) VRV_MUST_CHECK;
 int vrv__hdfs_delete_keys(struct vrv__hdfs_job *j);
 int vrv__hdfs_list(struct vrv__hdfs_job *j);
 int vrv__hdfs_sweep(struct vrv__hdfs_job *j);

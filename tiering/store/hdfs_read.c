@@ -20,39 +20,40 @@ vrv__hdfs_get(struct vrv__hdfs_job *j)
 }
 
 static int
-read_all(struct vrv__hdfs_job *j, uint32_t *crc)
+read_all(struct vrv__hdfs_job *j, const char *path, uint32_t *crc)
 {
-    uint8_t *buf = vrv_mem_zero(READ_AT_ONCE);
     uint64_t at = 0, size = j->call->size;
+    uint8_t *buf = vrv_mem_zero(size < READ_AT_ONCE ? (size_t)size + 1 : READ_AT_ONCE);
     int rc = 0;
 
     *crc = 0;
     while (rc == 0 && at < size) {
         size_t want = size - at < READ_AT_ONCE ? (size_t)(size - at) : READ_AT_ONCE, got;
 
-        rc = vrv__hdfs_read(j, j->call->key, at, buf, want, &got);
+        rc = vrv__hdfs_read(j, path, at, buf, want, &got);
         *crc = vrv_crc32c(*crc, buf, got);
         at += got;
         if (rc == 0 && got != want)
-            rc = vrv_err_set(&j->call->err, VRV_E_IO, "%s ends at %" PRIu64, j->call->key, at);
+            rc = vrv_err_set(&j->call->err, VRV_E_IO, "%s ends at %" PRIu64, path, at);
     }
     free(buf);
     return rc;
 }
 
 /* As the data nodes have it, if they combine what they keep of blocks. */
-static int
-checksum_of(struct vrv__hdfs_job *j, uint32_t *crc)
+int
+vrv__hdfs_sum(struct vrv__hdfs_job *j, const char *path, uint32_t *crc)
 {
     bool combined = false;
     int rc = 0;
 
+    *crc = 0;
     if (!atomic_load(&j->h->reads_all) && j->call->size > 0) {
-        rc = vrv__hdfs_checksum(j, j->call->key, &combined, crc);
+        rc = vrv__hdfs_checksum(j, path, &combined, crc);
         if (rc == 0 && !combined)
             atomic_store(&j->h->reads_all, true);
     }
-    return rc == 0 && !combined ? read_all(j, crc) : rc;
+    return rc == 0 && !combined ? read_all(j, path, crc) : rc;
 }
 
 /*
@@ -80,7 +81,7 @@ vrv__hdfs_verify(struct vrv__hdfs_job *j)
         return vrv_err_set(&c->err, VRV_E_CORRUPT, "%s has %" PRIu64 " bytes, not %" PRIu64, c->key,
             st.size, c->size);
     if (rc == 0)
-        rc = checksum_of(j, &crc);
+        rc = vrv__hdfs_sum(j, c->key, &crc);
     if (rc == 0 && crc != c->crc)
         return vrv_err_set(&c->err, VRV_E_CORRUPT, "%s has checksum %08" PRIx32 ", not %08" PRIx32,
             c->key, crc, c->crc);

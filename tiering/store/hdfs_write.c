@@ -1,7 +1,7 @@
 /*
  * Objects are written: as a file of a name of its own, then renamed.
  *
- *   put:  CREATE ~tmp/x ─► length? ─► RENAME to the key
+ *   put:  CREATE ~tmp/x ─► length? ─► checksum, of what is small? ─► RENAME to the key
  *   end:  length of the first part's file? ─► CONCAT those that it lacks ─► RENAME to the key
  *
  * Each attempt at a file draws another name: one that is given up may go on writing.  END begins with what is
@@ -16,7 +16,7 @@
 #include "engine/base/mem.h"
 #include "tiering/store/hdfs_int.h"
 
-enum { TRIES = 8, CONCAT_MAX = 64 };
+enum { TRIES = 8, CONCAT_MAX = 64, CHECKED_MAX = 4 * 1024 * 1024 };
 
 struct vrv_store_upload {
     char name[VRV_TMP_NAME];
@@ -58,6 +58,25 @@ publish(struct vrv__hdfs_job *j, const char *from, const char *key)
         key);
 }
 
+/*
+ * Nobody there was told a checksum, and who writes a manifest doesn't read it back: what is damaged never gets its
+ * name, which for a root is the only one there is.  What is larger is verified by who writes it.
+ */
+static int
+check(struct vrv__hdfs_job *j, const char *file)
+{
+    const struct vrv_store_call *c = j->call;
+    uint32_t crc;
+
+    if (c->size > CHECKED_MAX)
+        return 0;
+    int rc = vrv__hdfs_sum(j, file, &crc);
+    if (rc == 0 && crc != c->crc)
+        rc = vrv_err_set(&j->call->err, VRV_E_IO, "%s was damaged on its way there: it has checksum %08" PRIx32
+            ", not %08" PRIx32, c->key, crc, c->crc);
+    return rc == VRV_E_NOTFOUND ? VRV_E_IO : rc;
+}
+
 int
 vrv__hdfs_put(struct vrv__hdfs_job *j)
 {
@@ -67,6 +86,8 @@ vrv__hdfs_put(struct vrv__hdfs_job *j)
     vrv_tmp_draw(&j->h->tmp, name);
     (void)snprintf(tmp, sizeof(tmp), VRV__HDFS_TMP "/%s", name);
     int rc = vrv__hdfs_create(j, tmp);
+    if (rc == 0)
+        rc = check(j, tmp);
     if (rc == 0)
         rc = publish(j, tmp, j->call->key);
     if (rc < 0 && rc != VRV_E_UNKNOWN)
