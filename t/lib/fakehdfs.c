@@ -476,6 +476,9 @@ strike(struct ask *k, const char *op)
         refuse(k, x->code, x->exception, x->message != NULL ? x->message : "as the test wants it");
     } else if (x->deed == FAKEHDFS_REFUSE) {
         say(k, x->code, "<html>no</html>");
+    } else if (x->deed == FAKEHDFS_HIDE) {
+        perform(k, op);
+        say(k, x->code, "<html>bad gateway</html>");
     } else {
         if (x->deed == FAKEHDFS_HALF || x->deed == FAKEHDFS_LIE)
             k->keep = k->q->body_n / 2;

@@ -20,6 +20,7 @@ enum fakehdfs_deed {
     FAKEHDFS_REFUSE, /* not done: an exception */
     FAKEHDFS_LOSE,   /* not done, and no answer */
     FAKEHDFS_KEEP,   /* done, and no answer */
+    FAKEHDFS_HIDE,   /* done, and something between answers with this code */
     FAKEHDFS_HALF,   /* half of the bytes, and no answer */
     FAKEHDFS_LIE,    /* half of the bytes, and all is said to be well */
     FAKEHDFS_FLIP,   /* all of them, one changed, and all is said to be well */
@@ -30,7 +31,7 @@ struct fakehdfs_fault {
     const char *op;         /* "RENAME" */
     bool at_data;           /* at the data node, not at the name node */
     enum fakehdfs_deed deed;
-    int code;               /* REFUSE: HTTP's status, */
+    int code;               /* REFUSE, HIDE: HTTP's status, */
     const char *exception;  /* ... with this exception; NULL: none; */
     const char *message;    /* ... that says this; NULL: something */
     unsigned after, times;  /* so many pass before it begins, then so many suffer */

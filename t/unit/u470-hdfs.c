@@ -461,17 +461,23 @@ test_lost_writes(void)
         enum fakehdfs_deed deed;
         int status, there;
         const char *what;
+        int code;
     } cases[] = {
-        { "CREATE", false, FAKEHDFS_LOSE, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "nobody said where to write it" },
-        { "CREATE", true, FAKEHDFS_LOSE, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "it didn't arrive" },
-        { "CREATE", true, FAKEHDFS_KEEP, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "it arrived, but has no key" },
-        { "CREATE", true, FAKEHDFS_HALF, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "half of it arrived" },
-        { "CREATE", true, FAKEHDFS_LIE, VRV_E_IO, VRV_E_NOTFOUND, "half of it arrived, said to be all" },
-        { "CREATE", true, FAKEHDFS_FLIP, VRV_E_IO, VRV_E_NOTFOUND, "something else arrived" },
-        { "OPEN", false, FAKEHDFS_LOSE, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "what arrived isn't known" },
-        { "GETFILESTATUS", false, FAKEHDFS_LOSE, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "its length isn't known" },
-        { "RENAME", false, FAKEHDFS_LOSE, VRV_E_UNKNOWN, VRV_E_NOTFOUND, "it may have got its key" },
-        { "RENAME", false, FAKEHDFS_KEEP, VRV_E_UNKNOWN, 0, "... and has" },
+        { "CREATE", false, FAKEHDFS_LOSE, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "nobody said where to write it", 0 },
+        { "CREATE", true, FAKEHDFS_LOSE, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "it didn't arrive", 0 },
+        { "CREATE", true, FAKEHDFS_KEEP, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "it arrived, but has no key", 0 },
+        { "CREATE", true, FAKEHDFS_HALF, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "half of it arrived", 0 },
+        { "CREATE", true, FAKEHDFS_LIE, VRV_E_IO, VRV_E_NOTFOUND, "half of it arrived, said to be all", 0 },
+        { "CREATE", true, FAKEHDFS_FLIP, VRV_E_IO, VRV_E_NOTFOUND, "something else arrived", 0 },
+        { "OPEN", false, FAKEHDFS_LOSE, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "what arrived isn't known", 0 },
+        { "GETFILESTATUS", false, FAKEHDFS_LOSE, VRV_E_UNREACHABLE, VRV_E_NOTFOUND, "its length isn't known", 0 },
+        { "RENAME", false, FAKEHDFS_LOSE, VRV_E_UNKNOWN, VRV_E_NOTFOUND, "it may have got its key", 0 },
+        { "RENAME", false, FAKEHDFS_KEEP, VRV_E_UNKNOWN, 0, "... and has", 0 },
+        { "RENAME", false, FAKEHDFS_HIDE, VRV_E_UNKNOWN, 0, "... and has, but a proxy gave up waiting", 504 },
+        { "RENAME", false, FAKEHDFS_HIDE, VRV_E_UNKNOWN, 0, "... and has, but a proxy failed", 502 },
+        { "RENAME", false, FAKEHDFS_HIDE, VRV_E_UNKNOWN, 0, "... and has, but a proxy is busy", 503 },
+        { "RENAME", false, FAKEHDFS_HIDE, VRV_E_UNKNOWN, 0, "... and has, but the answer is no JSON", 200 },
+        { "RENAME", false, FAKEHDFS_REFUSE, VRV_E_BUSY, VRV_E_NOTFOUND, "it is asked to wait", 429 },
     };
     struct rig g;
 
@@ -481,7 +487,7 @@ test_lost_writes(void)
 
         (void)snprintf(key, sizeof(key), "k/%zu", i);
         fakehdfs_fail(g.hdfs, (struct fakehdfs_fault){ .op = cases[i].op, .at_data = cases[i].at_data,
-            .deed = cases[i].deed, .times = times_of(cases[i].op) });
+            .deed = cases[i].deed, .code = cases[i].code, .times = times_of(cases[i].op) });
         IS(put(&g, key), cases[i].status, "a write: %s", cases[i].what);
         IS(verify(&g, key), cases[i].there, "... which shows");
         IS(put(&g, key), cases[i].there == 0 ? VRV_E_EXISTS : 0, "... once more");

@@ -147,17 +147,27 @@ only_reads(enum vrv_store_op op)
     return op == VRV_STORE_GET || op == VRV_STORE_VERIFY || op == VRV_STORE_LIST;
 }
 
-/* There is no answer: what may be said of the call? */
+/* There is no answer, or one that can't be read: what may be said of the call? */
 static int
 lost(const struct vrv__hdfs_job *j, const struct vrv__hdfs_op *op, const struct vrv_http_req *r)
 {
-    bool maybe = r->status == VRV_E_UNKNOWN || r->status == VRV_E_TIMEDOUT;
+    bool maybe = r->status == VRV_E_UNKNOWN || r->status == VRV_E_TIMEDOUT ||
+        (r->status == VRV_E_CORRUPT && op->publishes);
 
     if (maybe && r->sent && op->publishes)
         return VRV_E_UNKNOWN;
     if (r->status == VRV_E_TIMEDOUT && only_reads(j->call->op))
         return VRV_E_TIMEDOUT;
     return maybe ? VRV_E_UNREACHABLE : r->status;
+}
+
+/* What failed there, or in a proxy between, may have been done before: only a refusal is one. */
+static int
+doubt(struct vrv__hdfs_job *j, const struct vrv__hdfs_op *op, const struct vrv_http_req *r, int rc)
+{
+    if (op->publishes && r->code >= 500 && (rc == VRV_E_IO || rc == VRV_E_BUSY))
+        return vrv_err_prefix(&j->call->err, VRV_E_UNKNOWN, "it may have got its name");
+    return rc;
 }
 
 static void
@@ -196,7 +206,7 @@ ask_name(struct vrv__hdfs_job *j, struct vrv__hdfs_op *op, unsigned node, const 
         *location = vrv_mem_strdup(to);
     } else {
         (void)snprintf(who, sizeof(who), "name node %s", h->url.names[node]);
-        rc = vrv__hdfs_refused(who, r.code, r.text, r.got, &j->call->err);
+        rc = doubt(j, op, &r, vrv__hdfs_refused(who, r.code, r.text, r.got, &j->call->err));
     }
     vrv_http_free(&r);
     free(url);

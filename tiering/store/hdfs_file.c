@@ -12,8 +12,9 @@ enum { PARAMS = 1024 };
 static int
 strange(struct vrv__hdfs_job *j, const struct vrv__hdfs_op *op)
 {
-    return vrv_err_set(&j->call->err, VRV_E_IO, "%s of %.80s: a strange answer, \"%.80s\"", op->name,
-        op->path, op->text == NULL ? "" : op->text);
+    return vrv_err_set(&j->call->err, op->publishes ? VRV_E_UNKNOWN : VRV_E_IO,
+        "%s of %.80s: a strange answer, \"%.80s\"; is there a proxy between?", op->name, op->path,
+        op->text == NULL ? "" : op->text);
 }
 
 /* One whose answer says nothing more than that it is done. */
