@@ -480,6 +480,16 @@ t_unit_u477_start_SOURCES = \
 	$(NULL)
 t_unit_u477_start_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u478-many
+t_unit_u478_many_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u478-many.c \
+	$(NULL)
+t_unit_u478_many_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u488-deletions
 t_unit_u488_deletions_SOURCES = \
 	t/lib/fakestore.c \

@@ -6,7 +6,7 @@ is_busy(void *ctx, const struct vrv_log_id *id)
 {
     struct vrv_tier *t = ctx;
 
-    return t->undelete != NULL || vrv__tier_is_busy(t, id);
+    return !vrv__tier_may_write(t) || t->undelete != NULL || vrv__tier_is_busy(t, id);
 }
 
 static void

@@ -8,6 +8,7 @@
 
 static const int64_t MS = 1000000;
 static const int64_t SOON_MS = 1000;      /* what somebody is busy with */
+enum { SEEN = 100 }; /* partitions, for one that may be swept */
 static const int64_t FAR_MS = INT64_MAX / 10000000; /* longer than anybody waits */
 
 /* A partition that goes. */
@@ -105,12 +106,6 @@ forget(struct due *d)
     free(d);
 }
 
-static int
-is_of(void *ctx, const struct vrv_log_id *id)
-{
-    return vrv_uuid_eq(ctx, &id->topic);
-}
-
 /* Its head goes, and with the last one of its topic the record. */
 static void
 end(struct due *d)
@@ -120,7 +115,7 @@ end(struct due *d)
     struct vrv_err e;
     int rc = vrv_parts_drop_head(h->o.parts, &d->id, &e);
 
-    if (rc == 0 && vrv_parts_each_head(h->o.parts, is_of, &topic) == 0)
+    if (rc == 0 && !vrv_parts_has_topic(h->o.parts, &topic))
         rc = vrv_remains_drop(h->eng, &topic, &e);
     if (rc < 0) {
         h->o.failed(h->o.ctx, &e);
@@ -132,12 +127,15 @@ end(struct due *d)
     forget(d);
 }
 
+static void sweep_next(struct vrv_house *h, const struct vrv_log_id *behind);
+
 /* First it is counted; then deleted; then, when what was written late is there, looked at again. */
 static void
 swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
 {
     struct due *d = s->owner;
     struct vrv_house *h = d->h;
+    struct vrv_log_id id = d->id;
 
     h->sweep = NULL;
     vrv_house_wake(h);
@@ -157,6 +155,7 @@ swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
         end(d);
     }
     free(s);
+    sweep_next(h, &id);
 }
 
 static void
@@ -178,6 +177,22 @@ sweep(struct due *d)
     s->run = swept;
     s->owner = d;
     vrv_sweep_begin(s);
+}
+
+/* The next one that may be: a topic can have thousands, and a look sees all of them to begin one.  What it
+ * takes long to find is left to that. */
+static void
+sweep_next(struct vrv_house *h, const struct vrv_log_id *behind)
+{
+    struct vrv_omap_node *n = vrv_omap_after(&h->due, behind);
+
+    for (int i = 0; i < SEEN && n != NULL && h->eng != NULL && h->sweep == NULL; i++) {
+        struct due *d = VRV_OMAP_OF(n, struct due, node);
+
+        n = vrv_omap_after(&h->due, &d->id);
+        if (now_ns(h) >= d->again_ns && !h->o.busy(h->o.ctx, &d->id) && !vrv_kept_reads(&h->kept, &d->id))
+            sweep(d);
+    }
 }
 
 /* ---- which ---- */
@@ -318,12 +333,11 @@ static int
 look_at_record(void *ctx, const struct vrv_uuid *topic)
 {
     struct vrv_house *h = ctx;
-    struct vrv_uuid id = *topic;
     struct vrv_err e;
     int64_t since_ms, deleted_ms;
     int rc = vrv_remains_settle(h->eng, topic, &e);
 
-    if (rc == VRV_E_NOTFOUND && vrv_parts_each_head(h->o.parts, is_of, &id) == 0)
+    if (rc == VRV_E_NOTFOUND && !vrv_parts_has_topic(h->o.parts, topic))
         rc = is_due(h, topic, &since_ms, &deleted_ms) ? vrv_remains_drop(h->eng, topic, &e) : 0;
     if (rc < 0 && rc != VRV_E_NOTFOUND && rc != VRV_E_AGAIN)
         h->o.failed(h->o.ctx, &e);

@@ -55,6 +55,25 @@ vrv_parts_each_head(struct vrv_parts *ps, vrv_head_fn *fn, void *ctx)
     return vrv_catalog_each_entity(atomic_load(&ps->catalog), HEADS, each_head, &x);
 }
 
+static int
+is_one(void *ctx, const struct vrv_log_id *id)
+{
+    (void)ctx;
+    (void)id;
+    return 1;
+}
+
+bool
+vrv_parts_has_topic(struct vrv_parts *ps, const struct vrv_uuid *topic)
+{
+    struct each_head x = { is_one, NULL };
+    char prefix[VRV_ENTITY_MAX + 1], text[VRV_UUID_TEXT + 1];
+
+    vrv_uuid_text(topic, text);
+    (void)snprintf(prefix, sizeof(prefix), "%s%s/", HEADS, text);
+    return vrv_catalog_each_entity(atomic_load(&ps->catalog), prefix, each_head, &x) != 0;
+}
+
 static bool
 number(const struct vrv_entity_configs *c, const char *key, uint64_t most, uint64_t *out)
 {

@@ -111,6 +111,8 @@ size_t vrv_parts_bytes(struct vrv_parts *ps, size_t *index);
  * returned.  Only while there is an engine. */
 typedef int vrv_head_fn(void *ctx, const struct vrv_log_id *id);
 int vrv_parts_each_head(struct vrv_parts *ps, vrv_head_fn *fn, void *ctx);
+/* Has any partition of a topic one? */
+bool vrv_parts_has_topic(struct vrv_parts *ps, const struct vrv_uuid *topic);
 
 /* Before the first object of a partition is written: from now on it has a head, so that what is left in the
  * store when nothing comes of that is found again. */

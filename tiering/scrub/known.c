@@ -237,37 +237,59 @@ read_name(const char *key, struct vrv_log_id *id)
     return strncmp(key, again, strlen(again)) == 0 ? strlen(again) : 0;
 }
 
-/* The first name behind `after`, of each partition: where that is known the next list begins behind it. */
+enum { LEAST = 8, MOST = 1000 }; /* names of a list */
+
+/* Take what a list tells, and say behind what the next one begins: where a partition is known, behind that.
+ * How many it told. */
+static unsigned
+take_names(struct walk *w, const struct vrv_store_call *c, char *after)
+{
+    struct vrv_log_id id;
+    unsigned told = 0;
+
+    for (size_t i = 0; i < c->got; i++) {
+        const char *key = c->names[i].key;
+
+        if (after[0] != '\0' && strcmp(key, after) < 0)
+            continue;
+        size_t n = read_name(key, &id);
+        if (n > 0) { /* 'z': names of ours begin with digits */
+            add_part(w->out, &id);
+            (void)snprintf(after, VRV_STORE_KEY_MAX + 1, "%.*sz", (int)n, key);
+        } else {
+            if (w->foreign != NULL)
+                w->foreign(w->ctx, key);
+            (void)snprintf(after, VRV_STORE_KEY_MAX + 1, "%s", key);
+        }
+        told++;
+    }
+    return told;
+}
+
+/* Few names where partitions have many, so that each list tells of one at the price of a small answer; many
+ * where they have few. */
 static int
 walk_names(struct walk *w, const char *prefix, struct vrv_err *e)
 {
-    char after[VRV_STORE_KEY_MAX + 1] = "";
+    char after[VRV_STORE_KEY_MAX + 1] = "", behind[VRV_STORE_KEY_MAX + 1];
+    unsigned max = MOST;
+    bool more = true;
 
-    for (;;) {
+    while (more) {
+        memcpy(behind, after, sizeof(behind));
         struct vrv_store_call c = { .op = VRV_STORE_LIST, .lane = VRV_STORE_HOUSEKEEPING,
-            .key = prefix, .after = after[0] != '\0' ? after : NULL, .max = 1 };
-        struct vrv_log_id id;
+            .key = prefix, .after = behind[0] != '\0' ? behind : NULL, .max = max };
 
         if (vrv_sync_call(w->s, &c) < 0) {
             *e = c.err;
             return vrv_err_prefix(e, c.status, "%s", prefix);
         }
-        if (c.got == 0) {
-            vrv_store_names_free(&c);
-            return 0;
-        }
-        const char *key = c.names[0].key;
-        size_t n = read_name(key, &id);
-        if (n > 0) { /* 'z': names of ours begin with digits */
-            add_part(w->out, &id);
-            (void)snprintf(after, sizeof(after), "%.*sz", (int)n, key);
-        } else {
-            if (w->foreign != NULL)
-                w->foreign(w->ctx, key);
-            (void)snprintf(after, sizeof(after), "%s", key);
-        }
+        unsigned told = take_names(w, &c, after);
+        max = told < 1 ? LEAST : told > MOST / 8 ? MOST : 8 * told;
+        more = c.more && c.got > 0;
         vrv_store_names_free(&c);
     }
+    return 0;
 }
 
 static int
