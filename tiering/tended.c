@@ -48,6 +48,7 @@ vrv__tended_of(struct vrv_tier *t, const struct vrv_log_id *id, bool leaves)
         if (!vrv_parts_lost(&t->parts, id, &d->lost_from, &d->lost_to))
             d->lost_from = d->lost_to = 0;
         d->sweep_ns = vrv__tier_now_ns(t) + (leaves ? t->limits.grace_ms : t->o.sweep_ms) * MS;
+        d->stirred = true;
         vrv_list_init(&d->wait.link);
         vrv_list_init(&d->woken);
         vrv_list_init(&d->sweeper);
@@ -125,6 +126,16 @@ vrv__tended_cancel(struct vrv_tier *t)
 }
 
 /* ---- what is told ---- */
+
+void
+vrv__tended_stir(struct vrv_tended *d)
+{
+    int64_t soon_ns = vrv__tier_now_ns(d->t) + d->t->o.sweep_ms * MS;
+
+    if (!d->stirred && d->sweep_ns > soon_ns)
+        d->sweep_ns = soon_ns;
+    d->stirred = true;
+}
 
 void
 vrv__tended_failed(struct vrv_tended *d, const struct vrv_err *e)

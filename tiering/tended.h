@@ -44,6 +44,7 @@ struct vrv_tended {
     int64_t stays_ns;            /* the rest isn't asked to leave before that, since it was refused */
     int64_t again_ns;            /* nothing that failed before that */
     int64_t sweep_ns;            /* when to look through the store */
+    bool stirred;                /* since that was done last something was written there, or should have been */
     int64_t trimmed_to;          /* what is below has left the manifest, */
     int64_t spares;              /* and below this it will have by then long enough; 0: nothing waits for that */
     struct vrv_piece *oldest;    /* the manifest's oldest page, while some of it may be too old; or NULL */
@@ -60,6 +61,8 @@ struct vrv_tended {
 struct vrv_tended *vrv__tended_of(struct vrv_tier *t, const struct vrv_log_id *id, bool leaves);
 /* NULL: there is none. */
 struct vrv_tended *vrv__tended_find(struct vrv_tier *t, const struct vrv_log_id *id);
+/* Something is about to be written to the store, which may leave something there. */
+void vrv__tended_stir(struct vrv_tended *d);
 /* Something failed with it: nothing is tried again for a while. */
 void vrv__tended_failed(struct vrv_tended *d, const struct vrv_err *e);
 

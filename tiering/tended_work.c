@@ -97,6 +97,7 @@ vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *fro
         d->producers = NULL;
     }
     t->moves++;
+    vrv__tended_stir(d);
     d->began_ms = vrv__tier_wall_ms(t);
     d->began_ns = vrv__tier_now_ns(t);
     d->counts.copies++;
@@ -156,6 +157,7 @@ vrv__tended_trim(struct vrv_tended *d, const struct vrv_manifest *m, int64_t bel
     }
     d->trims_to = vrv_manifest_base(next);
     t->moves++;
+    vrv__tended_stir(d);
     d->began_ms = vrv__tier_wall_ms(t);
     d->counts.deletes++;
     vrv_parts_commit(&t->parts, d->trim);
@@ -167,7 +169,11 @@ swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
     struct vrv_tended *d = s->owner;
     struct vrv_tier *t = d->t;
 
-    d->sweep_ns = vrv__tier_now_ns(t) + t->o.sweep_ms * MS;
+    /* what is left where nothing is written is too young yet to be nobody's */
+    d->sweep_ns = vrv__tier_now_ns(t) + (t->o.orphan_ms > t->o.sweep_ms ? t->o.orphan_ms : t->o.sweep_ms) * MS;
+    d->stirred = false;
+    if (status < 0)
+        vrv__tended_stir(d);
     bool more = d->spares != 0 && (status < 0 || d->trimmed_to > d->spares);
     d->spares = 0;
     if (more)

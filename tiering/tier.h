@@ -75,7 +75,8 @@ struct vrv_tier_opts {
     int64_t attempt_ms;       /* ... and for one attempt */
     int64_t settle_ms;        /* what a store was asked for and did late is there after so long */
     int64_t orphan_ms;        /* what nothing has named for so long is nobody's */
-    int64_t sweep_ms;         /* how often a partition's part of the store is looked through for that */
+    int64_t sweep_ms;         /* so long after something was written a partition's part of the store is looked
+                               * through for that; where nothing is, every orphan_ms */
     int64_t marker_ms;        /* a marker so often, when something has changed, */
     int64_t marker_idle_ms;   /* ... and when nothing has */
     int64_t again_ms;         /* when a partition with which something failed is looked at again */

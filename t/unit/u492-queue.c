@@ -128,6 +128,28 @@ test_bytes(void)
     end();
 }
 
+/* Looking through the store costs requests: where nothing is written there is little to be found. */
+static void
+test_sweeps(void)
+{
+    sweep_every_ms = 1000;
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0 retention.ms=-1");
+    put("t", 0, 8);
+    pass(MINUTE_MS);
+    uint64_t lists = fakestore_attempts(fake, VRV_STORE_LIST);
+    pass(4 * MINUTE_MS);
+    uint64_t quiet = fakestore_attempts(fake, VRV_STORE_LIST) - lists;
+    OK(quiet >= 2 * 8 && quiet <= 2 * 14, "a quiet partition is swept as often as there may be orphans: %d lists",
+        (int)quiet);
+    put("t", 0, 4);
+    lists = fakestore_attempts(fake, VRV_STORE_LIST);
+    pass(8000);
+    OK(fakestore_attempts(fake, VRV_STORE_LIST) > lists, "after something was written soon");
+    end();
+    sweep_every_ms = 10000;
+}
+
 /* ---- the order ---- */
 
 /* In which order the first segments of topics arrive, one letter each. */
@@ -237,6 +259,7 @@ int
 main(void)
 {
     test_looks();
+    test_sweeps();
     test_times();
     test_clock();
     test_bytes();
