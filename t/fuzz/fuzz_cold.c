@@ -199,25 +199,25 @@ read_page(const uint8_t *p, size_t n)
 
 /* ---- marker and owner ---- */
 
-/* How much a marker says that it holds, where it is packed. */
-static size_t
-unpacked(const uint8_t *p, size_t n)
+/* What unpacks it has a budget of its own, as for chunks. */
+static bool
+is_packed(const uint8_t *p, size_t n)
 {
-    size_t at = n >= 20 ? 20 + (size_t)vrv_get_le32(p + 16) + 40 : n;
-    uint64_t plain = at + 8 <= n ? vrv_get_le64(p + at) : 0;
+    size_t at = n >= 20 ? 20 + (size_t)vrv_get_le32(p + 16) + 36 : n;
 
-    return plain < VRV_MARKER_PLAIN_MAX ? (size_t)plain : VRV_MARKER_PLAIN_MAX;
+    return at + 4 <= n && vrv_get_le32(p + at) != 0;
 }
 
 static void
 read_marker(const uint8_t *p, size_t n)
 {
-    size_t out_n, most = unpacked(p, n) > n ? unpacked(p, n) : n;
+    size_t out_n;
     struct vrv_marker m;
 
     peak_start();
     int rc = vrv_marker_read(&m, p, n, NULL);
-    peak_check(PEAK + PER_BYTE * most);
+    if (!is_packed(p, n))
+        peak_check(PEAK + PER_BYTE * n);
     if (!worked(rc))
         return;
     uint8_t *out = vrv_marker_write(&m, &out_n, NULL);

@@ -292,7 +292,7 @@ main(void)
     expect(LOSES, VRV_E_CORRUPT, "reads;", "", "shows it later");
     expect(KEEPS_ABORTED, VRV_E_CORRUPT, "parts;", "", "half of a segment");
     expect(CLOCK_FAST, 0, "", "clock;", "60 s ahead");
-    expect(CLOCK_FAR, VRV_E_CORRUPT, "clock;", "", " s behind");
+    expect(CLOCK_FAR, 0, "", "clock;", " s behind");
     test_interrupted();
     return tap_done();
 }

@@ -5,7 +5,7 @@
 
 #include "tiering/check/check_int.h"
 
-enum { NAMES = 25, PAGE = 7, TRIES = 100, SKEW_MS = 5000, SKEW_MAX_MS = 300000 };
+enum { NAMES = 25, PAGE = 7, TRIES = 100, SKEW_MS = 5000 };
 
 struct seen {
     char last[VRV_STORE_KEY_MAX + 1];
@@ -116,13 +116,10 @@ vrv__check_clock(struct vrv__check *c)
     /* It tells whole seconds. */
     int64_t skew = there + 1000 < before ? there + 1000 - before : there > after ? there - after : 0;
     vrv__check_figure(c, "skew_ms", skew);
-    if (llabs(skew) >= SKEW_MAX_MS)
+    if (llabs(skew) >= SKEW_MS)
         vrv__check_notes(c, "the store's clock is %lld s %s: set the wrong one right (chronyd); from 15 minutes on "
             "varve signs by the store's, and other programs are refused", llabs(skew) / 1000,
             skew > 0 ? "ahead" : "behind");
-    else if (llabs(skew) >= SKEW_MS)
-        vrv__check_notes(c, "the store's clock is %lld s %s: set the wrong one right (chronyd)",
-            llabs(skew) / 1000, skew > 0 ? "ahead" : "behind");
     else
         vrv__check_says(c, "it agrees with this machine's");
     return 0;
