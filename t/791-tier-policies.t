@@ -131,4 +131,31 @@ $broker->stop;
 $broker->restart;
 is(count('loses'), $left, '... after a start, too');
 is(count('t'), 80_001, 'who blocked has lost nothing');
+
+# ---- back to this disk
+
+sub state_of {
+    my ($topic) = @_;
+    varve('tier status --json', $topic) == 0 or diag($err);
+    return (map { $_->{state} } grep { $_->{kind} eq 'partition' } map { decode_json($_) } split /\n/, $out)[0];
+}
+$records->topic('back', '-c remote.storage.enable=true', '-c segment.bytes=1100000', '-c local.retention.ms=1000');
+is(state_of('back'), 'on', 'a topic that copies');
+$records->produce('back', 10_000);
+is(varve('tier offload back'), 0, '... what it has') or diag($err);
+ok(wait_until(sub { told('back', 'cold_bytes') > 500_000 && told('back', 'both_bytes') == 0 }), '... so that only the store has that');
+is(varve('config set topic back remote.log.copy.disable=true local.retention.ms=-2 local.retention.bytes=-2'), 0,
+    'it is to copy no more') or diag($err);
+is(state_of('back'), 'drains', 'what is there drains');
+is(varve('tier status back'), 0, 'people hear of it');
+like($out, qr/^back 0: drains: .*stays here; [\d.]+ .iB that only the store has are read there until retention/m,
+    '... and what that means');
+is(varve('tier explain back'), 0, 'who asks for reasons');
+like($out, qr/^back 0: drains: /m, '... too');
+$records->produce('back', 10_000);
+is($records->consume('back'), 20_000, 'all can be read');
+is(told('back', 'lag_segments'), 0, '... and nothing lags');
+$records->topic('never', '-c remote.storage.enable=true', '-c remote.log.copy.disable=true');
+is(state_of('never'), 'paused', 'one that never copied');
+
 done_testing;

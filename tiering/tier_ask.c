@@ -176,7 +176,7 @@ tell_part(struct ask *a)
         return;
     struct vrv_log_offsets o = vrv_log_offsets(log);
     struct vrv_log_config *c = vrv_log_config_ref(log);
-    *p = (struct vrv_tier_part){ .tiered = c->tiered, .start = o.start,
+    *p = (struct vrv_tier_part){ .tiered = c->tiered, .paused = c->copy_disabled, .start = o.start,
         .local_start = o.local_start, .end = o.end, .cold_end = -1 };
     p->unknown = vrv_parts_now(&a->t->parts, a->id, &s, &p->why);
     if (p->unknown == VRV_E_NOTFOUND)

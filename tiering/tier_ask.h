@@ -87,7 +87,8 @@ struct vrv_tier_counts {
 };
 
 struct vrv_tier_part {
-    bool tiered;                 /* it asks for the cold tier */
+    bool tiered;                 /* it asks for the cold tier, */
+    bool paused;                 /* ... and has nothing copied there any more: remote.log.copy.disable */
     int64_t start, local_start, end;
     int64_t cold_end;            /* what is below is in the store; -1: nothing is */
     int unknown;                 /* 0; or why that can't be told: AGAIN, it is being read; ... */

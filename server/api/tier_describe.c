@@ -98,6 +98,7 @@ describe_partition(struct vrv_request *r, const struct vrv_log_id *id,
         return;
     }
     t->is_tiered = p.tiered;
+    t->is_paused = p.paused;
     set_partition(r, &p, out);
     vrv_tier_part_fini(&p);
 }

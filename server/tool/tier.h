@@ -29,6 +29,12 @@ struct tier_named {
     char topic[256];
     int32_t partition;
 };
+/* What it does with a partition: on, paused, drains, leaves; */
+const char *tier_state(const struct vrv_tier_describe_resp_topic *t,
+    const struct vrv_tier_describe_resp_partition *p);
+/* ... a sentence of what that means, unless it is on. */
+void tier_note_state(const struct out *o, const char *topic, const struct vrv_tier_describe_resp_topic *t,
+    const struct vrv_tier_describe_resp_partition *p);
 /* A topic that doesn't ask for it: what to do. */
 int tier_not_tiered(struct vrv_err *e, const char *topic);
 int tier_name(const char *word, struct tier_named *out, struct vrv_err *e) VRV_MUST_CHECK;

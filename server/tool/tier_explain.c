@@ -109,7 +109,7 @@ row(struct table *t, int64_t now_ms, const struct vrv_tier_describe_resp_segment
 }
 
 static int
-show(struct kafka *k, const char *topic, int64_t now_ms,
+show(struct kafka *k, const char *topic, int64_t now_ms, const struct vrv_tier_describe_resp_topic *of,
     const struct vrv_tier_describe_resp_partition *p, struct vrv_err *e)
 {
     struct table t;
@@ -117,6 +117,8 @@ show(struct kafka *k, const char *topic, int64_t now_ms,
     if (p->error_code != 0)
         return tier_err(e, p->error_code, p->error_message, "partition %" PRId32
             " of topic \"%.100s\"", p->partition_index, topic);
+    if (!of->is_tiered && p->cold_end_offset < 0)
+        return tier_not_tiered(e, topic);
     table_init(&t, (const char *const[]){ ">FROM", ">NEXT", ">SEGMENTS", ">SIZE", ">STORED", "NEWEST RECORD",
         "WHERE", "THEN", "WHEN", "WHY", NULL });
     if (!k->out.json) {
@@ -131,6 +133,8 @@ show(struct kafka *k, const char *topic, int64_t now_ms,
             row(&t, now_ms, &p->segments.v[i]);
     }
     table_print(&t, &k->out);
+    if (!k->out.json)
+        tier_note_state(&k->out, topic, of, p);
     return 0;
 }
 
@@ -158,10 +162,8 @@ explain_one(struct tier *t, const char *word, struct vrv_err *e)
         rc = tier_describe(t, &named, true, &resp, &topic, e);
     if (rc < 0)
         return rc;
-    if (!topic->is_tiered)
-        return tier_not_tiered(e, named.topic);
     for (int32_t i = 0; i < topic->partitions.n; i++)
-        kafka_told(show(t->k, named.topic, resp.now_ms, &topic->partitions.v[i], e), e, &first);
+        kafka_told(show(t->k, named.topic, resp.now_ms, topic, &topic->partitions.v[i], e), e, &first);
     note_failure(t->k, &resp);
     return first;
 }

@@ -63,6 +63,36 @@ tier_err(struct vrv_err *e, int16_t code, struct vrv_str text, const char *fmt, 
     return kafka_err(e, (rd_kafka_resp_err_t)code, why, "%s", what);
 }
 
+const char *
+tier_state(const struct vrv_tier_describe_resp_topic *t, const struct vrv_tier_describe_resp_partition *p)
+{
+    if (!t->is_tiered)
+        return "leaves";
+    if (!t->is_paused)
+        return "on";
+    return p->both.bytes + p->cold.bytes > 0 ? "drains" : "paused";
+}
+
+/* Nothing comes back from the store but to who reads it: that is how it is meant to be. */
+void
+tier_note_state(const struct out *o, const char *topic, const struct vrv_tier_describe_resp_topic *t,
+    const struct vrv_tier_describe_resp_partition *p)
+{
+    char size[32];
+
+    if (p->error_code != 0 || (t->is_tiered && !t->is_paused))
+        return;
+    (void)fprintf(o->f, "%s %" PRId32 ": %s: ", topic, p->partition_index, tier_state(t, p));
+    if (!t->is_tiered)
+        (void)fputs("remote.storage.enable is off: what the store has of it is deleted, what is here stays\n", o->f);
+    else if (p->cold.bytes > 0)
+        (void)fprintf(o->f, "remote.log.copy.disable is on: what is new stays here; %s that only the store has are "
+            "read there until retention deletes them, and don't come back to this disk\n",
+            out_size((uint64_t)p->cold.bytes, size));
+    else
+        (void)fputs("remote.log.copy.disable is on: what is new stays here\n", o->f);
+}
+
 int
 tier_not_tiered(struct vrv_err *e, const char *topic)
 {

@@ -134,13 +134,15 @@ amount_json(struct out *o, const char *what, const struct vrv_tier_describe_resp
 }
 
 static void
-part_json(struct out *o, const char *topic, const struct vrv_tier_describe_resp_partition *p)
+part_json(struct out *o, const char *topic, const struct vrv_tier_describe_resp_topic *of,
+    const struct vrv_tier_describe_resp_partition *p)
 {
     static const char *const works[] = { "rests", "reads", "moves", "trims", "sweeps" };
 
     out_begin(o, "partition");
     out_str(o, "topic", topic);
     out_int(o, "partition", p->partition_index);
+    out_str(o, "state", tier_state(of, p));
     out_int(o, "start", p->log_start_offset);
     out_int(o, "local_start", p->local_start_offset);
     out_int(o, "cold_end", p->cold_end_offset);
@@ -282,12 +284,14 @@ show_topic(struct kafka *k, struct shown *s, const struct vrv_tier_describe_resp
                 "partition %" PRId32 " of topic \"%.100s\"", p->partition_index, name);
         if (!t->is_tiered && p->cold_end_offset < 0)
             return s->notes ? 0 : tier_not_tiered(e, name);
-        if (s->notes)
+        if (s->notes) {
+            tier_note_state(&k->out, name, t, p);
             part_notes(&k->out, s->resp, name, p);
-        else if (k->out.json)
-            part_json(&k->out, name, p);
-        else
+        } else if (k->out.json) {
+            part_json(&k->out, name, t, p);
+        } else {
             part_row(&s->table, s->resp, name, p);
+        }
     }
     return 0;
 }
