@@ -184,13 +184,13 @@ give_up_on(struct vrv_worker *me, int64_t now)
 }
 
 static void
-answer_without(struct vrv_workers *w, struct vrv_store_call *c)
+answer_without(struct vrv_workers *w, struct vrv_store_call *c, bool cancelled)
 {
     bool reads = only_reads(c->op);
 
     c->names = NULL;
     c->got = 0;
-    if (reads && c->cancelled)
+    if (reads && cancelled)
         c->status = vrv_err_set(&c->err, VRV_E_CANCELLED, "cancelled");
     else
         c->status = vrv_err_set(&c->err, reads ? VRV_E_TIMEDOUT : VRV_E_UNKNOWN,
@@ -204,9 +204,10 @@ vrv__workers_give_up(struct vrv_workers *w)
     for (unsigned i = 0; i < w->n; i++) {
         vrv_lock(&w->lock);
         struct vrv_store_call *c = give_up_on(&w->v[i], vrv__workers_now(w));
+        bool cancelled = c != NULL && c->cancelled;
         vrv_unlock(&w->lock);
         if (c != NULL)
-            answer_without(w, c);
+            answer_without(w, c, cancelled);
     }
     vrv_workers_expire(w);
 }
