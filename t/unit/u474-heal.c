@@ -15,7 +15,7 @@
 #include "tiering/restore/find.h"
 #include "tiering/scrub/scrub.h"
 
-#define BOTH "segment.bytes=1000 retention.ms=-1 remote.storage.enable=true"
+#define BOTH "segment.bytes=1000 retention.ms=-1 remote.storage.enable=true varve.tier.compression.zstd.level=1"
 
 enum { CALL_MS = 10000 };
 
@@ -122,6 +122,19 @@ is_well(void)
     return rc == 0 && found == 0;
 }
 
+/* The second segment of the root. */
+static bool
+is_packed(void)
+{
+    struct vrv_found f;
+    int rc = vrv_find_partition(&sync_, &id, 0, &f, &e);
+
+    VRV_ASSERT(rc == 0 && f.m.seg_n > 1);
+    bool packed = f.m.seg[1].chunk[0].codec == VRV_CHUNK_ZSTD;
+    vrv_found_fini(&f);
+    return packed;
+}
+
 static void
 test_heals(void)
 {
@@ -132,6 +145,7 @@ test_heals(void)
     IS(heal(3, 0), 0, "one in a page comes back %s", e.msg);
     IS(heal(4, 1), 0, "and one of the root %s", e.msg);
     OK(is_well(), "then the store is whole");
+    OK(is_packed(), "... and what was written again is packed, as the topic asks");
     IS(heal(5, 0), VRV_E_CONFLICT, "what is healed is left alone: %s", e.msg);
     IS(rig_alter(&rig, "t", "local.retention.bytes=1"), 0, "nearly all leaves the disk");
     pass(20000);
