@@ -170,6 +170,9 @@ vrv__tier_doing(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier
     if (vrv__tier_now_ns(t) < d->again_ns)
         p->again_ms = vrv__tier_wall_ms(t) + (d->again_ns - vrv__tier_now_ns(t)) / MS;
     p->counts = d->counts;
+    int64_t late_ms = d->late_ns > 0 ? (vrv__tier_now_ns(t) - d->late_ns) / MS : 0;
+    if (late_ms < p->sums.lag_ms)
+        p->sums.lag_ms = late_ms;
     p->dead_for_ms = d->dead_ns > 0 ? (vrv__tier_now_ns(t) - d->dead_ns) / MS : 0;
 }
 

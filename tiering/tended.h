@@ -49,6 +49,7 @@ struct vrv_tended {
     int64_t spares;              /* and below this it will have by then long enough; 0: nothing waits for that */
     struct vrv_piece *oldest;    /* the manifest's oldest page, while some of it may be too old; or NULL */
     int64_t dead_ns;             /* since when the manifest names what is below the log's start; 0: it doesn't */
+    int64_t late_ns;             /* since when there has always been a segment that should have gone; 0: there is none */
     int64_t wanted;              /* whatever is below goes without waiting for remote.copy.lag.* */
     int64_t began_ms;            /* what is under way (wall clock), */
     int64_t began_ns;            /* ... of a move also so */

@@ -284,6 +284,10 @@ decide(struct look *l, const struct vrv_log_config *c)
         d->dead_ns = 0;
     else if (d->dead_ns == 0)
         d->dead_ns = vrv__tier_now_ns(d->t);
+    if (l->p.move >= l->v.local_n)
+        d->late_ns = 0;
+    else if (d->late_ns == 0)
+        d->late_ns = vrv__tier_now_ns(d->t);
     if (d->lost_from < d->lost_to)
         vrv__tended_pass_lost(d, l->log, l->s != NULL ? l->s->m.next : -1);
     bool is_swept = t->sweep != NULL && t->sweep->owner == d;

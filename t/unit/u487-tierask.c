@@ -341,10 +341,41 @@ test_threads(void)
     end();
 }
 
+/* Late is what should have gone, for as long as it should. */
+static void
+test_late(void)
+{
+    begin(17);
+    rig_topic(&rig, "t", 1, SMALL);
+    fakestore_fault(fake, VRV_STORE_OPS, FAKE_UNREACHABLE, 100);
+    put("t", 0, 9);
+    pass(2000);
+    struct vrv_tier_part p = part("t", false);
+    OK(p.sums.lag.segments == 4 && p.sums.lag_ms < MINUTE_MS / 2, "old records that come in now aren't late: %d ms",
+        (int)p.sums.lag_ms);
+    vrv_tier_part_fini(&p);
+    pass(3 * MINUTE_MS);
+    p = part("t", false);
+    OK(p.sums.lag_ms > 2 * MINUTE_MS && p.sums.lag_ms < 4 * MINUTE_MS, "... but get so: %d ms",
+        (int)p.sums.lag_ms);
+    vrv_tier_part_fini(&p);
+    fakestore_heal(fake);
+    pass(MINUTE_MS);
+    p = part("t", false);
+    OK(p.sums.lag.segments == 0 && p.sums.lag_ms == 0, "... until they have gone");
+    vrv_tier_part_fini(&p);
+    pass(60 * MINUTE_MS);
+    p = part("t", false);
+    OK(p.sums.here.segments == 1 && p.sums.lag_ms == 0, "what is open isn't late, however long nobody writes");
+    vrv_tier_part_fini(&p);
+    end();
+}
+
 int
 main(void)
 {
     test_part();
+    test_late();
     test_pages();
     test_plan();
     test_failure();

@@ -307,6 +307,15 @@ add_due(const struct vrv_tier_seg *s, struct vrv_tier_sums *out)
         add(&out->drops, s);
 }
 
+/* Where it became due by bytes nobody knows when: its newest record is older than that. */
+static int64_t
+late_by(const struct vrv_tier_seg *s, int64_t now_ms)
+{
+    int64_t since = s->when.ms < now_ms ? s->when.ms : s->newest_ms;
+
+    return now_ms > since ? now_ms - since : 0;
+}
+
 void
 vrv_tier_sum(const struct vrv_tier_view *v, const struct vrv_tier_seg *s, uint32_t n,
     struct vrv_tier_sums *out)
@@ -326,7 +335,7 @@ vrv_tier_sum(const struct vrv_tier_view *v, const struct vrv_tier_seg *s, uint32
         if (!due || s[i].fate != VRV_TIER_COPIED)
             continue;
         if (out->lag.segments == 0)
-            out->lag_ms = v->now_ms > s[i].newest_ms ? v->now_ms - s[i].newest_ms : 0;
+            out->lag_ms = late_by(&s[i], v->now_ms);
         add(&out->lag, &s[i]);
     }
 }

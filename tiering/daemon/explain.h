@@ -71,7 +71,7 @@ struct vrv_tier_amount {
 struct vrv_tier_sums {
     struct vrv_tier_amount here, both, cold; /* by place */
     struct vrv_tier_amount lag;     /* should be in the store, and isn't */
-    int64_t lag_ms;                 /* how old the newest record of the first of them is; or 0 */
+    int64_t lag_ms;                 /* for how long the first of them should, by its records' times; or 0 */
     struct vrv_tier_amount held;    /* as above */
     struct vrv_tier_amount dead;    /* below the log's start, and still in the manifest */
     struct vrv_tier_amount copies, drops, deletes; /* what is due, one thing after the other */
