@@ -75,7 +75,7 @@ plan_partition(struct vrv_request *r, const struct vrv_log_id *id, const struct 
     const struct vrv_tier_sums *s = &p.sums;
     out->copied.segments = (int64_t)s->copies.segments;
     out->copied.bytes = (int64_t)s->copies.bytes;
-    out->store_requests = (int64_t)s->puts;
+    out->store_requests = (int64_t)s->requests;
     out->dropped.segments = (int64_t)s->drops.segments;
     out->dropped.bytes = (int64_t)s->drops.bytes;
     out->deleted.segments = (int64_t)s->deletes.segments;

@@ -64,6 +64,39 @@ used_by(const char *topic)
     return u;
 }
 
+static uint64_t
+writes_of(const struct vrv_usage *u)
+{
+    static const enum vrv_store_op ops[] = { VRV_STORE_PUT, VRV_STORE_BEGIN, VRV_STORE_PART_N, VRV_STORE_END,
+        VRV_STORE_VERIFY };
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+        n += u->of[ops[i]][VRV_STORE_DONE].requests;
+    return n;
+}
+
+/* What was planned is what is counted then. */
+static void
+test_plan(void)
+{
+    struct vrv_tier_part p;
+
+    begin(9);
+    rig_topic(&rig, "t", 1, SMALL);
+    struct vrv_log_id id = rig_log(&rig, "t", 0)->id;
+    put("t", 0, 40);
+    tap_need(vrv_tier_part(tier, &id, NULL, false, &p, NULL), "no plan");
+    uint64_t planned = p.sums.requests, segments = p.sums.copies.segments;
+    vrv_tier_part_fini(&p);
+    pass(60000);
+    struct vrv_usage u = used_by("t");
+    uint64_t counted = writes_of(&u);
+    OK(segments > 10 && planned <= counted && counted <= planned + planned / 10 + 2,
+        "%d segments: %d requests are planned, %d made", (int)segments, (int)planned, (int)counted);
+    end();
+}
+
 /* All that topics did is in the sum. */
 static void
 test_usage(void)
@@ -386,6 +419,7 @@ int
 main(void)
 {
     test_usage();
+    test_plan();
     test_many_topics();
     test_held_back();
     test_readers();

@@ -284,13 +284,16 @@ add(struct vrv_tier_amount *a, const struct vrv_tier_seg *s)
     a->bytes += s->bytes;
 }
 
-/* Requests that a segment of so many bytes takes: its object, in parts if it is large; a root. */
+/* Requests that a segment of so many bytes takes: its object, in parts if it is large, which is looked at when it is
+ * there; a root.  An object has more than its batches: what finds them. */
 static uint64_t
-puts_of(uint64_t bytes)
+requests_of(uint64_t bytes)
 {
-    if (bytes <= VRV_STORE_PUT_MAX)
-        return 2;
-    return (bytes + VRV_STORE_PART - 1) / VRV_STORE_PART + 3; /* begun and ended, too */
+    uint64_t object = bytes + bytes / 256 + 1024;
+
+    if (object <= VRV_STORE_PUT_MAX)
+        return 3;
+    return (object + VRV_STORE_PART - 1) / VRV_STORE_PART + 4; /* begun and ended, too */
 }
 
 static void
@@ -300,7 +303,7 @@ add_due(const struct vrv_tier_seg *s, struct vrv_tier_sums *out)
         add(&out->deletes, s);
     if (s->fate == VRV_TIER_COPIED) {
         add(&out->copies, s);
-        out->puts += puts_of(s->bytes);
+        out->requests += requests_of(s->bytes);
     }
     if (s->fate == VRV_TIER_DROPPED || (s->fate == VRV_TIER_COPIED && s->held) ||
         (s->fate == VRV_TIER_DELETED && s->place != VRV_TIER_COLD))
