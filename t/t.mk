@@ -453,22 +453,22 @@ check_PROGRAMS += t/unit/u475-place
 t_unit_u475_place_SOURCES = t/unit/u475-place.c
 t_unit_u475_place_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
-check_PROGRAMS += t/unit/u476-index
-t_unit_u476_index_SOURCES = \
+check_PROGRAMS += t/unit/u448-index
+t_unit_u448_index_SOURCES = \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/tierrig.c \
 	t/lib/tierrig.h \
-	t/unit/u476-index.c \
+	t/unit/u448-index.c \
 	$(NULL)
-t_unit_u476_index_LDADD = libtap.a libvrvtiering.la libvrvengine.la
-check_PROGRAMS += t/unit/u476-hangs
-t_unit_u476_hangs_SOURCES = \
+t_unit_u448_index_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+check_PROGRAMS += t/unit/u479-hangs
+t_unit_u479_hangs_SOURCES = \
 	t/lib/storesuite.c \
 	t/lib/storesuite.h \
-	t/unit/u476-hangs.c \
+	t/unit/u479-hangs.c \
 	$(NULL)
-t_unit_u476_hangs_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u479_hangs_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u477-start
 t_unit_u477_start_SOURCES = \
@@ -504,13 +504,13 @@ check_PROGRAMS += t/unit/u466-policy
 t_unit_u466_policy_SOURCES = t/lib/tierview.c t/lib/tierview.h t/unit/u466-policy.c
 t_unit_u466_policy_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
-check_PROGRAMS += t/unit/u478-probe
-t_unit_u478_probe_SOURCES = \
+check_PROGRAMS += t/unit/u449-probe
+t_unit_u449_probe_SOURCES = \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
-	t/unit/u478-probe.c \
+	t/unit/u449-probe.c \
 	$(NULL)
-t_unit_u478_probe_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u449_probe_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u480-pace
 t_unit_u480_pace_SOURCES = t/unit/u480-pace.c
@@ -907,7 +907,7 @@ dist_check_SCRIPTS += \
 	t/783-heal.t \
 	t/785-tier-zstd.t \
 	t/786-hashed-names.t \
-	t/784-store-told.t \
+	t/787-store-told.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -955,7 +955,7 @@ TSAN_TESTS = \
 	t/unit/u458-httptls \
 	t/unit/u459-fakes3 \
 	t/unit/u460-storedir \
-	t/unit/u476-hangs \
+	t/unit/u479-hangs \
 	t/unit/u470-hdfs \
 	t/unit/u473-varvetier \
 	t/unit/u487-tierask \

@@ -362,6 +362,8 @@ test_matrix(bool no_checksums)
         for (int f = 0; f < (int)S3_FAULTS; f++) {
             struct world w;
 
+            if (f == S3_FAULT_FLIPPED || f == S3_FAULT_SHORTENED)
+                continue; /* nobody is told: that is for who reads back */
             init_world(&w);
             w.server_opts.no_checksums = w.server_opts.ends_anyway = no_checksums;
             open_world(&w);
