@@ -543,7 +543,7 @@ test_beside(void)
         opts.progress = NULL;
         opts.clock = &ticking;
         fakestore_fault(fake, VRV_STORE_LIST, FAKE_STALE, 30);
-        fakestore_fault(fake, VRV_STORE_GET, FAKE_MISSING, 5);
+        fakestore_fault(fake, VRV_STORE_GET, FAKE_MISSING, 1); /* twice in a row of one object would be believed */
         fakestore_fault(fake, VRV_STORE_OPS, FAKE_ERROR, 5);
         fakestore_fault(fake, VRV_STORE_OPS, FAKE_HANGS, 2);
         is_well("of a store that misbehaves");
