@@ -260,6 +260,18 @@ earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Nothing is written, not even for that, before the store is known to be ours; who waits for it hears when it isn't. */
+static int64_t
+try_store(struct vrv_tier *t)
+{
+    bool is_ours = vrv__tier_may_write(t);
+
+    if (!is_ours && t->owner.err.code != 0 && !t->cannot_try)
+        tell_tried(t);
+    t->cannot_try = !is_ours && t->owner.err.code != 0;
+    return vrv_probe_step(&t->probe, is_ours);
+}
+
 /* What has waited for its time, which something else that never ends mustn't put off; when there is more. */
 static int64_t
 begin_what_is_due(struct vrv_tier *t)
@@ -269,7 +281,7 @@ begin_what_is_due(struct vrv_tier *t)
 
     next = earlier(next, vrv__tier_delete_step(t));
     if (t->eng != NULL && t->o.try_ms > 0)
-        next = earlier(next, vrv_probe_step(&t->probe));
+        next = earlier(next, try_store(t));
     return t->owns ? next : earlier(next, vrv_owner_step(&t->owner));
 }
 

@@ -30,6 +30,7 @@ struct vrv_tier {
     uint64_t upload_bytes;       /* of all moves, in memory */
     struct vrv_owner owner;
     struct vrv_probe probe;
+    bool cannot_try;             /* ... since the store isn't ours, or doesn't say so; that was told */
     bool owns;                   /* the store, whoever else there is */
     struct vrv_pace pace;
     struct vrv_source source;

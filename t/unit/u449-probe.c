@@ -16,6 +16,7 @@ static struct fakestore *fake;
 static struct vrv_cq cq;
 static struct vrv_retry *retry;
 static struct vrv_probe probe;
+static bool is_ours;
 static unsigned rounds, fails[VRV_STORE_OPS], works[VRV_STORE_OPS];
 
 static void
@@ -47,6 +48,7 @@ begin(uint64_t seed)
         .cq = &cq, .random = seed, .base_ms = 100, .most_ms = 1000, .told = told });
     vrv_probe_init(&probe, &(struct vrv_probe_opts){ .retry = retry, .cq = &cq, .clock = &clock_.clock,
         .random = seed, .call_ms = 10000, .again_ms = AGAIN_MS, .tried = tried });
+    is_ours = true;
     rounds = 0;
     memset(fails, 0, sizeof(fails));
     memset(works, 0, sizeof(works));
@@ -60,7 +62,7 @@ pass(int64_t ms)
         bool more = true;
 
         while (more) {
-            (void)vrv_probe_step(&probe);
+            (void)vrv_probe_step(&probe, is_ours);
             (void)vrv_retry_step(retry);
             more = vrv_store_step(fakestore_store(fake));
             while ((d = vrv_cq_take(&cq, 0)) != NULL) {
@@ -207,13 +209,39 @@ test_hangs(void)
 
         if (d != NULL)
             d->run(d);
-        (void)vrv_probe_step(&probe);
+        (void)vrv_probe_step(&probe, true);
         (void)vrv_store_step(fakestore_store(fake));
     }
     IS((int64_t)fakestore_objects(fake), 1, "in the middle of it");
     end_it();
     IS((int64_t)fakestore_objects(fake), 0, "... nothing stays behind");
     free_all();
+}
+
+/* It may be another server's. */
+static void
+test_not_ours(void)
+{
+    begin(40);
+    is_ours = false;
+    pass(2 * (int64_t)AGAIN_MS);
+    IS((int64_t)fakestore_attempts(fake, VRV_STORE_LIST), 1, "a store that may not be ours is listed, once");
+    IS((int64_t)(fakestore_attempts(fake, VRV_STORE_PUT) + fakestore_attempts(fake, VRV_STORE_DELETE)), 0,
+        "... and nothing is written there");
+    IS(rounds, 0, "... so that it isn't tried yet");
+    is_ours = true;
+    pass(1000);
+    IS((int64_t)fakestore_attempts(fake, VRV_STORE_PUT), 1, "when it is known to be, the rest is");
+    IS(rounds, 1, "... tried");
+    end();
+    begin(41);
+    is_ours = false;
+    fakestore_fault(fake, VRV_STORE_LIST, FAKE_DENIED, 100);
+    pass(1000);
+    IS(fails[VRV_STORE_LIST], 1, "one that can't be listed is told");
+    IS(rounds, 1, "... to who waits, too");
+    fakestore_heal(fake);
+    end();
 }
 
 static void
@@ -245,6 +273,7 @@ main(void)
     test_denied(VRV_STORE_DELETE, 1);
     test_leftovers();
     test_hangs();
+    test_not_ours();
     test_storm();
     return tap_done();
 }

@@ -101,6 +101,8 @@ is_wanted(const struct vrv_probe *p, unsigned at)
 {
     if ((p->left & 1U << at) == 0)
         return false;
+    if (!p->writes)
+        return at == LIST && !p->ends;
     if (at == DELETE)
         return p->maybe;
     return !p->ends && (at == PUT || (p->left & 1U << PUT) == 0);
@@ -118,9 +120,11 @@ go_on(struct vrv_probe *p)
         begin[p->at](p);
         return;
     }
+    bool is_done = p->left == 0 || (!p->writes && (p->left & 1U << LIST) == 0);
+
     p->at = NOTHING;
-    p->due_ns = p->left == 0 ? INT64_MAX : p->o.clock->mono_ns(p->o.clock) + p->o.again_ms * MS;
-    if (p->o.tried != NULL)
+    p->due_ns = is_done ? INT64_MAX : p->o.clock->mono_ns(p->o.clock) + p->o.again_ms * MS;
+    if (p->o.tried != NULL && (p->writes || !is_done))
         p->o.tried(p->o.ctx);
 }
 
@@ -203,10 +207,13 @@ begin_round(struct vrv_probe *p)
 }
 
 int64_t
-vrv_probe_step(struct vrv_probe *p)
+vrv_probe_step(struct vrv_probe *p, bool writes)
 {
     if (vrv_probe_is_busy(p) || p->left == 0 || p->ends)
         return INT64_MAX;
+    if (writes != p->writes)
+        p->due_ns = 0;
+    p->writes = writes;
     if (p->o.clock->mono_ns(p->o.clock) < p->due_ns)
         return p->due_ns;
     begin_round(p);
