@@ -9,25 +9,17 @@ use JSON::PP;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Records;
+use Tool;
 use Varved;
 
 plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
 
 my $cold = tempdir(CLEANUP => 1);
-my $dir = tempdir(CLEANUP => 1);
-my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
 my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.url=file://$cold",
     'checkpoint.interval.ms=200', 'admin.listeners=127.0.0.1:0');
 my $records = Records->new($broker);
 
-# The tool's exit code, and what it printed.
-my ($out, $err);
-sub varve {
-    my ($command, @words) = @_;
-    my $rc = system("$tool $command -b " . $broker->address . " @words >$dir/out 2>$dir/err");
-    ($out, $err) = (text_of("$dir/out"), text_of("$dir/err"));
-    return $rc >> 8;
-}
+tool_at($broker);
 sub deleted {
     varve('tier deleted --json') == 0 or diag($err);
     return map { decode_json($_) } split /\n/, $out;

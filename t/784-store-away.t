@@ -8,13 +8,13 @@ use POSIX qw(mkfifo);
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Records;
+use Tool;
 use Varved;
 
 plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
 
 my $dir = tempdir(CLEANUP => 1);
 my ($mnt, $cold) = ("$dir/mnt", "$dir/mnt/cold");
-my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
 
 # A file stops root, too.
 open(my $f, '>', $mnt) or die "$mnt: $!";
@@ -23,14 +23,7 @@ my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.
     'checkpoint.interval.ms=200');
 my $records = Records->new($broker);
 
-# The tool's exit code, and what it printed.
-my ($out, $err);
-sub varve {
-    my ($command, @words) = @_;
-    my $rc = system("$tool $command -b " . $broker->address . " @words >$dir/out 2>$dir/err");
-    ($out, $err) = (text_of("$dir/out"), text_of("$dir/err"));
-    return $rc >> 8;
-}
+tool_at($broker);
 sub records_of { varve('consume', $_[0], '| sort -n'); return scalar(split /\n/, $out) }
 sub status_says { my ($what) = @_; return wait_until(sub { varve('tier status') == 0 && $out =~ $what }) }
 

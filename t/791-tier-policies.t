@@ -9,6 +9,7 @@ use JSON::PP;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Records;
+use Tool;
 use Varved;
 
 plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '';
@@ -20,14 +21,7 @@ my $broker = Varved->start('remote.log.storage.system.enable=true', "tier.store.
     'checkpoint.interval.ms=200', 'admin.listeners=127.0.0.1:0');
 my $records = Records->new($broker);
 
-# The tool's exit code, and what it printed.
-my ($out, $err);
-sub varve {
-    my ($command, @words) = @_;
-    my $rc = system("$tool $command -b " . $broker->address . " @words >$dir/out 2>$dir/err");
-    ($out, $err) = (text_of("$dir/out"), text_of("$dir/err"));
-    return $rc >> 8;
-}
+tool_at($broker);
 sub set { return varve('config set', 'broker 1', @_) == 0 || diag($err) && 0 }
 # Of all partitions of a topic together.
 sub told {
