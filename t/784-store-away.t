@@ -29,7 +29,7 @@ sub status_says { my ($what) = @_; return wait_until(sub { varve('tier status') 
 
 # ---- it can't be opened
 
-like($broker->said('err'), qr/cold\.store .*store="?directory \Q$cold\E.*can't be used: is it mounted/,
+ok(wait_until(sub { $broker->said('err') =~ /cold\.store .*store="?directory \Q$cold\E.*can't be used: is it mounted/ }),
     'a store that is not there is told');
 ok($records->topic('t', '-c remote.storage.enable=true -c segment.bytes=1100000'), 'the server serves');
 ok($records->produce('t', 20_000), '... who writes');

@@ -51,6 +51,8 @@ sub got {
     return [ $n[0], scalar @n, scalar grep { $n[$_] != $n[0] + $_ } 0 .. $#n ];
 }
 sub segments { return told('segment', "tier explain $at", $_[0]) }
+# What was sealed by time in the middle of a round may be of one batch.
+sub largest { my ($largest) = sort { $b->{bytes} <=> $a->{bytes} } @_; return $largest }
 
 ok(ok_varve("config set $at broker 1 $level=3"), 'the cold tier packs');
 for my $topic ('plain', 'packed') {
@@ -63,7 +65,7 @@ my $p = partition('plain');
 cmp_ok($p->{stored_bytes}, '<', $p->{cold_bytes} / 2, 'what was sent as it is takes less than half in the store');
 $p = partition('packed');
 cmp_ok($p->{stored_bytes}, '>=', $p->{cold_bytes}, '... what its producer had packed is left alone');
-my ($s) = segments('plain');
+my $s = largest(segments('plain'));
 cmp_ok($s->{stored_bytes}, '<', $s->{bytes} / 2, 'tier explain tells it of a segment, too');
 
 setting("plain $level=0");
@@ -72,6 +74,7 @@ setting("plain $level=9");
 send_away('plain', 'none');
 my @kinds = map { $_->{stored_bytes} < $_->{bytes} / 2 ? 'packed' : 'plain' }
     grep { $_->{where} eq 'cold' && $_->{bytes} > 100_000 } segments('plain');
+@kinds = @kinds[ grep { $_ == 0 || $kinds[$_] ne $kinds[$_ - 1] } 0 .. $#kinds ];
 is_deeply(\@kinds, [qw(packed plain packed)], 'switched off and on: segments of both kinds lie side by side');
 
 for my $topic ('plain', 'packed') {
@@ -93,7 +96,7 @@ $broker->stop;
 
 ok(ok_varve("scrub --full -o tier.store.url=file://$cold"), 'a scrub reads all of it');
 like($out, qr/all is well$/m, '... and finds nothing');
-my ($object) = told('segment', "tier ls -o tier.store.url=file://$cold plain/0");
+my $object = largest(told('segment', "tier ls -o tier.store.url=file://$cold plain/0"));
 ok(ok_varve("tier dump -o tier.store.url=file://$cold $object->{key}"), 'a packed object is dumped');
 like($out, qr/zstd/, '... its chunks are of zstd');
 done_testing();

@@ -64,11 +64,11 @@ sub tests {
     ok(send_away($broker, ROUND), 'without the setting names are as they were before');
     is(got($broker), 2 * ROUND . ' 0', '... and all is read');
     $broker->stop;
-    my @keys = map { $_->{key} } told('segment', "tier ls $offline t/0");
-    is_deeply([ map { m{^d/[0-9a-f]{2}/} ? 'hashed' : 'plain' } @keys ], [qw(hashed plain)],
-        '... a partition has both kinds');
+    my @kinds = map { [ map { $_->{key} =~ m{^d/[0-9a-f]{2}/} ? 'hashed' : 'plain' } told('segment', "tier ls $offline t/$_") ] } 0 .. 2;
+    my $segments = map { @$_ } @kinds;
+    ok(!(grep { $_->[0] ne 'hashed' || $_->[-1] ne 'plain' } @kinds), '... a partition has both kinds');
     ok(ok_varve("scrub --full $offline"), 'a scrub reads all');
-    like($out, qr/[^\d]6 objects, .*all is well$/m, '... of both');
+    like($out, qr/[^\d]$segments objects, .*all is well$/m, '... of both');
 
     remove_tree($data);
     ok(ok_varve("restore $offline -o log.dirs=$data"), 'a server that has lost its disk is made anew');
@@ -76,7 +76,7 @@ sub tests {
     is(got($broker), 2 * ROUND . ' 0', '... with all of it');
     my $before = $objects->();
     ok(ok_varve('topic rm --yes -b', $broker->address, 't'), 'the topic is deleted');
-    ok(wait_until(sub { $objects->() <= $before - 6 }), '... and its segments go, of both kinds');
+    ok(wait_until(sub { $objects->() <= $before - $segments }), '... and its segments go, of both kinds');
     $broker->stop;
     return;
 }
