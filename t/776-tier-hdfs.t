@@ -28,7 +28,8 @@ my $told;
 ok(wait_until(sub { ($told = status()) =~ /^last failure .* ago: .*safe mode.*-safemode get/m }),
     '... who looks at the status learns why none is copied') or diag($told);
 is($records->consume('cold'), 90_000, '... and all are served, those that are cold, too');
-$tier->told('... which a start tells', qr/warn cold\.store .*safe mode/);
+my ($url) = grep { s/^(tier\.store\.url=.*)/$1-other/ } my @options = @{ $tier->{options} }; # this one is in use
+$tier->told('... which a start tells', qr/warn cold\.store .*safe mode/, $url);
 ok($hdfs->tool('tools.DFSAdmin', '-safemode', 'leave'), 'when it takes them again');
 ok(wait_until(sub { $hdfs->stored_bytes - $before > 1_000_000 }), '... what waited is copied');
 ok(wait_until(sub { $records->local_bytes < 1_700_000 }), '... and leaves this disk');
@@ -39,7 +40,7 @@ $broker->stop;
 $tier->told('nobody there', qr/warn cold\.store .*127\.0\.0\.1:1: connection refused/i,
     'tier.store.url=hdfs://127.0.0.1:1/x');
 $tier->told('a user that may not write there',
-    qr/warn cold\.store .*Permission denied: user=joe.*set tier\.hdfs\.user/, 'tier.hdfs.user=joe');
+    qr/warn cold\.store .*Permission denied: user=joe.*set tier\.hdfs\.user/, $url, 'tier.hdfs.user=joe');
 $tier->told('no token', qr/warn cold\.store .*tier\.hdfs\.token\.file: open/,
     'tier.hdfs.token.file=/nonexistent/token');
 $tier->told('no port', qr/tier\.store\.url=hdfs:\/\/nn1\/x: "nn1" is no HOST:PORT; expected hdfs:/,

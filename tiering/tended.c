@@ -47,7 +47,8 @@ vrv__tended_of(struct vrv_tier *t, const struct vrv_log_id *id, bool leaves)
         d->known = -1;
         if (!vrv_parts_lost(&t->parts, id, &d->lost_from, &d->lost_to))
             d->lost_from = d->lost_to = 0;
-        d->sweep_ns = vrv__tier_now_ns(t) + (leaves ? t->limits.grace_ms : t->o.sweep_ms) * MS;
+        int64_t ms = leaves || t->limits.grace_ms > t->o.sweep_ms ? t->limits.grace_ms : t->o.sweep_ms;
+        d->sweep_ns = vrv__tier_now_ns(t) + ms * MS;
         d->stirred = true;
         vrv_list_init(&d->wait.link);
         vrv_list_init(&d->woken);
@@ -132,7 +133,7 @@ vrv__tended_stir(struct vrv_tended *d)
 {
     int64_t soon_ns = vrv__tier_now_ns(d->t) + d->t->o.sweep_ms * MS;
 
-    if (!d->stirred && d->sweep_ns > soon_ns)
+    if (!d->stirred && d->spares == 0 && d->sweep_ns > soon_ns) /* what was trimmed has its time */
         d->sweep_ns = soon_ns;
     d->stirred = true;
 }

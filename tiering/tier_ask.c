@@ -80,7 +80,7 @@ tell_state(struct ask *a)
         .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes,
         .kind = t->o.store->caps.kind, .skew_ms = atomic_load(&t->o.store->skew_ms),
         .owned = t->owns || t->owner.state == VRV_OWNER_OWNS,
-        .owner = t->owner.err };
+        .owner = vrv__tier_may_write(t) ? t->owner.unmarked : t->owner.err };
     s->manifest_bytes = vrv_parts_bytes(&t->parts, &s->index_bytes);
     if (t->shelf != NULL)
         vrv_shelf_stats(t->shelf, &s->shelf);
@@ -261,14 +261,15 @@ forget(struct ask *a)
 
     for (const char *what = "dhm"; *what != '\0'; what++) {
         vrv_parts_prefix(a->id, *what, prefix);
-        vrv_cache_forget(&a->t->reader.cache, prefix);
+        if (!vrv_cache_forget(&a->t->reader.cache, prefix))
+            a->rc = VRV_E_AGAIN;
     }
 }
 
-void
+bool
 vrv_tier_forget(struct vrv_tier *t, const struct vrv_log_id *id)
 {
-    (void)ask(&(struct ask){ .t = t, .run = forget, .id = id });
+    return ask(&(struct ask){ .t = t, .run = forget, .id = id }) == 0;
 }
 
 /* ---- deleted topics ---- */

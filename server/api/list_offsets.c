@@ -30,8 +30,8 @@ enum { REPLICA_DEBUG = -2 };
 /* Who answers, and what he may wait for. */
 enum who { HERE, DISK, COLD };
 
-/* Threads that may wait for the cold tier for one request, at most, and how much may wait for one of them. */
-enum { SHARES = 8, COLD_MAX = 100 * SHARES };
+/* Threads that may wait for the cold tier for one request, at most, how much may wait for one of them, and how long. */
+enum { SHARES = 8, COLD_MAX = 100 * SHARES, MOST_MS = 300000 };
 
 /* A partition that can't be answered by who answers now. */
 struct left {
@@ -295,11 +295,10 @@ vrv_api_list_offsets(struct vrv_request *r, const void *message)
     int64_t ms = vrv_request_version(r) >= 10 && q->timeout_ms > 0
         ? q->timeout_ms
         : atomic_load(&r->broker->cold_lookup_ms);
-
     int32_t all = 0;
 
     s->q = q;
-    s->deadline_ns = r->broker->clock->mono_ns(r->broker->clock) + ms * 1000000;
+    s->deadline_ns = r->broker->clock->mono_ns(r->broker->clock) + (ms < MOST_MS ? ms : MOST_MS) * 1000000;
     VRV_WIRE_INIT(list_offsets_resp, &s->resp);
     s->resp.topics.n = q->topics.n;
     s->resp.topics.v = VRV_ROOM(r, struct vrv_list_offsets_resp_topic, q->topics.n);

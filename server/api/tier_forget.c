@@ -2,7 +2,8 @@
  * TierForget: whoever reads these topics next has them from the disk, or from the store.  For measurements:
  * nothing is lost by it but time.
  *
- * What is only in memory yet is on its way to the disk then; who asks again is told when that is done.
+ * What is only in memory yet is on its way to the disk then, and what somebody reads of the store may be in use; who
+ * asks again is told when that is done.
  */
 #include "server/api/handlers.h"
 #include "server/api/tier.h"
@@ -21,8 +22,7 @@ forget_partition(struct vrv_broker *b, const struct vrv_log_id *id, bool pages)
         return true;
     bool all = vrv_log_forget(log, pages);
     vrv_log_unref(&log);
-    vrv_tier_forget(b->tier, id);
-    return all;
+    return vrv_tier_forget(b->tier, id) && all;
 }
 
 static void

@@ -207,7 +207,10 @@ test_nothing_kept(void)
         down(); /* it is known since when */
         up(i + 2);
     }
+    simclock_set_wall_ms(&rig.clock, rig.clock.clock.wall_ms(&rig.clock.clock) + 1000 * MINUTE_MS);
     pass(ORPHAN_MS / 2);
+    IS((int64_t)objects(), (int64_t)all, "... nor since a clock was set right behind the start");
+    pass(ORPHAN_MS);
     OK(fakestore_count(fake, "d/") == 0, "... but when it was so for long");
     pass(2 * MINUTE_MS);
     IS((int64_t)objects() + kept(), 0, "nothing is left");

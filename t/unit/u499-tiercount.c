@@ -297,7 +297,7 @@ test_wasted(void)
     OK(left > 0, "more is read ahead of him");
     IS((int64_t)c.wasted_bytes, 0, "... and may still be used");
     struct vrv_log_id id = rig_log(&rig, "t", 0)->id;
-    vrv_tier_forget(tier, &id);
+    OK(vrv_tier_forget(tier, &id), "all of it can be forgotten");
     c = state().cache;
     IS((int64_t)c.of[VRV_PIECE_CHUNK].bytes, 0, "what is forgotten takes no memory");
     IS((int64_t)c.wasted_bytes, (int64_t)left, "... and was of no use, if nobody had it");

@@ -8,6 +8,7 @@
 
 static const int64_t MS = 1000000;
 static const int64_t SOON_MS = 1000;      /* what somebody is busy with */
+static const int64_t HOUR_MS = 3600000;
 enum { SEEN = 100 }; /* partitions, for one that may be swept */
 static const int64_t FAR_MS = INT64_MAX / 10000000; /* longer than anybody waits */
 
@@ -43,6 +44,7 @@ vrv_house_init(struct vrv_house *h, const struct vrv_house_opts *o)
 {
     *h = (struct vrv_house){ .o = *o, .kept = { .parts = o->parts, .clock = o->clock,
         .again_ms = o->again_ms, .told = more_is_known, .ctx = h } };
+    h->begun_ns = o->clock->mono_ns(o->clock);
     vrv_omap_init(&h->due, compare);
     vrv_kept_init(&h->kept);
 }
@@ -113,8 +115,13 @@ end(struct due *d)
     struct vrv_house *h = d->h;
     struct vrv_uuid topic = d->id.topic;
     struct vrv_err e;
-    int rc = vrv_parts_drop_head(h->o.parts, &d->id, &e);
 
+    if (vrv_parts_is_read(h->o.parts, &d->id)) { /* for somebody who began before it was deleted */
+        d->again_ns = now_ns(h) + SOON_MS * MS;
+        look_by(h, d->again_ns);
+        return;
+    }
+    int rc = vrv_parts_drop_head(h->o.parts, &d->id, &e);
     if (rc == 0 && !vrv_parts_has_topic(h->o.parts, &topic))
         rc = vrv_remains_drop(h->eng, &topic, &e);
     if (rc < 0) {
@@ -246,9 +253,12 @@ is_nobodys(struct vrv_house *h, const struct vrv_log_id *id, int64_t *since_ms)
     *since_ms += h->o.orphan_ms;
     if (rc < 0)
         h->o.failed(h->o.ctx, &e);
-    if (rc == 0 && wall_ms(h) >= *since_ms)
+    /* A clock that was set right after the start tells nothing of how long that was. */
+    int64_t up_ms = (now_ns(h) - h->begun_ns) / MS, least_ms = h->o.orphan_ms < HOUR_MS ? h->o.orphan_ms : HOUR_MS;
+    if (rc == 0 && wall_ms(h) >= *since_ms && up_ms >= least_ms)
         return true;
-    look_in(h, rc < 0 ? h->o.again_ms : *since_ms - wall_ms(h));
+    int64_t left_ms = *since_ms > wall_ms(h) ? *since_ms - wall_ms(h) : least_ms - up_ms;
+    look_in(h, rc < 0 ? h->o.again_ms : left_ms);
     return false;
 }
 

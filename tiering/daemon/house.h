@@ -56,6 +56,7 @@ struct vrv_house {
     struct vrv_store_call stale;
     bool stale_runs;
     int64_t stale_ns;          /* the next look at uploads */
+    int64_t begun_ns;          /* when it was made */
     int64_t look_ns;           /* until then there is nothing to look for, if nobody tells */
     struct {
         bool known, due;

@@ -93,6 +93,7 @@ not_written(struct vrv_owner *o, struct vrv_err *e)
     o->crc = 0;
     o->failures++;
     (void)vrv_err_prefix(e, e->code, "a marker can't be written");
+    o->unmarked = *e;
     vrv__owner_failed(o, e);
 }
 
@@ -123,7 +124,8 @@ verified(struct vrv_done *d)
         return;
     }
     o->marked_ms = o->o.clock->wall_ms(o->o.clock);
-    o->err = (struct vrv_err){ 0 };
+    o->err = o->unmarked = (struct vrv_err){ 0 };
+    o->early = 0;
     if (o->end != VRV_OWNER_GOES_ON) {
         vrv__owner_done(o, 0);
         return;
@@ -177,6 +179,8 @@ is_news(struct vrv_owner *o, const struct vrv_marker *m)
     return news;
 }
 
+enum { SOON_MS = 5000, EARLY = 12 }; /* a server that starts reads its groups first */
+
 _Static_assert((int)VRV_MARKER_MAX <= (int)VRV_STORE_PUT_MAX, "one call writes it");
 
 static void
@@ -207,7 +211,9 @@ vrv__owner_mark(struct vrv_owner *o)
     int rc = vrv_catalog_dump(o->catalog, &m.catalog, &e);
     if (rc == 0 && o->o.records != NULL)
         rc = o->o.records(o->o.ctx, &m, &e);
-    if (rc < 0)
+    if (rc == VRV_E_AGAIN && o->early++ < EARLY)
+        vrv__owner_done(o, SOON_MS);
+    else if (rc < 0)
         not_written(o, &e);
     else if (is_news(o, &m))
         write_marker(o, &m);

@@ -48,9 +48,11 @@ struct vrv_owner {
     struct vrv_owner_opts o;
     enum vrv_owner_state state;  /* nothing is written before it owns it */
     struct vrv_err err;          /* why it doesn't, or what failed last; code 0: all is well */
+    struct vrv_err unmarked;     /* why there is no newer marker; code 0: there need be none */
     uint64_t number;             /* as which it owns it */
     int64_t marked_ms;           /* when the newest marker was written (wall clock); 0: none was */
     uint64_t failures;           /* markers that couldn't be written */
+    unsigned early;              /* tries before a server that starts knew all that is in one, since the last one */
     /* ours */
     int64_t mark_ms, newest_ms;  /* by their names: our newest marker, and the newest that was seen there */
     struct vrv_catalog *catalog; /* NULL: there is no engine */

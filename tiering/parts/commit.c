@@ -52,6 +52,20 @@ finish(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
     c->run(c, status, e);
 }
 
+/* Who cancelled it between two steps has done so for the next one. */
+static void
+submit(struct vrv_parts_commit *c)
+{
+    struct vrv_parts *ps = c->parts;
+
+    if (!c->cancelled) {
+        vrv_retry_submit(ps->o.retry, &c->call);
+        return;
+    }
+    c->call.status = vrv_err_set(&c->call.err, VRV_E_CANCELLED, "the commit was given up");
+    vrv_cq_post(ps->o.cq, &c->call.done, &c->call.done);
+}
+
 static void
 put(struct vrv_parts_commit *c, void (*run)(struct vrv_done *d), bool if_absent)
 {
@@ -63,7 +77,7 @@ put(struct vrv_parts_commit *c, void (*run)(struct vrv_done *d), bool if_absent)
         .lane = VRV_STORE_UPLOAD, .key = c->key, .iov = &c->iov, .iov_n = 1, .size = c->n,
         .crc = vrv_crc32c(0, c->bytes, c->n), .if_absent = if_absent,
         .deadline_ns = clock->mono_ns(clock) + ps->o.write_ms * MS };
-    vrv_retry_submit(ps->o.retry, &c->call);
+    submit(c);
 }
 
 /* ---- as it was written? ---- */
@@ -78,7 +92,7 @@ get(struct vrv_parts_commit *c, const char *key, size_t n, void (*run)(struct vr
     c->call = (struct vrv_store_call){ .done = { .cq = ps->o.cq, .run = run }, .op = VRV_STORE_GET,
         .lane = VRV_STORE_UPLOAD, .key = key, .buf = c->back, .size = n,
         .deadline_ns = clock->mono_ns(clock) + ps->o.read_ms * MS };
-    vrv_retry_submit(ps->o.retry, &c->call);
+    submit(c);
 }
 
 static void
@@ -358,6 +372,7 @@ vrv_parts_cancel(struct vrv_parts *ps, struct vrv_parts_commit *c)
 {
     struct vrv_err e;
 
+    c->cancelled = true;
     if (c->waits) {
         c->waits = false;
         vrv_list_del(&c->wait.link);

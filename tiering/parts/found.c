@@ -77,9 +77,14 @@ is_fresh(const struct vrv_part *p, const struct vrv_manifest *m)
             !is_young(p, 'm', m->page[i].key))
             return false;
     }
-    for (uint32_t i = 0; i < m->seg_n; i++)
-        if (m->seg[i].base >= now->next && !is_young(p, 'd', m->seg[i].key))
+    k = 0;
+    for (uint32_t i = 0; i < m->seg_n; i++) {
+        while (k < now->seg_n && now->seg[k].base < m->seg[i].base)
+            k++;
+        /* also what a heal has put in the place of another one: it was nobody's since */
+        if ((k == now->seg_n || strcmp(now->seg[k].key, m->seg[i].key) != 0) && !is_young(p, 'd', m->seg[i].key))
             return false;
+    }
     return true;
 }
 

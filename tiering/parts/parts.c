@@ -132,8 +132,19 @@ vrv__part_forget(struct vrv_parts *ps, const struct vrv_log_id *id)
     if (p == NULL)
         return;
     VRV_ASSERT(vrv_list_empty(&p->waiting) && p->reading == NULL);
+    vrv_list_del(&p->turn);
     vrv_snap_unref(old);
     free(p);
+}
+
+bool
+vrv_parts_is_read(struct vrv_parts *ps, const struct vrv_log_id *id)
+{
+    vrv_lock(&ps->lock);
+    struct vrv_omap_node *n = vrv_omap_find(&ps->map, id);
+    vrv_unlock(&ps->lock);
+    const struct vrv_part *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
+    return p != NULL && (p->reading != NULL || !vrv_list_empty(&p->waiting));
 }
 
 static void

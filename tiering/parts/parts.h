@@ -150,6 +150,9 @@ struct vrv_part_wait {
 enum { VRV_PARTS_READS = 16, VRV_PARTS_LATER = 4 }; /* at a time; of that for who has time */
 void vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_part_wait *w);
 
+/* Is its root being read, or waited for? */
+bool vrv_parts_is_read(struct vrv_parts *ps, const struct vrv_log_id *id);
+
 /* What is being read so ends soon, with CANCELLED: when `reads` is 0. */
 void vrv_parts_cancel_reads(struct vrv_parts *ps);
 
@@ -163,7 +166,7 @@ struct vrv_parts_commit {
     struct vrv_parts *parts;
     struct vrv_store_call call;
     struct vrv_part_wait wait;    /* for what the one that counts has let go of, */
-    bool waits;
+    bool waits, cancelled;
     struct vrv_root_found *found; /* what has the name of our root, which is being looked at; or NULL */
     struct iovec iov;
     struct vrv_fold fold;      /* what goes to a page, */

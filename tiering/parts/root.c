@@ -153,7 +153,8 @@ start(struct vrv_parts *ps)
 {
     while (!vrv_list_empty(&ps->asked) && ps->reads - ps->later_reads < VRV_PARTS_READS - VRV_PARTS_LATER)
         read_part(VRV_LIST_OF(ps->asked.next, struct vrv_part, turn), VRV_STORE_READ);
-    while (vrv_list_empty(&ps->asked) && !vrv_list_empty(&ps->later) && ps->later_reads < VRV_PARTS_LATER)
+    while ((vrv_list_empty(&ps->asked) || ps->later_reads == 0) && !vrv_list_empty(&ps->later) &&
+        ps->later_reads < VRV_PARTS_LATER) /* readers who never end don't put it off for ever */
         read_part(VRV_LIST_OF(ps->later.next, struct vrv_part, turn), VRV_STORE_HOUSEKEEPING);
 }
 

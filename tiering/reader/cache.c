@@ -417,11 +417,12 @@ vrv_cache_counts(struct vrv_cache *c, struct vrv_cache_counts *out)
 
 /* ---- nothing of it ---- */
 
-void
+bool
 vrv_cache_forget(struct vrv_cache *c, const char *prefix)
 {
     struct name at = { prefix, 0 };
     size_t n = strlen(prefix);
+    bool all = true;
 
     if (c->o.shelf != NULL)
         vrv_shelf_forget(c->o.shelf, prefix);
@@ -434,8 +435,11 @@ vrv_cache_forget(struct vrv_cache *c, const char *prefix)
         next = vrv_omap_after(&c->map, &(struct name){ p->key, p->pos });
         if (p->there && atomic_load(&p->refs) == 1)
             forget(c, p);
+        else
+            all &= p->kind != VRV_PIECE_CHUNK;
     }
     vrv_unlock(&c->lock);
+    return all;
 }
 
 /* ---- life ---- */

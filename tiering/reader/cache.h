@@ -153,8 +153,9 @@ bool vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s,
 /* Is it there, or on its way? */
 bool vrv_cache_has(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk);
 
-/* What nobody uses of the keys with this prefix leaves memory, wanted or not. */
-void vrv_cache_forget(struct vrv_cache *c, const char *prefix);
+/* What nobody uses of the keys with this prefix leaves memory, wanted or not; false: some chunks are in use, or on
+ * their way. */
+bool vrv_cache_forget(struct vrv_cache *c, const char *prefix);
 
 /* Begin the reads that may; the next such time (monotonic ns), or INT64_MAX. */
 int64_t vrv_cache_step(struct vrv_cache *c);

@@ -230,9 +230,10 @@ allowed_ns(struct vrv_cache *c)
     }
     if (past > SECOND_NS)
         past = SECOND_NS;
-    double more = (double)rate * (double)past / (double)SECOND_NS;
-    c->filled_ns = now;
-    c->room += (int64_t)more;
+    int64_t more = (int64_t)((double)rate * (double)past / (double)SECOND_NS);
+    if (more > 0) /* what isn't a byte yet adds up */
+        c->filled_ns = now;
+    c->room += more;
     if (c->room > (int64_t)(rate < INT64_MAX ? rate : INT64_MAX))
         c->room = (int64_t)rate;
     return c->room > 0 ? 0 : now + 1 + (int64_t)((double)-c->room / (double)rate * (double)SECOND_NS);

@@ -89,6 +89,10 @@ vrv_find_marker(struct vrv_sync *s, struct vrv_found_marker *out, struct vrv_err
         if ((rc == VRV_E_CORRUPT || rc == VRV_E_NOTFOUND) && i > 1)
             rc = 0; /* the one before; a list may show what has gone since */
     }
+    /* one that is damaged tells all the same that somebody wrote it */
+    for (size_t i = 0; i < l.n && rc == 0; i++)
+        if (l.v[i].age_ms >= 0 && l.v[i].age_ms < out->age_ms)
+            out->age_ms = l.v[i].age_ms;
     vrv_found_names_fini(&l);
     return rc;
 }

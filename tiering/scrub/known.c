@@ -227,7 +227,7 @@ static size_t
 read_name(const char *key, struct vrv_log_id *id)
 {
     char again[VRV_STORE_KEY_MAX + 1], *end;
-    bool hashed = key[0] == 'd' && strcspn(key + 2, "/") == 2;
+    bool hashed = key[0] == 'd' && strcspn(key + 2, "/") == 2 && key[4] == '/';
     const char *topic = key + (hashed ? 5 : 2);
 
     if (!vrv_uuid_parse(&id->topic, topic) || topic[VRV_UUID_TEXT] != '/')

@@ -115,27 +115,27 @@ link_to(struct vrv__dir *d, const char *tmp, const char *key, struct vrv_err *e)
     return no_place(key, e);
 }
 
-/* What is written so far gets its name. */
-static int
-publish(struct vrv__dir *d, struct vrv_store_upload *u, const char *key, struct vrv_err *e)
-{
-    int rc = vrv__dir_check(d, key, e);
-
-    if (rc == 0)
-        rc = vrv_file_sync(u->file, e);
-    if (rc == 0)
-        rc = vrv_file_set_readonly(u->file, true, e);
-    if (rc == 0)
-        rc = link_to(d, u->tmp, key, e);
-    if (rc == 0 && vrv__dir_sync_above(d, key, e) < 0)
-        rc = VRV_E_UNKNOWN; /* it is there, for now */
-    return rc;
-}
-
 static int
 unwanted(struct vrv_store_call *c)
 {
     return vrv_err_set(&c->err, VRV_E_CANCELLED, "nobody waits for it any more");
+}
+
+/* What is written so far gets its name, unless who wanted that has been answered meanwhile: nobody would know of it. */
+static int
+publish(struct vrv__dir *d, struct vrv_store_upload *u, struct vrv_store_call *c)
+{
+    int rc = vrv__dir_check(d, c->key, &c->err);
+
+    if (rc == 0)
+        rc = vrv_file_sync(u->file, &c->err);
+    if (rc == 0)
+        rc = vrv_file_set_readonly(u->file, true, &c->err);
+    if (rc == 0)
+        rc = vrv_workers_goes_on(d->workers, c) ? link_to(d, u->tmp, c->key, &c->err) : unwanted(c);
+    if (rc == 0 && vrv__dir_sync_above(d, c->key, &c->err) < 0)
+        rc = VRV_E_UNKNOWN; /* it is there, for now */
+    return rc;
 }
 
 /* What is to be written, to this position. */
@@ -163,7 +163,7 @@ put(struct vrv__dir *d, struct vrv_store_call *c)
     if (rc == 0)
         rc = write_all(d, u.file, c, 0);
     if (rc == 0)
-        rc = publish(d, &u, c->key, &c->err);
+        rc = publish(d, &u, c);
     drop_tmp(d, &u);
     return rc;
 }
@@ -188,6 +188,8 @@ write_part(struct vrv__dir *d, struct vrv_store_call *c)
     struct vrv_store_upload *u = c->upload;
     int rc = write_all(d, u->file, c, (uint64_t)c->part * VRV_STORE_PART);
 
+    if (rc == 0)
+        rc = vrv_file_sync(u->file, &c->err); /* here, where there is time for its bytes: all at the end would take too long */
     if (rc < 0)
         return rc;
     vrv_lock(&d->lock);
@@ -199,10 +201,13 @@ write_part(struct vrv__dir *d, struct vrv_store_call *c)
 static int
 end(struct vrv__dir *d, struct vrv_store_call *c)
 {
-    if (!vrv_pieces_are(&c->upload->pieces, c->size))
+    vrv_lock(&d->lock);
+    bool is_all = vrv_pieces_are(&c->upload->pieces, c->size);
+    vrv_unlock(&d->lock);
+    if (!is_all)
         return vrv_err_set(&c->err, VRV_E_INVALID, "%s: its parts aren't %" PRIu64 " bytes", c->key,
             c->size);
-    return publish(d, c->upload, c->key, &c->err);
+    return publish(d, c->upload, c);
 }
 
 void

@@ -396,7 +396,8 @@ takes_its_time(struct vrv__s3_op *op, const struct meaning *m, const struct says
     bool may_be = m->say == skewed || (s->code[0] == '\0' && op->http.code == 403);
     int64_t there = time_there(op, s), skew = there - op->s3->clock->wall_ms(op->s3->clock);
 
-    if (llabs(skew) < SKEW_LEAST_MS)
+    /* signed by that time, and refused for it: who told it isn't who looks at it (a proxy) */
+    if (llabs(skew) < SKEW_LEAST_MS || (m->say == skewed && llabs(skew - op->skew_ms) < SKEW_LEAST_MS))
         skew = 0;
     if (!may_be || op->retimed || op->cancelled || there < 0 || llabs(skew - op->skew_ms) < SKEW_LEAST_MS)
         return false;

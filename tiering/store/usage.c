@@ -47,7 +47,8 @@ topic_of(const char *key, struct vrv_uuid *out)
 {
     if (key == NULL || (key[0] != 'd' && key[0] != 'm') || key[1] != '/')
         return false;
-    const char *topic = key + (key[0] == 'd' && strcspn(key + 2, "/") == 2 ? 5 : 2);
+    bool hashed = key[0] == 'd' && strcspn(key + 2, "/") == 2 && key[4] == '/';
+    const char *topic = key + (hashed ? 5 : 2);
     return vrv_uuid_parse(out, topic) && topic[VRV_UUID_TEXT] == '/';
 }
 
