@@ -116,6 +116,32 @@ test_delay(void)
     end();
 }
 
+/* ... also what leaves the manifest while that is over for what did before, and where there is other work to do. */
+static void
+test_delay_again(void)
+{
+    start(1);
+    set();
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0");
+    put("t", 0, 20);
+    pass(5000);
+    int64_t all = segments_there();
+    IS(rig_set_start(&rig, rig_log(&rig, "t", 0), 4), 0, "some is deleted");
+    pass(5 * MINUTE_MS);
+    IS(segments_there(), all, "... which stays for a while");
+    IS(rig_set_start(&rig, rig_log(&rig, "t", 0), 12), 0, "more is");
+    pass(6 * MINUTE_MS);
+    int64_t left = segments_there();
+    OK(left < all && left > all - 3, "when it goes what was deleted later stays: %d of %d", (int)left, (int)all);
+    put("t", 0, 3);
+    pass(MINUTE_MS);
+    OK(segments_there() > left, "... also when more is moved,");
+    left = segments_there();
+    pass(10 * MINUTE_MS);
+    OK(segments_there() < left, "... until its time is over, too");
+    end();
+}
+
 /* ---- how full ---- */
 
 static void
@@ -402,6 +428,7 @@ main(void)
     test_copy_rate();
     test_grace();
     test_delay();
+    test_delay_again();
     test_states();
     test_oldest_first();
     test_another_store();
