@@ -196,17 +196,32 @@ flip(uint64_t n)
     flip_object(root_key(n));
 }
 
+/* As a heal does it: what is in its place is the same under another name. */
+static void
+replace_first(struct vrv_manifest *m)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+
+    vrv_parts_segment_key(&tier.parts, &the_log()->id, m->seg[0].base, key);
+    free(m->seg[0].key);
+    m->seg[0].key = vrv_mem_strdup(key);
+}
+
 /* The next root, which no head comes to name: its server stops in between. */
 static void
-leave_root(uint64_t n, uint64_t seed)
+leave_root(uint64_t n, uint64_t seed, bool heals)
 {
     struct vrv_parts_commit c = { .run = committed };
     struct vrv_snap *s = now();
-    struct vrv_cold_seg seg = segment(s->m.next);
 
     vrv_manifest_copy(&c.next, &s->m);
     vrv_snap_unref(s);
-    VRV_ASSERT(vrv_manifest_add(&c.next, &seg, &tier.e) == 0);
+    if (heals) {
+        replace_first(&c.next);
+    } else {
+        struct vrv_cold_seg seg = segment(c.next.next);
+        VRV_ASSERT(vrv_manifest_add(&c.next, &seg, &tier.e) == 0);
+    }
     vrv_parts_attach(&tier.parts, NULL);
     vrv_parts_commit(&tier.parts, &c);
     tierrig_run(&tier);
@@ -260,7 +275,7 @@ test_for_good(void)
 {
     begin_at(1);
     IS(commit(), 0, "a manifest");
-    leave_root(2, 2);
+    leave_root(2, 2, false);
     flip(2);
     refuses_then = true;
     IS(commit(), VRV_E_DENIED, "it can't be read, nor is anything taken in its stead: %s", tier.e.msg);
@@ -274,6 +289,30 @@ test_for_good(void)
     end_it();
 }
 
+/* What a heal has written, and whose head a crash took, counts for who finds it, but not when it is so old that the
+ * sweep may have taken what it names. */
+static void
+test_healed(bool too_late)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+
+    begin_at(1);
+    IS(commit(), 0, "a manifest");
+    struct vrv_snap *s = now();
+    (void)snprintf(key, sizeof(key), "%s", s->m.seg[0].key);
+    vrv_snap_unref(s);
+    leave_root(2, 2, true);
+    tier.parts.o.adopt_ms = 60000;
+    if (too_late)
+        simclock_advance_ms(&rig.clock, 2 * 60000);
+    IS(commit(), VRV_E_CONFLICT, "a root that somebody left: %s", tier.e.msg);
+    IS(commit(), 0, "... is followed by the next one");
+    s = now();
+    IS(strcmp(s->m.seg[0].key, key) == 0, too_late, "... that names %s", too_late ? "what was there before" : "what was healed");
+    vrv_snap_unref(s);
+    end_it();
+}
+
 /* What its next owner has written nobody else passes over. */
 static void
 test_next_owner(void)
@@ -283,7 +322,7 @@ test_next_owner(void)
 
     begin_at(1);
     IS(commit(), 0, "a manifest");
-    leave_root(2, 2);
+    leave_root(2, 2, false);
     flip(2);
     (void)snprintf(there, sizeof(there), "%s", root_key(1));
     next_owner = there; /* any name will do */
@@ -494,6 +533,8 @@ main(void)
     test_damaged(FAKE_SHORT, "cut");
     test_first();
     test_for_good();
+    test_healed(false);
+    test_healed(true);
     test_next_owner();
     test_pages();
     test_joins();
