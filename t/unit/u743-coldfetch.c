@@ -4,7 +4,6 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/base/assert.h"
 #include "server/api/cold_quota.h"
@@ -602,7 +601,6 @@ test_list_offsets_at_once(void)
     struct vrv_list_offsets_req_partition part[PARTS];
     struct vrv_list_offsets_req_topic t;
     struct vrv_list_offsets_req q;
-    const struct timespec pause = { .tv_nsec = 1000000 };
     struct apirig_call c;
     struct vrv_err e;
 
@@ -624,11 +622,10 @@ test_list_offsets_at_once(void)
     fakecold_hang(cold, true);
     APIRIG_SEND(&a, &c, list_offsets, V_LIST, &q);
     for (int i = 0; i < 10000 && fakecold_loads(cold) - loads < HOT - 1; i++) {
-        struct vrv_done *d = vrv_cq_take(&a.cq, 0);
+        struct vrv_done *d = vrv_cq_take(&a.cq, 1);
 
         if (d != NULL)
             d->run(d);
-        (void)nanosleep(&pause, NULL);
     }
     IS(fakecold_loads(cold) - loads, HOT - 1, "all partitions of a request are looked for at the same time");
     fakecold_hang(cold, false);
