@@ -455,14 +455,17 @@ test_replaced(void)
     begin_at(1);
     const struct vrv_log_id *id = &the_log()->id;
     char key[VRV_STORE_KEY_MAX + 1];
+    bool before;
     vrv_parts_prefix(id, 'm', key);
     (void)snprintf(key + strlen(key), 64, "%020d-%013d-%016d", 100, 1500, 7);
     page.key = key;
-    IS(vrv_parts_unnamed_ms(id, &m, 'm', &old), 1500, "a page is nobody's since another one is in its place");
-    IS(vrv_parts_unnamed_ms(id, &m, 'm', &other), 1000, "... one that never had a place since it was made");
-    IS(vrv_parts_unnamed_ms(id, &m, 'd', &old), 1000, "... as a segment");
+    IS(vrv_parts_unnamed_ms(id, &m, 'm', &old, &before), 1500, "a page is nobody's since another one is in its place");
+    IS(vrv_parts_unnamed_ms(id, &m, 'm', &other, &before), 1000, "... one that never had a place since it was made");
+    IS(vrv_parts_unnamed_ms(id, &m, 'd', &old, &before), 1000, "... as a segment");
+    OK(!before, "... for sure");
     seg.moved_ms = 1400;
-    IS(vrv_parts_unnamed_ms(id, &m, 'm', &old), INT64_MAX, "the root before still names it");
+    IS(vrv_parts_unnamed_ms(id, &m, 'm', &old, &before), 1500, "... where no segment came since,");
+    OK(before, "unless the root before names it");
     end_it();
 }
 

@@ -154,6 +154,53 @@ lesson_02_what_no_manifest_names_goes(void)
     end();
 }
 
+static unsigned
+manifests_named(void)
+{
+    int64_t from, to;
+    char **names;
+    unsigned n = look(&from, &to, &names), some = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        bool again = strncmp(names[i], "m/", 2) != 0; /* some are named by both roots */
+
+        for (unsigned k = 0; k < i; k++)
+            again = again || strcmp(names[k], names[i]) == 0;
+        some += !again;
+    }
+    for (unsigned i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+    return some;
+}
+
+/* Likewise pages of manifests that never came to count, also where no segment comes behind them. */
+static void
+lesson_02_nor_pages_where_all_is_quiet(void)
+{
+    size_t tried = 0, left = 0;
+
+    begin(1);
+    rig_topic(&rig, "t", 1, DRAINS);
+    put("t", 0, 20);
+    pass(30000);
+    for (int i = 0; i < 8; i++) {
+        fakestore_damage(fake, "m/");
+        put("t", 0, 2);
+        pass(20000);
+        fakestore_damage(fake, NULL);
+        pass(10000);
+        tried += fakestore_count(fake, "m/") - manifests_named() - 1; /* but for the root before */
+        pass(120000);
+        left += fakestore_count(fake, "m/") - manifests_named() - 1;
+        IS(cold_end(), 40 + 4 * i, "what is sealed is in the store, and named");
+    }
+    OK(tried > 0, "attempts have left some");
+    IS((int64_t)left, 0, "nothing else than what the last two roots name stays");
+    IS(read_all("t", 0), 72, "all can be read");
+    end();
+}
+
 /* 6: the log's start was set to one past a segment's last record, which was in no segment. */
 static void
 lesson_06_a_log_begins_where_a_segment_does(void)
@@ -512,6 +559,7 @@ main(void)
 {
     lesson_01_failed_copies_do_not_count();
     lesson_02_what_no_manifest_names_goes();
+    lesson_02_nor_pages_where_all_is_quiet();
     lesson_06_a_log_begins_where_a_segment_does();
     lesson_07_an_index_is_made_of_the_data();
     lesson_16_deleted_before_it_was_copied();

@@ -17,6 +17,7 @@ finish(struct vrv_sweep *s, int status, const struct vrv_err *e)
 {
     vrv_store_names_free(&s->list);
     vrv_piece_unref(s->page);
+    vrv_manifest_fini(&s->before);
     vrv_snap_unref(s->snap);
     s->run(s, status, e);
 }
@@ -89,6 +90,67 @@ is_named(struct vrv_sweep *s, const char *key, const struct vrv_part_key *k)
     return is_among(m->seg, m->seg_n, key);
 }
 
+/* ---- does the root before name it? ---- */
+
+static int
+read_before(struct vrv_sweep *s, struct vrv_err *e)
+{
+    int rc = s->root.status;
+
+    *e = s->root.err;
+    if (rc == 0)
+        rc = vrv_manifest_read(&s->before, s->root.buf, s->root.got, e);
+    if (rc == 0 && s->before.version != s->before_of - 1)
+        rc = vrv_err_set(e, VRV_E_CORRUPT, "%s is another root", s->root_key);
+    return rc == VRV_E_NOTFOUND ? 0 : rc; /* then it names nothing */
+}
+
+static void
+before_came(struct vrv_done *d)
+{
+    struct vrv_sweep *s = VRV_LIST_OF(d, struct vrv_sweep, root.done);
+    struct vrv_err e;
+    int rc = read_before(s, &e);
+
+    s->reads = false;
+    s->before_known = rc == 0;
+    free(s->root.buf);
+    if (rc == VRV_E_CANCELLED)
+        finish(s, rc, &e);
+    else
+        go_on(s);
+}
+
+static void
+get_before(struct vrv_sweep *s)
+{
+    vrv_manifest_fini(&s->before);
+    s->before = (struct vrv_manifest){ 0 };
+    s->before_of = s->snap->m.version;
+    s->reads = true;
+    vrv_parts_root_key(&s->id, s->before_of - 1, s->root_key);
+    s->root = call_of(s, VRV_STORE_GET, before_came);
+    s->root.key = s->root_key;
+    s->root.size = VRV_MANIFEST_ROOT_MAX;
+    s->root.buf = vrv_mem_zero(VRV_MANIFEST_ROOT_MAX);
+    vrv_retry_submit(s->retry, &s->root);
+}
+
+/* 1, also where nobody can tell; 0; WAIT + 1. */
+static int
+is_named_before(struct vrv_sweep *s, const char *key)
+{
+    bool named = !s->before_known;
+
+    if (s->before_of != s->snap->m.version) {
+        get_before(s);
+        return WAIT + 1;
+    }
+    for (uint32_t i = 0; !named && i < s->before.page_n; i++)
+        named = strcmp(s->before.page[i].key, key) == 0;
+    return named;
+}
+
 /* 1: it is to go, ORPHAN: likewise, for nothing but its age; 0: it stays; WAIT + 1, negative: as above. */
 static int
 judge(struct vrv_sweep *s, const char *key)
@@ -109,8 +171,12 @@ judge(struct vrv_sweep *s, const char *key)
         return 0;
     if (s->leaves && s->snap->m.page_n + s->snap->m.seg_n == 0)
         return 1;
-    int64_t age = s->clock->wall_ms(s->clock) - vrv_parts_unnamed_ms(&s->id, &s->snap->m, s->what, &k);
-    return at < base ? 1 : age >= s->orphan_ms ? ORPHAN : 0;
+    bool before;
+    int64_t since_ms = vrv_parts_unnamed_ms(&s->id, &s->snap->m, s->what, &k, &before);
+    if (at >= base && s->clock->wall_ms(s->clock) - since_ms < s->orphan_ms)
+        return 0;
+    named = before ? is_named_before(s, key) : 0;
+    return named != 0 ? (named == 1 ? 0 : named) : at < base ? 1 : ORPHAN;
 }
 
 /* ---- one list after the other ---- */
@@ -278,7 +344,9 @@ give_up(struct vrv_sweep *s)
 void
 vrv_sweep_cancel(struct vrv_sweep *s)
 {
-    if (s->awaited != NULL)
+    if (s->reads)
+        vrv_retry_cancel(s->retry, &s->root);
+    else if (s->awaited != NULL)
         vrv_cache_cancel(s->cache, s->awaited);
     else if (s->deletes)
         vrv_retry_cancel(s->retry, &s->del);

@@ -56,6 +56,12 @@ struct vrv_sweep {
     int64_t at_ns;             /* when they may be deleted; INT64_MAX: nothing waits for that */
     struct vrv_piece *page, *awaited;
     struct vrv_piece_wait wait;
+    struct vrv_store_call root; /* the root before, for pages that only it may name: */
+    char root_key[VRV_STORE_KEY_MAX + 1];
+    bool reads;
+    struct vrv_manifest before;
+    uint64_t before_of;        /* which one it is before; 0: none was asked for */
+    bool before_known;         /* what it names is, be it nothing */
 };
 
 void vrv_sweep_begin(struct vrv_sweep *s);

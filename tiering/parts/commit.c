@@ -208,7 +208,7 @@ put_root(struct vrv_parts_commit *c)
         refuse(c, &e);
         return;
     }
-    vrv__part_root_key(&id, c->next.version, c->key);
+    vrv_parts_root_key(&id, c->next.version, c->key);
     put(c, root_put, true);
 }
 

@@ -235,7 +235,7 @@ vrv_parts_prefix(const struct vrv_log_id *id, char what, char *out)
 }
 
 void
-vrv__part_root_key(const struct vrv_log_id *id, uint64_t version, char *out)
+vrv_parts_root_key(const struct vrv_log_id *id, uint64_t version, char *out)
 {
     vrv_parts_prefix(id, 'm', out);
     size_t n = strlen(out);
@@ -307,15 +307,18 @@ vrv_parts_read_key(const struct vrv_log_id *id, char what, const char *key,
 
 int64_t
 vrv_parts_unnamed_ms(const struct vrv_log_id *id, const struct vrv_manifest *m, char what,
-    const struct vrv_part_key *k)
+    const struct vrv_part_key *k, bool *before)
 {
     int64_t base = (int64_t)k->number, newest_ms = m->seg_n > 0 ? m->seg[m->seg_n - 1].moved_ms : INT64_MIN;
     struct vrv_part_key now;
 
+    *before = false;
     for (uint32_t i = 0; what == 'm' && i < m->page_n && m->page[i].base <= base; i++)
         if (base < m->page[i].next && vrv_parts_read_key(id, 'm', m->page[i].key, &now) &&
-            now.made_ms > k->made_ms)
-            return newest_ms > now.made_ms ? now.made_ms : INT64_MAX;
+            now.made_ms > k->made_ms) {
+            *before = newest_ms <= now.made_ms;
+            return now.made_ms;
+        }
     return k->made_ms;
 }
 

@@ -190,6 +190,8 @@ void vrv_parts_segment_key(struct vrv_parts *ps, const struct vrv_log_id *id, in
     char *out);
 /* Likewise for a page. */
 void vrv_parts_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out);
+/* What a root is called. */
+void vrv_parts_root_key(const struct vrv_log_id *id, uint64_t version, char *out);
 /* What a name says; `what` is 'd', with a hash or without, or 'm'.  False: it is none of these. */
 struct vrv_part_key {
     bool root;
@@ -198,11 +200,11 @@ struct vrv_part_key {
 };
 bool vrv_parts_read_key(const struct vrv_log_id *id, char what, const char *key,
     struct vrv_part_key *out);
-/* Since when nothing names it, at the earliest, that m doesn't name; INT64_MAX: something may still.  A page may have
- * been in the place of one that was made later: readers may still have the manifest that named it, and where no
- * segment came since, it is the one before, which is what there is when the newest root is lost. */
+/* Since when nothing names it, at the earliest, that m doesn't name.  A page may have been in the place of one that
+ * was made later: readers may still have the manifest that named it, and where no segment came since, that may be the
+ * one before (*before), which is what there is when the newest root is lost. */
 int64_t vrv_parts_unnamed_ms(const struct vrv_log_id *id, const struct vrv_manifest *m, char what,
-    const struct vrv_part_key *k);
+    const struct vrv_part_key *k, bool *before);
 /* With what all names of a kind begin: 'd', 'h' (segments with a hash) or 'm'. */
 void vrv_parts_prefix(const struct vrv_log_id *id, char what, char *out);
 

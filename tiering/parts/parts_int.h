@@ -36,8 +36,6 @@ void vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_m
 /* The same, of the one that counts already. */
 void vrv__part_fill(struct vrv_part *p, struct vrv_manifest *m);
 
-void vrv__part_root_key(const struct vrv_log_id *id, uint64_t version, char *out);
-
 /* NOTFOUND (then only h->mod is known), CORRUPT. */
 int vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
     struct vrv_err *e) VRV_MUST_CHECK;

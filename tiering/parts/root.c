@@ -51,7 +51,7 @@ vrv__root_read(struct vrv_read_root *r)
     struct vrv_clock *clock = ps->o.clock;
     size_t n = r->head.size != 0 ? r->head.size : VRV_MANIFEST_ROOT_MAX;
 
-    vrv__part_root_key(&r->part->id, r->head.version, r->key);
+    vrv_parts_root_key(&r->part->id, r->head.version, r->key);
     r->call = (struct vrv_store_call){ .done = { .cq = ps->o.cq, .run = came },
         .op = VRV_STORE_GET, .lane = r->lane, .key = r->key, .size = n,
         .buf = vrv_mem_zero(n), .deadline_ns = clock->mono_ns(clock) + ps->o.read_ms * MS };

@@ -247,8 +247,10 @@ static bool
 is_old(const struct part *p, char what, const struct vrv_part_key *k)
 {
     struct vrv_clock *clock = p->c->o->clock;
+    bool before;
+    int64_t since_ms = vrv_parts_unnamed_ms(p->id, &p->m, what, k, &before);
 
-    return clock->wall_ms(clock) - vrv_parts_unnamed_ms(p->id, &p->m, what, k) >= p->c->o->grace_ms;
+    return !before && clock->wall_ms(clock) - since_ms >= p->c->o->grace_ms;
 }
 
 static int
