@@ -164,6 +164,7 @@ show_manifest(struct out *o, const struct vrv_manifest *m, bool root)
         field_uuid(o, "put_id", &m->put_id);
         field_int(o, "epoch", m->epoch);
         field_int(o, "version", (int64_t)m->version);
+        field_int(o, "before", (int64_t)m->before);
         field_int(o, "pages", m->page_n);
     }
     field_int(o, "start", m->start);

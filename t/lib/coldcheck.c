@@ -158,13 +158,14 @@ check_root(const struct look *l, const char *partition, uint64_t version, uint64
         m.version != version)
         (void)wrong(c, key, "is another one's");
     part.partition = m.partition;
+    part.before = m.before;
     part.base = vrv_manifest_base(&m);
     part.next = m.next;
     for (uint32_t i = 0; i < m.page_n; i++)
         (void)check_page(l, &m, &m.page[i]);
     (void)check_segs(l, &m, m.seg, m.seg_n);
     vrv_manifest_fini(&m);
-    name_pages_before(l, partition, version - 1);
+    name_pages_before(l, partition, part.before);
     VRV_PUSH_ROOM(c->part, c->part_n, c->part_cap);
     c->part[c->part_n++] = part;
 }
@@ -220,7 +221,7 @@ coldcheck_part(const struct coldcheck *c, const struct vrv_uuid *topic, int32_t 
     return NULL;
 }
 
-/* The one before the newest stays, so that its name can't be taken again; later ones may be on their way. */
+/* The one that the newest was made of stays, should that be lost; later ones may be on their way. */
 static bool
 is_newest_root(const struct coldcheck *c, const char *key)
 {
@@ -232,7 +233,7 @@ is_newest_root(const struct coldcheck *c, const char *key)
         vrv_uuid_text(&p->topic, topic);
         int n = snprintf(prefix, sizeof(prefix), "m/%s/%" PRId32 "/", topic, p->partition);
         if (strncmp(key, prefix, (size_t)n) == 0 && strchr(key + n, '-') == NULL)
-            return strtoull(key + n, NULL, 10) + 1 >= p->version;
+            return strtoull(key + n, NULL, 10) == p->before || strtoull(key + n, NULL, 10) >= p->version;
     }
     return false;
 }

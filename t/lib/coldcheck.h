@@ -19,7 +19,7 @@ typedef uint8_t *coldcheck_get_fn(void *ctx, const char *key, size_t *n);
 struct coldcheck_part {
     struct vrv_uuid topic;
     int32_t partition;
-    uint64_t version;
+    uint64_t version, before;
     int64_t base, next;
 };
 

@@ -216,7 +216,7 @@ test_manifest(void)
     if (!IS(vrv_manifest_read(&m, p, n, NULL), 0, "a manifest's root of version 1"))
         return;
     OK(vrv_uuid_eq(&m.topic, &topic) && m.put_id.b[0] == 0xe0 && m.partition == 3 && m.epoch == 5 &&
-            m.version == 7, "whose it is, and which");
+            m.version == 7 && m.before == 6, "whose it is, and which");
     OK(m.start == 450 && m.next == 1030 && m.page_n == 1 && m.seg_n == 1, "what it covers");
     OK(strcmp(m.page[0].key, "m/" TOPIC "/3/00000000000000000400-1699999993000-00000000000000cc") == 0 &&
             m.page[0].base == 400 && m.page[0].next == 1000 && m.page[0].segments == 2 &&

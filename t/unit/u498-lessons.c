@@ -174,6 +174,21 @@ manifests_named(void)
     return some;
 }
 
+/* What there is if the newest one is lost. */
+static bool
+has_root_before(void)
+{
+    const struct vrv_log_id *id = &rig_log(&rig, "t", 0)->id;
+    char key[VRV_STORE_KEY_MAX + 1];
+    struct coldcheck c;
+    size_t n;
+
+    (void)coldcheck_run(&c, vrv_engine_catalog(rig.eng), copy_of, NULL);
+    vrv_parts_root_key(id, coldcheck_part(&c, &id->topic, 0)->before, key);
+    coldcheck_fini(&c);
+    return fakestore_object(fake, key, &n) != NULL;
+}
+
 /* Likewise pages of manifests that never came to count, also where no segment comes behind them. */
 static void
 lesson_02_nor_pages_where_all_is_quiet(void)
@@ -194,6 +209,7 @@ lesson_02_nor_pages_where_all_is_quiet(void)
         pass(120000);
         left += fakestore_count(fake, "m/") - manifests_named() - 1;
         IS(cold_end(), 40 + 4 * i, "what is sealed is in the store, and named");
+        OK(has_root_before(), "... also by the root before, but for the last");
     }
     OK(tried > 0, "attempts have left some");
     IS((int64_t)left, 0, "nothing else than what the last two roots name stays");

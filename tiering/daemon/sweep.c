@@ -82,7 +82,7 @@ is_named(struct vrv_sweep *s, const char *key, const struct vrv_part_key *k)
         for (uint32_t i = 0; i < m->page_n; i++)
             if (strcmp(m->page[i].key, key) == 0)
                 return 1;
-        return k->root && k->number + 1 >= m->version;
+        return k->root && (k->number == m->before || k->number >= m->version);
     }
     for (uint32_t i = 0; i < m->page_n; i++)
         if (base >= m->page[i].base && base < m->page[i].next)
@@ -100,8 +100,6 @@ read_before(struct vrv_sweep *s, struct vrv_err *e)
     *e = s->root.err;
     if (rc == 0)
         rc = vrv_manifest_read(&s->before, s->root.buf, s->root.got, e);
-    if (rc == 0 && s->before.version != s->before_of - 1)
-        rc = vrv_err_set(e, VRV_E_CORRUPT, "%s is another root", s->root_key);
     return rc == VRV_E_NOTFOUND ? 0 : rc; /* then it names nothing */
 }
 
@@ -128,7 +126,7 @@ get_before(struct vrv_sweep *s)
     s->before = (struct vrv_manifest){ 0 };
     s->before_of = s->snap->m.version;
     s->reads = true;
-    vrv_parts_root_key(&s->id, s->before_of - 1, s->root_key);
+    vrv_parts_root_key(&s->id, s->snap->m.before, s->root_key);
     s->root = call_of(s, VRV_STORE_GET, before_came);
     s->root.key = s->root_key;
     s->root.size = VRV_MANIFEST_ROOT_MAX;

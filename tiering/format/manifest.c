@@ -223,7 +223,7 @@ vrv_manifest_check(const struct vrv_manifest *m, struct vrv_err *e)
     int32_t epoch = 0;
     int rc = 0;
 
-    if (m->partition < 0 || m->version == 0 || m->start < 0 || m->next < 0 || from > m->start)
+    if (m->partition < 0 || m->version <= m->before || m->start < 0 || m->next < 0 || from > m->start)
         return vrv_err_set(e, VRV_E_CORRUPT,
             "version %" PRIu64 " of partition %" PRId32 " begins at %" PRId64 ", the log at %" PRId64
             ", and it ends before %" PRId64, m->version, m->partition, from, m->start, m->next);

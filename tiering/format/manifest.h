@@ -62,7 +62,8 @@ struct vrv_cold_page {
 struct vrv_manifest {
     struct vrv_uuid topic, put_id; /* put_id: drawn for each root, so that its bytes are nobody else's */
     int32_t partition, epoch;      /* of the owner that wrote it */
-    uint64_t version;              /* n */
+    uint64_t version;              /* n, */
+    uint64_t before;               /* ... made of this one; 0: of none */
     int64_t start;                 /* the log's start as it was then: what is below may go */
     int64_t next;                  /* where the next segment begins; kept when all others are gone */
     struct vrv_cold_page *page;

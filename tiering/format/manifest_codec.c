@@ -24,7 +24,7 @@
 
 enum {
     NO_STRING = 0xffff,
-    ROOT_HEAD = VRV_CODEC_HEAD + 2 * 16 + 4 * 4 + 3 * 8, /* bytes of a root before its pages */
+    ROOT_HEAD = VRV_CODEC_HEAD + 2 * 16 + 4 * 4 + 4 * 8, /* bytes of a root before its pages */
     PAGE_LEAST = 2 + 92,      /* bytes of a page's entry, without its key */
     SEG_LEAST = 2 * 2 + 120,  /* bytes of a segment, without keys and chunks */
     CHUNK_BYTES = 32,
@@ -122,6 +122,7 @@ vrv_manifest_write(const struct vrv_manifest *m, size_t *n)
     vrv_out32(&o, (uint32_t)m->partition);
     vrv_out32(&o, (uint32_t)m->epoch);
     vrv_out64(&o, m->version);
+    vrv_out64(&o, m->before);
     vrv_out64(&o, (uint64_t)m->start);
     vrv_out64(&o, (uint64_t)m->next);
     vrv_out32(&o, m->page_n);
@@ -311,6 +312,7 @@ get_root(struct vrv_in *i, struct vrv_manifest *m)
     m->partition = (int32_t)vrv_in32(i);
     m->epoch = (int32_t)vrv_in32(i);
     m->version = vrv_in64(i);
+    m->before = vrv_in64(i);
     m->start = (int64_t)vrv_in64(i);
     m->next = (int64_t)vrv_in64(i);
     m->page_cap = vrv_in32(i);

@@ -351,7 +351,7 @@ vrv_parts_commit(struct vrv_parts *ps, struct vrv_parts_commit *c)
 
     c->parts = ps;
     const struct vrv_part *p = part_of(c);
-    uint64_t from = m->version;
+    uint64_t from = m->before = m->version;
     m->version = (from > p->head.passed ? from : p->head.passed) + 1;
     if (check(c, from, &e) < 0) {
         refuse(c, &e);

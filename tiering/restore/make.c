@@ -162,6 +162,7 @@ put_root(struct vrv_restore *r, struct vrv_sync *s, struct vrv_restore_part *p, 
 
     m->topic = p->id.topic;
     m->partition = p->id.partition;
+    m->before = m->version;
     m->version = (p->f.newest > p->version ? p->f.newest : p->version) + 1;
     m->epoch = next_epoch(p);
     for (size_t i = 0; i < sizeof(m->put_id.b); i++)
