@@ -187,7 +187,7 @@ vrv_tier_attach(struct vrv_tier *t, struct vrv_engine *eng, const char *cluster,
     t->owns = cluster == NULL;
     vrv_parts_attach(&t->parts, vrv_engine_catalog(eng));
     vrv_owner_init(&t->owner, &(struct vrv_owner_opts){ .retry = t->retry, .cq = &t->cq,
-        .clock = t->o.clock, .random = t->o.random, .cluster = cluster, .call_ms = t->o.call_ms,
+        .clock = t->o.clock, .random = t->o.random, .cluster = cluster, .round_ms = t->o.call_ms,
         .every_ms = t->o.marker_ms, .idle_ms = t->o.marker_idle_ms, .keeps = MARKERS,
         .records = records, .ctx = ctx, .foreign = t->o.foreign, .foreign_ctx = t->o.ctx });
     if (cluster != NULL)

@@ -45,6 +45,7 @@ records(void *ctx, struct vrv_marker *m, struct vrv_err *e)
     return 0;
 }
 
+static int64_t round_ms = 10000;
 static int foreigns;
 
 static void
@@ -71,7 +72,7 @@ up(struct server *s, const char *cluster, uint64_t seed)
         .clock = &clock_.clock, .cq = &s->cq, .random = seed, .base_ms = 100, .most_ms = 1000,
         .attempt_ms = { 1000, 1000, 1000 } });
     vrv_owner_init(&s->owner, &(struct vrv_owner_opts){ .retry = s->retry, .cq = &s->cq,
-        .clock = &clock_.clock, .random = seed, .cluster = cluster, .call_ms = 10000,
+        .clock = &clock_.clock, .random = seed, .cluster = cluster, .round_ms = round_ms,
         .every_ms = MINUTE_MS, .idle_ms = IDLE_MS, .keeps = 3, .records = records,
         .foreign = foreign });
     vrv_owner_attach(&s->owner, s->catalog);
@@ -351,6 +352,71 @@ test_damaged(void)
     end();
 }
 
+static int64_t
+now_ms(void)
+{
+    return atomic_load(&clock_.mono_ns) / 1000000;
+}
+
+static void
+until(struct server *s, int64_t ms)
+{
+    while (now_ms() < ms)
+        pass(s, 50);
+}
+
+/* The store takes as long as a round may, at both ends of a time in which nothing changes. */
+static void
+test_slow(void)
+{
+    struct server a = { .disk = NULL };
+    struct vrv_marker m;
+    uint8_t *bytes = NULL;
+
+    begin(1);
+    round_ms = 5 * MINUTE_MS;
+    up(&a, "A", 1);
+    int64_t from = now_ms();
+    fakestore_fault(fake, VRV_STORE_VERIFY, FAKE_HANGS, 100);
+    while (fakestore_count(fake, "marker/") == 0)
+        pass(&a, 50);
+    int64_t first = now_ms();
+    until(&a, from + round_ms - 10000);
+    fakestore_heal(fake);
+    pass(&a, 9000);
+    VRV_ASSERT(a.owner.marked_ms > 0 && newest(&m, &bytes));
+    pass(&a, IDLE_MS - 10000);
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_HANGS, 100);
+    while (!vrv_owner_is_busy(&a.owner))
+        pass(&a, 50);
+    from = now_ms();
+    until(&a, from + round_ms - 10000);
+    fakestore_heal(fake);
+    while (fakestore_count(fake, "marker/") == 1)
+        pass(&a, 50);
+    int64_t gap = now_ms() - first;
+    IS(a.owner.failures, 0, "a server whose store is as slow as it may be writes its markers");
+    OK(gap > IDLE_MS + 2 * MINUTE_MS && gap < m.silent_ms, "... and is silent for %d s, which is less than the %d s that "
+        "they say", (int)(gap / 1000), (int)(m.silent_ms / 1000));
+    vrv_marker_fini(&m);
+    free(bytes);
+    pass(&a, IDLE_MS);
+    offset++;
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_HANGS, 100);
+    while (!vrv_owner_is_busy(&a.owner))
+        pass(&a, 50);
+    from = now_ms();
+    until(&a, from + round_ms - 10000);
+    fakestore_heal(fake);
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_HANGS, 100);
+    until(&a, from + round_ms + 2000);
+    IS(a.owner.failures, 1, "all that is asked for a marker takes no longer than that, or fails: %s", a.owner.err.msg);
+    fakestore_heal(fake);
+    round_ms = 10000;
+    gone(&a);
+    end();
+}
+
 /* More than a marker takes: it is said, and the one before stays. */
 static void
 test_too_much(void)
@@ -442,6 +508,7 @@ main(void)
     test_taken_over();
     test_marks();
     test_damaged();
+    test_slow();
     test_too_much();
     test_clock_set_back();
     test_ends();

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/mem.h"
 #include "engine/restore.h"
 #include "t/lib/onetier.h"
 #include "t/lib/tap.h"
@@ -192,17 +193,31 @@ test_not_empty(void)
     finish();
 }
 
+/* ... with a record of so many bytes, that doesn't shrink. */
 static void
-put_marker(int64_t ms, bool last)
+put_large_marker(int64_t ms, bool last, uint32_t value_n)
 {
-    struct vrv_marker m = { .owner = 1, .ms = ms, .silent_ms = MINUTE_MS, .last = last };
+    uint8_t *value = vrv_mem_zero(value_n + 1);
+    struct vrv_marker_record record = { (const uint8_t *)"k", value, 1, value_n };
+    struct vrv_marker m = { .owner = 1, .ms = ms, .silent_ms = MINUTE_MS, .last = last, .record = &record,
+        .record_n = 1 };
+    struct vrv_rand random = { 1 };
     char key[64];
     size_t n;
 
+    for (uint32_t i = 0; i < value_n; i++)
+        value[i] = (uint8_t)vrv_rand_next(&random);
     uint8_t *bytes = vrv_marker_write(&m, &n, NULL);
     (void)snprintf(key, sizeof(key), "marker/%013" PRId64 "-0000000000000000", ms);
     IS(vrv_sync_put(&sync_, key, bytes, n, false, &e), 0, "a newer marker");
     free(bytes);
+    free(value);
+}
+
+static void
+put_marker(int64_t ms, bool last)
+{
+    put_large_marker(ms, last, 0);
 }
 
 static void
@@ -214,7 +229,7 @@ test_alive(void)
     int64_t now_ms = rig.clock.clock.wall_ms(&rig.clock.clock);
     IS(look(&r, false), VRV_E_LOCKED, "a server that wrote a while ago may live: %s", e.msg);
     vrv_restore_fini(&r);
-    simclock_advance_ms(&rig.clock, 5 * MINUTE_MS);
+    simclock_advance_ms(&rig.clock, 20 * MINUTE_MS);
     IS(look(&r, false), 0, "one that has been silent for as long as its markers say is gone");
     put_marker(now_ms, false);
     IS(make(&r), VRV_E_AGAIN, "then nothing is made of the older one: %s", e.msg);
@@ -244,8 +259,26 @@ test_clocks(void)
     IS(look(&r, true), 0, "... unless we say that it doesn't");
     vrv_restore_fini(&r);
     simclock_set_wall_ms(&rig.clock, now_ms - 60 * MINUTE_MS);
-    simclock_advance_ms(&rig.clock, MINUTE_MS);
+    simclock_advance_ms(&rig.clock, MINUTE_MS + 1000);
     IS(look(&r, false), 0, "where it is an hour behind, one that is gone still is");
+    vrv_restore_fini(&r);
+    up(3);
+    finish();
+}
+
+/* A large marker takes a slow line longer than any call has. */
+static void
+test_large(void)
+{
+    struct vrv_restore r;
+
+    lose_server();
+    put_large_marker(rig.clock.clock.wall_ms(&rig.clock.clock), false, 1000000);
+    simclock_advance_ms(&rig.clock, 2 * MINUTE_MS);
+    IS(look(&r, false), VRV_E_LOCKED, "a server whose markers are large may still be about to write one: %s", e.msg);
+    vrv_restore_fini(&r);
+    simclock_advance_ms(&rig.clock, 2 * MINUTE_MS);
+    IS(look(&r, false), 0, "... but not for ever");
     vrv_restore_fini(&r);
     up(3);
     finish();
@@ -363,6 +396,7 @@ main(void)
     test_not_empty();
     test_alive();
     test_clocks();
+    test_large();
     test_comes_back();
     test_deleted();
     test_bad();

@@ -152,11 +152,12 @@ written(struct vrv_done *d)
 
 /* ---- a new one ---- */
 
-/* With that nothing has changed for idle_ms there is another one; then one or two may fail, or be late. */
+/* Behind a marker comes the rest of its round; when nothing has changed for idle_ms another one begins, which may
+ * have been late, and takes as long as a round may.  (What sending takes is for who knows the marker's size.) */
 static int64_t
 silent_ms(const struct vrv_owner *o)
 {
-    return o->o.idle_ms + 2 * o->o.every_ms;
+    return o->o.idle_ms + 2 * o->o.every_ms + 2 * o->o.round_ms;
 }
 
 /* Has anything changed but the time? */

@@ -88,15 +88,15 @@ void
 vrv__owner_call(struct vrv_owner *o, struct vrv_store_call *c, enum vrv_store_op op, const char *key,
     void (*run)(struct vrv_done *d))
 {
-    int64_t ms = o->end == VRV_OWNER_GOES_ON || o->o.call_ms < LAST_MS ? o->o.call_ms : LAST_MS;
+    int64_t last_ms = o->o.round_ms < LAST_MS ? o->o.round_ms : LAST_MS;
 
     c->done = (struct vrv_done){ .cq = o->o.cq, .run = run };
     c->op = op;
     c->lane = VRV_STORE_HOUSEKEEPING;
     c->key = key;
-    c->deadline_ns = now_ns(o) + ms * MS;
     if (o->end == VRV_OWNER_GOES_ON)
-        c->deadline_ns += vrv_store_sending_ms(c, op) * MS;
+        o->round_ns += vrv_store_sending_ms(c, op) * MS;
+    c->deadline_ns = o->end == VRV_OWNER_GOES_ON ? o->round_ns : now_ns(o) + last_ms * MS;
     o->busy = c;
     vrv_retry_submit(o->o.retry, c);
 }
@@ -440,6 +440,7 @@ vrv_owner_step(struct vrv_owner *o)
         return INT64_MAX;
     if (now_ns(o) < o->due_ns)
         return o->due_ns;
+    o->round_ns = now_ns(o) + o->o.round_ms * MS;
     if (o->number == 0 && !knows(o))
         ask_whose(o);
     else

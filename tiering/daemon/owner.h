@@ -31,7 +31,8 @@ struct vrv_owner_opts {
     struct vrv_clock *clock;
     uint64_t random;
     const char *cluster;
-    int64_t call_ms;
+    int64_t round_ms;            /* all that is asked of the store for a marker, with all attempts, but for the time that
+                                  * sending it takes: markers tell for how long their server may be silent */
     int64_t every_ms;            /* a marker, when something has changed */
     int64_t idle_ms;             /* ... and when nothing has */
     unsigned keeps;              /* markers */
@@ -66,6 +67,7 @@ struct vrv_owner {
     struct vrv_store_call call, list;
     struct vrv_store_call *busy; /* which of them is under way; NULL: none */
     int64_t due_ns;              /* when to go on */
+    int64_t round_ns;            /* until when the store may take for what is under way, and what comes of it */
     uint32_t crc;                /* of what the newest marker knew, but for its time */
     enum { VRV_OWNER_GOES_ON, VRV_OWNER_ENDS, VRV_OWNER_WRITES_LAST, VRV_OWNER_ENDED } end;
     struct iovec iov;

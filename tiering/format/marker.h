@@ -28,7 +28,7 @@ struct vrv_marker {
     char cluster[VRV_MARKER_CLUSTER_MAX + 1]; /* whose: its id */
     uint64_t owner;          /* ... and as which owner of the store (daemon/claim.h) */
     int64_t ms;              /* when, wall clock */
-    int64_t silent_ms;       /* if none follows for so long its server is gone */
+    int64_t silent_ms;       /* if none follows for so long, and while two of this size are sent, its server is gone */
     bool last;               /* the server stopped behind it */
     struct vrv_catalog_kvs catalog;
     struct vrv_marker_record *record;

@@ -67,6 +67,7 @@ read_marker(struct vrv_sync *s, const struct vrv_store_name *name, struct vrv_fo
         return rc;
     }
     (void)snprintf(out->key, sizeof(out->key), "%s", name->key);
+    out->size = name->size;
     out->age_ms = name->age_ms;
     return 0;
 }

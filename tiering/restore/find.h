@@ -35,6 +35,7 @@ struct vrv_found_marker {
     struct vrv_marker m;         /* what it points to lies in */
     uint8_t *bytes;
     char key[VRV_STORE_KEY_MAX + 1];
+    uint64_t size;
     int64_t age_ms;              /* by the store's clock, when it was found; -1: it doesn't say */
     struct vrv_found_passed passed;
 };

@@ -334,18 +334,27 @@ age_of(const struct vrv_restore *r)
     return f->age_ms >= 0 ? f->age_ms : r->o.clock->wall_ms(r->o.clock) - f->m.ms;
 }
 
+/* For how long its server may be silent: as it says, and what sending it and the next one takes a slow line. */
+static int64_t
+silence_of(const struct vrv_restore *r)
+{
+    const struct vrv_store_call c = { .size = r->marker.size };
+
+    return r->marker.m.silent_ms + 2 * vrv_store_sending_ms(&c, VRV_STORE_PUT);
+}
+
 static int
 check_left(const struct vrv_restore *r, struct vrv_err *e)
 {
     const struct vrv_marker *m = &r->marker.m;
-    int64_t age = age_of(r);
+    int64_t age = age_of(r), silence = silence_of(r);
 
-    if (m->last || r->o.gone || age >= m->silent_ms)
+    if (m->last || r->o.gone || age >= silence)
         return 0;
     return vrv_err_set(e, VRV_E_LOCKED,
         "a server of cluster %s wrote to this store %" PRId64 " s ago, and did not stop since: stop it, or "
         "wait until it has been silent for %" PRId64 " s; --take-over if it is gone for good",
-        m->cluster, age < 0 ? 0 : age / 1000, (m->silent_ms + 999) / 1000);
+        m->cluster, age < 0 ? 0 : age / 1000, (silence + 999) / 1000);
 }
 
 int
