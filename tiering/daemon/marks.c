@@ -8,6 +8,13 @@
 #include "engine/base/mem.h"
 #include "tiering/daemon/owner_int.h"
 
+enum {
+    SOON_MS = 5000,
+    RARELY_MS = 60000,
+    DOUBLINGS = 10,
+    EARLY = 12, /* a server that starts reads its groups first */
+};
+
 /* ---- their names, which are in order of time ---- */
 
 /* One that is written later sorts behind those before it, also where the clock was set back. */
@@ -86,23 +93,73 @@ listed(struct vrv_done *d)
         done(o);
 }
 
-/* Those before still count. */
 static void
-not_written(struct vrv_owner *o, struct vrv_err *e)
+list_old(struct vrv_owner *o)
 {
-    o->crc = 0;
-    o->failures++;
-    (void)vrv_err_prefix(e, e->code, "a marker can't be written");
-    o->unmarked = *e;
-    vrv__owner_failed(o, e);
+    o->list = (struct vrv_store_call){ .max = 1000 };
+    vrv__owner_call(o, &o->list, VRV_STORE_LIST, "marker/", listed);
+}
+
+/* ---- what the store may have, and nobody knows to be whole, goes ---- */
+
+static void
+note_doubt(struct vrv_owner *o, bool is_damaged)
+{
+    if (o->doubt_n == VRV_OWNER_DOUBTS) /* it goes as one that is old */
+        memmove(o->doubt, o->doubt + 1, --o->doubt_n * sizeof(*o->doubt));
+    (void)snprintf(o->doubt[o->doubt_n++], sizeof(*o->doubt), "%.39s", o->key);
+    o->is_damaged = is_damaged;
+}
+
+/* Is there any?  The newest stays as long as there is no better one, and it isn't known to be damaged. */
+static bool
+drop_doubts(struct vrv_owner *o, bool all, void (*run)(struct vrv_done *d))
+{
+    o->going_n = all || o->is_damaged || o->doubt_n == 0 ? o->doubt_n : o->doubt_n - 1;
+    for (unsigned i = 0; i < o->going_n; i++)
+        o->going[i] = o->doubt[i];
+    o->call = (struct vrv_store_call){ .keys = o->going, .max = o->going_n };
+    if (o->going_n > 0)
+        vrv__owner_call(o, &o->call, VRV_STORE_DELETE, NULL, run);
+    return o->going_n > 0;
+}
+
+/* Or they are tried again, with the next ones. */
+static void
+doubts_dropped(struct vrv_owner *o)
+{
+    if (o->call.status < 0)
+        return;
+    o->doubt_n -= o->going_n;
+    memmove(o->doubt, o->doubt + o->going_n, o->doubt_n * sizeof(*o->doubt));
+    o->is_damaged = false;
 }
 
 static void
-damaged_gone(struct vrv_done *d)
+dropped_behind(struct vrv_done *d)
 {
     struct vrv_owner *o = VRV_LIST_OF(d, struct vrv_owner, call.done);
 
-    not_written(o, &o->spoiled);
+    doubts_dropped(o);
+    if (o->end == VRV_OWNER_GOES_ON)
+        list_old(o);
+    else
+        vrv__owner_done(o, 0);
+}
+
+/* Those before still count.  Each try has a name of its own; so they come less and less often. */
+static void
+not_written(struct vrv_owner *o, struct vrv_err *e)
+{
+    int64_t most = o->o.every_ms < RARELY_MS ? o->o.every_ms : RARELY_MS;
+    int64_t ms = (int64_t)SOON_MS << (o->missing < DOUBLINGS ? o->missing : DOUBLINGS);
+
+    o->missing++;
+    o->crc = 0;
+    o->failures++;
+    (void)vrv_err_prefix(e, e->code, "a marker can't be written");
+    o->err = o->unmarked = *e;
+    vrv__owner_done(o, ms < most ? ms : most > SOON_MS ? most : SOON_MS);
 }
 
 static void
@@ -111,27 +168,21 @@ verified(struct vrv_done *d)
     struct vrv_owner *o = VRV_LIST_OF(d, struct vrv_owner, call.done);
     int rc = o->call.status;
 
-    if (rc == VRV_E_CORRUPT && o->end == VRV_OWNER_GOES_ON) { /* nobody wants it, and there may be many in time */
-        o->spoiled = o->call.err;
-        o->spoiled_key = o->key;
-        o->call = (struct vrv_store_call){ .keys = &o->spoiled_key, .max = 1 };
-        vrv__owner_call(o, &o->call, VRV_STORE_DELETE, NULL, damaged_gone);
-        return;
-    }
     if (rc < 0) {
+        note_doubt(o, rc == VRV_E_CORRUPT);
         (void)vrv_store_blame(&o->call.err, rc, o->key);
         not_written(o, &o->call.err);
         return;
     }
     o->marked_ms = o->o.clock->wall_ms(o->o.clock);
     o->err = o->unmarked = (struct vrv_err){ 0 };
-    o->early = 0;
+    o->early = o->missing = 0;
     if (o->end != VRV_OWNER_GOES_ON) {
         vrv__owner_done(o, 0);
         return;
     }
-    o->list = (struct vrv_store_call){ .max = 1000 };
-    vrv__owner_call(o, &o->list, VRV_STORE_LIST, "marker/", listed);
+    if (!drop_doubts(o, true, dropped_behind))
+        list_old(o);
 }
 
 /* What the store has now, is it that?  Not every store was told a checksum. */
@@ -143,6 +194,8 @@ written(struct vrv_done *d)
     free(o->bytes);
     o->bytes = NULL;
     if (o->call.status < 0) {
+        if (o->call.status == VRV_E_UNKNOWN || o->call.status == VRV_E_EXISTS) /* something is there by our name */
+            note_doubt(o, o->call.status == VRV_E_EXISTS);
         not_written(o, &o->call.err);
         return;
     }
@@ -180,8 +233,6 @@ is_news(struct vrv_owner *o, const struct vrv_marker *m)
     return news;
 }
 
-enum { SOON_MS = 5000, EARLY = 12 }; /* a server that starts reads its groups first */
-
 _Static_assert((int)VRV_MARKER_MAX <= (int)VRV_STORE_PUT_MAX, "one call writes it");
 
 static void
@@ -201,8 +252,8 @@ write_marker(struct vrv_owner *o, const struct vrv_marker *m)
     vrv__owner_put(o, o->key, bytes, n, false, written);
 }
 
-void
-vrv__owner_mark(struct vrv_owner *o)
+static void
+mark(struct vrv_owner *o)
 {
     struct vrv_marker m = { .owner = o->number, .ms = time_of(o), .silent_ms = silent_ms(o),
         .last = o->end == VRV_OWNER_WRITES_LAST };
@@ -222,4 +273,23 @@ vrv__owner_mark(struct vrv_owner *o)
         vrv__owner_done(o, o->o.every_ms);
     vrv_catalog_dump_fini(&m.catalog);
     free(m.record);
+}
+
+static void
+dropped_before(struct vrv_done *d)
+{
+    struct vrv_owner *o = VRV_LIST_OF(d, struct vrv_owner, call.done);
+
+    doubts_dropped(o);
+    if (o->end == VRV_OWNER_GOES_ON)
+        mark(o);
+    else
+        vrv__owner_done(o, 0);
+}
+
+void
+vrv__owner_mark(struct vrv_owner *o)
+{
+    if (o->end != VRV_OWNER_GOES_ON || !drop_doubts(o, false, dropped_before))
+        mark(o);
 }

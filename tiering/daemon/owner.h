@@ -43,6 +43,8 @@ struct vrv_owner_opts {
     void *foreign_ctx;
 };
 
+enum { VRV_OWNER_DOUBTS = 8, VRV_OWNER_MARKER_KEY = 40 };
+
 enum vrv_owner_state { VRV_OWNER_ASKS, VRV_OWNER_OWNS, VRV_OWNER_FOREIGN };
 
 struct vrv_owner {
@@ -74,8 +76,12 @@ struct vrv_owner {
     uint8_t *bytes;
     char key[VRV_STORE_KEY_MAX + 1];
     const char **old;            /* markers that go: of the list */
-    const char *spoiled_key;     /* one that goes because the store has other bytes of it, */
-    struct vrv_err spoiled;      /* ... and what it said */
+    unsigned missing;            /* markers that couldn't be written, since the last one that was */
+    char doubt[VRV_OWNER_DOUBTS][VRV_OWNER_MARKER_KEY]; /* ours that the store may have, and that may not be whole: they
+                                  * go, the oldest first */
+    unsigned doubt_n, going_n;
+    bool is_damaged;             /* the newest of these is not */
+    const char *going[VRV_OWNER_DOUBTS];
 };
 
 void vrv_owner_init(struct vrv_owner *o, const struct vrv_owner_opts *opts);
