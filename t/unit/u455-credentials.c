@@ -67,6 +67,8 @@ struct world {
     int status;
     char keys[64];                  /* in the next answer: KEY as an id, SKEY as its secret */
     char expires[64];
+    int64_t ahead_s;                /* their clock is, of ours; */
+    bool tells_time;                /* ... they tell what it says */
 };
 
 static void
@@ -95,6 +97,28 @@ say_xml(struct world *w, struct httpd_reply *a)
     httpd_set_body(a, text, strlen(text));
 }
 
+/* So many seconds from now, by their clock. */
+static struct tm
+time_there(struct world *w, int64_t s)
+{
+    time_t t = (time_t)(w->g.sim.clock.wall_ms(&w->g.sim.clock) / 1000 + w->ahead_s + s);
+    struct tm tm;
+
+    (void)gmtime_r(&t, &tm);
+    return tm;
+}
+
+static void
+tell_time(struct world *w, struct httpd_reply *a)
+{
+    struct tm tm = time_there(w, 0);
+    char now[64];
+
+    (void)strftime(now, sizeof(now), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    if (w->tells_time)
+        httpd_add_header(a, "date", "%s", now);
+}
+
 static void
 serve(void *ctx, const struct httpd_req *q, struct httpd_reply *a)
 {
@@ -103,6 +127,7 @@ serve(void *ctx, const struct httpd_req *q, struct httpd_reply *a)
     char token[64] = "";
 
     w->asked++;
+    tell_time(w, a);
     (void)snprintf(w->heard, sizeof(w->heard), "%s %s\n%s\n%.*s", q->method, q->target, q->head,
         (int)q->body_n, q->body != NULL ? (const char *)q->body : "");
     a->status = w->status;
@@ -235,10 +260,8 @@ says(struct world *w, const char *what, int code)
 static void
 expires_in(struct world *w, int64_t s)
 {
-    time_t t = (time_t)(w->g.sim.clock.wall_ms(&w->g.sim.clock) / 1000 + s);
-    struct tm tm;
+    struct tm tm = time_there(w, s);
 
-    (void)gmtime_r(&t, &tm);
     (void)strftime(w->expires, sizeof(w->expires), "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
@@ -456,6 +479,41 @@ test_expiry(void)
     end_world(w);
 }
 
+/* Hours between the clocks change nothing: neither are keys asked for all the time, nor used when they have expired. */
+static void
+test_clocks(int64_t ahead_s, bool is_web)
+{
+    if (is_web) {
+        set_var("AWS_WEB_IDENTITY_TOKEN_FILE", write_file("token", "eyJ"));
+        set_var("AWS_ROLE_ARN", "arn:aws:iam::1:role/varve");
+    } else {
+        set_var("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/container");
+    }
+    struct world *w = world("chain");
+    if (is_web)
+        set_var("AWS_ENDPOINT_URL_STS", httprig_url(&w->g, "/"));
+    tap_note("the clock of who gives the keys is %d s ahead", (int)ahead_s);
+    w->tells_time = true;
+    w->ahead_s = ahead_s;
+    (void)snprintf(w->keys, sizeof(w->keys), "ONE");
+    expires_in(w, 3600);
+    IS_STR(ask(w)->text, "ONE SONE TONE", "its keys are good");
+    for (int i = 0; i < 10; i++) {
+        simclock_advance_ms(&w->g.sim, 300000);
+        (void)ask(w);
+        settle(w);
+    }
+    IS(w->asked, 1u, "... for a while, in which nobody asks for others");
+    w->status = 500;
+    simclock_advance_ms(&w->g.sim, 590000);
+    IS_STR(ask(w)->text, "ONE SONE TONE", "... to the end");
+    settle(w);
+    IS(w->asked, 2u, "... before which others are asked for");
+    simclock_advance_ms(&w->g.sim, 11000);
+    says(w, "gives no keys (HTTP 500)", VRV_E_DENIED);
+    end_world(w);
+}
+
 static void
 test_refused(void)
 {
@@ -525,6 +583,8 @@ main(void)
     test_container();
     test_instance();
     test_expiry();
+    test_clocks(-7 * 3600, false);
+    test_clocks(7 * 3600, true);
     test_refused();
     test_ended();
     test_sources();

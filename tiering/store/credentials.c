@@ -21,6 +21,7 @@
 static const int64_t second_ns = 1000000000;
 
 enum {
+    MS_NS = 1000000,
     SOON_MS = 300000,  /* keys that expire so soon are got anew, */
     AGAIN_S = 5,       /* ... but so often at most, as are those that were refused */
     WATCH_S = 1,       /* how often files are looked at */
@@ -125,11 +126,17 @@ look_in(struct vrv_creds *c, enum vrv__creds_place place)
     return look[place](c);
 }
 
+/* Within so long they expire, or have. */
+static bool
+expires_within(const struct vrv_creds *c, int64_t ms)
+{
+    return c->keys.expires_ms != 0 && c->keys.expires_ms <= now_ns(c) / MS_NS + ms;
+}
+
 static bool
 is_good(const struct vrv_creds *c)
 {
-    return c->version > 0 && !c->refused &&
-        (c->keys.expires_ms == 0 || c->keys.expires_ms > c->o.clock->wall_ms(c->o.clock));
+    return c->version > 0 && !c->refused && !expires_within(c, 0);
 }
 
 static void
@@ -233,13 +240,6 @@ may_watch(const struct vrv_creds *c)
 }
 
 static bool
-expires_soon(const struct vrv_creds *c)
-{
-    return c->keys.expires_ms != 0 &&
-        c->keys.expires_ms < c->o.clock->wall_ms(c->o.clock) + SOON_MS;
-}
-
-static bool
 may_look(const struct vrv_creds *c)
 {
     return c->looked_ns == 0 || now_ns(c) >= c->looked_ns + AGAIN_S * second_ns;
@@ -260,7 +260,7 @@ vrv_creds_ask(struct vrv_creds *c, struct vrv_creds_wait *w)
     if (c->looking)
         return;
     if (c->look_now || (may_watch(c) && has_changed(c)) ||
-        ((!good || expires_soon(c)) && may_look(c)))
+        ((!good || expires_within(c, SOON_MS)) && may_look(c)))
         look(c);
     else if (!good)
         run_waiting(c);

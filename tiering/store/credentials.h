@@ -14,8 +14,9 @@
  *     instance       from the metadata service of a virtual machine (IMDSv2)
  *   file:PATH      a file written like ~/.aws/credentials; its profile "default", or without one
  *
- * Files are read again when they have changed, keys that expire are got anew before they do, and
- * all are looked for again when they were refused.  A secret is never in a sentence.
+ * Files are read again when they have changed, keys that expire are got anew before they do (by the
+ * clock of who gave them, whatever ours says), and all are looked for again when they were refused.
+ * A secret is never in a sentence.
  *
  * Threads: one, which takes `cq` and calls everything here.
  */

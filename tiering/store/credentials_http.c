@@ -76,6 +76,22 @@ no_keys(struct vrv_creds *c, const char *who)
                              who, c->url, c->http.code));
 }
 
+/*
+ * Until when they are good: a time of the clock of who gives them, so it counts from the time that is there now, which
+ * the answer tells; who tells none is thought to have ours.  From here on no clock that may be set counts.
+ */
+static bool
+take_expiry(struct vrv_creds *c, const char *text)
+{
+    struct vrv_clock *clock = c->o.clock;
+    int64_t end = vrv_time_iso(text), there = vrv_time_http(vrv_http_header(&c->http, "date"));
+    int64_t left = end - (there >= 0 ? there : clock->wall_ms(clock));
+    int64_t now = clock->mono_ns(clock) / 1000000;
+
+    c->found.expires_ms = now + left > 1 ? now + left : 1;
+    return end > 0;
+}
+
 /* ---- keys in JSON: a container's, a machine's ---- */
 
 static bool
@@ -88,10 +104,8 @@ take_json(struct vrv_creds *c)
             json_string_value(json_object_get(all, "SecretAccessKey")),
             json_string_value(json_object_get(all, "Token")));
 
-    if (good && expires != NULL) {
-        c->found.expires_ms = vrv_time_iso(expires);
-        good = c->found.expires_ms > 0;
-    }
+    if (good && expires != NULL)
+        good = take_expiry(c, expires);
     json_decref(all);
     return good;
 }
@@ -243,11 +257,10 @@ assumed(struct vrv_creds *c)
         vrv_xml_text(n, "SecretAccessKey", secret, sizeof(secret)) &&
         vrv_xml_text(n, "SessionToken", token, sizeof(token)) &&
         vrv_xml_text(n, "Expiration", expires, sizeof(expires)))
-        good = vrv__creds_take(&c->found, id, secret, token);
-    c->found.expires_ms = good ? vrv_time_iso(expires) : 0;
+        good = vrv__creds_take(&c->found, id, secret, token) && take_expiry(c, expires);
     vrv_xml_free(&x);
     OPENSSL_cleanse(secret, sizeof(secret));
-    if (good && c->found.expires_ms > 0)
+    if (good)
         vrv__creds_looked(c, 0);
     else
         no_keys(c, "the token service");

@@ -22,7 +22,7 @@ enum vrv__creds_place { VRV__CREDS_ENV, VRV__CREDS_WEB, VRV__CREDS_PROFILE, VRV_
 
 struct vrv__creds_keys {
     char id[VRV__CREDS_ID], secret[VRV__CREDS_SECRET], token[VRV__CREDS_TOKEN];
-    int64_t expires_ms;         /* wall; 0: never */
+    int64_t expires_ms;         /* on the monotonic clock; 0: never */
 };
 
 /* A file that keys came from, as it was then. */
