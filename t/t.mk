@@ -228,6 +228,14 @@ t_unit_u461_retry_SOURCES = \
 	$(NULL)
 t_unit_u461_retry_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u452-upload
+t_unit_u452_upload_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/unit/u452-upload.c \
+	$(NULL)
+t_unit_u452_upload_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u464-tier
 t_unit_u464_tier_SOURCES = \
 	t/lib/fakestore.c \

@@ -469,7 +469,7 @@ fake_step(struct vrv_store *s)
     f->lane_n[c->lane]--;
     enum fakestore_fault fault = draw(f, c);
     int64_t left = c->deadline_ns - now_ns(f);
-    simclock_advance_ms(f->clock, fault == FAKE_HANGS && left > 0 ? left / MS + 1 : STEP_MS);
+    simclock_advance_ms(f->clock, fault == FAKE_HANGS && !c->cancelled && left > 0 ? left / MS + 1 : STEP_MS);
     c->status = c->cancelled ? fails(c, VRV_E_CANCELLED, "cancelled") : suffer(f, c, fault);
     vrv_cq_post(c->done.cq, &c->done, &c->done);
     return true;

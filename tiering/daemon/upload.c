@@ -252,12 +252,13 @@ end_later(struct vrv_upload *u)
     vrv_cq_post(u->o->cq, &u->call.done, &u->call.done);
 }
 
-/* Nothing is under way, and nothing more comes. */
+/* Nothing is under way, and nothing more comes.  Who is to stop waits for no ABORT, which a store that hangs answers in
+ * minutes: the sweep of stale uploads removes what is left, later. */
 static void
 end(struct vrv_upload *u)
 {
     u->ended = true;
-    if (u->status < 0 && u->upload != NULL && u->status != VRV_E_CANCELLED)
+    if (u->status < 0 && u->upload != NULL && !u->cancelled)
         call(u, VRV_STORE_ABORT, aborted);
     else if (u->status < 0)
         end_later(u);
@@ -306,6 +307,7 @@ vrv_upload_end(struct vrv_upload *u, int status, const struct vrv_err *e)
 void
 vrv_upload_cancel(struct vrv_upload *u)
 {
+    u->cancelled = true;
     if (u->status == 0)
         u->status = vrv_err_set(&u->err, VRV_E_CANCELLED, "it is to stop");
     for (struct vrv_list *l = u->sent.next; l != &u->sent; l = l->next)

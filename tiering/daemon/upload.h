@@ -43,7 +43,7 @@ struct vrv_upload {
     struct iovec *iov;
     uint64_t size;
     uint32_t crc;
-    bool begun, calling, ends, ended;
+    bool begun, calling, ends, ended, cancelled;
     int status;
     struct vrv_err err;
 };
@@ -58,7 +58,8 @@ bool vrv_upload_is_full(const struct vrv_upload *u);
 int vrv_upload_status(const struct vrv_upload *u);
 /* That was all; or, with a status, it isn't to be.  run is called, never from within. */
 void vrv_upload_end(struct vrv_upload *u, int status, const struct vrv_err *e);
-/* Wait for no store any more: it fails with CANCELLED, once it is ended, unless it is done. */
+/* Wait for no store any more: it fails, with CANCELLED if with nothing else, once it is ended, unless it is done.  Parts
+ * that are there are left to SWEEP. */
 void vrv_upload_cancel(struct vrv_upload *u);
 
 #endif
