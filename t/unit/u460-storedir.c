@@ -1,7 +1,10 @@
 /* The directory store: the suite of all stores, on a real directory and on the simulated disk; and what
  * a power cut or a failing disk leaves of what it was doing. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/base/crc32c.h"
 #include "t/lib/simclock.h"
@@ -226,6 +229,41 @@ test_full(void)
     simdisk_free(&d);
 }
 
+/* What is to be looked up anew is so when nothing of what is being written lies there any more. */
+static void
+test_reopen(void)
+{
+    struct storesuite s = { 0 };
+    struct vrv_err e = { 0 };
+    char at[512], away[512], tmp[sizeof(away) + 8];
+    uint8_t byte;
+
+    (void)snprintf(at, sizeof(at), "%s/at", tap_dir());
+    (void)snprintf(away, sizeof(away), "%s/away", tap_dir());
+    tap_need(mkdir(at, 0700), "no directory");
+    tap_need(vrv_cq_init(&s.cq, 0), "no queue");
+    tap_need(vrv_store_dir(&s.store, &(struct vrv_store_dir_opts){ .path = at, .clock = vrv_clock_real(),
+        .random = 460 }, &e), e.msg);
+    struct vrv_store_call c = storesuite_call(&s, VRV_STORE_BEGIN, keys[0]);
+    IS(storesuite_do(&s, &c), 0, "an upload");
+    struct vrv_store_upload *u = c.upload;
+    tap_need(rename(at, away), "a directory can't be renamed");
+    vrv_store_reopen(s.store);
+    c = storesuite_call(&s, VRV_STORE_GET, keys[1]);
+    c.buf = &byte;
+    c.size = 1;
+    IS(storesuite_do(&s, &c), VRV_E_NOTFOUND, "the directory is another one: the upload still has the first");
+    vrv_store_upload_free(s.store, &u);
+    c = storesuite_call(&s, VRV_STORE_GET, keys[1]);
+    c.buf = &byte;
+    c.size = 1;
+    IS(storesuite_do(&s, &c), VRV_E_UNREACHABLE, "... when that is over it is looked up: %s", c.err.msg);
+    vrv_store_close(&s.store);
+    (void)snprintf(tmp, sizeof(tmp), "%s/~tmp", away);
+    IS(rmdir(tmp), 0, "nothing of the upload is left");
+    vrv_cq_fini(&s.cq);
+}
+
 int
 main(void)
 {
@@ -235,5 +273,6 @@ main(void)
     test_power_cuts();
     test_failures();
     test_full();
+    test_reopen();
     return tap_done();
 }

@@ -36,7 +36,7 @@ open_it(struct vrv__dir *d, struct vrv_err *e)
     return 0;
 }
 
-/* Its vfs is there until the call leaves. */
+/* Its vfs is there until the call leaves; and until an upload that it began is forgotten, which has a file there. */
 static int
 enter(struct vrv__dir *d, struct vrv_err *e)
 {
@@ -56,8 +56,16 @@ enter(struct vrv__dir *d, struct vrv_err *e)
     return is_open ? 0 : open_it(d, e);
 }
 
-static void
-leave(struct vrv__dir *d)
+void
+vrv__dir_stay(struct vrv__dir *d)
+{
+    vrv_lock(&d->lock);
+    d->busy++;
+    vrv_unlock(&d->lock);
+}
+
+void
+vrv__dir_leave(struct vrv__dir *d)
 {
     vrv_lock(&d->lock);
     d->busy--;
@@ -83,7 +91,7 @@ run(void *ctx, struct vrv_store_call *c)
 
     if (rc == 0)
         rc = vrv__dir_do(ctx, c);
-    leave(ctx);
+    vrv__dir_leave(ctx);
     if (rc == VRV_E_READONLY)
         return vrv_err_prefix(&c->err, VRV_E_DENIED, "not allowed");
     if (rc == VRV_E_NOSPACE)

@@ -17,11 +17,15 @@ struct vrv__dir {
     struct vrv_workers *workers;
     struct vrv_tmp tmp;        /* names in ~tmp */
     struct vrv_lock lock;      /* rank store: vfs, all below, and uploads' pieces */
-    unsigned busy;             /* calls that use vfs */
+    unsigned busy;             /* calls and uploads that use vfs */
     bool anew;                 /* it is to be opened anew when there is none */
     struct vrv_names durable;  /* directories whose names are */
     struct vrv_names broken;   /* keys and directories of which a sync failed */
 };
+
+/* Within a call: its vfs is there until this is left, too. */
+void vrv__dir_stay(struct vrv__dir *d);
+void vrv__dir_leave(struct vrv__dir *d);
 
 /* The status of the call, err filled. */
 int vrv__dir_do(struct vrv__dir *d, struct vrv_store_call *c);

@@ -172,9 +172,10 @@ static int
 begin(struct vrv__dir *d, struct vrv_store_call *c)
 {
     struct vrv_store_upload *u = vrv_mem_zero(sizeof(*u));
-    int rc = make_tmp(d, u, &c->err);
 
     atomic_store(&u->refs, 1);
+    vrv__dir_stay(d);
+    int rc = make_tmp(d, u, &c->err);
     if (rc < 0)
         vrv__dir_upload_unref(d, u);
     else
@@ -224,6 +225,7 @@ vrv__dir_upload_unref(struct vrv__dir *d, struct vrv_store_upload *u)
     drop_tmp(d, u);
     vrv_pieces_clear(&u->pieces);
     free(u);
+    vrv__dir_leave(d);
 }
 
 struct vrv_store_call *
