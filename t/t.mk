@@ -228,6 +228,10 @@ t_unit_u461_retry_SOURCES = \
 	$(NULL)
 t_unit_u461_retry_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+# It loads libvarve when it runs, and has nothing of it.
+check_PROGRAMS += t/unit/u450-unload
+t_unit_u450_unload_LDADD = libtap.a
+
 check_PROGRAMS += t/unit/u452-upload
 t_unit_u452_upload_SOURCES = \
 	t/lib/fakestore.c \

@@ -178,10 +178,11 @@ libvrvtiering_la_SOURCES = \
 	$(NULL)
 libvrvtiering_la_LIBADD = $(DEP_LIBS) $(STORE_LIBS)
 
-# What is installed, the engine with its cold tier: only varve_* is visible from outside.
+# What is installed, the engine with its cold tier: only varve_* is visible from outside.  It stays when who loaded it lets
+# go of it (nodelete): a store's thread that hangs in a file system may go on after all else has ended, and runs its code.
 lib_LTLIBRARIES += libvarve.la
 libvarve_la_SOURCES =
 libvarve_la_LIBADD = libvrvtiering.la libvrvengine.la
 libvarve_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined \
-	-Wl,--version-script=$(srcdir)/engine/varve.map
+	-Wl,--version-script=$(srcdir)/engine/varve.map -Wl,-z,nodelete
 EXTRA_libvarve_la_DEPENDENCIES = engine/varve.map
