@@ -22,7 +22,7 @@ enum {
     DATA_TRIES = 3,       /* data nodes that aren't there */
     TOKEN_MAX = 4096,
     AUTH_MAX = 3 * TOKEN_MAX + 64,
-    AVOIDED_MAX = VRV__HDFS_AVOIDED_MAX * (VRV__HDFS_ADDRESS_MAX + 1) + 32,
+    AVOIDED_MAX = VRV__HDFS_AVOIDED_MAX * (VRV_HTTP_PEER + 1) + 32,
     URL_MAX = VRV__HDFS_PARAMS_MAX + AUTH_MAX + AVOIDED_MAX + 2048,
 };
 
@@ -72,14 +72,14 @@ authenticate(const struct vrv__hdfs *h, char out[AUTH_MAX], struct vrv_err *e)
 
 /* ---- data nodes that don't answer ---- */
 
+/* By its address, as name nodes know it; of one whose name isn't known there is none. */
 static void
-avoid(struct vrv__hdfs *h, const char *location)
+avoid(struct vrv__hdfs *h, const char *address)
 {
     int64_t now = h->clock->mono_ns(h->clock);
-    char address[VRV__HDFS_ADDRESS_MAX];
     struct vrv__hdfs_avoided *at = &h->avoided[0];
 
-    if (!vrv__hdfs_address(location, address))
+    if (address[0] == '\0')
         return;
     vrv_lock(&h->lock);
     for (int i = 0; i < VRV__HDFS_AVOIDED_MAX; i++) {
@@ -90,7 +90,7 @@ avoid(struct vrv__hdfs *h, const char *location)
         if (h->avoided[i].until_ns < at->until_ns)
             at = &h->avoided[i];
     }
-    memcpy(at->address, address, sizeof(address));
+    (void)snprintf(at->address, sizeof(at->address), "%s", address);
     at->until_ns = now + AVOID_NS;
     vrv_unlock(&h->lock);
 }
@@ -263,7 +263,7 @@ ask_data(struct vrv__hdfs_job *j, struct vrv__hdfs_op *op, const char *location,
         rc = lost(j, op, &r);
         j->call->err = r.err;
         if (rc != VRV_E_CANCELLED)
-            avoid(j->h, location);
+            avoid(j->h, r.peer);
     } else if (r.code / 100 == 2) {
         take_answer(op, &r);
     } else {

@@ -18,7 +18,6 @@ enum {
     VRV__HDFS_ROOT_MAX = 200,
     VRV__HDFS_PATH_MAX = VRV_STORE_KEY_MAX + 1,
     VRV__HDFS_AVOIDED_MAX = 8,    /* data nodes */
-    VRV__HDFS_ADDRESS_MAX = 64,
     VRV__HDFS_PARAMS_MAX = 24 * 1024, /* of one operation; Hadoop takes 64 KiB of headers */
 };
 
@@ -32,7 +31,7 @@ struct vrv__hdfs_url {
 
 /* A data node that didn't answer. */
 struct vrv__hdfs_avoided {
-    char address[VRV__HDFS_ADDRESS_MAX];
+    char address[VRV_HTTP_PEER];
     int64_t until_ns; /* 0: none */
 };
 
@@ -83,8 +82,6 @@ struct vrv__hdfs_stat {
 /* ---- hdfs_url.c ---- */
 
 int vrv__hdfs_url_parse(struct vrv__hdfs_url *u, const char *text, struct vrv_err *e) VRV_MUST_CHECK;
-/* The host of an URL of a data node, in numbers, as a name node knows it. */
-bool vrv__hdfs_address(const char *url, char out[VRV__HDFS_ADDRESS_MAX]);
 
 /* ---- hdfs_ask.c ---- */
 

@@ -1,9 +1,6 @@
-/* Addresses: of a store, as a user writes it, and of data nodes, as name nodes tell them. */
-#include <netdb.h>
+/* Addresses of a store, as a user writes them. */
 #include <string.h>
-#include <sys/socket.h>
 
-#include "engine/os/clock.h"
 #include "tiering/store/hdfs_int.h"
 
 enum { PORT_MAX = 65535 };
@@ -91,29 +88,4 @@ vrv__hdfs_url_parse(struct vrv__hdfs_url *u, const char *text, struct vrv_err *e
         at++;
     }
     return rc < 0 ? rc : set_root(u, end, e);
-}
-
-bool
-vrv__hdfs_address(const char *url, char out[VRV__HDFS_ADDRESS_MAX])
-{
-    const char *at = strstr(url, "://");
-    char host[VRV__HDFS_HOST_MAX];
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
-
-    if (at == NULL)
-        return false;
-    at += 3;
-    bool v6 = *at == '[';
-    at += v6;
-    size_t n = strcspn(at, v6 ? "]" : ":/?");
-    if (n == 0 || n >= sizeof(host))
-        return false;
-    memcpy(host, at, n);
-    host[n] = '\0';
-    if (getaddrinfo(host, NULL, &hints, &found) != 0)
-        return false;
-    bool is = getnameinfo(found->ai_addr, found->ai_addrlen, out, VRV__HDFS_ADDRESS_MAX, NULL, 0,
-                  NI_NUMERICHOST) == 0;
-    freeaddrinfo(found);
-    return is;
 }

@@ -354,6 +354,7 @@ vrv_http_submit(struct vrv_http *h, struct vrv_http_req *r)
 {
     r->status = 0;
     r->err = (struct vrv_err){ 0 };
+    r->peer[0] = '\0';
     r->sent = r->cancelled = false;
     r->code = 0;
     r->got = r->answer_n = 0;

@@ -33,6 +33,8 @@ struct vrv_http_opts {
     bool negotiate;             /* SPNEGO, with the credentials that the process has */
 };
 
+enum { VRV_HTTP_PEER = 64 };
+
 struct vrv_http_req {
     /* The caller's; all that it points to stays until it is posted. */
     struct vrv_done done;
@@ -64,6 +66,8 @@ struct vrv_http_req {
      */
     int status;
     struct vrv_err err;             /* "127.0.0.1:9000: connection refused; ..." */
+    char peer[VRV_HTTP_PEER];       /* the address that it went to last, or tried to (a proxy's, by one), in
+                                     * numbers; "": none */
     bool sent;                      /* if not 0: something of the request may have left */
     int code;                       /* HTTP's status; 0: there is no whole answer */
     size_t got;                     /* bytes of the body, in buf or in the text */

@@ -6,9 +6,11 @@
  * sent (sending()).
  */
 #include <limits.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
@@ -22,13 +24,25 @@ only_reads(const struct vrv_http_req *r)
     return strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
 }
 
+/* Also where nobody answers it is told where that is: names are libcurl's, and looked up on a thread of its own. */
+static curl_socket_t
+connecting(void *ctx, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    struct vrv__xfer *x = ctx;
+
+    (void)purpose;
+    if (getnameinfo(&to->addr, (socklen_t)to->addrlen, x->r->peer, sizeof(x->r->peer), NULL, 0, NI_NUMERICHOST) != 0)
+        x->r->peer[0] = '\0';
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
 /* There is a connection, and the request goes out next. */
 static int
 sending(void *ctx, char *peer_ip, char *our_ip, int peer_port, int our_port)
 {
     struct vrv__xfer *x = ctx;
 
-    (void)peer_ip;
+    (void)snprintf(x->r->peer, sizeof(x->r->peer), "%s", peer_ip);
     (void)our_ip;
     (void)peer_port;
     (void)our_port;
@@ -201,6 +215,8 @@ set_callbacks(struct vrv__xfer *x)
 {
     CURLcode rc = CURLE_OK;
 
+    SET(CURLOPT_OPENSOCKETFUNCTION, connecting);
+    SET(CURLOPT_OPENSOCKETDATA, x);
     SET(CURLOPT_PREREQFUNCTION, sending);
     SET(CURLOPT_PREREQDATA, x);
     SET(CURLOPT_READFUNCTION, read_body);
