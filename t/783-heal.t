@@ -133,7 +133,10 @@ ok($there->topic('t', '--partitions 1 -c remote.storage.enable=true -c segment.b
 ok($there->produce('t', 40_000), '... with records');
 ok($there->varve('tier offload', 't', '>/dev/null'), '... there, and here');
 $far->stop;
-my @keys = $http->get("http://127.0.0.1:$port/cold?list-type=2&prefix=x/d/")->{content} =~ m{<Key>(x/d/[^<]+)</Key>}g;
+sub keys_there {
+    return $http->get("http://127.0.0.1:$port/cold?list-type=2&prefix=x/d/")->{content} =~ m{<Key>(x/d/[^<]+)</Key>}g;
+}
+my @keys = keys_there();
 cmp_ok(scalar @keys, '>=', 3, '... in some objects');
 is($http->delete("http://127.0.0.1:$port/cold/$_")->{status}, 204, 'one of them is lost') for @keys[0, 2];
 is($http->post("http://127.0.0.1:$port/~faults", { content => "next PUT FULL 1\n" })->{status}, 200, 'S3 is full once');
@@ -142,7 +145,8 @@ is(varve('scrub --heal', $s3), 73, 'one can\'t be written again') or diag($out .
 like($out, qr/^FAILED: topic t, partition 0, offsets 0 to \d+: .*, or free s/m, '... which is told');
 like($err, qr/healing failed for 1, .*, or free s/, '... also in the end, by the exit code, too');
 like($out, qr/^healed: topic t, partition 0, offsets [1-9]/m, '... and the other one is healed');
-is(varve('scrub --heal', $s3), 0, 'doing it again heals what is left') or diag($out . $err);
+is(varve('scrub --heal -o tier.hashed.names=true', $s3), 0, 'doing it again heals what is left') or diag($out . $err);
+is(scalar(grep { m{^x/d/[0-9a-f]{2}/} } keys_there()), 1, '... under such a name as the server is told to give');
 is(varve('scrub --full', $s3), 0, '... then all is well') or diag($out . $err);
 kill TERM => $pid;
 close $said;

@@ -201,7 +201,8 @@ heal_topic(void *ctx, const struct vrv_topic_info *t)
 int
 scrub_heal_all(struct scrub_heal *h, const struct vrv_scrub_opts *o, struct vrv_err *e)
 {
-    struct vrv_heal v = { .s = &h->l->sync, .eng = h->eng };
+    const struct vrv_config *config = h->l->config;
+    struct vrv_heal v = { .s = &h->l->sync, .eng = h->eng, .hashed = config->tier_hashed_names };
     struct here k = { h, &v, o };
     int rc = vrv_random(&v.random, sizeof(v.random), e);
 

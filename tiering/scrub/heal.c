@@ -472,8 +472,8 @@ vrv_heal_begin(struct vrv_heal *h, struct vrv_err *e)
     if (rc < 0)
         return rc;
     vrv_parts_init(&h->parts, &(struct vrv_parts_opts){ .retry = s->retry, .cq = &s->cq, .clock = s->clock,
-        .random = h->random, .read_ms = s->call_ms, .write_ms = s->call_ms, .adopt_ms = DAY_MS / 2,
-        .root_bytes = ROOT_BYTES, .successor = next_owner, .ctx = h });
+        .random = h->random, .hashed = h->hashed, .read_ms = s->call_ms, .write_ms = s->call_ms,
+        .adopt_ms = DAY_MS / 2, .root_bytes = ROOT_BYTES, .successor = next_owner, .ctx = h });
     vrv_parts_attach(&h->parts, vrv_engine_catalog(h->eng));
     vrv_pace_init(&h->pace, s->clock, INT64_MAX);
     vrv_source_init(&h->source);

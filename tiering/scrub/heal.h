@@ -26,6 +26,7 @@ struct vrv_heal {
     struct vrv_sync *s;
     struct vrv_engine *eng;
     uint64_t random;
+    bool hashed;             /* names of what it writes, as its server has them (parts/parts.h) */
     /* ours */
     uint64_t owner;          /* as which this engine owns the store */
     struct vrv_parts parts;
