@@ -225,6 +225,56 @@ test_power_cuts(void)
     OK(cut > 3 && whole == 3, "power failed at %u moments: each time all was healed in the end", cut);
 }
 
+/* However many partitions there are, where the chunks of one lie is held, and no more. */
+static void
+test_bound(void)
+{
+    enum { PARTS = 3 };
+    struct vrv_found f[PARTS];
+    uint64_t healed;
+    int bad = 0;
+
+    begin(1);
+    rig_topic(&rig, "t", PARTS, BOTH);
+    for (int i = 0; i < 20 * PARTS; i++)
+        put("t", i % PARTS, 1);
+    pass(70000);
+    vrv_sync_init(&sync_, fakestore_store(fake), &rig.clock.clock, 7, CALL_MS);
+    for (int i = 0; i < PARTS; i++) {
+        int rc = vrv_find_partition(&sync_, &rig_log(&rig, "t", i)->id, 0, &f[i], &e);
+        VRV_ASSERT(rc == 0 && f[i].m.seg_n > 2);
+        delete(f[i].m.seg[0].key);
+        delete(f[i].m.seg[1].key);
+    }
+    size_t one = vrv_manifest_index_bytes(&f[0].m), most = 0, now;
+    down();
+    up(2);
+    struct vrv_heal h = { .s = &sync_, .eng = rig.eng, .random = 3, .index_bytes = 1 };
+    VRV_ASSERT(vrv_heal_begin(&h, &e) == 0);
+    for (int i = 0; i < 2 * PARTS; i++) { /* each partition twice, with others in between */
+        const struct vrv_log_id part = rig_log(&rig, "t", i % PARTS)->id;
+        const struct vrv_cold_seg *s = &f[i % PARTS].m.seg[i / PARTS];
+
+        if (vrv_heal_segment(&h, &part, s->key, s->base, &healed, &e) != 0)
+            OK(false, "partition %d: %s", i % PARTS, e.msg);
+        (void)vrv_parts_bytes(&h.parts, &now);
+        most = now > most ? now : most;
+    }
+    for (int i = 0; i < PARTS; i++) {
+        struct vrv_heal_here out;
+        const struct vrv_log_id part = rig_log(&rig, "t", i)->id;
+        bad += vrv_heal_here(&h, &part, &out, &e) != 0 || out.damaged > 0;
+        (void)vrv_parts_bytes(&h.parts, &now);
+        most = now > most ? now : most;
+        vrv_found_fini(&f[i]);
+    }
+    vrv_heal_end(&h);
+    OK(bad == 0 && is_well(), "%d partitions are healed", PARTS);
+    OK(most > 0 && most < 2 * one, "... with where the chunks of one of them lie in memory: %zu of %zu bytes", most,
+        PARTS * one);
+    finish();
+}
+
 /* ---- this disk */
 
 /* In the first batch of it, behind its header. */
@@ -304,6 +354,7 @@ main(void)
     test_heals();
     test_refusals();
     test_bad_line();
+    test_bound();
     test_power_cuts();
     test_here();
     return tap_done();

@@ -75,6 +75,7 @@ came(struct vrv_part_wait *w, int status, const struct vrv_err *e)
     note_end(VRV_LIST_OF(w, struct reading, wait)->o, status, e);
 }
 
+/* A whole one: segments are found by it, and checked against it. */
 static int
 read_manifest(struct one *o, struct vrv_err *e)
 {
@@ -82,8 +83,10 @@ read_manifest(struct one *o, struct vrv_err *e)
     struct reading r = { .wait.run = came, .o = o };
     int rc = vrv_parts_now(ps, o->id, &o->snap, e);
 
-    if (rc != VRV_E_AGAIN)
+    if (rc != VRV_E_AGAIN && (rc < 0 || !vrv_manifest_is_thin(&o->snap->m)))
         return rc;
+    vrv_snap_unref(o->snap);
+    o->snap = NULL;
     vrv_list_init(&r.wait.link);
     vrv_parts_read(ps, o->id, &r.wait);
     rc = ended(o, e);
@@ -473,7 +476,8 @@ vrv_heal_begin(struct vrv_heal *h, struct vrv_err *e)
         return rc;
     vrv_parts_init(&h->parts, &(struct vrv_parts_opts){ .retry = s->retry, .cq = &s->cq, .clock = s->clock,
         .random = h->random, .hashed = h->hashed, .read_ms = s->call_ms, .write_ms = s->call_ms,
-        .adopt_ms = DAY_MS / 2, .root_bytes = ROOT_BYTES, .successor = next_owner, .ctx = h });
+        .adopt_ms = DAY_MS / 2, .root_bytes = ROOT_BYTES,
+        .index_bytes = h->index_bytes, .successor = next_owner, .ctx = h });
     vrv_parts_attach(&h->parts, vrv_engine_catalog(h->eng));
     vrv_pace_init(&h->pace, s->clock, INT64_MAX);
     vrv_source_init(&h->source);

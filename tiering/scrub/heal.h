@@ -26,7 +26,8 @@ struct vrv_heal {
     struct vrv_sync *s;
     struct vrv_engine *eng;
     uint64_t random;
-    bool hashed;             /* names of what it writes, as its server has them (parts/parts.h) */
+    bool hashed;             /* these two as its server has them (parts/parts.h) */
+    size_t index_bytes;
     /* ours */
     uint64_t owner;          /* as which this engine owns the store */
     struct vrv_parts parts;
