@@ -87,6 +87,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/restore/restore_int.h \
 	tiering/scrub/heal.c \
 	tiering/scrub/heal.h \
+	tiering/scrub/heal_here.c \
+	tiering/scrub/heal_int.h \
 	tiering/scrub/known.c \
 	tiering/scrub/known.h \
 	tiering/scrub/object.c \

@@ -8,26 +8,10 @@
 #include "engine/contract/cold.h"
 #include "tiering/daemon/owner.h"
 #include "tiering/restore/find.h"
+#include "tiering/scrub/heal_int.h"
 #include "tiering/scrub/object.h"
 
 enum { STEP_MS = 50, PARTS = 3, INDEX_INTERVAL = 4096, ROOT_BYTES = 256 << 10, DAY_MS = 86400000 };
-
-/* One segment on its way. */
-struct one {
-    struct vrv_heal *h;
-    const struct vrv_log_id *id;
-    struct vrv_log *log;
-    struct vrv_seg *seg;         /* here */
-    struct vrv_snap *snap;       /* what counts */
-    struct vrv_cold_seg *v;      /* of the page, or the root, that has it, */
-    uint32_t n, at;              /* ... and which of them it is */
-    int page;                    /* -1: the root has it */
-    struct vrv_cold_seg *earlier; /* of the page before, where what is before it lies there */
-    struct vrv_cold_seg made;    /* as it is now */
-    bool done;
-    int status;
-    struct vrv_err err;
-};
 
 /* ---- waiting ---- */
 
@@ -45,7 +29,7 @@ wait_for(struct vrv_heal *h, const bool *done)
 }
 
 static int
-ended(struct one *o, struct vrv_err *e)
+ended(struct vrv__healing *o, struct vrv_err *e)
 {
     wait_for(o->h, &o->done);
     o->done = false;
@@ -55,7 +39,7 @@ ended(struct one *o, struct vrv_err *e)
 }
 
 static void
-note_end(struct one *o, int status, const struct vrv_err *e)
+note_end(struct vrv__healing *o, int status, const struct vrv_err *e)
 {
     o->status = status;
     o->err = *e;
@@ -66,7 +50,7 @@ note_end(struct one *o, int status, const struct vrv_err *e)
 
 struct reading {
     struct vrv_part_wait wait;
-    struct one *o;
+    struct vrv__healing *o;
 };
 
 static void
@@ -75,9 +59,8 @@ came(struct vrv_part_wait *w, int status, const struct vrv_err *e)
     note_end(VRV_LIST_OF(w, struct reading, wait)->o, status, e);
 }
 
-/* A whole one: segments are found by it, and checked against it. */
-static int
-read_manifest(struct one *o, struct vrv_err *e)
+int
+vrv__heal_read(struct vrv__healing *o, struct vrv_err *e)
 {
     struct vrv_parts *ps = &o->h->parts;
     struct reading r = { .wait.run = came, .o = o };
@@ -95,7 +78,7 @@ read_manifest(struct one *o, struct vrv_err *e)
 
 /* Which of v's is it? */
 static bool
-is_in(struct one *o, struct vrv_cold_seg *v, uint32_t n, const char *key)
+is_in(struct vrv__healing *o, struct vrv_cold_seg *v, uint32_t n, const char *key)
 {
     for (uint32_t i = 0; i < n; i++)
         if (strcmp(v[i].key, key) == 0) {
@@ -108,7 +91,7 @@ is_in(struct one *o, struct vrv_cold_seg *v, uint32_t n, const char *key)
 }
 
 static int
-find(struct one *o, const char *key, int64_t base, struct vrv_err *e)
+find(struct vrv__healing *o, const char *key, int64_t base, struct vrv_err *e)
 {
     const struct vrv_manifest *m = &o->snap->m;
     int rc = 0;
@@ -134,7 +117,7 @@ find(struct one *o, const char *key, int64_t base, struct vrv_err *e)
 
 /* The one before, for what producers had written by then; NULL: nothing is left of that. */
 static int
-find_before(struct one *o, const struct vrv_cold_seg **before, struct vrv_err *e)
+find_before(struct vrv__healing *o, const struct vrv_cold_seg **before, struct vrv_err *e)
 {
     const struct vrv_manifest *m = &o->snap->m;
     uint32_t page = o->page < 0 ? m->page_n : (uint32_t)o->page;
@@ -150,7 +133,7 @@ find_before(struct one *o, const struct vrv_cold_seg **before, struct vrv_err *e
 }
 
 static int
-find_here(struct one *o, int64_t base, struct vrv_err *e)
+find_here(struct vrv__healing *o, int64_t base, struct vrv_err *e)
 {
     const struct vrv_cold_seg *c = &o->v[o->at];
 
@@ -172,7 +155,7 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
 }
 
 static int
-write_object(struct one *o, struct vrv_err *e)
+write_object(struct vrv__healing *o, struct vrv_err *e)
 {
     const struct vrv_cold_seg *before;
     int rc = find_before(o, &before, e);
@@ -190,7 +173,7 @@ write_object(struct one *o, struct vrv_err *e)
 }
 
 static int
-read_back(struct one *o, struct vrv_err *e)
+read_back(struct vrv__healing *o, struct vrv_err *e)
 {
     struct vrv_object_walk w = { .s = o->h->s, .id = o->id, .seg = &o->made };
 
@@ -200,7 +183,7 @@ read_back(struct one *o, struct vrv_err *e)
 /* ---- the manifest ---- */
 
 static void
-take_place(struct one *o, struct vrv_cold_seg *old)
+take_place(struct vrv__healing *o, struct vrv_cold_seg *old)
 {
     o->made.next = old->next; /* up to there nothing else is */
     vrv_cold_seg_fini(old);
@@ -210,7 +193,7 @@ take_place(struct one *o, struct vrv_cold_seg *old)
 
 /* The page that has it, anew. */
 static int
-write_page(struct one *o, struct vrv_cold_page *in_place_of, struct vrv_err *e)
+write_page(struct vrv__healing *o, struct vrv_cold_page *in_place_of, struct vrv_err *e)
 {
     const struct vrv_manifest part = { .topic = o->id->topic, .partition = o->id->partition, .seg = o->v,
         .seg_n = o->n, .next = o->v[o->n - 1].next };
@@ -236,39 +219,46 @@ committed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
     note_end(c->owner, status, e);
 }
 
-static int
-commit(struct one *o, struct vrv_err *e)
+int
+vrv__heal_commit(struct vrv__healing *o, struct vrv_manifest *next, struct vrv_err *e)
 {
     struct vrv_parts_commit *c = VRV_NEW(struct vrv_parts_commit);
     int32_t epoch = vrv_log_offsets(o->log).epoch;
-    int rc = 0;
 
-    *c = (struct vrv_parts_commit){ .run = committed, .owner = o };
-    vrv_manifest_copy(&c->next, &o->snap->m);
+    *c = (struct vrv_parts_commit){ .run = committed, .owner = o, .next = *next };
     if (c->next.epoch < epoch)
         c->next.epoch = epoch;
+    vrv_parts_commit(&o->h->parts, c);
+    int rc = ended(o, e);
+    free(c);
+    return rc;
+}
+
+static int
+commit(struct vrv__healing *o, struct vrv_err *e)
+{
+    struct vrv_manifest next;
+    int rc = 0;
+
+    vrv_manifest_copy(&next, &o->snap->m);
     if (o->page < 0) {
-        take_place(o, &c->next.seg[o->at]);
+        take_place(o, &next.seg[o->at]);
     } else {
         take_place(o, &o->v[o->at]);
-        rc = write_page(o, &c->next.page[o->page], e);
+        rc = write_page(o, &next.page[o->page], e);
     }
-    if (rc == 0) {
-        vrv_parts_commit(&o->h->parts, c);
-        rc = ended(o, e);
-    } else {
-        vrv_manifest_fini(&c->next);
-    }
-    free(c);
+    if (rc == 0)
+        return vrv__heal_commit(o, &next, e);
+    vrv_manifest_fini(&next);
     return rc;
 }
 
 /* ---- all of it ---- */
 
 static int
-heal(struct one *o, const char *key, int64_t base, struct vrv_err *e)
+heal(struct vrv__healing *o, const char *key, int64_t base, struct vrv_err *e)
 {
-    int rc = read_manifest(o, e);
+    int rc = vrv__heal_read(o, e);
 
     if (rc == 0)
         rc = find(o, key, base, e);
@@ -285,7 +275,7 @@ static int
 try_to_heal(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, int64_t base,
     uint64_t *bytes, struct vrv_err *e)
 {
-    struct one o = { .h = h, .id = id, .page = -1 };
+    struct vrv__healing o = { .h = h, .id = id, .page = -1 };
     int rc = heal(&o, key, base, e);
 
     *bytes = o.seg != NULL ? o.seg->size : 0;
@@ -308,121 +298,6 @@ vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char *ke
     int rc = try_to_heal(h, id, key, base, bytes, e);
 
     return rc == VRV_E_CONFLICT ? try_to_heal(h, id, key, base, bytes, e) : rc;
-}
-
-/* ---- what is damaged here ---- */
-
-static int
-check_here(struct one *o, const struct vrv_log_seg *s, struct vrv_heal_here *out, struct vrv_err *e)
-{
-    struct vrv_seg *seg = s->sealed ? vrv_log_sealed(o->log, s->base) : NULL;
-    struct vrv_seal seal;
-
-    if (seg == NULL)
-        return 0;
-    int rc = vrv_seg_check(seg, seg->size, &seal, e);
-    vrv_seg_unref(seg);
-    out->segments++;
-    out->bytes += s->size;
-    if (rc != VRV_E_CORRUPT)
-        return rc;
-    out->damaged++;
-    if (o->snap == NULL || s->next > o->snap->m.next)
-        return vrv_err_prefix(e, rc, "segment %" PRId64 ", which only this disk has", s->base);
-    out->to = s->next;
-    return 0;
-}
-
-static int
-check_all_here(struct one *o, struct vrv_heal_here *out, struct vrv_err *e)
-{
-    uint32_t n;
-    struct vrv_log_seg *v = vrv_log_segs(o->log, &n);
-    int rc = 0;
-
-    out->from = out->to = vrv_log_offsets(o->log).local_start;
-    for (uint32_t i = 0; i < n && rc == 0; i++)
-        if (v[i].next > out->from) /* what lies below is on its way out */
-            rc = check_here(o, &v[i], out, e);
-    free(v);
-    return rc;
-}
-
-static int
-walk(struct one *o, const struct vrv_cold_seg *v, uint32_t n, const struct vrv_heal_here *out,
-    struct vrv_err *e)
-{
-    int rc = 0;
-
-    for (uint32_t i = 0; i < n && rc == 0; i++) {
-        struct vrv_object_walk w = { .s = o->h->s, .id = o->id, .seg = &v[i] };
-
-        if (v[i].next > out->from && v[i].base < out->to)
-            rc = vrv_object_walk(&w, e);
-    }
-    return rc == VRV_E_NOTFOUND ? vrv_err_prefix(e, VRV_E_CORRUPT, "the store hasn't got it, either") : rc;
-}
-
-/* All that is to leave is whole in the store. */
-static int
-check_there(struct one *o, const struct vrv_heal_here *out, struct vrv_err *e)
-{
-    const struct vrv_manifest *m = &o->snap->m;
-    int rc = 0;
-
-    for (uint32_t i = 0; i < m->page_n && rc == 0; i++) {
-        struct vrv_cold_seg *v;
-
-        if (m->page[i].next <= out->from || m->page[i].base >= out->to)
-            continue;
-        rc = vrv_find_page(o->h->s, m, &m->page[i], &v, e);
-        if (rc < 0)
-            return rc;
-        rc = walk(o, v, m->page[i].segments, out, e);
-        vrv_found_page_fini(v, &m->page[i]);
-    }
-    return rc == 0 ? walk(o, m->seg, m->seg_n, out, e) : rc;
-}
-
-static int
-let_go(struct one *o, int64_t to, struct vrv_err *e)
-{
-    struct vrv_cq cq;
-    struct vrv_ticket t = { .done.cq = &cq };
-
-    (void)vrv_cq_init(&cq, 0);
-    int rc = vrv_log_drop_local(o->log, to, &t, e);
-    if (rc == 0) {
-        while (vrv_cq_take(&cq, 0) == NULL)
-            (void)vrv_engine_commit_step(o->h->eng);
-        rc = t.status < 0 ? vrv_err_set(e, t.status, "where this disk begins can't be written: %s",
-                                vrv_err_text(t.status))
-                          : 0;
-    }
-    vrv_cq_fini(&cq);
-    return rc;
-}
-
-int
-vrv_heal_here(struct vrv_heal *h, const struct vrv_log_id *id, struct vrv_heal_here *out,
-    struct vrv_err *e)
-{
-    struct one o = { .h = h, .id = id, .page = -1, .log = vrv_engine_log_ref(h->eng, id) };
-
-    *out = (struct vrv_heal_here){ .segments = 0 };
-    int rc = o.log == NULL ? vrv_err_set(e, VRV_E_NOTFOUND, "this server hasn't got the partition")
-                           : read_manifest(&o, e);
-    if (rc == 0 || (rc == VRV_E_NOTFOUND && o.log != NULL)) /* nothing of it is cold */
-        rc = check_all_here(&o, out, e);
-    if (rc == 0 && out->from < out->to)
-        rc = check_there(&o, out, e);
-    if (rc == 0 && out->from < out->to)
-        rc = let_go(&o, out->to, e);
-    if (rc < 0)
-        out->to = out->from;
-    vrv_snap_unref(o.snap);
-    vrv_log_unref(&o.log);
-    return rc;
 }
 
 /* ---- begin and end ---- */

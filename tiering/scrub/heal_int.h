@@ -1,0 +1,29 @@
+/* What heal.c and heal_here.c share. */
+#ifndef VRV_SCRUB_HEAL_INT_H
+#define VRV_SCRUB_HEAL_INT_H
+
+#include "tiering/scrub/heal.h"
+
+/* A partition of which something is healed, and what is on its way. */
+struct vrv__healing {
+    struct vrv_heal *h;
+    const struct vrv_log_id *id;
+    struct vrv_log *log;
+    struct vrv_seg *seg;         /* here; of one segment, as all from here to `made` */
+    struct vrv_snap *snap;       /* what counts */
+    struct vrv_cold_seg *v;      /* of the page, or the root, that has it, */
+    uint32_t n, at;              /* ... and which of them it is */
+    int page;                    /* -1: the root has it */
+    struct vrv_cold_seg *earlier; /* of the page before, where what is before it lies there */
+    struct vrv_cold_seg made;    /* as it is now */
+    bool done;
+    int status;
+    struct vrv_err err;
+};
+
+/* What counts, into o->snap: a whole one, since segments are found by it, and checked against it. */
+int vrv__heal_read(struct vrv__healing *o, struct vrv_err *e) VRV_MUST_CHECK;
+/* This counts next; it is used up. */
+int vrv__heal_commit(struct vrv__healing *o, struct vrv_manifest *next, struct vrv_err *e) VRV_MUST_CHECK;
+
+#endif
