@@ -25,6 +25,7 @@ vrv__tended_init(struct vrv_tier *t)
     vrv_omap_init(&t->tended, compare);
     vrv_list_init(&t->woken);
     vrv_list_init(&t->sweepers);
+    vrv_list_init(&t->moving);
 }
 
 struct vrv_tended *
@@ -53,6 +54,7 @@ vrv__tended_of(struct vrv_tier *t, const struct vrv_log_id *id, bool leaves)
         vrv_list_init(&d->wait.link);
         vrv_list_init(&d->woken);
         vrv_list_init(&d->sweeper);
+        vrv_list_init(&d->moving);
         vrv_omap_insert(&t->tended, &d->id, &d->node);
     }
     return d;
@@ -199,14 +201,6 @@ vrv__tier_end_changes(struct vrv_tier *t, const struct vrv_log_id *id)
 int64_t
 vrv__tier_oldest_move(struct vrv_tier *t)
 {
-    int64_t oldest = 0;
-
-    for (struct vrv_omap_node *n = vrv_omap_first(&t->tended); n != NULL;) {
-        const struct vrv_tended *d = VRV_OMAP_OF(n, struct vrv_tended, node);
-
-        if (d->move != NULL && (oldest == 0 || d->began_ms < oldest))
-            oldest = d->began_ms;
-        n = vrv_omap_after(&t->tended, &d->id);
-    }
-    return oldest;
+    return vrv_list_empty(&t->moving) ? 0
+        : VRV_LIST_OF(t->moving.next, struct vrv_tended, moving)->began_ms;
 }

@@ -33,6 +33,7 @@ struct vrv_tended {
     struct vrv_part_wait wait;
     bool waits;                  /* for its manifest */
     struct vrv_move *move;       /* under way, or NULL: */
+    struct vrv_list moving;      /* ... of those that have one */
     struct vrv_log *log;
     struct vrv_snap *from;
     struct vrv_producers *producers; /* as of `known`, where the manifest ends */

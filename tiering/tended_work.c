@@ -36,6 +36,7 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
     vrv_log_unref(&d->log);
     d->from = NULL;
     d->move = NULL;
+    vrv_list_del(&d->moving);
     d->ends = false;
     free(m);
     t->moves--;
@@ -91,6 +92,7 @@ vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *fro
     d->from = from;
     d->log = vrv_log_ref(log);
     d->move = m;
+    vrv_list_push(&t->moving, &d->moving);
     if (d->known == end) {
         m->producers = d->producers;
         m->knows_producers = true;

@@ -41,6 +41,7 @@ struct vrv_tier {
     struct vrv_heap timers;      /* when others are */
     struct vrv_heap ready;       /* those with something to do, the most urgent first */
     struct vrv_list sweepers;    /* those whose part of the store is to be looked through */
+    struct vrv_list moving;      /* those with a segment on its way, in the order in which that began */
     struct {
         enum vrv_disk_state state;
         struct vrv_tier_here here; /* of all of them */

@@ -220,6 +220,9 @@ test_under_way(void)
         "what is under way is told");
     vrv_tier_state(tier, &s);
     OK(s.moves == 1 && s.oldest_ms == p.since_ms, "... since when");
+    pass(20000);
+    vrv_tier_state(tier, &s);
+    OK(s.moves == 0 && s.oldest_ms == 0, "... until nothing is");
     end();
 }
 
