@@ -24,6 +24,8 @@ struct ask {
     const struct vrv_uuid *topic;
     struct vrv_usage *usage;
     struct vrv_tier_part *part;
+    struct vrv_tier_asked *asked;
+    size_t n;              /* of topics, or of those asked about */
     int64_t to;
     struct vrv_tier_deleted *deleted;
     size_t deleted_n, deleted_cap;
@@ -54,6 +56,13 @@ ask(struct ask *a)
     (void)vrv_cq_take(&a->back, -1);
     vrv_cq_fini(&a->back);
     return a->rc;
+}
+
+/* Of so many that are left: no more than the tier may be held up by. */
+static size_t
+slice(size_t n)
+{
+    return n < VRV_TIER_AT_ONCE ? n : VRV_TIER_AT_ONCE;
 }
 
 /* ---- all of it ---- */
@@ -100,18 +109,28 @@ vrv_tier_state(struct vrv_tier *t, struct vrv_tier_state *s)
 static void
 tell_usage(struct ask *a)
 {
-    const struct vrv_usages *u = &vrv_retry_stats(a->t->retry)->usage;
-
-    if (a->topic == NULL)
-        *a->usage = u->all;
-    else
-        vrv_usages_get(u, a->topic, a->usage);
+    *a->usage = vrv_retry_stats(a->t->retry)->usage.all;
 }
 
 void
-vrv_tier_usage(struct vrv_tier *t, const struct vrv_uuid *topic, struct vrv_usage *out)
+vrv_tier_usage(struct vrv_tier *t, struct vrv_usage *out)
 {
-    (void)ask(&(struct ask){ .t = t, .run = tell_usage, .topic = topic, .usage = out });
+    (void)ask(&(struct ask){ .t = t, .run = tell_usage, .usage = out });
+}
+
+static void
+tell_usages(struct ask *a)
+{
+    for (size_t i = 0; i < a->n; i++)
+        vrv_usages_get(&vrv_retry_stats(a->t->retry)->usage, &a->topic[i], &a->usage[i]);
+}
+
+void
+vrv_tier_usages(struct vrv_tier *t, const struct vrv_uuid *topic, size_t n, struct vrv_usage *out)
+{
+    for (size_t i = 0; i < n; i += VRV_TIER_AT_ONCE)
+        (void)ask(&(struct ask){ .t = t, .run = tell_usages, .topic = topic + i, .usage = out + i,
+            .n = slice(n - i) });
 }
 
 void
@@ -199,6 +218,25 @@ vrv_tier_part(struct vrv_tier *t, const struct vrv_log_id *id, const struct vrv_
 {
     return ask(&(struct ask){ .t = t, .run = tell_part, .id = id, .as = as, .segments = segments,
         .part = p, .e = e });
+}
+
+static void
+tell_parts(struct ask *a)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        struct vrv_tier_asked *v = &a->asked[i];
+        struct ask one = { .t = a->t, .id = &v->id, .part = &v->p };
+
+        tell_part(&one);
+        v->rc = one.rc;
+    }
+}
+
+void
+vrv_tier_parts(struct vrv_tier *t, struct vrv_tier_asked *v, size_t n)
+{
+    for (size_t i = 0; i < n; i += VRV_TIER_AT_ONCE)
+        (void)ask(&(struct ask){ .t = t, .run = tell_parts, .asked = v + i, .n = slice(n - i) });
 }
 
 void

@@ -4,11 +4,12 @@
  *
  *   vrv_tier_state      the tier as a whole
  *   vrv_tier_part       a partition as it is, or as it would be with other settings
+ *   vrv_tier_parts      many, as they are
  *   vrv_tier_offload    seal what is there, and move it now
  *   vrv_tier_forget     read it of the store again, next time
  *   vrv_tier_deleted    deleted topics that have left something
  *
- * All is told of one moment, and computed then.
+ * What is told of one thing is of one moment, and computed then.
  *
  * Threads: any, between attach and detach; it is done on the tier's, and waited for.  A tier
  * without a thread does it at once.
@@ -55,8 +56,10 @@ struct vrv_tier_state {
 };
 void vrv_tier_state(struct vrv_tier *t, struct vrv_tier_state *s);
 
-/* What was asked of it for a topic; NULL: in all. */
-void vrv_tier_usage(struct vrv_tier *t, const struct vrv_uuid *topic, struct vrv_usage *out);
+/* What was asked of it in all, */
+void vrv_tier_usage(struct vrv_tier *t, struct vrv_usage *out);
+/* ... and for each of n topics. */
+void vrv_tier_usages(struct vrv_tier *t, const struct vrv_uuid *topic, size_t n, struct vrv_usage *out);
 
 /* How long reads of it waited for their turn, and took then; how long segments took that arrived. */
 struct vrv_tier_times {
@@ -112,6 +115,15 @@ struct vrv_tier_part {
 int vrv_tier_part(struct vrv_tier *t, const struct vrv_log_id *id, const struct vrv_log_config *as,
     bool segments, struct vrv_tier_part *p, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_tier_part_fini(struct vrv_tier_part *p);
+
+struct vrv_tier_asked {
+    struct vrv_log_id id;
+    int rc;                      /* as vrv_tier_part's; */
+    struct vrv_tier_part p;      /* 0: there is nothing to finish */
+};
+/* Without their segments, VRV_TIER_AT_ONCE in a row: in between the tier goes on with what else there is. */
+enum { VRV_TIER_AT_ONCE = 64 };
+void vrv_tier_parts(struct vrv_tier *t, struct vrv_tier_asked *v, size_t n);
 
 /* Close the open segment, and let all that is there now leave for the store without waiting for
  * remote.copy.lag.*: *to is where that ends.  INVALID: the topic doesn't ask for the cold tier, or

@@ -26,7 +26,7 @@ struct topic {
     char name[VRV_TOPIC_NAME_MAX + 1];
     int32_t partitions;
     struct numbers n;
-    struct vrv_usage *used; /* of the store; of those that are shown */
+    bool tiered;        /* it asks for the cold tier, or has something there */
 };
 
 struct topics {
@@ -36,6 +36,14 @@ struct topics {
     size_t shown;       /* the first ones, with lines of their own */
     struct numbers all;
     uint64_t unknown;   /* partitions */
+    struct vrv_usage *used; /* of the store: of those that are shown, and behind them of all */
+};
+
+/* Partitions that the tier is asked about together, and whose they are. */
+struct batch {
+    struct vrv_tier_asked v[VRV_TIER_AT_ONCE];
+    struct topic *of[VRV_TIER_AT_ONCE];
+    size_t n;
 };
 
 static int
@@ -82,28 +90,59 @@ add_part(struct numbers *n, const struct vrv_tier_part *p, const struct vrv_log_
         n->dead_ns = dead_ns;
 }
 
-/* False: it doesn't ask for the cold tier, and has nothing there. */
-static bool
-look_at(struct topics *ts, struct topic *t, int32_t partition)
+static void
+take_part(struct topics *ts, struct topic *t, const struct vrv_tier_asked *a)
 {
-    struct vrv_log_id id = { t->id, partition };
-    struct vrv_log *log = vrv_engine_log_ref(ts->s->broker.engine, &id);
-    struct vrv_tier_part p;
+    struct vrv_log *log = vrv_engine_log_ref(ts->s->broker.engine, &a->id);
 
     if (log == NULL) /* being deleted */
-        return true;
+        return;
     struct vrv_log_traffic came = vrv_log_traffic(log);
     vrv_log_unref(&log);
-    if (vrv_tier_part(ts->s->cold.tier, &id, NULL, false, &p, NULL) < 0)
-        return true;
-    bool tiered = p.tiered || p.cold_end >= 0;
-    ts->unknown += tiered && p.unknown != 0;
-    if (tiered) {
-        add_part(&t->n, &p, &came);
-        add_part(&ts->all, &p, &came);
-    }
-    vrv_tier_part_fini(&p);
-    return tiered;
+    if (a->rc < 0 || (!a->p.tiered && a->p.cold_end < 0))
+        return;
+    t->tiered = true;
+    ts->unknown += a->p.unknown != 0;
+    add_part(&t->n, &a->p, &came);
+    add_part(&ts->all, &a->p, &came);
+}
+
+static void
+look_at(struct topics *ts, struct batch *b)
+{
+    vrv_tier_parts(ts->s->cold.tier, b->v, b->n);
+    for (size_t i = 0; i < b->n; i++)
+        take_part(ts, b->of[i], &b->v[i]);
+    b->n = 0;
+}
+
+static void
+look_at_all(struct topics *ts)
+{
+    struct batch *b = VRV_NEW(struct batch);
+
+    for (size_t i = 0; i < ts->n; i++)
+        for (int32_t k = 0; k < ts->v[i].partitions; k++) {
+            b->of[b->n] = &ts->v[i];
+            b->v[b->n++].id = (struct vrv_log_id){ ts->v[i].id, k };
+            if (b->n == VRV_TIER_AT_ONCE)
+                look_at(ts, b);
+        }
+    look_at(ts, b);
+    free(b);
+}
+
+static void
+gather_usage(struct topics *ts)
+{
+    struct vrv_uuid *id = vrv_mem_zero((ts->shown + 1) * sizeof(*id));
+
+    for (size_t i = 0; i < ts->shown; i++)
+        id[i] = ts->v[i].id;
+    ts->used = vrv_mem_zero((ts->shown + 1) * sizeof(*ts->used));
+    vrv_tier_usages(ts->s->cold.tier, id, ts->shown, ts->used);
+    vrv_tier_usage(ts->s->cold.tier, &ts->used[ts->shown]);
+    free(id);
 }
 
 /* Those that have nothing to do with it are left out. */
@@ -115,22 +154,15 @@ gather(struct topics *ts)
     if (ts->s->cold.tier == NULL)
         return;
     (void)vrv_catalog_each(vrv_engine_catalog(ts->s->broker.engine), add_topic, ts);
-    for (size_t i = 0; i < ts->n; i++) {
-        bool tiered = true;
-
-        for (int32_t k = 0; k < ts->v[i].partitions && tiered; k++)
-            tiered = look_at(ts, &ts->v[i], k);
-        if (tiered)
+    look_at_all(ts);
+    for (size_t i = 0; i < ts->n; i++)
+        if (ts->v[i].tiered)
             ts->v[kept++] = ts->v[i];
-    }
     ts->n = kept;
     ts->shown = (size_t)ts->s->config->metrics_topics_max;
     if (ts->shown > kept)
         ts->shown = kept;
-    for (size_t i = 0; i < ts->shown; i++) {
-        ts->v[i].used = VRV_NEW(struct vrv_usage);
-        vrv_tier_usage(ts->s->cold.tier, &ts->v[i].id, ts->v[i].used);
-    }
+    gather_usage(ts);
 }
 
 static uint64_t
@@ -406,15 +438,12 @@ put_usage(struct vrv_prom *p, const char *kind, const struct vrv_usage *u, const
 static void
 put_usages(struct vrv_prom *p, enum vrv_metric m, const struct topics *ts, const char *kind)
 {
-    struct vrv_usage all;
-
     vrv_prom_begin(p, m);
     if (ts->s->cold.tier == NULL)
         return;
-    vrv_tier_usage(ts->s->cold.tier, NULL, &all);
-    put_usage(p, kind, &all, NULL);
+    put_usage(p, kind, &ts->used[ts->shown], NULL);
     for (size_t i = 0; i < ts->shown; i++)
-        put_usage(p, kind, ts->v[i].used, ts->v[i].name);
+        put_usage(p, kind, &ts->used[i], ts->v[i].name);
 }
 
 static void
@@ -443,7 +472,6 @@ vrv__metrics_tier(struct vrv_server *s, struct vrv_prom *p)
     put_state(p, &state, &stats);
     put_durations(p, s->cold.tier);
     put_store(p, &ts, &state);
-    for (size_t i = 0; i < ts.shown; i++)
-        free(ts.v[i].used);
+    free(ts.used);
     free(ts.v);
 }

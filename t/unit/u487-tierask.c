@@ -311,6 +311,37 @@ test_forget(void)
     end();
 }
 
+/* Many are told as each is. */
+static void
+test_many(void)
+{
+    enum { PARTS = 2 * VRV_TIER_AT_ONCE + 5 };
+    static struct vrv_tier_asked v[PARTS + 1];
+    bool same = true;
+
+    begin(1);
+    rig_topic(&rig, "t", PARTS, SMALL);
+    put("t", 0, 9);
+    put("t", PARTS - 1, 5);
+    pass(20000);
+    for (int32_t i = 0; i <= PARTS; i++)
+        v[i].id = (struct vrv_log_id){ id_of("t").topic, i };
+    vrv_tier_parts(tier, v, PARTS + 1);
+    for (int32_t i = 0; i < PARTS && same; i++) {
+        struct vrv_tier_part p;
+
+        same = vrv_tier_part(tier, &v[i].id, NULL, false, &p, &e) == 0 && v[i].rc == 0 &&
+            v[i].p.cold_end == p.cold_end && v[i].p.counts.copies == p.counts.copies &&
+            v[i].p.sums.both.bytes == p.sums.both.bytes && v[i].p.seg == NULL;
+        vrv_tier_part_fini(&p);
+    }
+    OK(same, "many are told as each is");
+    OK(v[0].p.cold_end == 16 && v[1].p.cold_end == -1 && v[PARTS - 1].p.cold_end == 8,
+        "... the first and the last, too");
+    IS(v[PARTS].rc, VRV_E_NOTFOUND, "... and the one that isn't there");
+    end();
+}
+
 static void *
 tell(void *ctx)
 {
@@ -385,6 +416,7 @@ main(void)
     test_under_way();
     test_offload();
     test_forget();
+    test_many();
     test_threads();
     return tap_done();
 }

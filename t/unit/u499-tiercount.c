@@ -60,7 +60,10 @@ used_by(const char *topic)
 {
     struct vrv_usage u;
 
-    vrv_tier_usage(tier, topic != NULL ? &rig_log(&rig, topic, 0)->id.topic : NULL, &u);
+    if (topic != NULL)
+        vrv_tier_usages(tier, &rig_log(&rig, topic, 0)->id.topic, 1, &u);
+    else
+        vrv_tier_usage(tier, &u);
     return u;
 }
 
