@@ -39,7 +39,7 @@ posted(struct vrv_done *d)
         p->failed = true; /* the server stops: asking again would be in vain */
     if (cf->status < 0 && !is_late(cf->status)) {
         p->failed = true;
-        p->error = vrv_kerror_of(cf->status);
+        p->error = vrv_kerror_of_cold(cf->status);
         vrv_tell_cold(r->broker, p->log, "offset", p->want->offset, &cf->err);
     }
     vrv__fetch_goes_on(r);

@@ -76,12 +76,6 @@ latest(const struct vrv_list_offsets_req *q, const struct vrv_log_offsets *o)
     return q->isolation_level == VRV_READ_COMMITTED ? o->stable : o->hw;
 }
 
-static void
-set_error(struct vrv_list_offsets_resp_partition *p, int rc)
-{
-    p->error_code = (int16_t)(rc == VRV_E_VERSION ? VRV_K_UNSUPPORTED_VERSION : vrv_kerror_of(rc));
-}
-
 /* The newest offset that is tiered, or the oldest that is not; of a log that isn't tiered there is none. */
 static int
 set_tiered(struct vrv_list_offsets_resp_partition *p, struct vrv_log *log, int64_t ts,
@@ -158,7 +152,15 @@ look_up(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p, struct
 static bool
 is_failure(int rc)
 {
-    return rc < 0 && rc != VRV_E_TIMEDOUT && rc != VRV_E_CANCELLED && rc != VRV_E_VERSION;
+    return rc < 0 && rc != VRV_E_TIMEDOUT && rc != VRV_E_CANCELLED;
+}
+
+static enum vrv_kerror
+error_of(int rc, enum who who)
+{
+    if (who == COLD)
+        return vrv_kerror_of_cold(rc);
+    return rc == VRV_E_VERSION ? VRV_K_UNSUPPORTED_VERSION : vrv_kerror_of(rc);
 }
 
 /* True: it is for who may wait for more. */
@@ -181,7 +183,7 @@ set_partition(struct vrv_request *r, struct vrv_list_offsets_resp_partition *p,
 
         rc = look_up(r, p, log, q->timestamp, who, &e);
         if (rc < 0)
-            set_error(p, rc);
+            p->error_code = (int16_t)error_of(rc, who);
         if (who == COLD && rc == VRV_E_TIMEDOUT)
             vrv_stat_count(r->broker->stat, VRV_C_cold_lookup_expired, 1);
         if (who == COLD && is_failure(rc))

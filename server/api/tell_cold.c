@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "server/api/request.h"
 #include "server/base/diag.h"
 
 void
@@ -15,4 +16,18 @@ vrv_tell_cold(struct vrv_broker *b, const struct vrv_log *log, const char *what,
     vrv_diag(VRV_EV_COLD_READ, VRV_STR("topic", t.name), VRV_NUM("partition", log->id.partition),
         VRV_NUM(what, value), VRV_STR("error", e->msg));
     vrv_topic_info_fini(&t);
+}
+
+enum vrv_kerror
+vrv_kerror_of_cold(int status)
+{
+    switch (status) {
+    case VRV_E_INVALID: /* no such bucket, another region */
+    case VRV_E_NOMEM:
+    case VRV_E_NOTFOUND:
+    case VRV_E_VERSION: /* a newer server wrote it */
+        return VRV_K_KAFKA_STORAGE_ERROR;
+    default:
+        return vrv_kerror_of(status);
+    }
 }

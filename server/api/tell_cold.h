@@ -9,5 +9,7 @@
  * told of.  Any thread. */
 void vrv_tell_cold(struct vrv_broker *b, const struct vrv_log *log, const char *what, int64_t value,
     const struct vrv_err *e);
+/* For its client, which is to try again also where the store, and not the client, must be mended. */
+enum vrv_kerror vrv_kerror_of_cold(int status);
 
 #endif

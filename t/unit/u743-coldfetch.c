@@ -351,7 +351,8 @@ test_errors(void)
         const char *name;
     } all[] = { { VRV_E_DENIED, "KAFKA_STORAGE_ERROR" }, { VRV_E_UNREACHABLE, "KAFKA_STORAGE_ERROR" },
         { VRV_E_BUSY, "KAFKA_STORAGE_ERROR" }, { VRV_E_IO, "KAFKA_STORAGE_ERROR" },
-        { VRV_E_NOTFOUND, "KAFKA_STORAGE_ERROR" }, { VRV_E_CORRUPT, "CORRUPT_MESSAGE" } };
+        { VRV_E_NOTFOUND, "KAFKA_STORAGE_ERROR" }, { VRV_E_INVALID, "KAFKA_STORAGE_ERROR" },
+        { VRV_E_NOMEM, "KAFKA_STORAGE_ERROR" }, { VRV_E_VERSION, "KAFKA_STORAGE_ERROR" }, { VRV_E_CORRUPT, "CORRUPT_MESSAGE" } };
     const struct vrv_fetch_resp *resp;
     struct apirig_call c;
     struct fetching f;
@@ -661,6 +662,7 @@ test_list_offsets_fails(void)
         const char *name;
     } all[] = { { VRV_E_DENIED, "KAFKA_STORAGE_ERROR" }, { VRV_E_UNREACHABLE, "KAFKA_STORAGE_ERROR" },
         { VRV_E_TIMEDOUT, "REQUEST_TIMED_OUT" }, { VRV_E_NOTFOUND, "KAFKA_STORAGE_ERROR" },
+        { VRV_E_INVALID, "KAFKA_STORAGE_ERROR" }, { VRV_E_VERSION, "KAFKA_STORAGE_ERROR" },
         { VRV_E_CORRUPT, "CORRUPT_MESSAGE" } };
 
     begin();
