@@ -317,6 +317,8 @@ can_strike(const struct fakestore *f, const struct vrv_store_call *c, enum fakes
         return c->op == VRV_STORE_PUT;
     case FAKE_FLIPPED:
     case FAKE_SHORT:
+        if (c->op == VRV_STORE_GET)
+            return fault == FAKE_FLIPPED;
         return c->op == VRV_STORE_PUT && (strncmp(c->key, "m/", 2) == 0 || strncmp(c->key, "d/", 2) == 0);
     case FAKE_MISSING:
         return (c->op == VRV_STORE_GET || c->op == VRV_STORE_VERIFY) && find(&f->now, c->key) != NULL;
@@ -372,6 +374,18 @@ put_damaged(struct fakestore *f, const struct vrv_store_call *c, bool cut)
 }
 
 static int
+get_damaged(struct fakestore *f, struct vrv_store_call *c)
+{
+    int rc = get(f, c);
+
+    if (rc < 0)
+        return fails(c, rc, vrv_err_text(rc));
+    if (c->got > 0)
+        ((uint8_t *)c->buf)[vrv_rand_below(&f->rand, c->got)] ^= (uint8_t)(1u << vrv_rand_below(&f->rand, 8));
+    return rc;
+}
+
+static int
 suffer(struct fakestore *f, struct vrv_store_call *c, enum fakestore_fault fault)
 {
     switch (fault) {
@@ -403,6 +417,8 @@ suffer(struct fakestore *f, struct vrv_store_call *c, enum fakestore_fault fault
         return fails(c, VRV_E_NOTFOUND, "no such key");
     case FAKE_FLIPPED:
     case FAKE_SHORT:
+        if (c->op == VRV_STORE_GET)
+            return get_damaged(f, c);
         return put_damaged(f, c, fault == FAKE_SHORT);
     case FAKE_STALE:
         return do_it(f, c, true);

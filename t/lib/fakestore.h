@@ -22,7 +22,7 @@
     F(HANGS)        /* no answer until the deadline */                                             \
     F(MISSING)      /* says that what is there isn't */                                            \
     F(DENIED)       /* for a while */                                                              \
-    F(FLIPPED)      /* written, with one bit wrong: a segment, a page or a root */                 \
+    F(FLIPPED)      /* written with one bit wrong: a segment, a page or a root; or read so */      \
     F(SHORT)        /* written, but for its end, likewise */                                       \
     F(STALE)        /* a list of what was there before */
 

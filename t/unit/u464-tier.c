@@ -288,6 +288,33 @@ test_missing(void)
     end();
 }
 
+/* A bit that flips on its way is no reason for an error that ends a consumer: it is right the next time. */
+static void
+test_flips(void)
+{
+    struct vrv_read r = { .offset = 0, .max_bytes = LARGE };
+    int bad = 0;
+
+    begin_tier(1);
+    put(4);
+    IS(tierrig_offload(&tier, the_log()), 0, "segments are moved %s", tier.e.msg);
+    drop(16);
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_FLIPPED, 5);
+    for (int i = 0; i < 200 && fakestore_struck(fake, FAKE_FLIPPED) < 10; i++) {
+        restart(2 + (uint64_t)i);
+        bad += read_all(0, LARGE) != 16;
+    }
+    OK(fakestore_struck(fake, FAKE_FLIPPED) >= 10 && bad == 0, "what comes damaged is read again, and nobody notices");
+    restart(1000);
+    IS(read_all(0, LARGE), 16, "all is read");
+    restart(1001);
+    uint64_t asked = fakestore_attempts(fake, VRV_STORE_GET);
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_FLIPPED, 100);
+    IS(read_at(&r), VRV_E_CORRUPT, "what always does is said to be: %s", rig.e.msg);
+    IS((int64_t)(fakestore_attempts(fake, VRV_STORE_GET) - asked), 3, "... when it did three times");
+    end();
+}
+
 /* What doesn't continue the manifest isn't uploaded to find that out. */
 static void
 test_continues(void)
@@ -318,6 +345,7 @@ main(void)
     test_continues();
     test_there_and_back();
     test_missing();
+    test_flips();
     test_state();
     test_storms();
     return tap_done();

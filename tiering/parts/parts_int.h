@@ -52,6 +52,7 @@ struct vrv_read_root {
     struct vrv_head head;
     enum vrv_store_class lane;
     void (*run)(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *e);
+    unsigned reads;   /* that have ended */
     struct vrv_store_call call;
     char key[VRV_STORE_KEY_MAX + 1];
 };

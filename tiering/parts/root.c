@@ -6,6 +6,8 @@
 #include "engine/base/mem.h"
 #include "tiering/parts/parts_int.h"
 
+enum { READS_MAX = 3 }; /* of one that comes damaged, which may be so on its way only */
+
 static const int64_t MS = 1000000;
 
 /* Is it of this partition and version, and what its head says? */
@@ -41,6 +43,10 @@ came(struct vrv_done *d)
     if (rc == 0)
         rc = check(r, &m, &e);
     free(r->call.buf);
+    if (rc == VRV_E_CORRUPT && r->call.status == 0 && ++r->reads < READS_MAX && !r->call.cancelled) {
+        vrv__root_read(r);
+        return;
+    }
     r->run(r, rc, &m, &e);
 }
 

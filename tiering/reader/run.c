@@ -9,11 +9,14 @@
 
 static const int64_t MS = 1000000, SECOND_NS = 1000000000;
 
+enum { READS_MAX = 3 }; /* of what comes damaged, which may be so on its way only */
+
 struct run {
     struct vrv_list link;
     struct vrv_cache *cache;
     struct vrv_piece **piece; /* references */
     uint32_t n;
+    unsigned reads;           /* that have begun */
     uint64_t pos, size;
     uint64_t unpacks;         /* bytes that its chunks have more of when they are unpacked */
     bool of_store;            /* not of the disk */
@@ -24,6 +27,7 @@ struct run {
 };
 
 static void begin_runs(struct vrv_cache *c);
+static struct run *run_of(struct vrv_cache *c, struct vrv_piece **p, uint32_t n);
 
 static int64_t
 now_ns(const struct vrv_cache *c)
@@ -152,18 +156,36 @@ is_chunk(const struct vrv_piece *p)
     return p->kind == VRV_PIECE_CHUNK;
 }
 
-static void
+/* First of all, and alone: its neighbours were well. */
+static bool
+reads_again(const struct run *r, struct vrv_piece *p)
+{
+    if (p->status != VRV_E_CORRUPT || r->call.status < 0 || r->reads >= READS_MAX || r->call.cancelled)
+        return false;
+    vrv__cache_bytes_unref(p->mem);
+    p->mem = NULL;
+    struct run *again = run_of(r->cache, &p, 1);
+    again->reads = r->reads;
+    vrv_list_push(r->cache->runs.next, &again->link);
+    return true;
+}
+
+/* False: it isn't there yet. */
+static bool
 tell(const struct run *r, struct vrv_piece *p)
 {
     p->status = r->call.status;
     p->err = r->call.err;
     if (p->status == 0)
         p->status = open_piece(r, p);
+    if (reads_again(r, p))
+        return false;
     if (p->status == VRV_E_NOTFOUND)
         p->status = vrv_store_lost(&p->err, p->key);
     else if (p->status < 0)
         (void)vrv_store_blame(&p->err, p->status, p->key);
     vrv__cache_arrived(r->cache, p);
+    return true;
 }
 
 static void
@@ -191,8 +213,7 @@ end(struct run *r)
     if (r->mem != NULL)
         (void)atomic_fetch_sub(&r->cache->used, r->unpacks);
     for (uint32_t i = 0; i < r->n; i++) {
-        tell(r, r->piece[i]);
-        if (r->of_store)
+        if (tell(r, r->piece[i]) && r->of_store)
             offer(r, r->piece[i]);
         vrv_piece_unref(r->piece[i]);
     }
@@ -262,6 +283,7 @@ begin(struct run *r)
     r->since_ns = now_ns(c);
     c->reading++;
     r->of_store = true;
+    r->reads++;
     c->room -= (int64_t)r->size;
     vrv_retry_submit(c->o.retry, &r->call);
 }
@@ -370,8 +392,8 @@ size_of(const struct vrv_piece *p)
                                        : p->chunk.stored;
 }
 
-void
-vrv__cache_run(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
+static struct run *
+run_of(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
 {
     struct run *r = VRV_NEW(struct run);
 
@@ -386,6 +408,13 @@ vrv__cache_run(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
         r->size += size_of(p[i]);
         r->unpacks += is_chunk(p[i]) ? p[i]->chunk.plain - p[i]->chunk.stored : 0;
     }
+    return r;
+}
+
+void
+vrv__cache_run(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
+{
+    struct run *r = run_of(c, p, n);
     bool shelved = n == 1 && c->o.shelf != NULL && vrv_shelf_has(c->o.shelf, p[0]->key, p[0]->pos);
     vrv_list_push(shelved ? &c->shelved : &c->runs, &r->link);
     begin_runs(c);
