@@ -388,6 +388,27 @@ test_bad(void)
     finish();
 }
 
+/* A bit that flips on its way makes nothing older than it is, nor incomplete. */
+static void
+test_flips(void)
+{
+    struct vrv_restore r;
+    int other = 0;
+
+    lose_server();
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_FLIPPED, 5);
+    for (int i = 0; i < 300 && fakestore_struck(fake, FAKE_FLIPPED) < 10; i++) {
+        other += look(&r, true) < 0 || r.found != 1 || r.bad + r.lacking > 0 || r.marker.passed.n > 0 ||
+            vrv_restore_end(&r, "t", 0) != cold_end;
+        vrv_restore_fini(&r);
+    }
+    OK(fakestore_struck(fake, FAKE_FLIPPED) >= 10, "some of what is looked at comes damaged");
+    IS(other, 0, "it is found as it is all the same");
+    fakestore_heal(fake);
+    up(3);
+    finish();
+}
+
 int
 main(void)
 {
@@ -400,5 +421,6 @@ main(void)
     test_comes_back();
     test_deleted();
     test_bad();
+    test_flips();
     return tap_done();
 }

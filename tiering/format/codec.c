@@ -29,13 +29,19 @@ vrv_out_finish(struct vrv_out *o, size_t *n)
     return o->p;
 }
 
+bool
+vrv_codec_is_whole(const uint8_t *p, size_t n)
+{
+    return n >= VRV_CODEC_HEAD && checksum(p, n) == vrv_get_le32(p + AT_CRC);
+}
+
 int
 vrv_in_begin(struct vrv_in *i, const char *what, const char *magic, uint32_t version,
     const uint8_t *p, size_t n, struct vrv_err *e)
 {
     if (n < VRV_CODEC_HEAD || memcmp(p, magic, VRV_CODEC_MAGIC) != 0)
         return vrv_err_set(e, VRV_E_CORRUPT, "%zu bytes that are no %s", n, what);
-    if (checksum(p, n) != vrv_get_le32(p + AT_CRC))
+    if (!vrv_codec_is_whole(p, n))
         return vrv_err_set(e, VRV_E_CORRUPT, "a %s that doesn't match its checksum", what);
     if (vrv_get_le32(p + AT_VERSION) != version)
         return vrv_err_set(e, VRV_E_VERSION,

@@ -83,6 +83,8 @@ vrv_in64(struct vrv_in *i)
     return vrv_get_le64(vrv_in_take(i, 8));
 }
 
+/* Does it match its checksum, whatever it is? */
+bool vrv_codec_is_whole(const uint8_t *p, size_t n);
 /* Errors: CORRUPT, VERSION, about "a <what>". */
 int vrv_in_begin(struct vrv_in *i, const char *what, const char *magic, uint32_t version,
     const uint8_t *p, size_t n, struct vrv_err *e) VRV_MUST_CHECK;

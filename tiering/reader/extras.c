@@ -7,7 +7,11 @@
 #include "engine/base/list.h"
 #include "engine/base/mem.h"
 
+enum { READS_MAX = 3 }; /* of what comes damaged, which may be so on its way only */
+
 static const int64_t MS = 1000000;
+
+static void begin(struct vrv_extras *r);
 
 static void
 finish(struct vrv_extras *r, int status, const struct vrv_object_extras *x, struct vrv_err *e)
@@ -15,6 +19,10 @@ finish(struct vrv_extras *r, int status, const struct vrv_object_extras *x, stru
     uint8_t *bytes = r->bytes;
     char *key = r->key;
 
+    if (status == VRV_E_CORRUPT && ++r->reads < READS_MAX && !r->call.cancelled) {
+        begin(r);
+        return;
+    }
     if (status == VRV_E_NOTFOUND)
         status = vrv_store_lost(e, key);
     else if (status < 0)
@@ -79,6 +87,12 @@ footer_came(struct vrv_done *d)
         get(r, r->info.index_at, (size_t)(r->info.table_at - r->info.index_at), extras_came);
 }
 
+static void
+begin(struct vrv_extras *r)
+{
+    get(r, r->size - VRV_OBJECT_FOOTER, VRV_OBJECT_FOOTER, footer_came);
+}
+
 void
 vrv_extras_read(struct vrv_extras *r, const struct vrv_cold_seg *s)
 {
@@ -86,5 +100,6 @@ vrv_extras_read(struct vrv_extras *r, const struct vrv_cold_seg *s)
     r->pos = s->pos;
     r->size = s->size;
     r->bytes = NULL;
-    get(r, s->size - VRV_OBJECT_FOOTER, VRV_OBJECT_FOOTER, footer_came);
+    r->reads = 0;
+    begin(r);
 }

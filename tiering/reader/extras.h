@@ -23,6 +23,7 @@ struct vrv_extras {
     /* ours */
     char *key;
     uint64_t pos, size;        /* where the object is */
+    unsigned reads;            /* that have ended */
     struct vrv_object_info info;
     uint8_t *bytes;
     struct vrv_store_call call;

@@ -6,6 +6,9 @@
 
 #include "engine/base/mem.h"
 #include "tiering/daemon/owner.h"
+#include "tiering/format/codec.h"
+
+enum { READS_MAX = 3 };
 
 /* ---- names ---- */
 
@@ -50,6 +53,20 @@ vrv_found_names_fini(struct vrv_found_names *l)
     free(l->v);
 }
 
+/* ---- bytes ---- */
+
+int
+vrv_find_whole(struct vrv_sync *s, const char *key, size_t most, uint8_t **out, size_t *n, struct vrv_err *e)
+{
+    int rc = vrv_sync_get(s, key, most, out, n, e);
+
+    for (int i = 1; rc == 0 && i < READS_MAX && !vrv_codec_is_whole(*out, *n); i++) {
+        free(*out);
+        rc = vrv_sync_get(s, key, most, out, n, e);
+    }
+    return rc;
+}
+
 /* ---- markers ---- */
 
 static int
@@ -57,7 +74,7 @@ read_marker(struct vrv_sync *s, const struct vrv_store_name *name, struct vrv_fo
     struct vrv_err *e)
 {
     size_t most = name->size < VRV_MARKER_MAX ? (size_t)name->size + 1 : VRV_MARKER_MAX, n;
-    int rc = vrv_sync_get(s, name->key, most, &out->bytes, &n, e);
+    int rc = vrv_find_whole(s, name->key, most, &out->bytes, &n, e);
 
     if (rc == 0 && (rc = vrv_marker_read(&out->m, out->bytes, n, e)) < 0)
         (void)vrv_err_prefix(e, rc, "%s", name->key);

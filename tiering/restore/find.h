@@ -30,6 +30,10 @@ struct vrv_found_passed {
     struct vrv_err why;
 };
 
+/* All of an object that knows its checksum; read again where that is wrong, which may be so on its way only. */
+int vrv_find_whole(struct vrv_sync *s, const char *key, size_t most, uint8_t **out, size_t *n, struct vrv_err *e)
+    VRV_MUST_CHECK;
+
 /* The newest marker that can be read. */
 struct vrv_found_marker {
     struct vrv_marker m;         /* what it points to lies in */

@@ -121,7 +121,7 @@ vrv_find_root(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t version,
     size_t n;
 
     vrv_find_root_key(id, version, key);
-    int rc = vrv_sync_get(s, key, VRV_MANIFEST_ROOT_MAX, &p, &n, e);
+    int rc = vrv_find_whole(s, key, VRV_MANIFEST_ROOT_MAX, &p, &n, e);
     if (rc < 0)
         return rc;
     rc = vrv_manifest_read(m, p, n, e);
@@ -228,7 +228,7 @@ vrv_find_page(struct vrv_sync *s, const struct vrv_manifest *m, const struct vrv
 {
     uint8_t *p;
     size_t n;
-    int rc = vrv_sync_get(s, page->key, (size_t)page->size, &p, &n, e);
+    int rc = vrv_find_whole(s, page->key, (size_t)page->size, &p, &n, e);
 
     *seg = NULL;
     if (rc < 0)
