@@ -16,7 +16,8 @@ plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '
 my $cold = tempdir(CLEANUP => 1);
 my $empty = tempdir(CLEANUP => 1);
 Anew::tests(name => 'a directory', options => ["tier.store.url=file://$cold"],
-    elsewhere => "tier.store.url=file://$empty");
+    elsewhere => "tier.store.url=file://$empty",
+    age => sub { my $then = time - 86400; utime $then, $then, glob "$cold/marker/*" });
 
 # ---- cut short, wherever that is
 

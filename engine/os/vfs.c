@@ -200,6 +200,12 @@ vrv_file_size(struct vrv_file *f, uint64_t *size, struct vrv_err *e)
     return f->ops->size(f, size, e);
 }
 
+int64_t
+vrv_file_written_ms(struct vrv_file *f)
+{
+    return f->ops->written_ms != NULL ? f->ops->written_ms(f) : -1;
+}
+
 int
 vrv_file_set_readonly(struct vrv_file *f, bool readonly, struct vrv_err *e)
 {

@@ -78,6 +78,7 @@ struct vrv_file_ops {
     bool (*resident)(struct vrv_file *f, uint64_t pos, uint64_t n);
     int (*truncate)(struct vrv_file *f, uint64_t size, struct vrv_err *e);
     int (*size)(struct vrv_file *f, uint64_t *size, struct vrv_err *e);
+    int64_t (*written_ms)(struct vrv_file *f); /* NULL: it doesn't say */
     int (*set_readonly)(struct vrv_file *f, bool readonly, struct vrv_err *e);
     int (*fd)(struct vrv_file *f);
     void (*close)(struct vrv_file *f);
@@ -145,6 +146,8 @@ void vrv_file_drop_cache(struct vrv_file *f, uint64_t pos, uint64_t n);
 bool vrv_file_resident(struct vrv_file *f, uint64_t pos, uint64_t n);
 int vrv_file_truncate(struct vrv_file *f, uint64_t size, struct vrv_err *e) VRV_MUST_CHECK;
 int vrv_file_size(struct vrv_file *f, uint64_t *size, struct vrv_err *e) VRV_MUST_CHECK;
+/* When its bytes were changed last, as the file system has it (wall clock); -1: it doesn't say. */
+int64_t vrv_file_written_ms(struct vrv_file *f);
 /* Mode 0400, or back to 0600. */
 int vrv_file_set_readonly(struct vrv_file *f, bool readonly, struct vrv_err *e) VRV_MUST_CHECK;
 /* For sendfile; -1 where there is none (the simulated disk). */

@@ -262,6 +262,14 @@ posix_size(struct vrv_file *file, uint64_t *size, struct vrv_err *e)
     return 0;
 }
 
+static int64_t
+posix_written_ms(struct vrv_file *file)
+{
+    struct stat st;
+
+    return fstat(file_of(file)->fd, &st) == 0 ? st.st_mtim.tv_sec * (int64_t)1000 + st.st_mtim.tv_nsec / 1000000 : -1;
+}
+
 static int
 posix_set_readonly(struct vrv_file *file, bool readonly, struct vrv_err *e)
 {
@@ -298,6 +306,7 @@ static const struct vrv_file_ops posix_file_ops = {
     .resident = posix_resident,
     .truncate = posix_truncate,
     .size = posix_size,
+    .written_ms = posix_written_ms,
     .set_readonly = posix_set_readonly,
     .fd = vrv__posix_fd,
     .close = posix_file_close,

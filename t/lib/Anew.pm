@@ -3,7 +3,7 @@ package Anew;
 #
 #   Anew::tests(name => 'cold store', options => ['tier.store.url=...'], elsewhere => 'tier.store.url=...');
 #
-# elsewhere: the same store, but for a place in it that nobody has used.
+# elsewhere: the same store, but for a place in it that nobody has used.  age: a sub that makes its markers a day old, where one can.
 use strict;
 use warnings;
 use File::Path qw(remove_tree);
@@ -120,6 +120,10 @@ sub tests {
     rename $data, "$data.old" or die "$data: $!";
     is(restore('--dry-run'), 69, 'one that died a moment ago may still live');
     is(restore('--dry-run --take-over'), 0, '... unless somebody says that it does not') or diag $err;
+    if (my $age = $what{age}) {
+        $age->();
+        is(restore('--dry-run'), 0, 'one whose markers are old is gone') or diag $err;
+    }
     like($out, qr/^cluster \S+ as of .* ago\n/, 'what could be made anew is told');
     like($out, qr/^cold +3 +\d+ /m, '... topic by topic');
     like($out, qr/^hot +2 +0 .*empty: it was not in the cold tier$/m, '... with what is lost');

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/base/crc32c.h"
@@ -44,6 +45,33 @@ test_suite(void)
     struct simdisk *d = simdisk_new(1);
     suite_on(simdisk_vfs(d), vrv_clock_real(), 0, "a simulated disk");
     simdisk_free(&d);
+}
+
+/* By the times of its files. */
+static void
+test_ages(void)
+{
+    struct simclock clock;
+    struct vrv_store_dir_opts o = { .path = tap_dir(), .clock = &clock.clock, .random = 1 };
+    struct storesuite s = { .prefix = "p/" };
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    simclock_init(&clock, now.tv_sec * (int64_t)1000 + 600000);
+    tap_need(vrv_cq_init(&s.cq, 0) == 0 && vrv_store_dir(&s.store, &o, NULL) == 0, "a store");
+    IS(storesuite_put(&s, "marker/1", "x", 1), 0, "something is written");
+    struct vrv_store_call c = storesuite_call(&s, VRV_STORE_LIST, "marker/");
+    c.max = 1;
+    IS(storesuite_do(&s, &c), 0, "it is listed");
+    OK(c.got == 1 && c.names[0].age_ms > 0 && c.names[0].age_ms <= 601000, "... with its age: %d ms",
+        (int)c.names[0].age_ms);
+    vrv_store_names_free(&c);
+    simclock_set_wall_ms(&clock, 1000);
+    IS(storesuite_do(&s, &c), 0, "it is listed by a clock that is far behind");
+    OK(c.got == 1 && c.names[0].age_ms == -1, "... which can't tell");
+    vrv_store_names_free(&c);
+    vrv_store_close(&s.store);
+    vrv_cq_fini(&s.cq);
 }
 
 /* ---- power cuts and failures ---- */
@@ -270,6 +298,7 @@ main(void)
     for (int i = 0; i < SIZE; i++)
         bytes[i] = (uint8_t)(i * 7);
     test_suite();
+    test_ages();
     test_power_cuts();
     test_failures();
     test_full();

@@ -189,6 +189,7 @@ vrv_store_dir(struct vrv_store **out, const struct vrv_store_dir_opts *o, struct
     d->store = (struct vrv_store){ .ops = &dir_ops,
         .caps = { .kind = "directory", .atomic_put = true, .atomic_end = true,
             .lists_at_once = true } };
+    d->clock = o->clock;
     d->vfs = o->vfs;
     d->own = o->vfs == NULL;
     d->create = o->create;

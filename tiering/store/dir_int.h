@@ -10,6 +10,7 @@
 
 struct vrv__dir {
     struct vrv_store store;
+    struct vrv_clock *clock;   /* borrowed */
     struct vrv_vfs *vfs;       /* NULL: it isn't open yet */
     bool own, create;          /* as in its options: vfs is ours */
     unsigned threads;

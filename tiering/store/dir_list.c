@@ -49,6 +49,15 @@ collect(void *ctx, const char *name, bool is_dir)
     return 0;
 }
 
+/* What was written later than now has another clock than ours, which tells nothing. */
+static int64_t
+age_of(const struct vrv__dir *d, struct vrv_file *f)
+{
+    int64_t ms = vrv_file_written_ms(f), age = d->clock->wall_ms(d->clock) - ms;
+
+    return ms >= 0 && age >= 0 ? age : -1;
+}
+
 /* A file that goes meanwhile is passed over. */
 static int
 add_file(struct walk *w, const char *path)
@@ -63,11 +72,10 @@ add_file(struct walk *w, const char *path)
     if (rc < 0)
         return rc == VRV_E_NOTFOUND ? 0 : rc;
     rc = vrv_file_size(f, &size, &c->err);
+    if (rc == 0)
+        vrv_list_add(c, path, size, age_of(w->d, f));
     vrv_file_close(&f);
-    if (rc < 0)
-        return rc;
-    vrv_list_add(c, path, size, -1);
-    return 0;
+    return rc;
 }
 
 /* `dir` is "" or ends with '/'.  Depth is bounded by the length of a key. */

@@ -87,7 +87,7 @@ enum vrv_store_class { VRV_STORE_READ, VRV_STORE_UPLOAD, VRV_STORE_HOUSEKEEPING,
 struct vrv_store_name {
     char *key;
     uint64_t size;
-    int64_t age_ms; /* as the store's clock has it; -1: it doesn't say */
+    int64_t age_ms; /* as the store's clock has it (a directory's: the file's time, by our clock); -1: it doesn't say */
 };
 
 struct vrv_store_call {
