@@ -328,6 +328,8 @@ test_markers(void)
     IS_STR(f.key, "marker/0000000000001-0000000000000001", "... and is named");
     OK(f.passed.n == 1 && strstr(f.passed.why.msg, "0000000000002") != NULL, "it is said: %s",
         f.passed.why.msg);
+    IS(f.age_ms, clock.clock.wall_ms(&clock.clock) - 2, "the age is that of the one that can't be read");
+    IS_STR(f.newest, "marker/0000000000002-0000000000000000", "... which is named, too");
     vrv_found_marker_fini(&f);
     spoil("marker/0000000000001-0000000000000001");
     IS(vrv_find_marker(&sync_, &f, &e), VRV_E_CORRUPT, "none can be read: %s", e.msg);

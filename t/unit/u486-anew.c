@@ -266,6 +266,59 @@ test_clocks(void)
     finish();
 }
 
+static void
+put_damaged_marker(int64_t ms)
+{
+    char key[VRV_MARKER_KEY];
+
+    vrv_marker_key(ms, 0, key);
+    IS(vrv_sync_put(&sync_, key, "damaged", 7, false, &e), 0, "a newer marker, of no use");
+}
+
+/* Who wrote what can't be read may live; what is taken is the one before. */
+static void
+test_damaged_marker(bool tells_ages)
+{
+    struct vrv_restore r;
+
+    lose_server();
+    if (tells_ages)
+        fakestore_tell_ages(fake);
+    simclock_advance_ms(&rig.clock, 20 * MINUTE_MS);
+    IS(look(&r, false), 0, "a server that was silent is gone");
+    char good[VRV_STORE_KEY_MAX + 1];
+    (void)snprintf(good, sizeof(good), "%s", r.marker.key);
+    vrv_restore_fini(&r);
+    int64_t now_ms = rig.clock.clock.wall_ms(&rig.clock.clock);
+    put_damaged_marker(now_ms);
+    IS(look(&r, false), VRV_E_LOCKED, "... unless a newer marker can't be read: %s", e.msg);
+    OK(strstr(e.msg, "wrote to this store 0 s ago") != NULL, "... which is as young as it is");
+    vrv_restore_fini(&r);
+    simclock_advance_ms(&rig.clock, 20 * MINUTE_MS);
+    IS(look(&r, false), 0, "until that is old, too");
+    IS_STR(r.marker.key, good, "what is taken is the one before");
+    OK(r.marker.passed.n == 1 && strstr(r.marker.passed.why.msg, "marker/") != NULL, "... which is said: %s",
+        r.marker.passed.why.msg);
+    struct vrv_store_call c = { .op = VRV_STORE_DELETE, .lane = VRV_STORE_HOUSEKEEPING,
+        .keys = &(const char *){ r.marker.newest }, .max = 1 };
+    IS(vrv_sync_call(&sync_, &c), 0, "its server takes that away");
+    put_marker(now_ms + 1, false);
+    IS(make(&r), VRV_E_AGAIN, "... and leaves another one: nothing is made of the older one: %s", e.msg);
+    vrv_restore_fini(&r);
+    now_ms = rig.clock.clock.wall_ms(&rig.clock.clock);
+    put_marker(now_ms, true);
+    IS(look(&r, false), 0, "a server that has stopped is gone");
+    vrv_restore_fini(&r);
+    put_damaged_marker(now_ms + 1);
+    IS(look(&r, false), VRV_E_LOCKED, "... unless it began again: %s", e.msg);
+    vrv_restore_fini(&r);
+    simclock_advance_ms(&rig.clock, 2 * MINUTE_MS);
+    IS(look(&r, false), 0, "... and fell silent");
+    vrv_restore_fini(&r);
+    up(3);
+    finish();
+}
+
 /* A large marker takes a slow line longer than any call has. */
 static void
 test_large(void)
@@ -417,6 +470,8 @@ main(void)
     test_not_empty();
     test_alive();
     test_clocks();
+    test_damaged_marker(false);
+    test_damaged_marker(true);
     test_large();
     test_comes_back();
     test_deleted();

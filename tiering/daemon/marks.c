@@ -1,5 +1,4 @@
 /* Markers: what the owner of a store leaves there for the day when its disk is gone. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,15 +23,6 @@ time_of(const struct vrv_owner *o)
     int64_t now = o->o.clock->wall_ms(o->o.clock);
 
     return now > o->newest_ms ? now : o->newest_ms + 1;
-}
-
-static bool
-is_marker(const char *key, int64_t *ms)
-{
-    const char *p = key + strlen("marker/");
-
-    *ms = strtoll(p, NULL, 10);
-    return strspn(p, "0123456789") == 13 && p[13] == '-' && strspn(p + 14, "0123456789abcdef") == 16 && p[30] == '\0';
 }
 
 /* The newest there isn't ours: the clock was set back, and the next one mends that. */
@@ -73,7 +63,7 @@ listed(struct vrv_done *d)
 
     o->old = vrv_mem_zero((o->list.got + 1) * sizeof(*o->old));
     for (size_t i = 0; o->list.status == 0 && i < o->list.got; i++)
-        if (is_marker(o->list.names[i].key, &ms)) {
+        if (vrv_marker_key_ms(o->list.names[i].key, &ms)) {
             o->old[there++] = o->list.names[i].key;
             o->newest_ms = ms > o->newest_ms ? ms : o->newest_ms;
         }
@@ -247,8 +237,7 @@ write_marker(struct vrv_owner *o, const struct vrv_marker *m)
         return;
     }
     o->mark_ms = m->ms;
-    (void)snprintf(o->key, sizeof(o->key), "marker/%013" PRId64 "-%016" PRIx64, m->ms,
-        vrv_rand_next(&o->random));
+    vrv_marker_key(m->ms, vrv_rand_next(&o->random), o->key);
     vrv__owner_put(o, o->key, bytes, n, false, written);
 }
 

@@ -43,7 +43,7 @@ struct vrv_owner_opts {
     void *foreign_ctx;
 };
 
-enum { VRV_OWNER_DOUBTS = 8, VRV_OWNER_MARKER_KEY = 40 };
+enum { VRV_OWNER_DOUBTS = 8 };
 
 enum vrv_owner_state { VRV_OWNER_ASKS, VRV_OWNER_OWNS, VRV_OWNER_FOREIGN };
 
@@ -77,7 +77,7 @@ struct vrv_owner {
     char key[VRV_STORE_KEY_MAX + 1];
     const char **old;            /* markers that go: of the list */
     unsigned missing;            /* markers that couldn't be written, since the last one that was */
-    char doubt[VRV_OWNER_DOUBTS][VRV_OWNER_MARKER_KEY]; /* ours that the store may have, and that may not be whole: they
+    char doubt[VRV_OWNER_DOUBTS][VRV_MARKER_KEY]; /* ours that the store may have, and that may not be whole: they
                                   * go, the oldest first */
     unsigned doubt_n, going_n;
     bool is_damaged;             /* the newest of these is not */

@@ -1,5 +1,7 @@
 #include "tiering/format/marker.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +10,7 @@
 #include "tiering/format/codec.h"
 
 #define MAGIC "VRVMARK1"
+#define PREFIX "marker/"
 
 enum {
     LAST = 1,
@@ -17,6 +20,25 @@ enum {
     PACKED_FROM = 64 * 1024, /* bytes: what is smaller can be read by eye */
     LEVEL = 1, /* names and numbers shrink by so much that the rest isn't worth the time */
 };
+
+/* ---- its name ---- */
+
+void
+vrv_marker_key(int64_t ms, uint64_t random, char out[VRV_MARKER_KEY])
+{
+    (void)snprintf(out, VRV_MARKER_KEY, PREFIX "%013" PRId64 "-%016" PRIx64, ms, random);
+}
+
+bool
+vrv_marker_key_ms(const char *key, int64_t *ms)
+{
+    const char *p = key + sizeof(PREFIX) - 1;
+
+    if (strncmp(key, PREFIX, sizeof(PREFIX) - 1) != 0)
+        return false;
+    *ms = strtoll(p, NULL, 10);
+    return strspn(p, "0123456789") == 13 && p[13] == '-' && strspn(p + 14, "0123456789abcdef") == 16 && p[30] == '\0';
+}
 
 /* ---- writing ---- */
 

@@ -36,6 +36,11 @@ struct vrv_marker {
     uint8_t *unpacked;       /* ours: what was read of a packed one */
 };
 
+enum { VRV_MARKER_KEY = 40 }; /* bytes of its name, which is in order of time */
+void vrv_marker_key(int64_t ms, uint64_t random, char out[VRV_MARKER_KEY]);
+/* Is it one, and of when? */
+bool vrv_marker_key_ms(const char *key, int64_t *ms);
+
 /* Its bytes, to be freed; or NULL, TOO_LARGE. */
 uint8_t *vrv_marker_write(const struct vrv_marker *m, size_t *n, struct vrv_err *e);
 /* What it points to lies in p, or is its own as the two arrays are: vrv_marker_fini().  Errors: CORRUPT, VERSION, NOMEM. */

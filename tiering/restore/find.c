@@ -85,8 +85,18 @@ read_marker(struct vrv_sync *s, const struct vrv_store_name *name, struct vrv_fo
     }
     (void)snprintf(out->key, sizeof(out->key), "%s", name->key);
     out->size = name->size;
-    out->age_ms = name->age_ms;
     return 0;
+}
+
+/* What the store's clock says of it counts: that server's may have been wrong, and so may ours. */
+static int64_t
+age_of(const struct vrv_sync *s, const struct vrv_store_name *name)
+{
+    int64_t ms;
+
+    if (name->age_ms >= 0)
+        return name->age_ms;
+    return vrv_marker_key_ms(name->key, &ms) ? s->clock->wall_ms(s->clock) - ms : INT64_MAX;
 }
 
 int
@@ -108,9 +118,13 @@ vrv_find_marker(struct vrv_sync *s, struct vrv_found_marker *out, struct vrv_err
             rc = 0; /* the one before; a list may show what has gone since */
     }
     /* one that is damaged tells all the same that somebody wrote it */
-    for (size_t i = 0; i < l.n && rc == 0; i++)
-        if (l.v[i].age_ms >= 0 && l.v[i].age_ms < out->age_ms)
-            out->age_ms = l.v[i].age_ms;
+    out->age_ms = INT64_MAX;
+    for (size_t i = 0; i < l.n && rc == 0; i++) {
+        int64_t age = age_of(s, &l.v[i]);
+
+        out->age_ms = age < out->age_ms ? age : out->age_ms;
+        (void)snprintf(out->newest, sizeof(out->newest), "%s", l.v[i].key);
+    }
     vrv_found_names_fini(&l);
     return rc;
 }

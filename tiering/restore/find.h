@@ -40,7 +40,9 @@ struct vrv_found_marker {
     uint8_t *bytes;
     char key[VRV_STORE_KEY_MAX + 1];
     uint64_t size;
-    int64_t age_ms;              /* by the store's clock, when it was found; -1: it doesn't say */
+    int64_t age_ms;              /* of whichever is the youngest, damaged or not: by the store's clock, or where it
+                                  * doesn't say by its name and ours */
+    char newest[VRV_STORE_KEY_MAX + 1]; /* the last one's name, of use or not */
     struct vrv_found_passed passed;
 };
 /* NOTFOUND: there is none. */

@@ -123,18 +123,21 @@ take_store(struct vrv_restore *r, struct vrv_uuid *id, struct vrv_err *e)
     return rc;
 }
 
-/* What it has told since is what counts. */
+/* What it has told since is what counts.  (Its clean-up may have taken as many as came.) */
 static int
 check_silent(struct vrv_restore *r, struct vrv_err *e)
 {
     struct vrv_found_names l;
     int rc = vrv_find_names(&r->sync, "marker/", &l, e);
     size_t newer = 0;
+    bool is_new = false;
 
-    for (size_t i = 0; i < l.n; i++)
+    for (size_t i = 0; i < l.n; i++) {
         newer += strcmp(l.v[i].key, r->marker.key) > 0;
+        is_new |= strcmp(l.v[i].key, r->marker.newest) > 0;
+    }
     vrv_found_names_fini(&l);
-    if (rc < 0 || newer <= r->marker.passed.n)
+    if (rc < 0 || (newer <= r->marker.passed.n && !is_new))
         return rc;
     return vrv_err_set(e, VRV_E_AGAIN, "the server that owned the store was still at work, and has left a newer "
         "marker; it does not own it any more: do the same again");

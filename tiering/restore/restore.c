@@ -325,15 +325,6 @@ vrv_restore_end(const struct vrv_restore *r, const char *topic, int32_t partitio
 
 /* ---- all of it ---- */
 
-/* What the store's clock says of it counts: that server's may have been wrong, and so may ours. */
-static int64_t
-age_of(const struct vrv_restore *r)
-{
-    const struct vrv_found_marker *f = &r->marker;
-
-    return f->age_ms >= 0 ? f->age_ms : r->o.clock->wall_ms(r->o.clock) - f->m.ms;
-}
-
 /* For how long its server may be silent: as it says, and what sending it and the next one takes a slow line. */
 static int64_t
 silence_of(const struct vrv_restore *r)
@@ -343,13 +334,14 @@ silence_of(const struct vrv_restore *r)
     return r->marker.m.silent_ms + 2 * vrv_store_sending_ms(&c, VRV_STORE_PUT);
 }
 
+/* A newer one that can't be read was written behind the last word of this one. */
 static int
 check_left(const struct vrv_restore *r, struct vrv_err *e)
 {
     const struct vrv_marker *m = &r->marker.m;
-    int64_t age = age_of(r), silence = silence_of(r);
+    int64_t age = r->marker.age_ms, silence = silence_of(r);
 
-    if (m->last || r->o.gone || age >= silence)
+    if ((m->last && r->marker.passed.n == 0) || r->o.gone || age >= silence)
         return 0;
     return vrv_err_set(e, VRV_E_LOCKED,
         "a server of cluster %s wrote to this store %" PRId64 " s ago, and did not stop since: stop it, or "
