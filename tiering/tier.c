@@ -83,7 +83,7 @@ next_owner(void *ctx, char key[VRV_STORE_KEY_MAX + 1])
 
     if (t->owns)
         return false;
-    vrv_owner_key(t->owner.number + 1, key);
+    vrv_owner_key((t->owner.owned > 0 ? t->owner.owned : t->owner.number) + 1, key);
     return true;
 }
 

@@ -13,6 +13,7 @@ libvrvtiering_la_SOURCES = \
 	tiering/daemon/move.h \
 	tiering/daemon/owner.c \
 	tiering/daemon/owner.h \
+	tiering/daemon/owner_file.c \
 	tiering/daemon/owner_int.h \
 	tiering/daemon/pace.c \
 	tiering/daemon/pace.h \

@@ -222,6 +222,115 @@ test_another_store(void)
     end();
 }
 
+/* Another object in its place, as nobody but who wrote it should be able to. */
+static void
+spoil_owner(uint64_t number)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+    struct vrv_store_call c = storesuite_call(&suite, VRV_STORE_DELETE, NULL);
+
+    vrv_owner_key(number, key);
+    c.keys = &(const char *){ key };
+    c.max = 1;
+    IS(storesuite_do(&suite, &c), 0, "an owner's file goes");
+    IS(storesuite_put(&suite, key, "damaged", 7), 0, "... and something else is there");
+}
+
+/* A claim counts when it was read back; until then nothing else is written. */
+static void
+test_damaged_claim(void)
+{
+    struct server a = { .disk = NULL }, b = { .disk = NULL };
+
+    begin(1);
+    fakestore_damage(fake, "owner/");
+    up(&a, "A", 1);
+    pass(&a, 60 * MINUTE_MS);
+    OK(a.owner.state == VRV_OWNER_ASKS && a.owner.err.code == VRV_E_CORRUPT, "a store that damages its owner's file has "
+        "none: %s", a.owner.err.msg);
+    size_t n = fakestore_count(fake, "owner/");
+    OK(n > 1 && n < 70, "it is tried again, but not for ever as often: %zu times in an hour", n);
+    IS(fakestore_count(fake, ""), n, "and nothing else is written there");
+    up(&b, "B", 2);
+    pass(&b, 10 * MINUTE_MS);
+    OK(b.owner.state == VRV_OWNER_ASKS && strstr(b.owner.err.msg, "whose the store is can't be read") != NULL,
+        "nobody else takes it: %s", b.owner.err.msg);
+    IS(fakestore_count(fake, ""), n, "... or writes there");
+    fakestore_damage(fake, NULL);
+    down(&a);
+    up(&a, "A", 3);
+    pass(&a, 20 * MINUTE_MS);
+    IS(a.owner.state, VRV_OWNER_OWNS, "once it keeps what it is given, it has one, also after a new start");
+    IS(a.owner.number, n + 1, "... by the next number");
+    pass(&b, MINUTE_MS);
+    IS(b.owner.state, VRV_OWNER_FOREIGN, "the other one learns whose it is: %s", b.owner.err.msg);
+    gone(&a);
+    gone(&b);
+    end();
+}
+
+/* Damaged when it had been read for a long time. */
+static void
+test_damaged_later(bool taken)
+{
+    struct server a = { .disk = NULL };
+    struct vrv_owner_file f = { .cluster = "A", .ms = 5 };
+    struct vrv_marker m;
+    uint8_t *bytes;
+    char key[VRV_STORE_KEY_MAX + 1];
+    size_t n;
+
+    begin(1);
+    up(&a, "A", 1);
+    pass(&a, MINUTE_MS);
+    spoil_owner(1);
+    if (taken) {
+        bytes = vrv_owner_write(&f, &n);
+        vrv_owner_key(2, key);
+        IS(storesuite_put(&suite, key, bytes, n), 0, "its server is made anew elsewhere");
+        free(bytes);
+    }
+    offset++;
+    pass(&a, 5 * MINUTE_MS);
+    if (taken) {
+        IS(a.owner.state, VRV_OWNER_FOREIGN, "then the one before is told: %s", a.owner.err.msg);
+        IS(fakestore_count(fake, "owner/"), 2, "... and claims nothing");
+    } else {
+        OK(a.owner.state == VRV_OWNER_OWNS && a.owner.number == 2, "its owner claims the next number");
+        tap_need(newest(&m, &bytes), "a marker");
+        OK(m.owner == 2 && *m.record[0].value == offset, "... and goes on with its markers");
+        vrv_marker_fini(&m);
+        free(bytes);
+        down(&a);
+        up(&a, "A", 2);
+        pass(&a, MINUTE_MS);
+        OK(a.owner.state == VRV_OWNER_OWNS && a.owner.number == 2, "it knows itself again");
+    }
+    gone(&a);
+    end();
+}
+
+/* Who asked, and doesn't know what came of it, doesn't know that it is its own. */
+static void
+test_unknown_claim(void)
+{
+    struct server a = { .disk = NULL };
+
+    begin(1);
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_DENIED, 100);
+    up(&a, "A", 1);
+    pass(&a, MINUTE_MS);
+    down(&a);
+    fakestore_heal(fake);
+    IS(storesuite_put(&suite, "owner/00000000000000000001", "damaged", 7), 0, "another one has claimed it meanwhile");
+    up(&a, "A", 2);
+    pass(&a, 20 * MINUTE_MS);
+    IS(a.owner.state, VRV_OWNER_ASKS, "it may be that one's: %s", a.owner.err.msg);
+    IS(fakestore_count(fake, ""), 1, "... so nothing is written there");
+    gone(&a);
+    end();
+}
+
 static void
 test_race(void)
 {
@@ -557,6 +666,10 @@ main(void)
 {
     test_claims();
     test_another_store();
+    test_damaged_claim();
+    test_damaged_later(false);
+    test_damaged_later(true);
+    test_unknown_claim();
     test_race();
     test_taken_over();
     test_marks();

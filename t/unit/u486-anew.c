@@ -139,6 +139,32 @@ test_anew(void)
     finish();
 }
 
+/* Whose the store is, is told by names. */
+static void
+test_unread_owner(void)
+{
+    struct vrv_restore r;
+    const char *key = "owner/00000000000000000001";
+    struct vrv_store_call c = { .op = VRV_STORE_DELETE, .lane = VRV_STORE_HOUSEKEEPING, .keys = &key, .max = 1 };
+
+    lose_server();
+    IS(vrv_sync_call(&sync_, &c), 0, "its owner's file goes");
+    IS(vrv_sync_put(&sync_, key, "damaged", 7, true, &e), 0, "... and can't be read any more");
+    IS(look(&r, true), 0, "a server is found all the same");
+    fakestore_damage(fake, "owner/");
+    IS(make(&r), VRV_E_CORRUPT, "a claim that is damaged on its way makes none: %s", e.msg);
+    vrv_restore_fini(&r);
+    fakestore_damage(fake, NULL);
+    IS(look(&r, true), 0, "it is found again");
+    IS(make(&r), 0, "and made anew: %s", e.msg);
+    IS(r.owner, 3, "under the next number");
+    vrv_restore_fini(&r);
+    up(3);
+    pass(1000);
+    goes_on();
+    finish();
+}
+
 /* What the server that is lost has sent, and what comes late. */
 static void
 test_late_root(void)
@@ -466,6 +492,7 @@ int
 main(void)
 {
     test_anew();
+    test_unread_owner();
     test_late_root();
     test_not_empty();
     test_alive();

@@ -7,68 +7,13 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/crc32c.h"
-#include "tiering/format/codec.h"
+#include "engine/base/mem.h"
 
-#define MAGIC "VRVOWNR1"
 #define ENTITY "store" /* of the catalog: owner, id, there */
 
-enum { FILE_VERSION = 1, FILE_MAX = 256, AGAIN_MS = 5000, LAST_MS = 5000 };
+enum { FILE_MAX = 256, AGAIN_MS = 5000, LAST_MS = 5000, DOUBLINGS = 4, RARELY_MS = 60000 };
 
 static const int64_t MS = 1000000;
-
-/* ---- its file ---- */
-
-void
-vrv_owner_key(uint64_t number, char *out)
-{
-    (void)snprintf(out, VRV_STORE_KEY_MAX + 1, "owner/%020" PRIu64, number);
-}
-
-bool
-vrv_owner_number(const char *key, uint64_t *number)
-{
-    char again[VRV_STORE_KEY_MAX + 1];
-
-    if (strncmp(key, "owner/", 6) != 0)
-        return false;
-    *number = strtoull(key + 6, NULL, 10);
-    vrv_owner_key(*number, again);
-    return strcmp(again, key) == 0;
-}
-
-uint8_t *
-vrv_owner_write(const struct vrv_owner_file *f, size_t *n)
-{
-    struct vrv_out o = { 0 };
-    size_t cluster_n = strlen(f->cluster);
-
-    vrv_out_begin(&o, FILE_VERSION, MAGIC);
-    memcpy(vrv_out_room(&o, sizeof(f->id.b)), f->id.b, sizeof(f->id.b));
-    vrv_out64(&o, (uint64_t)f->ms);
-    vrv_out32(&o, (uint32_t)cluster_n);
-    if (cluster_n > 0)
-        memcpy(vrv_out_room(&o, cluster_n), f->cluster, cluster_n);
-    return vrv_out_finish(&o, n);
-}
-
-int
-vrv_owner_read(struct vrv_owner_file *f, const uint8_t *p, size_t n, struct vrv_err *e)
-{
-    struct vrv_in i;
-
-    *f = (struct vrv_owner_file){ .ms = 0 };
-    int rc = vrv_in_begin(&i, "owner's file", MAGIC, FILE_VERSION, p, n, e);
-    if (rc < 0)
-        return rc;
-    memcpy(f->id.b, vrv_in_take(&i, sizeof(f->id.b)), sizeof(f->id.b));
-    f->ms = (int64_t)vrv_in64(&i);
-    uint32_t cluster_n = vrv_in32(&i);
-    if (i.bad || cluster_n != i.left || cluster_n > VRV_MARKER_CLUSTER_MAX ||
-        memchr(i.p, '\0', cluster_n) != NULL)
-        return vrv_err_set(e, VRV_E_CORRUPT, "an owner's file whose lengths don't fit");
-    memcpy(f->cluster, i.p, cluster_n);
-    return 0;
-}
 
 /* ---- calls ---- */
 
@@ -259,6 +204,8 @@ is_own(struct vrv_owner *o)
 {
     struct vrv_err e;
 
+    o->spoiled = 0;
+    o->owned = o->number;
     if (note_there(o, &e) < 0)
         vrv__owner_failed(o, &e);
     else
@@ -274,15 +221,32 @@ judge(struct vrv_owner *o, const struct vrv_owner_file *f)
         is_foreign(o, f, "choose another prefix, or the data directory that belongs to it");
 }
 
-/* Somebody's, or ours: of an earlier try. */
+/* It can't be read: now, or ever.  Each claim leaves a name, so they come less and less often. */
+static void
+is_spoiled(struct vrv_owner *o, struct vrv_err *e)
+{
+    int64_t ms = o->was_there ? (int64_t)AGAIN_MS << o->spoiled : AGAIN_MS;
+
+    (void)vrv_err_prefix(e, e->code, o->was_there ? "this server's claim is damaged there, and is made anew"
+        : "whose the store is can't be read: when no server uses it, `varve restore` makes its server anew in an empty "
+        "data directory; or choose another prefix");
+    o->err = *e;
+    vrv__owner_done(o, ms < RARELY_MS ? ms : RARELY_MS);
+    o->spoiled += o->spoiled < DOUBLINGS;
+}
+
+/* Somebody's, or ours: as it is read back, or of an earlier try. */
 static void
 existing_came(struct vrv_done *d)
 {
     struct vrv_owner *o = owner_of(d);
     struct vrv_owner_file f;
     struct vrv_err e;
+    int rc = got(o, &f, &e);
 
-    if (got(o, &f, &e) < 0)
+    if (rc == VRV_E_CORRUPT)
+        is_spoiled(o, &e);
+    else if (rc < 0)
         vrv__owner_failed(o, &e);
     else
         judge(o, &f);
@@ -292,15 +256,17 @@ static void
 was_put(struct vrv_done *d)
 {
     struct vrv_owner *o = owner_of(d);
+    struct vrv_err e = o->call.err;
+    int rc = o->call.status;
 
     free(o->bytes);
     o->bytes = NULL;
-    if (o->call.status == 0)
-        is_own(o);
-    else if (o->call.status == VRV_E_EXISTS)
+    if (rc == 0)
+        rc = note_there(o, &e);
+    if (rc == 0 || rc == VRV_E_EXISTS)
         get(o, o->number, existing_came);
     else
-        vrv__owner_failed(o, &o->call.err);
+        vrv__owner_failed(o, &e);
 }
 
 static void
@@ -313,6 +279,26 @@ put_own(struct vrv_owner *o)
     uint8_t *bytes = vrv_owner_write(&f, &n);
     vrv_owner_key(o->number, o->key);
     vrv__owner_put(o, o->key, bytes, n, true, was_put);
+}
+
+/* Under its own number it stays damaged, as it is written only where there is none.  It was ours, so the next one is
+ * free, or a server's that was made anew. */
+static void
+claim_next(struct vrv_owner *o)
+{
+    struct vrv_err e;
+
+    (void)knows(o);
+    o->number++;
+    o->was_there = false;
+    o->state = VRV_OWNER_ASKS; /* until that is known */
+    if (keep_claim(o, false, &e) == 0) {
+        put_own(o);
+        return;
+    }
+    o->number--;
+    o->was_there = true;
+    vrv__owner_failed(o, &e);
 }
 
 /* A file system that isn't mounted, a bucket that isn't the one or was emptied: what went there would be missing
@@ -345,6 +331,10 @@ own_came(struct vrv_done *d)
         put_own(o); /* a crash came between */
     else if (rc == VRV_E_NOTFOUND)
         is_another(o);
+    else if (rc == VRV_E_CORRUPT && o->was_there && o->spoiled > 0 && o->end == VRV_OWNER_GOES_ON)
+        claim_next(o); /* it wasn't only that answer */
+    else if (rc == VRV_E_CORRUPT)
+        is_spoiled(o, &e);
     else if (rc < 0)
         vrv__owner_failed(o, &e);
     else
@@ -361,7 +351,9 @@ foreign_came(struct vrv_done *d)
     struct vrv_err e;
     int rc = got(o, &f, &e);
 
-    if (rc < 0)
+    if (rc == VRV_E_CORRUPT)
+        is_spoiled(o, &e);
+    else if (rc < 0)
         vrv__owner_failed(o, &e);
     else
         is_foreign(o, &f,

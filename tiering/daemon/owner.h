@@ -4,7 +4,7 @@
  *   owner/<n, 20 digits>                   the n-th owner: written once, if absent; the newest one owns it
  *   marker/<ms, 13 digits>-<random>        what the owner knew (format/marker.h)
  *
- *   claim ─► owned ─every so often─► am I still? ─► marker ─► is it there as it was written? ─► old markers go
+ *   claim ─► read back ─► owned ─every so often─► am I still? ─► marker ─► is it there as it was written? ─► old markers go
  *     └► somebody else's: nothing is written there
  *
  * Who owns it is kept in the catalog before the store is asked, so that a crash in between finds itself
@@ -52,7 +52,8 @@ struct vrv_owner {
     enum vrv_owner_state state;  /* nothing is written before it owns it */
     struct vrv_err err;          /* why it doesn't, or what failed last; code 0: all is well */
     struct vrv_err unmarked;     /* why there is no newer marker; code 0: there need be none */
-    uint64_t number;             /* as which it owns it */
+    uint64_t number;             /* as which it owns it, or asks for it */
+    uint64_t owned;              /* ... and did so last, as it was read there */
     int64_t marked_ms;           /* when the newest marker was written (wall clock); 0: none was */
     uint64_t failures;           /* markers that couldn't be written */
     unsigned early;              /* tries before a server that starts knew all that is in one, since the last one */
@@ -65,6 +66,7 @@ struct vrv_owner {
     bool was_there;              /* ... and that its file was in the store */
     bool wrote;                  /* something in this life: where that is must not change any more */
     unsigned missed;             /* times that it wasn't, one after the other */
+    unsigned spoiled;            /* ... and that it couldn't be read */
     bool told;                   /* that it isn't ours */
     struct vrv_store_call call, list;
     struct vrv_store_call *busy; /* which of them is under way; NULL: none */

@@ -64,11 +64,12 @@ static int
 set_owner(struct vrv_restore *r, const struct vrv_uuid *id, struct vrv_err *e)
 {
     char number[24], hex[VRV_UUID_TEXT + 1];
-    const struct vrv_config_kv v[] = { { (char[]){ "id" }, hex }, { (char[]){ "owner" }, number } };
+    const struct vrv_config_kv v[] = { { (char[]){ "id" }, hex }, { (char[]){ "owner" }, number },
+        { (char[]){ "there" }, (char[]){ "1" } } }; /* it was read back */
 
     (void)snprintf(number, sizeof(number), "%" PRIu64, r->owner);
     vrv_uuid_text(id, hex);
-    return set(r, STORE, v, 2, e);
+    return set(r, STORE, v, 3, e);
 }
 
 /* A deleted topic of which nothing can be read keeps what is known: its house is put in order by names. */
