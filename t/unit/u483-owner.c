@@ -2,6 +2,7 @@
  * is needed to be made anew. */
 #include "tiering/daemon/owner.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,11 +35,18 @@ struct server {
 static uint8_t offset = '7', *value = &offset; /* of the group */
 static uint32_t value_n = 1;
 
+static unsigned loading; /* so often groups are still read */
+static unsigned asked;
+
 static int
 records(void *ctx, struct vrv_marker *m, struct vrv_err *e)
 {
     (void)ctx;
-    (void)e;
+    asked++;
+    if (loading > 0) {
+        loading--;
+        return vrv_err_set(e, VRV_E_AGAIN, "groups are still loading");
+    }
     m->record = VRV_NEW(struct vrv_marker_record);
     *m->record = (struct vrv_marker_record){ (const uint8_t *)"group", value, 5, value_n };
     m->record_n = 1;
@@ -426,6 +434,53 @@ test_marks(void)
     end();
 }
 
+/* A server that starts reads its groups first: for a minute that is no failure. */
+static void
+test_loading(void)
+{
+    struct server a = { .disk = NULL };
+    struct vrv_marker m;
+    uint8_t *bytes;
+    int told = 0;
+
+    begin(1);
+    asked = 0;
+    loading = 12;
+    up(&a, "A", 1);
+    while (asked < 12) {
+        pass(&a, 50);
+        told += a.owner.err.code != 0 || a.owner.unmarked.code != 0;
+    }
+    pass(&a, 50);
+    told += a.owner.err.code != 0 || a.owner.unmarked.code != 0;
+    OK(told == 0 && a.owner.failures == 0, "while groups are still loading nothing is told as a failure");
+    IS(fakestore_count(fake, "marker/"), 0, "... and there is no marker, which would lack their offsets");
+    pass(&a, 10000);
+    tap_need(newest(&m, &bytes), "a marker");
+    OK(m.record_n == 1 && a.owner.err.code == 0, "once they are there is one, a few seconds later");
+    vrv_marker_fini(&m);
+    free(bytes);
+    gone(&a);
+    end();
+
+    begin(2);
+    asked = 0;
+    loading = UINT_MAX;
+    up(&a, "A", 2);
+    while (asked < 13)
+        pass(&a, 50);
+    pass(&a, 50);
+    OK(a.owner.failures == 1 && strstr(a.owner.unmarked.msg, "a marker can't be written: groups are still loading") != NULL,
+        "a server that never gets them says so: %s", a.owner.unmarked.msg);
+    pass(&a, 5 * MINUTE_MS);
+    IS(fakestore_count(fake, "marker/"), 0, "... and writes no marker without");
+    loading = 0;
+    pass(&a, 2 * MINUTE_MS);
+    OK(fakestore_count(fake, "marker/") == 1 && a.owner.unmarked.code == 0, "until it has them");
+    gone(&a);
+    end();
+}
+
 /* A store that was told no checksum can keep what it likes (HDFS): no marker is believed that wasn't asked for. */
 static void
 test_damaged(void)
@@ -673,6 +728,7 @@ main(void)
     test_race();
     test_taken_over();
     test_marks();
+    test_loading();
     test_damaged();
     test_pile();
     test_slow();
