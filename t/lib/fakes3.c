@@ -159,7 +159,7 @@ serve(void *ctx, const struct httpd_req *q, struct httpd_reply *a)
     struct fakes3 *f = ctx;
 
     httpd_add_header(a, "Server", "fakes3");
-    s3_http_time(a, "Date", s3_now_ms(f));
+    s3_http_time(a, "Date", f->opts.proxy != NULL ? f->opts.proxy->wall_ms(f->opts.proxy) : s3_now_ms(f));
     if (strncmp(q->target, "/~", 2) == 0)
         s3_admin(f, q, a);
     else if (f->refuse_until_ns != 0)

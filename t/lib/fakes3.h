@@ -86,6 +86,8 @@ struct fakes3;
 
 struct fakes3_opts {
     struct vrv_clock *clock; /* borrowed */
+    struct vrv_clock *proxy; /* of a proxy in front of it, whose Dates answers have; NULL: of clock */
+    bool tells_time;         /* it says what time it has to whose time is wrong, as Amazon's does */
     uint64_t seed;
     uint16_t port;           /* 0: any */
     const char *bucket;      /* the one that there is; all text is copied */

@@ -203,9 +203,10 @@ is_allowed(struct fakes3 *f, const struct s3_call *c, const char *payload, struc
     }
     (void)httpd_header(c->q, "x-amz-date", time, sizeof(time));
     int64_t off = time_of(time) - s3_now_ms(f);
-    if (off > SKEW_MS || off < -SKEW_MS)
-        return refuse(a, 403, "RequestTimeTooSkewed",
-            "The difference between the request time and the current time is too large.");
+    if (off > SKEW_MS || off < -SKEW_MS) {
+        s3_error_skewed(f, a);
+        return false;
+    }
     (void)httpd_header(c->q, "x-amz-security-token", token, sizeof(token));
     if (strcmp(token, f->opts.token != NULL ? f->opts.token : "") != 0)
         return refuse(

@@ -212,8 +212,7 @@ s3_fails(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault, str
         s3_error(a, 400, "ExpiredToken", "The provided token has expired.");
         return true;
     case S3_FAULT_SKEWED:
-        s3_error(a, 403, "RequestTimeTooSkewed",
-            "The difference between the request time and the current time is too large.");
+        s3_error_skewed(f, a);
         return true;
     case S3_FAULT_REGION:
         say_region(f, 400, a);

@@ -126,6 +126,8 @@ void s3_http_time(struct httpd_reply *a, const char *name, int64_t wall_ms);
 bool s3_xml_next(const char **at, const char *tag, char *out, size_t n);
 /* An answer of S3's: "NoSuchKey", and words for it. */
 void s3_error(struct httpd_reply *a, int status, const char *code, const char *message);
+/* A request's time is too far from ours. */
+void s3_error_skewed(const struct fakes3 *f, struct httpd_reply *a);
 /* Begin, and end: as the body of a. */
 FILE *s3_xml_open(char **text, size_t *n);
 void s3_xml_close(FILE *out, char **text, struct httpd_reply *a);

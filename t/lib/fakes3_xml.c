@@ -111,8 +111,9 @@ s3_xml_close(FILE *out, char **text, struct httpd_reply *a)
     free(*text);
 }
 
-void
-s3_error(struct httpd_reply *a, int status, const char *code, const char *message)
+/* now_ms: what time it has; 0: that isn't told. */
+static void
+say_error(struct httpd_reply *a, int status, const char *code, const char *message, int64_t now_ms)
 {
     char *text;
     size_t n;
@@ -121,6 +122,26 @@ s3_error(struct httpd_reply *a, int status, const char *code, const char *messag
     a->status = status;
     (void)fprintf(out, "<Error><Code>%s</Code><Message>", code);
     s3_xml_text(out, message);
-    (void)fputs("</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>", out);
+    (void)fputs("</Message>", out);
+    if (now_ms != 0) {
+        (void)fputs("<ServerTime>", out);
+        s3_xml_time(out, now_ms);
+        (void)fputs("</ServerTime>", out);
+    }
+    (void)fputs("<RequestId>4442587FB7D0A2F9</RequestId></Error>", out);
     s3_xml_close(out, &text, a);
+}
+
+void
+s3_error(struct httpd_reply *a, int status, const char *code, const char *message)
+{
+    say_error(a, status, code, message, 0);
+}
+
+void
+s3_error_skewed(const struct fakes3 *f, struct httpd_reply *a)
+{
+    say_error(a, 403, "RequestTimeTooSkewed",
+        "The difference between the request time and the current time is too large.",
+        f->opts.tells_time ? s3_now_ms(f) : 0);
 }

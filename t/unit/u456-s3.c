@@ -472,6 +472,58 @@ test_clocks(int64_t skew_ms, enum vrv_store_op first)
     close_world(&w);
 }
 
+/* How far off the clock of requests is thought to be, in minutes. */
+static int
+skew_min(struct world *w)
+{
+    return (int)((atomic_load(&w->store->skew_ms) + 30000) / 60000);
+}
+
+/* A proxy whose clock is three hours ahead of all puts its Date on what the store says, whose clock is so far ahead of
+ * ours. */
+static void
+begin_proxied(struct world *w, struct simclock *there, struct simclock *proxy, int ahead_min, bool tells)
+{
+    init_world(w);
+    simclock_init(there, 1790000000000 + ahead_min * (int64_t)60000);
+    simclock_init(proxy, 1790000000000 + (int64_t)180 * 60000);
+    w->server_opts.clock = &there->clock;
+    w->server_opts.proxy = &proxy->clock;
+    w->server_opts.tells_time = tells;
+    open_world(w);
+}
+
+static void
+test_clock_of_proxy(void)
+{
+    struct simclock there, proxy;
+    struct vrv_store_call c;
+    struct world w;
+
+    begin_proxied(&w, &there, &proxy, 60, true);
+    IS(put(&w, VRV_STORE_PUT, &c), 0, "a proxy's clock is wrong, and ours: what the store says counts: %s", c.err.msg);
+    IS(skew_min(&w), 60, "... and no Date");
+    close_world(&w);
+
+    begin_proxied(&w, &there, &proxy, 60, false);
+    IS(put(&w, VRV_STORE_PUT, &c), VRV_E_DENIED, "... and where it says nothing");
+    OK(strstr(c.err.msg, "the clock here says 20260921T") != NULL, "... it is refused for that: %s", c.err.msg);
+    IS(put(&w, VRV_STORE_PUT, &c), VRV_E_DENIED, "... also the next time");
+    simclock_set_wall_ms(&w.sim, there.clock.wall_ms(&there.clock));
+    IS(put(&w, VRV_STORE_PUT, &c), 0, "... until ours is set right");
+    IS(skew_min(&w), 0, "... and signs");
+    close_world(&w);
+
+    begin_proxied(&w, &there, &proxy, 0, false);
+    fakes3_next(w.fake, S3_HEAD, S3_FAULT_DENIED, 1);
+    IS(simple(&w, VRV_STORE_VERIFY, &c), VRV_E_NOTFOUND, "HEAD is refused once without words, and not for its time");
+    IS(skew_min(&w), 0, "... the proxy's clock, that may have signed then, isn't believed for long");
+    uint64_t puts = fakes3_attempts(w.fake, S3_PUTNEW);
+    IS(put(&w, VRV_STORE_PUT, &c), 0, "... ours signs again: %s", c.err.msg);
+    IS(fakes3_attempts(w.fake, S3_PUTNEW), puts + 1, "... and nothing is sent twice");
+    close_world(&w);
+}
+
 /* Whatever a store says, and how long names are: what to do is kept, and that is whole. */
 static void
 test_long_sentences(void)
@@ -726,6 +778,7 @@ main(void)
     test_clocks(20 * 60000, VRV_STORE_PUT);
     test_clocks(-20 * 60000, VRV_STORE_PUT);
     test_clocks(20 * 60000, VRV_STORE_VERIFY);
+    test_clock_of_proxy();
     test_long_sentences();
     test_new_keys();
     test_without_checksums();
