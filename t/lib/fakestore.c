@@ -50,6 +50,7 @@ struct fakestore {
     struct late *late;
     const char *damaged;          /* names that are; NULL: none */
     bool tells_ages;
+    uint64_t per_s;               /* bytes that the line to it takes; 0: any */
     unsigned percent[VRV_STORE_OPS][FAKE_FAULTS];
     uint64_t attempts[VRV_STORE_OPS], struck[FAKE_FAULTS];
 };
@@ -468,6 +469,12 @@ come_late(struct fakestore *f)
     }
 }
 
+static int64_t
+sending_ms(const struct fakestore *f, const struct vrv_store_call *c)
+{
+    return STEP_MS + (f->per_s > 0 && c->iov_n > 0 ? (int64_t)(c->size * 1000 / f->per_s) : 0);
+}
+
 static bool
 fake_step(struct vrv_store *s)
 {
@@ -484,8 +491,12 @@ fake_step(struct vrv_store *s)
     f->call_n--;
     f->lane_n[c->lane]--;
     enum fakestore_fault fault = draw(f, c);
-    int64_t left = c->deadline_ns - now_ns(f);
-    simclock_advance_ms(f->clock, fault == FAKE_HANGS && !c->cancelled && left > 0 ? left / MS + 1 : STEP_MS);
+    int64_t left = c->deadline_ns - now_ns(f), takes = sending_ms(f, c);
+    if (left > 0 && takes > left / MS) /* it doesn't arrive */
+        fault = FAKE_HANGS;
+    if (fault == FAKE_HANGS && left > 0)
+        takes = left / MS + 1;
+    simclock_advance_ms(f->clock, c->cancelled ? STEP_MS : takes);
     c->status = c->cancelled ? fails(c, VRV_E_CANCELLED, "cancelled") : suffer(f, c, fault);
     vrv_cq_post(c->done.cq, &c->done, &c->done);
     return true;
@@ -584,6 +595,12 @@ fakestore_trouble(struct fakestore *f, struct vrv_rand *rnd)
     for (int i = 0; i < FAKE_FAULTS; i++)
         if (vrv_rand_below(rnd, 3) == 0)
             fakestore_fault(f, VRV_STORE_OPS, (enum fakestore_fault)i, (unsigned)vrv_rand_below(rnd, 50));
+}
+
+void
+fakestore_line(struct fakestore *f, uint64_t per_s)
+{
+    f->per_s = per_s;
 }
 
 void

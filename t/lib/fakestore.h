@@ -45,6 +45,8 @@ void fakestore_fault(struct fakestore *f, enum vrv_store_op op, enum fakestore_f
     unsigned percent);
 /* Each kind of fault with one chance in three, and then for up to half of all calls. */
 void fakestore_trouble(struct fakestore *f, struct vrv_rand *rnd);
+/* From now on the line to it takes so many bytes in a second, of one call after the other; 0: any. */
+void fakestore_line(struct fakestore *f, uint64_t per_s);
 /* From now on it is well; what is late still comes. */
 void fakestore_heal(struct fakestore *f);
 /* From now on what is written under names that begin so is kept with another byte in its middle, and nobody is told;

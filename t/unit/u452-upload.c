@@ -1,4 +1,5 @@
-/* An upload that is to stop: however it stands then, and whatever the store does, nobody waits long for it. */
+/* An upload, and time: what a slow line needs it gets; and one that is to stop does so soon, however it stands then, and
+ * whatever the store does. */
 #include <stdlib.h>
 
 #include "engine/base/list.h"
@@ -7,7 +8,7 @@
 #include "t/lib/tap.h"
 #include "tiering/daemon/upload.h"
 
-enum { MS = 1000000, CALL_MS = 240000, SOON_MS = 2000, STEPS = 1000 };
+enum { MS = 1000000, CALL_MS = 240000, TRY_MS = 60000, SOON_MS = 2000, STEPS = 1000, SLOW = 64 << 10 };
 
 static struct {
     struct simclock clock;
@@ -44,7 +45,8 @@ begin(void)
     tap_need(vrv_cq_init(&w.cq, 0), "no queue");
     w.fake = fakestore_new(&w.clock, 452);
     w.retry = vrv_retry_new(&(struct vrv_retry_opts){ .store = fakestore_store(w.fake), .clock = &w.clock.clock,
-        .cq = &w.cq, .random = 452, .base_ms = 100, .most_ms = 10000 });
+        .cq = &w.cq, .random = 452, .base_ms = 100, .most_ms = 10000,
+        .attempt_ms = { TRY_MS, TRY_MS, TRY_MS } });
     w.o = (struct vrv_upload_opts){ .store = fakestore_store(w.fake), .retry = w.retry, .cq = &w.cq,
         .clock = &w.clock.clock, .parts = 4, .call_ms = CALL_MS, .put_max = 1000 };
     w.u = (struct vrv_upload){ .o = &w.o, .key = "d/x", .room = room, .run = over };
@@ -60,12 +62,18 @@ end(void)
 }
 
 static void
+put(size_t n)
+{
+    uint8_t *bytes = vrv_mem_zero(n);
+
+    vrv_upload_put(&w.u, bytes, n);
+    free(bytes);
+}
+
+static void
 put_part(void)
 {
-    uint8_t *part = vrv_mem_zero(VRV_STORE_PART);
-
-    vrv_upload_put(&w.u, part, VRV_STORE_PART);
-    free(part);
+    put(VRV_STORE_PART);
 }
 
 static void
@@ -98,6 +106,26 @@ is_over_soon(int64_t since_ns, int status)
     OK(w.over && ms < SOON_MS, "it is over, %d ms later", (int)ms);
     IS(w.status, status, "... as what it was");
     IS(fakestore_uploads(w.fake), 1u, "... and its parts are left to the sweep");
+}
+
+/* 64 KiB/s: a part takes four minutes and the whole five, more than an attempt or a call may without its bytes. */
+static void
+test_slow(uint64_t put_max, enum vrv_store_op op, unsigned calls)
+{
+    enum { SIZE = 20 << 20 };
+    size_t n;
+
+    begin();
+    w.o.put_max = put_max;
+    fakestore_line(w.fake, SLOW);
+    put(SIZE);
+    vrv_upload_end(&w.u, 0, NULL);
+    for (int i = 0; i < STEPS && !w.over; i++)
+        step();
+    IS(w.status, 0, "on a slow line an object goes by %s: %s", vrv_store_op_name(op), w.u.err.msg);
+    OK(fakestore_object(w.fake, "d/x", &n) != NULL && n == SIZE, "... and is there");
+    IS(fakestore_attempts(w.fake, op), calls, "... sent once");
+    end();
 }
 
 static void
@@ -164,6 +192,8 @@ test_abort(void)
 int
 main(void)
 {
+    test_slow(1000, VRV_STORE_PART_N, 2);
+    test_slow(VRV_STORE_PUT_MAX, VRV_STORE_PUT, 1);
     test_part();
     test_failed();
     test_abort();

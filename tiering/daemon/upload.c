@@ -129,13 +129,20 @@ call_of(struct vrv_upload *u, enum vrv_store_op op, void (*run)(struct vrv_done 
         .crc = u->crc, .deadline_ns = clock->mono_ns(clock) + u->o->call_ms * MS };
 }
 
+/* What it sends has time of its own, as a slow line may need. */
+static void
+submit(struct vrv_upload *u, struct vrv_store_call *c)
+{
+    c->deadline_ns += vrv_store_sending_ms(c, c->op) * MS;
+    vrv_retry_submit(u->o->retry, c);
+}
+
 static void
 call(struct vrv_upload *u, enum vrv_store_op op, void (*run)(struct vrv_done *d))
 {
     u->call = call_of(u, op, run);
-    u->call.deadline_ns += vrv_store_sending_ms(&u->call, op) * MS;
     u->calling = true;
-    vrv_retry_submit(u->o->retry, &u->call);
+    submit(u, &u->call);
 }
 
 static void
@@ -177,10 +184,9 @@ send_part(struct vrv_upload *u)
     p->call.iov = &p->iov;
     p->call.iov_n = 1;
     p->call.size = p->n;
-    p->call.deadline_ns += vrv_store_sending_ms(&p->call, VRV_STORE_PART_N) * MS;
     p->call.crc = vrv_crc32c(0, p->bytes, p->n);
     p->call.part = p->number;
-    vrv_retry_submit(u->o->retry, &p->call);
+    submit(u, &p->call);
 }
 
 static void
@@ -222,7 +228,7 @@ put_whole(struct vrv_upload *u)
     u->call.iov = u->iov;
     u->call.iov_n = n;
     u->calling = true;
-    vrv_retry_submit(u->o->retry, &u->call);
+    submit(u, &u->call);
 }
 
 static void
