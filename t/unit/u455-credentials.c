@@ -10,7 +10,7 @@
 #include "t/lib/tap.h"
 #include "tiering/store/credentials.h"
 
-enum { VARS = 16, ROUNDS = 20000 };
+enum { VARS = 16, ROUNDS = 20000, REFRESHES = 300 };
 
 /* ---- the environment, files, and who answers */
 
@@ -153,13 +153,14 @@ serve(void *ctx, const struct httpd_req *q, struct httpd_reply *a)
 }
 
 static struct world *
-world(const char *source)
+world_of(const char *source, bool threads)
 {
     struct world *w = calloc(1, sizeof(*w));
     struct vrv_err e = { 0 };
 
     tap_need(w != NULL ? 0 : -1, "no memory");
     httprig_init(&w->g);
+    w->g.opts.thread = threads;
     w->g.server_opts.fn = serve;
     w->g.server_opts.ctx = w;
     w->status = 200;
@@ -173,6 +174,12 @@ world(const char *source)
         .container_url = httprig_url(&w->g, "") };
     tap_need(vrv_creds_new(&w->c, &o, &e), e.msg);
     return w;
+}
+
+static struct world *
+world(const char *source)
+{
+    return world_of(source, false);
 }
 
 static void
@@ -536,6 +543,40 @@ test_refused(void)
     end_world(w);
 }
 
+/* Requests are on their way on another thread, as in a server: who follows an answer with the next request has no part in
+ * that one any more. */
+static void
+test_threads(void)
+{
+    struct asked a = { .done = false };
+    struct world *w = world_of("instance", true);
+    unsigned good = 0, i = 0;
+
+    set_var("AWS_EC2_METADATA_SERVICE_ENDPOINT", httprig_url(&w->g, ""));
+    (void)snprintf(w->keys, sizeof(w->keys), "INS");
+    expires_in(w, 1000000);
+    httpd_start(w->g.server);
+    for (i = 0; i < REFRESHES && good == i; i++) {
+        if (i > 0)
+            (void)vrv_creds_refused(w->c, a.version);
+        a = (struct asked){ .wait = { .run = told } };
+        vrv_creds_ask(w->c, &a.wait);
+        while (!a.done) {
+            struct vrv_done *d = vrv_cq_take(&w->g.cq, -1);
+
+            d->run(d);
+        }
+        good += strcmp(a.text, "INS SINS TINS") == 0;
+        simclock_advance_ms(&w->g.sim, 6000);
+    }
+    IS(good, i, "keys are looked for again and again: %s", a.text);
+    httpd_lock(w->g.server);
+    IS(w->asked, 3 * i, "... each time as they are to be");
+    httpd_unlock(w->g.server);
+    OK(vrv_creds_end(w->c), "... and nothing is left over");
+    end_world(w);
+}
+
 static void
 test_ended(void)
 {
@@ -586,6 +627,7 @@ main(void)
     test_clocks(-7 * 3600, false);
     test_clocks(7 * 3600, true);
     test_refused();
+    test_threads();
     test_ended();
     test_sources();
     return tap_done();
