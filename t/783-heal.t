@@ -90,6 +90,20 @@ is(varve('scrub --heal', $where), 0, 'where this disk is well it is') or diag($o
 like($out, qr/^healed: topic t, partition 0, offsets \d+ to \d+: written again from this disk, and read back$/m, '... told');
 like($out, qr/^1 segments, .*, were healed$/m, '... and counted');
 
+# ---- a manifest
+
+flip((grep { m{/\d{20}$} } files("$cold/m", ''))[-1]);
+is(varve('scrub', $where), 65, 'a manifest is damaged');
+like($out, qr{^manifest: m/\S+: topic t, partition 0: .*: its server, .*; else stop it, and varve scrub --heal$}m,
+    '... which is told, with what heals it');
+is(varve('scrub --heal', $where), 0, '... and that does') or diag($out . $err);
+like($out, qr/^healed: topic t, partition 0: a whole manifest counts again$/m, '... as is told');
+like($out, qr/^1 manifests were healed$/m, '... and counted');
+$broker->restart;
+ok($records->varve('tier offload', 't', '>/dev/null'), 'its server goes on');
+$broker->stop;
+is(varve('scrub --full', $where), 0, '... then all is well') or diag($out . $err);
+
 # ---- this disk
 
 @here = files($broker->dir . '/data/log', '.log');
@@ -114,7 +128,7 @@ ok($records->varve('tier offload', 't', '>/dev/null'), '... which follows');
 ok(wait_until(sub { my @left = files($broker->dir . '/data/log', '.log'); @left <= 2 }), '... and is gone');
 is($records->consume('t'), 45_000, '... and comes from the store, whole');
 $broker->stop;
-unlink((files("$cold/d", ''))[0]);
+unlink "$cold/$_->{key}" for (told('segment', 'tier ls t/0', $where))[0];
 is(varve('scrub --heal', $where), 65, 'what neither has is lost');
 like($out, qr/^LOST: .*: this disk hasn't got segment 0, either$/m, '... which is told');
 

@@ -19,6 +19,7 @@ static const char help[] =
     "      --delete-orphans       delete these, and uploads that old which nobody has ended\n"
     "      --heal                 what the store lacks, or --full finds damaged, and the data directory of\n"
     "                             its stopped server (log.dirs) still has: written again, and read back;\n"
+    "                             a damaged manifest: the one before, with what that disk has since;\n"
     "                             what --full finds damaged there, and the store has: it leaves that disk\n"
     "      --threads N            partitions at a time (4)\n"
     COLDLINK_OPTIONS_HELP
@@ -156,8 +157,10 @@ summary_text(struct coldlink *l, const struct vrv_scrubbed *sums, const struct s
         out_paint(o, OUT_GREEN, "all is well\n");
     else
         (void)fprintf(o->f, "%" PRIu64 " finding%s\n", wrong(sums, h), wrong(sums, h) > 1 ? "s" : "");
-    if (h != NULL && h->healed > 0)
-        (void)fprintf(o->f, "%" PRIu64 " segments, %s, were healed\n", h->healed, out_size(h->bytes, size));
+    if (h != NULL && h->roots > 0)
+        (void)fprintf(o->f, "%" PRIu64 " manifests were healed\n", h->roots);
+    if (h != NULL && h->segments > 0)
+        (void)fprintf(o->f, "%" PRIu64 " segments, %s, were healed\n", h->segments, out_size(h->bytes, size));
     if (sums->waiting > 0)
         (void)fprintf(o->f, "%" PRIu64 " objects, %s, wait for their server to delete them\n", sums->waiting,
             out_size(sums->waiting_bytes, size));

@@ -69,7 +69,8 @@ scrub_heal_close(struct scrub_heal *h, struct vrv_err *e)
 void
 scrub_heal_note(struct scrub_heal *h, const struct vrv_finding *f)
 {
-    bool can = f->kind == VRV_SCRUB_MISSING || f->kind == VRV_SCRUB_SHORT || f->kind == VRV_SCRUB_DAMAGED;
+    bool root = f->kind == VRV_SCRUB_MANIFEST && f->from == f->to;
+    bool can = root || f->kind == VRV_SCRUB_MISSING || f->kind == VRV_SCRUB_SHORT || f->kind == VRV_SCRUB_DAMAGED;
 
     if (!can || f->key == NULL || f->topic == NULL)
         return;
@@ -78,7 +79,14 @@ scrub_heal_note(struct scrub_heal *h, const struct vrv_finding *f)
         f->from, f->to };
 }
 
-/* A segment's object tells on about producers, so the one before it goes first. */
+static bool
+is_root(const struct scrub_heal_one *x)
+{
+    return x->from == x->to;
+}
+
+/* A root first, since segments are named by it; a segment's object tells on about producers, so the one before it goes
+ * first. */
 static int
 by_place(const void *pa, const void *pb)
 {
@@ -89,6 +97,8 @@ by_place(const void *pa, const void *pb)
         return order;
     if (a->partition != b->partition)
         return a->partition < b->partition ? -1 : 1;
+    if (is_root(a) != is_root(b))
+        return is_root(a) ? -1 : 1;
     return (a->from > b->from) - (a->from < b->from);
 }
 
@@ -141,14 +151,20 @@ heal_one(struct scrub_heal *h, struct vrv_heal *v, const struct scrub_heal_one *
     struct vrv_err why = { 0 };
     uint64_t bytes = 0;
     int32_t n;
-    int rc = vrv_catalog_find(vrv_engine_catalog(h->eng), x->topic, &id.topic, &n)
-        ? vrv_heal_segment(v, &id, x->key, x->from, &bytes, &why)
-        : vrv_err_set(&why, VRV_E_NOTFOUND, "this server has no topic %.100s", x->topic);
+    int rc = !vrv_catalog_find(vrv_engine_catalog(h->eng), x->topic, &id.topic, &n)
+        ? vrv_err_set(&why, VRV_E_NOTFOUND, "this server has no topic %.100s", x->topic)
+        : is_root(x) ? vrv_heal_root(v, &id, &why)
+                     : vrv_heal_segment(v, &id, x->key, x->from, &bytes, &why);
 
+    bool gone = rc == VRV_E_CONFLICT && !is_root(x); /* the root that named it gave way to one that doesn't */
+    rc = gone ? 0 : rc;
     note_failure(h, rc, &why);
     h->healed += rc == 0;
-    h->bytes += rc == 0 ? bytes : 0;
-    tell(h, x, "written again from this disk, and read back", rc, &why);
+    h->roots += rc == 0 && is_root(x);
+    h->segments += rc == 0 && !is_root(x) && !gone;
+    h->bytes += rc == 0 && !gone ? bytes : 0;
+    tell(h, x, gone ? "nothing names it any more" : is_root(x) ? "a whole manifest counts again"
+        : "written again from this disk, and read back", rc, &why);
 }
 
 /* ---- this disk ---- */

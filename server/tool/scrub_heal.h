@@ -13,7 +13,7 @@
 struct scrub_heal_one {
     char *key, *topic; /* its name */
     int32_t partition;
-    int64_t from, to;
+    int64_t from, to;  /* of a segment; equal: a root */
 };
 
 struct scrub_heal {
@@ -23,6 +23,7 @@ struct scrub_heal {
     struct scrub_heal_one *v; /* what was found */
     size_t n, cap;
     uint64_t healed, bytes;
+    uint64_t roots, segments; /* of what was healed, those written again */
     uint64_t lost;            /* segments here that are damaged for good */
     uint64_t failed;          /* what couldn't be tried to its end, and why the first of it: */
     struct vrv_err why;

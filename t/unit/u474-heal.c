@@ -275,6 +275,119 @@ test_bound(void)
     finish();
 }
 
+/* ---- roots ---- */
+
+static void
+root_key(uint64_t version, char *out)
+{
+    vrv_parts_root_key(&id, version, out);
+}
+
+static uint64_t
+newest_root(void)
+{
+    struct vrv_found_versions l;
+
+    VRV_ASSERT(vrv_find_versions(&sync_, &id, 0, &l, &e) == 0 && l.n > 1);
+    uint64_t n = l.v[l.n - 1];
+    vrv_found_versions_fini(&l);
+    return n;
+}
+
+static void
+flip_root(uint64_t version)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+    size_t n;
+
+    root_key(version, key);
+    const uint8_t *p = fakestore_object(fake, key, &n);
+    VRV_ASSERT(p != NULL);
+    ((uint8_t *)(uintptr_t)p)[n / 2] ^= 1;
+}
+
+static int
+heal_root(uint64_t random)
+{
+    struct vrv_heal h = { .s = &sync_, .eng = rig.eng, .random = random };
+    int rc = vrv_heal_begin(&h, &e);
+
+    if (rc < 0)
+        return rc;
+    rc = vrv_heal_root(&h, &id, &e);
+    vrv_heal_end(&h);
+    return rc;
+}
+
+/* The server goes on from there: it moves again what only the damaged root named, and all is read from the store. */
+static void
+goes_on(const char *what)
+{
+    OK(is_well(), "%s: the store is whole", what);
+    pass(70000);
+    put("t", 0, 10);
+    pass(70000);
+    OK(is_well(), "... also when its server has gone on");
+    IS(rig_alter(&rig, "t", "local.retention.bytes=1"), 0, "... nearly all leaves the disk");
+    pass(20000);
+    OK(offsets("t", 0).local_start > 100, "... and is only there");
+    IS(read_all("t", 0), 140, "all can be read from there");
+}
+
+static void
+test_roots(void)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+
+    make(1);
+    flip_root(newest_root());
+    IS(heal(3, 0), VRV_E_CORRUPT, "by a root that is damaged no segment is found: %s", e.msg);
+    OK(!is_well(), "... which is told");
+    IS(heal_root(4), 0, "with the one before it is healed %s", e.msg);
+    goes_on("a damaged root");
+    finish();
+
+    make(2);
+    root_key(newest_root(), key);
+    delete(key);
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_DENIED, 100);
+    OK(heal_root(3) < 0, "as long as the store refuses nobody knows: %s", e.msg);
+    fakestore_heal(fake);
+    IS(heal_root(4), 0, "a root that is lost is healed likewise %s", e.msg);
+    goes_on("a lost root");
+    finish();
+
+    make(3);
+    for (uint64_t v = newest_root(); v > 0; v--) {
+        root_key(v, key);
+        delete(key);
+    }
+    IS(heal_root(4), 0, "without any root all goes to the store once more, where this disk has it %s", e.msg);
+    goes_on("no root at all");
+    finish();
+
+    make(4);
+    delete(seg[0].key);
+    IS(heal(5, 0), 0, "something is healed %s", e.msg);
+    flip_root(newest_root()); /* the one before names what is gone */
+    IS(heal_root(6), 0, "no root of which all is there, but this disk: %s", e.msg);
+    goes_on("one that is healed twice");
+    finish();
+
+    for (uint64_t roots = 1; roots <= 2; roots++) {
+        make(4 + roots);
+        IS(rig_alter(&rig, "t", "local.retention.bytes=1"), 0, "a disk that has little more than the open segment");
+        put("t", 0, 10);
+        pass(70000);
+        down();
+        up(5);
+        for (uint64_t i = 0, newest = newest_root(); i < roots; i++)
+            flip_root(newest - i);
+        IS(heal_root(6), VRV_E_CORRUPT, "... nothing is made that would be a hole: %s", e.msg);
+        finish();
+    }
+}
+
 /* ---- this disk */
 
 /* In the first batch of it, behind its header. */
@@ -355,6 +468,7 @@ main(void)
     test_refusals();
     test_bad_line();
     test_bound();
+    test_roots();
     test_power_cuts();
     test_here();
     return tap_done();

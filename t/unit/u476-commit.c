@@ -289,6 +289,23 @@ test_for_good(void)
     end_it();
 }
 
+/* A server that has read its root before doesn't need it: the next one is whole. */
+static void
+test_root_that_counts(void)
+{
+    begin_at(1);
+    IS(commit(), 0, "a manifest");
+    IS(commit(), 0, "... and another one");
+    flip(2);
+    IS(commit(), 0, "its root is damaged in the store, and who has it in memory goes on %s", tier.e.msg);
+    restart(2);
+    struct vrv_snap *s = now();
+    OK(s != NULL && s->m.version == 3 && s->m.seg_n == 3, "... with all of it in the next root");
+    vrv_snap_unref(s);
+    IS(told, 0, "... and nothing is passed over");
+    end_it();
+}
+
 /* What a heal has written, and whose head a crash took, counts for who finds it, but not when it is so old that the
  * sweep may have taken what it names. */
 static void
@@ -536,6 +553,7 @@ main(void)
     test_damaged(FAKE_SHORT, "cut");
     test_first();
     test_for_good();
+    test_root_that_counts();
     test_healed(false);
     test_healed(true);
     test_next_owner();

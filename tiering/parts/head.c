@@ -198,6 +198,32 @@ vrv_parts_touch(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_er
     return rc;
 }
 
+int
+vrv_parts_version(struct vrv_parts *ps, const struct vrv_log_id *id, uint64_t *version, struct vrv_err *e)
+{
+    struct vrv_head h;
+    int rc = vrv__head_read(ps, id, &h, e);
+
+    *version = h.version;
+    return rc;
+}
+
+int
+vrv_parts_stand_in(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_manifest *m, struct vrv_err *e)
+{
+    struct vrv_part *p = vrv__part_get(ps, id);
+    struct vrv_head h;
+    int rc = vrv__head_read(ps, id, &h, e);
+
+    if (rc < 0) {
+        vrv_manifest_fini(m);
+        return rc;
+    }
+    m->version = h.version;
+    vrv__part_set(p, &h, m);
+    return 0;
+}
+
 bool
 vrv_parts_has_head(struct vrv_parts *ps, const struct vrv_log_id *id)
 {

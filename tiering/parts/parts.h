@@ -156,6 +156,14 @@ bool vrv_parts_is_read(struct vrv_parts *ps, const struct vrv_log_id *id);
 /* What is being read so ends soon, with CANCELLED: when `reads` is 0. */
 void vrv_parts_cancel_reads(struct vrv_parts *ps);
 
+/* Which version counts.  NOTFOUND: none does. */
+int vrv_parts_version(struct vrv_parts *ps, const struct vrv_log_id *id, uint64_t *version, struct vrv_err *e)
+    VRV_MUST_CHECK;
+/* Its root is lost, or damaged for good: m, which it takes over, is what the next commit goes on from in its
+ * stead.  Only memory changes. */
+int vrv_parts_stand_in(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_manifest *m, struct vrv_err *e)
+    VRV_MUST_CHECK;
+
 /* Make a manifest count. */
 struct vrv_parts_commit {
     /* the caller's */

@@ -7,6 +7,9 @@
  * Whatever ends it before the head is written leaves names that nothing knows; it can be done again.  What was
  * there before is not touched: nobody names it any more, and the sweep finds it.
  *
+ * Where the root itself is damaged the newest one before it that is whole, with all that it names, counts once more,
+ * if this disk still has all that is behind that: its server moves it again.
+ *
  * The other way round: what is damaged here, and whole in the store, leaves this disk, so that the store has
  * the word.
  *
@@ -44,6 +47,10 @@ void vrv_heal_end(struct vrv_heal *h);
  * NOTFOUND: this disk hasn't got it, either; CORRUPT: or damaged; CONFLICT: the manifest names another one. */
 int vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, int64_t base,
     uint64_t *bytes, struct vrv_err *e) VRV_MUST_CHECK;
+
+/* A root that is damaged, or lost: 0, and a whole one counts, which the server goes on from.  CORRUPT: what the one before
+ * names, and this disk has, isn't all that there was. */
+int vrv_heal_root(struct vrv_heal *h, const struct vrv_log_id *id, struct vrv_err *e) VRV_MUST_CHECK;
 
 /* What of a partition was looked at on this disk. */
 struct vrv_heal_here {

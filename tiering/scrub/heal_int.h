@@ -1,4 +1,4 @@
-/* What heal.c and heal_here.c share. */
+/* What heal.c, heal_here.c and heal_root.c share. */
 #ifndef VRV_SCRUB_HEAL_INT_H
 #define VRV_SCRUB_HEAL_INT_H
 

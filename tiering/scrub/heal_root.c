@@ -1,0 +1,107 @@
+/* A root that can't be read any more: the one before counts once more, where this disk has what came since. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "tiering/restore/find.h"
+#include "tiering/scrub/heal_int.h"
+
+/* Is there a hole, between what it names and this disk, or before it? */
+static int
+check_whole(const struct vrv__healing *o, const struct vrv_manifest *m, struct vrv_err *e)
+{
+    struct vrv_log_offsets at = vrv_log_offsets(o->log);
+
+    if (vrv_manifest_base(m) <= at.start && m->next >= at.local_start)
+        return 0;
+    return vrv_err_set(e, VRV_E_CORRUPT, "what is left of manifests names offsets %" PRId64 " to %" PRId64 ", this disk "
+        "begins at %" PRId64, vrv_manifest_base(m), m->next, at.local_start);
+}
+
+/* Nothing is left that would do, and this disk has all from the log's start on: that goes to the store once more. */
+static int
+begin_anew(const struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e)
+{
+    int64_t start = vrv_log_offsets(o->log).start;
+    uint32_t n;
+    struct vrv_log_seg *v = vrv_log_segs(o->log, &n);
+    bool has_all = n > 0 && v[0].base <= start;
+
+    *m = (struct vrv_manifest){ .topic = o->id->topic, .partition = o->id->partition, .start = start,
+        .next = has_all ? v[0].base : 0 };
+    free(v);
+    return has_all ? 0 : vrv_err_prefix(e, VRV_E_CORRUPT, "only the damaged manifest knew all");
+}
+
+static int
+find_before(struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e)
+{
+    struct vrv_found f;
+    int rc = vrv_find_partition(o->h->s, o->id, 0, &f, e);
+
+    if (rc == 0) {
+        vrv_manifest_copy(m, &f.m);
+        vrv_found_fini(&f);
+        if ((rc = check_whole(o, m, e)) < 0)
+            vrv_manifest_fini(m);
+    }
+    return rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT ? begin_anew(o, m, e) : rc;
+}
+
+/* The one that counts: 1, negative. */
+static int
+is_lost(struct vrv__healing *o, struct vrv_err *e)
+{
+    struct vrv_manifest m;
+    struct vrv_err why;
+    uint64_t version;
+    int rc = vrv_parts_version(&o->h->parts, o->id, &version, &why);
+
+    if (rc == 0)
+        rc = vrv_find_root(o->h->s, o->id, version, &m, &why);
+    if (rc == 0)
+        vrv_manifest_fini(&m);
+    return rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT ? 1 : e->code;
+}
+
+static int
+stand_in(struct vrv__healing *o, struct vrv_err *e)
+{
+    struct vrv_manifest m;
+    int rc = find_before(o, &m, e);
+
+    if (rc == 0)
+        rc = vrv_parts_stand_in(&o->h->parts, o->id, &m, e);
+    return rc == 0 ? vrv__heal_read(o, e) : rc;
+}
+
+static int
+heal(struct vrv__healing *o, struct vrv_err *e)
+{
+    struct vrv_manifest next;
+    int rc = vrv__heal_read(o, e);
+
+    if (rc == VRV_E_CORRUPT || (rc == VRV_E_IO && (rc = is_lost(o, e)) == 1))
+        rc = stand_in(o, e);
+    if (rc < 0)
+        return rc;
+    vrv_manifest_copy(&next, &o->snap->m);
+    rc = vrv__heal_commit(o, &next, e);
+    vrv_snap_unref(o->snap);
+    o->snap = NULL;
+    return rc;
+}
+
+/* What a crash has left counts from then on, or is passed over, and is in the way once. */
+int
+vrv_heal_root(struct vrv_heal *h, const struct vrv_log_id *id, struct vrv_err *e)
+{
+    struct vrv__healing o = { .h = h, .id = id, .page = -1, .log = vrv_engine_log_ref(h->eng, id) };
+
+    if (o.log == NULL)
+        return vrv_err_set(e, VRV_E_NOTFOUND, "this server hasn't got the partition");
+    int rc = heal(&o, e);
+    rc = rc == VRV_E_CONFLICT ? heal(&o, e) : rc;
+    vrv_snap_unref(o.snap);
+    vrv_log_unref(&o.log);
+    return rc;
+}
