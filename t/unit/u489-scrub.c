@@ -449,6 +449,52 @@ test_orphans(void)
     finish();
 }
 
+/* What begins as names of varve's do, and goes on otherwise, or not at all. */
+static const char *const alike[] = { "d/a", "d/ab", "d/ab/x", "d/ab/7a7a", "m/7a7a", "m/ab",
+    "d/7a7a000000000000010000000000000", "d/7a7a0000000000000100000000000000", "d/ab/7a7a0000000000000100000000000000",
+    "d/7a7a0000000000000100000000000000/x/y", "d/zz/7a7a0000000000000100000000000000/0/00000000000000000040" };
+
+enum { ALIKE = sizeof(alike) / sizeof(alike[0]) };
+
+static void
+test_alike(void)
+{
+    struct simclock clock;
+    unsigned bad = 0;
+
+    for (unsigned i = 0; i < ALIKE; i++) { /* alone in its bucket */
+        simclock_init(&clock, 1700000000000);
+        fake = fakestore_new(&clock, 1);
+        vrv_sync_init(&sync_, fakestore_store(fake), &clock.clock, 7, CALL_MS);
+        store(alike[i], "x", 1);
+        opts_default();
+        opts.clock = &clock.clock;
+        opts.grace_ms = VRV_SCRUB_GRACE_LEAST_MS;
+        opts.delete_orphans = true;
+        int rc = scrub();
+        bad += rc != VRV_E_NOTFOUND || told.n != 1 || told.kind[0] != VRV_SCRUB_FOREIGN ||
+            strcmp(told.key[0], alike[i]) != 0 || fakestore_objects(fake) != 1;
+        if (bad > 0)
+            tap_note("%s: %d, %u told: %s", alike[i], rc, told.n, e.msg);
+        vrv_sync_fini(&sync_);
+        fakestore_free(&fake);
+    }
+    IS(bad, 0, "a name that looks like varve's is told, and left, where it is alone");
+
+    make_store();
+    for (unsigned i = 0; i < ALIKE; i++)
+        store(alike[i], "x", 1);
+    size_t there = fakestore_objects(fake);
+    opts.grace_ms = VRV_SCRUB_GRACE_LEAST_MS;
+    opts.delete_orphans = true;
+    simclock_advance_ms(&rig.clock, 2 * opts.grace_ms);
+    IS(scrub(), 0, "beside names of varve's a scrub %s", e.msg);
+    OK(told.n == ALIKE && sums.found[VRV_SCRUB_FOREIGN] == ALIKE, "... tells of each as nobody's: %u of %u",
+        (unsigned)sums.found[VRV_SCRUB_FOREIGN], told.n);
+    IS(fakestore_objects(fake), there, "... and deletes none");
+    finish();
+}
+
 /* A manifest that can't be read may name anything. */
 static void
 test_unreadable(void)
@@ -602,6 +648,7 @@ main(void)
     test_empty();
     test_damages();
     test_orphans();
+    test_alike();
     test_unreadable();
     test_retention();
     test_beside();

@@ -4,8 +4,10 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "engine/base/assert.h"
+#include "engine/base/mem.h"
 #include "engine/engine_int.h"
 #include "engine/reader/fetch.h"
 #include "t/lib/onetier.h"
@@ -160,6 +162,8 @@ static void
 test_many_topics(void)
 {
     struct vrv_store_call owner = { .op = VRV_STORE_GET, .key = "owner/00000000000000000001" };
+    static const char *const nobodys[] = { "d", "d/", "d/ab", "d/ab/", "d/ab/0", "m/ab" };
+    enum { NOBODYS = sizeof(nobodys) / sizeof(nobodys[0]) };
     struct vrv_usages u;
 
     vrv_usages_init(&u);
@@ -167,12 +171,18 @@ test_many_topics(void)
         add(&u, i);
     add(&u, 0);
     vrv_usages_add(&u, &owner);
+    for (int i = 0; i < NOBODYS; i++) {
+        struct vrv_store_call c = { .op = VRV_STORE_GET, .key = vrv_mem_strdup(nobodys[i]) };
+
+        vrv_usages_add(&u, &c);
+        free((char *)(uintptr_t)c.key);
+    }
     IS((int64_t)gets_of(&u, 0), 2, "as many topics as there may be are known");
     add(&u, VRV_USAGE_TOPICS_MAX);
     IS((int64_t)gets_of(&u, VRV_USAGE_TOPICS_MAX), 1, "one more is");
     IS((int64_t)gets_of(&u, 1), 0, "... for who did nothing for the longest time");
     IS((int64_t)gets_of(&u, 0), 2, "... and for no other");
-    IS((int64_t)u.all.of[VRV_STORE_GET][VRV_STORE_DONE].requests, VRV_USAGE_TOPICS_MAX + 3,
+    IS((int64_t)u.all.of[VRV_STORE_GET][VRV_STORE_DONE].requests, VRV_USAGE_TOPICS_MAX + 3 + NOBODYS,
         "the sum has all, and what is no topic's");
     vrv_usages_fini(&u);
 }
