@@ -21,6 +21,8 @@ libvrvengine_la_SOURCES = \
 	engine/base/omap.c \
 	engine/base/omap.h \
 	engine/base/rand.h \
+	engine/base/recent.c \
+	engine/base/recent.h \
 	engine/base/setting.c \
 	engine/base/setting.h \
 	engine/base/uuid.h \
@@ -32,6 +34,8 @@ libvrvengine_la_SOURCES = \
 	engine/os/failpoint.h \
 	engine/os/files.c \
 	engine/os/files.h \
+	engine/os/idle.c \
+	engine/os/idle.h \
 	engine/os/lock.c \
 	engine/os/lock.h \
 	engine/os/locks.def \

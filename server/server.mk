@@ -11,8 +11,6 @@ libvrvserver_la_SOURCES = \
 	server/base/diag.c \
 	server/base/diag.h \
 	server/base/events.def \
-	server/base/idle.c \
-	server/base/idle.h \
 	server/base/internal.c \
 	server/base/internal.h \
 	server/base/out.c \

@@ -57,6 +57,10 @@ my $broker = server($port);
 ok(says($broker, qr/^varve restore would bring back what was: a marker can't be written: .*grant s3:PutObject/m),
     'a marker that cannot be written is told') or diag $out, $err, $broker->said('err');
 cmp_ok(metric($broker, 'varve_tier_marker_failures_total'), '>=', 1, '... and counted');
+my $idle = metric($broker, 'varve_tier_idle_seconds_total');
+ok(wait_until(sub { metric($broker, 'varve_tier_idle_seconds_total') > $idle }), 'the tier has little to do meanwhile');
+my $share = metric($broker, 'kafka_log_remote_remotelogmanager_remotelogmanagertasksavgidlepercent');
+ok($share > 0 && $share <= 1, "... which is a part of the time: $share");
 $broker->stop;
 $end->();
 

@@ -308,7 +308,9 @@ wait_step(struct vrv_tier *t)
         return;
     int64_t now = vrv__tier_now_ns(t);
     int64_t ms = next_ns == INT64_MAX ? -1 : next_ns <= now ? 0 : (next_ns - now) / MS + 1;
+    vrv_idle_begin(&t->idle, now);
     struct vrv_done *d = vrv_cq_take(&t->cq, ms);
+    vrv_idle_end(&t->idle, vrv__tier_now_ns(t));
     if (d != NULL)
         d->run(d);
 }

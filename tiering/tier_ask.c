@@ -90,6 +90,8 @@ tell_state(struct ask *a)
         .kind = t->o.store->caps.kind, .skew_ms = atomic_load(&t->o.store->skew_ms),
         .owned = t->owns || t->owner.state == VRV_OWNER_OWNS,
         .owner = vrv__tier_may_write(t) ? t->owner.unmarked : t->owner.err };
+    s->copy_waits = vrv_recent_view(&t->pace.waits, vrv__tier_now_ns(t));
+    s->read_waits = vrv_recent_view(&c->waits, vrv__tier_now_ns(t));
     s->manifest_bytes = vrv_parts_bytes(&t->parts, &s->index_bytes);
     if (t->shelf != NULL)
         vrv_shelf_stats(t->shelf, &s->shelf);
@@ -140,6 +142,12 @@ vrv_tier_times(struct vrv_tier *t, struct vrv_tier_times *out)
     vrv_hist_read(&t->reader.cache.wait, &out->wait);
     vrv_hist_read(&t->reader.cache.took, &out->read);
     vrv_hist_read(&t->move_time, &out->move);
+}
+
+int64_t
+vrv_tier_idle_ns(struct vrv_tier *t)
+{
+    return vrv_idle_ns(&t->idle, t->o.clock);
 }
 
 void

@@ -18,6 +18,7 @@
 #define VRV_TIERING_TIER_ASK_H
 
 #include "engine/base/hist.h"
+#include "engine/base/recent.h"
 #include "engine/engine.h"
 #include "tiering/daemon/explain.h"
 #include "tiering/reader/cache.h"
@@ -47,7 +48,8 @@ struct vrv_tier_state {
     unsigned sent[VRV_STORE_CLASSES], waiting[VRV_STORE_CLASSES]; /* calls of the store: sent; to be tried again */
     uint64_t settled;            /* writes of unknown outcome that turned out to be done */
     uint64_t read_bytes, written_bytes; /* of objects */
-    uint64_t copy_waited_ns, read_waited_ns; /* how long something was held back by a rate */
+    uint64_t copy_waited_ns, read_waited_ns; /* how long something was held back by a rate; */
+    struct vrv_recent_view copy_waits, read_waits; /* lately, of those that were: how long each was (ns) */
     uint64_t upload_bytes;       /* memory of what is on its way to the store, */
     size_t manifest_bytes, index_bytes; /* ... of manifests; of that where chunks lie, */
     uint64_t cache_bytes, cache_max; /* ... and of the cache; */
@@ -66,6 +68,9 @@ struct vrv_tier_times {
     struct vrv_hist_view wait, read, move;
 };
 void vrv_tier_times(struct vrv_tier *t, struct vrv_tier_times *out);
+
+/* How long its thread has had nothing to do. */
+int64_t vrv_tier_idle_ns(struct vrv_tier *t);
 
 /* The store's answers, by what it was asked for and what came of it; several may be read into one
  * view. */

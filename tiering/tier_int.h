@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "engine/os/idle.h"
 #include "tiering/check/probe.h"
 #include "tiering/daemon/move.h"
 #include "tiering/daemon/sweep.h"
@@ -67,6 +68,7 @@ struct vrv_tier {
     struct vrv_tier_limits limits; /* in force */
     pthread_t thread;
     bool started;
+    struct vrv_idle idle;        /* when it has nothing to do */
     _Atomic bool stop;
     struct leave *leaving;       /* who waits until the engine may close; the thread's */
 };

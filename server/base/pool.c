@@ -5,9 +5,9 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
+#include "engine/os/idle.h"
 #include "engine/os/lock.h"
 #include "engine/os/thread.h"
-#include "server/base/idle.h"
 
 enum { POOL_MAGIC = 0x706f6f6c };
 

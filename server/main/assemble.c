@@ -252,6 +252,7 @@ start_net(struct vrv_server *s, struct vrv_net_opts *o, struct vrv_err *e)
         set_free_ports(s);
     vrv_idle_window_init(&s->net_idle, now_ns);
     vrv_idle_window_init(&s->pool_idle, now_ns);
+    vrv_idle_window_init(&s->tier_idle, now_ns);
     return rc;
 }
 

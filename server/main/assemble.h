@@ -9,10 +9,10 @@
 #ifndef VRV_MAIN_ASSEMBLE_H
 #define VRV_MAIN_ASSEMBLE_H
 
+#include "engine/os/idle.h"
 #include "engine/varve.h"
 #include "server/api/broker.h"
 #include "server/api/cold_quota.h"
-#include "server/base/idle.h"
 #include "server/config/store.h"
 #include "server/group/coord.h"
 #include "server/main/cold.h"
@@ -38,7 +38,7 @@ struct vrv_server {
     struct vrv_serve serve;
     struct vrv_net *net;
     struct vrv_stat *stat;
-    struct vrv_idle_window net_idle, pool_idle; /* the HTTP thread's, once it serves */
+    struct vrv_idle_window net_idle, pool_idle, tier_idle; /* the HTTP thread's, once it serves */
     struct vrv_admin *admin;
 };
 

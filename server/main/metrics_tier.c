@@ -228,6 +228,13 @@ span_ns(const struct vrv_tier_state *s, int64_t since_ms)
 }
 
 static void
+put_time(struct vrv_prom *p, enum vrv_metric m, uint64_t ns)
+{
+    vrv_prom_begin(p, m);
+    vrv_prom_seconds(p, NULL, ns);
+}
+
+static void
 put_since(struct vrv_prom *p, enum vrv_metric m, const struct vrv_tier_state *s, int64_t since_ms)
 {
     vrv_prom_begin(p, m);
@@ -255,13 +262,11 @@ put_gone(struct vrv_prom *p, const struct vrv_tier_state *now, const struct vrv_
     vrv_prom_one(p, VRV_M_tier_gone_partitions, s->lag.partitions);
     vrv_prom_one(p, VRV_M_tier_gone_left, s->lag.objects);
     vrv_prom_one(p, VRV_M_tier_gone_bytes, s->lag.bytes);
-    vrv_prom_begin(p, VRV_M_tier_gone_since);
-    vrv_prom_seconds(p, NULL, span_ns(now, s->lag.since_ms));
+    put_time(p, VRV_M_tier_gone_since, span_ns(now, s->lag.since_ms));
     vrv_prom_one(p, VRV_M_tier_gone_objects, s->deleted);
     vrv_prom_one(p, VRV_M_tier_kept, s->lag.kept);
     vrv_prom_one(p, VRV_M_tier_kept_bytes, s->lag.kept_bytes);
-    vrv_prom_begin(p, VRV_M_tier_kept_since);
-    vrv_prom_seconds(p, NULL, span_ns(now, s->lag.kept_since_ms));
+    put_time(p, VRV_M_tier_kept_since, span_ns(now, s->lag.kept_since_ms));
     vrv_prom_one(p, VRV_M_tier_stale, s->stale);
 }
 
@@ -271,6 +276,21 @@ put_held_back(struct vrv_prom *p, const struct vrv_tier_state *s)
     vrv_prom_begin(p, VRV_M_tier_throttled);
     vrv_prom_seconds(p, VRV_LABELS(VRV_LABEL("what", "copy")), s->copy_waited_ns);
     vrv_prom_seconds(p, VRV_LABELS(VRV_LABEL("what", "fetch")), s->read_waited_ns);
+    put_time(p, VRV_M_tier_copy_wait, s->copy_waits.mean);
+    put_time(p, VRV_M_tier_copy_wait_max, s->copy_waits.max);
+    put_time(p, VRV_M_tier_fetch_wait, s->read_waits.mean);
+    put_time(p, VRV_M_tier_fetch_wait_max, s->read_waits.max);
+}
+
+static void
+put_idle(struct vrv_prom *p, struct vrv_server *s)
+{
+    int64_t now = s->broker.clock->mono_ns(s->broker.clock);
+    unsigned threads = s->cold.tier != NULL;
+    int64_t idle = threads > 0 ? vrv_tier_idle_ns(s->cold.tier) : 0;
+
+    put_time(p, VRV_M_tier_idle, vrv_idle_share(&s->tier_idle, now, idle, threads));
+    put_time(p, VRV_M_tier_idle_time, (uint64_t)idle);
 }
 
 static void
@@ -335,8 +355,7 @@ put_state(struct vrv_prom *p, const struct vrv_tier_state *s, const struct vrv_t
     vrv_prom_one(p, VRV_M_tier_owned, s->owned);
     vrv_prom_one(p, VRV_M_tier_moves, s->moves);
     put_disk(p, stats);
-    vrv_prom_begin(p, VRV_M_tier_oldest);
-    vrv_prom_seconds(p, NULL, span_ns(s, s->oldest_ms));
+    put_time(p, VRV_M_tier_oldest, span_ns(s, s->oldest_ms));
     put_since(p, VRV_M_tier_since_upload, s, s->moved_ms);
     put_since(p, VRV_M_tier_since_delete, s, s->deleted_ms);
     put_since(p, VRV_M_tier_since_sweep, s, s->swept_ms);
@@ -470,6 +489,7 @@ vrv__metrics_tier(struct vrv_server *s, struct vrv_prom *p)
     }
     put_topics(p, &ts);
     put_state(p, &state, &stats);
+    put_idle(p, s);
     put_durations(p, s->cold.tier);
     put_store(p, &ts, &state);
     free(ts.used);

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "server/base/idle.h"
+#include "engine/os/idle.h"
 #include "server/net/net_int.h"
 
 struct vrv_acceptor;

@@ -1,5 +1,6 @@
 /* Histograms: every duration is in one bucket, the right one, and none gets lost between threads. */
 #include "engine/base/hist.h"
+#include "engine/base/recent.h"
 
 #include <pthread.h>
 
@@ -116,6 +117,26 @@ test_threads(void)
     IS(v.sum_ns, INT64_C(1000) * THREADS * EACH * (EACH - 1) / 2, "and nothing of the sum");
 }
 
+static void
+test_recent(void)
+{
+    struct vrv_recent r = { 0 };
+    int64_t now = INT64_C(1000) * VRV_RECENT_NS;
+
+    IS(vrv_recent_view(&r, now).max, 0, "nothing was measured lately");
+    vrv_recent_add(&r, now, 10);
+    vrv_recent_add(&r, now + VRV_RECENT_NS - 1, 30);
+    struct vrv_recent_view v = vrv_recent_view(&r, now + VRV_RECENT_NS - 1);
+    OK(v.mean == 20 && v.max == 30, "mean and largest of what was");
+    vrv_recent_add(&r, now + VRV_RECENT_NS, 2);
+    v = vrv_recent_view(&r, now + 2 * VRV_RECENT_NS - 1);
+    OK(v.mean == 14 && v.max == 30, "... for half a minute more");
+    v = vrv_recent_view(&r, now + 2 * VRV_RECENT_NS);
+    OK(v.mean == 2 && v.max == 2, "then that is over");
+    v = vrv_recent_view(&r, now + 9 * VRV_RECENT_NS);
+    OK(v.mean == 0 && v.max == 0, "... for all of it");
+}
+
 int
 main(void)
 {
@@ -123,5 +144,6 @@ main(void)
     test_quantiles();
     test_sum();
     test_threads();
+    test_recent();
     return tap_done();
 }

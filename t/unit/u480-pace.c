@@ -168,6 +168,27 @@ test_cancel(void)
     end();
 }
 
+static void
+test_waits(void)
+{
+    struct world w;
+
+    begin(&w, 2 * MB, UINT64_MAX, 0);
+    (void)mean(&w, 30);
+    struct vrv_recent_view v = vrv_recent_view(&w.pace.waits, clock_.clock.mono_ns(&clock_.clock));
+    OK(v.mean > 400000000 && v.mean < 600000000 && v.max >= v.mean, "at 2 MB a second each MB waits for half a second: %d ms",
+        (int)(v.mean / 1000000));
+    simclock_advance_ms(&clock_, 60000);
+    v = vrv_recent_view(&w.pace.waits, clock_.clock.mono_ns(&clock_.clock));
+    OK(v.mean == 0 && v.max == 0, "... which is forgotten in a minute");
+    end();
+    begin(&w, UINT64_MAX, UINT64_MAX, 0);
+    (void)vrv_pace_step(&w.pace);
+    v = vrv_recent_view(&w.pace.waits, clock_.clock.mono_ns(&clock_.clock));
+    OK(vrv_cq_take(&cq, 0) == &w.done && v.max == 0, "who leaves at once hasn't waited");
+    end();
+}
+
 int
 main(void)
 {
@@ -176,5 +197,6 @@ main(void)
     test_nobody();
     test_cap();
     test_cancel();
+    test_waits();
     return tap_done();
 }

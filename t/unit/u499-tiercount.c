@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
@@ -207,11 +208,77 @@ test_held_back(void)
     pass(5000);
     double s = (double)state().copy_waited_ns / 1e9;
     OK(s > 3 && s <= 7, "with one segments are: %.1f of 7 s", s);
+    struct vrv_recent_view waits = state().copy_waits;
+    OK(waits.mean > 250000000 && waits.max >= waits.mean && waits.max <= INT64_C(7000000000),
+        "... a piece for %d ms, or %d at most", (int)(waits.mean / 1000000), (int)(waits.max / 1000000));
     pass(60000);
     s = (double)state().copy_waited_ns / 1e9;
     pass(60000);
     OK((double)state().copy_waited_ns / 1e9 == s, "... until all are there");
     IS((int64_t)state().read_waited_ns, 0, "readers aren't");
+    OK(state().copy_waits.max == 0 && state().read_waits.max == 0, "... and lately nobody was");
+    end();
+}
+
+static void
+test_reads_held_back(void)
+{
+    struct vrv_tier_limits l = limits();
+    struct vrv_log_id id;
+    struct vrv_fetch f[2];
+    struct vrv_read r[2];
+
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0");
+    put("t", 0, 20);
+    pass(20000);
+    forget_memory();
+    id = rig_log(&rig, "t", 0)->id;
+    OK(vrv_tier_forget(tier, &id), "nothing is in memory");
+    l.fetch_bytes_s = 100;
+    vrv_tier_set(tier, &l);
+    pass(2000); /* what may be read at once is that of a second */
+    (void)vrv_cq_init(&reads_cq, 0);
+    for (int i = 0; i < 2; i++) {
+        r[i] = (struct vrv_read){ .offset = 20 * i, .max_bytes = 1 << 20, .whole_first = true };
+        f[i] = (struct vrv_fetch){ .done.cq = &reads_cq, .read = &r[i] };
+        IS(vrv_read(rig_log(&rig, "t", 0), &r[i], &rig.e), VRV_READ_COLD, "a read of the store");
+        vrv_fetch(rig_log(&rig, "t", 0), &f[i], INT64_MAX);
+    }
+    int answered = 0;
+    for (int i = 0; i < 600 && answered < 2; i++) {
+        pass(250);
+        answered += vrv_cq_take(&reads_cq, 0) != NULL;
+    }
+    IS(answered, 2, "both are answered in time");
+    for (int i = 0; i < 2; i++)
+        vrv_read_fini(&r[i]);
+    struct vrv_recent_view v = state().read_waits;
+    OK(v.mean > 0 && v.max >= v.mean && v.max <= state().read_waited_ns, "those held back were for %d ms, or %d at most",
+        (int)(v.mean / 1000000), (int)(v.max / 1000000));
+    IS((int64_t)state().copy_waits.max, 0, "and no segment was");
+    pass(2 * MINUTE_MS);
+    IS((int64_t)state().read_waits.max, 0, "... lately");
+    vrv_cq_fini(&reads_cq);
+    end();
+}
+
+/* ---- idle ---- */
+
+static void
+test_idle(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL);
+    put("t", 0, 20);
+    pass(20000);
+    IS(vrv_tier_idle_ns(tier), 0, "who steps and never waits isn't idle");
+    tap_need(vrv_tier_start(tier, &rig.e), "a thread");
+    for (int i = 0; i < 10000 && vrv_tier_idle_ns(tier) < 100000000; i++) {
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL); /* until it waits */
+        simclock_advance_ms(&rig.clock, 10);
+    }
+    OK(vrv_tier_idle_ns(tier) >= 100000000, "a thread that waits is, for as long as it does");
     end();
 }
 
@@ -435,6 +502,8 @@ main(void)
     test_plan();
     test_many_topics();
     test_held_back();
+    test_reads_held_back();
+    test_idle();
     test_readers();
     test_wasted();
     test_calls();

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "engine/base/list.h"
-#include "server/base/idle.h"
+#include "engine/os/idle.h"
 #include "server/base/pool.h"
 #include "server/stat/prom.h"
 #include "t/lib/tap.h"

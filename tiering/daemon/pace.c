@@ -1,6 +1,7 @@
 #include "tiering/daemon/pace.h"
 
 static const int64_t SEC = 1000000000;
+static const int64_t MS = 1000000;
 static const int64_t STALE_NS = 30000000000; /* what is usual changes */
 
 enum {
@@ -69,6 +70,7 @@ count_wait(struct vrv_pace *p)
 void
 vrv_pace_ask(struct vrv_pace *p, struct vrv_pace_wait *w)
 {
+    w->since_ns = now_ns(p);
     vrv_list_push(&p->waiting, &w->link);
     count_wait(p);
 }
@@ -94,6 +96,8 @@ vrv_pace_step(struct vrv_pace *p)
 
         p->room -= (int64_t)w->bytes;
         p->left += w->bytes;
+        if (p->filled_ns - w->since_ns >= MS) /* less is the way here */
+            vrv_recent_add(&p->waits, p->filled_ns, (uint64_t)(p->filled_ns - w->since_ns));
         vrv_pace_cancel(w);
     }
     count_wait(p);

@@ -18,6 +18,7 @@
 
 #include "engine/base/hist.h"
 #include "engine/base/list.h"
+#include "engine/base/recent.h"
 #include "engine/os/clock.h"
 #include "engine/os/cq.h"
 
@@ -27,7 +28,8 @@ struct vrv_pace {
     bool hurry;                /* only the cap counts */
     uint64_t rate;             /* bytes a second now */
     uint64_t usual_ns;         /* the p99 when nothing leaves; 0: not known */
-    uint64_t waited_ns;        /* how long something waited for its turn, all in all */
+    uint64_t waited_ns;        /* how long something waited for its turn, all in all; */
+    struct vrv_recent waits;   /* lately: how long each that waited a millisecond or more */
     /* ours */
     struct vrv_list waiting;
     int64_t room;              /* bytes that may leave at once; below 0: too many have left */
@@ -45,6 +47,7 @@ struct vrv_pace_wait {
     struct vrv_list link;
     struct vrv_done *done;
     uint64_t bytes;
+    int64_t since_ns;          /* ours */
 };
 
 void vrv_pace_init(struct vrv_pace *p, struct vrv_clock *clock, uint64_t cap);

@@ -22,6 +22,7 @@
 
 #include "engine/base/list.h"
 #include "engine/base/omap.h"
+#include "engine/base/recent.h"
 #include "engine/os/lock.h"
 #include "tiering/format/manifest.h"
 #include "tiering/reader/ahead.h"
@@ -112,7 +113,8 @@ struct vrv_cache {
     int64_t room;            /* bytes that may be read at once, by the rate */
     int64_t filled_ns;       /* when that was counted */
     int64_t held_ns;         /* since when the rate holds a read back, or when that was counted; 0: it doesn't */
-    uint64_t throttled_ns;   /* how long it did, all in all */
+    uint64_t throttled_ns;   /* how long it did, all in all; */
+    struct vrv_recent waits; /* lately: how long each that it held back for a millisecond or more */
     struct vrv_hist wait, took; /* of reads: until one began; from then on until it came.  Any thread */
     struct vrv_done freed;   /* posted when bytes were given back that somebody waits for */
     _Atomic bool starved, posted;

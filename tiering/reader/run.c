@@ -21,6 +21,7 @@ struct run {
     uint64_t unpacks;         /* bytes that its chunks have more of when they are unpacked */
     bool of_store;            /* not of the disk */
     int64_t since_ns;         /* when it was wanted; then, when it began */
+    uint64_t throttled_ns;    /* of all, when it was wanted of the store */
     struct vrv_cache_bytes *mem;
     struct vrv_store_call call;
     struct vrv_shelf_read shelf;
@@ -238,6 +239,13 @@ was_read(struct vrv_done *d)
 
 /* ---- when ---- */
 
+/* How long the rate has held reads back until now. */
+static uint64_t
+throttled_ns(const struct vrv_cache *c)
+{
+    return c->throttled_ns + (c->held_ns != 0 ? (uint64_t)(now_ns(c) - c->held_ns) : 0);
+}
+
 /* When the rate allows the next read; 0: now. */
 static int64_t
 allowed_ns(struct vrv_cache *c)
@@ -280,6 +288,9 @@ begin(struct run *r)
         .size = r->size, .buf = r->mem->p,
         .deadline_ns = now_ns(c) + c->o.read_ms * MS };
     vrv_hist_add_alone(&c->wait, now_ns(c) - r->since_ns);
+    uint64_t held = throttled_ns(c) - r->throttled_ns;
+    if (held >= MS)
+        vrv_recent_add(&c->waits, now_ns(c), held);
     r->since_ns = now_ns(c);
     c->reading++;
     r->of_store = true;
@@ -294,6 +305,7 @@ begin(struct run *r)
 static void
 read_store_instead(struct run *r)
 {
+    r->throttled_ns = throttled_ns(r->cache);
     vrv_list_push(r->cache->runs.next, &r->link);
 }
 
@@ -378,8 +390,8 @@ begin_runs(struct vrv_cache *c)
 {
     int64_t now = now_ns(c);
 
-    if (c->held_ns != 0)
-        c->throttled_ns += (uint64_t)(now - c->held_ns);
+    c->throttled_ns = throttled_ns(c);
+    c->held_ns = c->held_ns != 0 ? now : 0;
     begin_some(c);
     c->held_ns = !vrv_list_empty(&c->runs) && allowed_ns(c) != 0 ? now : 0;
 }
@@ -402,6 +414,7 @@ run_of(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
     r->n = n;
     r->pos = p[0]->pos;
     r->since_ns = now_ns(c);
+    r->throttled_ns = throttled_ns(c);
     for (uint32_t i = 0; i < n; i++) {
         r->piece[i] = p[i];
         (void)atomic_fetch_add(&p[i]->refs, 1);

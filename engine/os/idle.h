@@ -4,8 +4,8 @@
  *
  * Threads: one has a struct vrv_idle and tells of itself; any may ask.
  */
-#ifndef VRV_SERVER_IDLE_H
-#define VRV_SERVER_IDLE_H
+#ifndef VRV_OS_IDLE_H
+#define VRV_OS_IDLE_H
 
 #include <stdatomic.h>
 #include <stdint.h>

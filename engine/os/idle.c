@@ -1,4 +1,4 @@
-#include "server/base/idle.h"
+#include "engine/os/idle.h"
 
 int64_t
 vrv_idle_ns(struct vrv_idle *i, struct vrv_clock *clock)
