@@ -49,6 +49,13 @@ sub refused {
     return text_of("$dir/err");
 }
 
+# Does this disk have all of it?
+sub begins_here {
+    my ($topic) = @_;
+    my $status = `$varve tier status -b @{[ $broker->address ]} --json $topic 2>/dev/null`;
+    return $status =~ /"start": ?(\d+), ?"local_start": ?\1\b/;
+}
+
 like(refused('topic create', 'packed', '-c remote.storage.enable=true -c cleanup.policy=compact'),
     qr/cleanup\.policy=delete.*Compacted topics/, 'a compacted topic can not be cold yet');
 like(refused('topic create', 'wide', '-c remote.storage.enable=true -c retention.ms=5 -c local.retention.ms=6'),
@@ -74,4 +81,17 @@ $without->launch;
 ok(!$without->is_ready, 'no start without the tier that topics need');
 like($without->said('err'), qr/system\.enable is false, but these topics have .*: cold; start with true/,
     '... which is said, with their names');
+like($without->said('err'), qr/first set remote\.log\.delete\.on\.disable=true and then remote\.storage\.enable=false/,
+    '... and how they leave it');
+$broker->launch;
+ok($broker->is_ready, 'it starts with the tier again');
+for my $setting (qw(remote.log.delete.on.disable=true remote.storage.enable=false)) {
+    ok($records->varve('config set topic', "cold $setting", '>/dev/null'), "$setting is set");
+}
+ok(wait_until(sub { begins_here('cold') }), 'what only the store had is deleted');
+$broker->stop;
+$without = Varved->new(port => $broker->{port}, dir => $broker->dir,
+    options => ['remote.log.storage.system.enable=false']);
+$without->launch;
+ok($without->is_ready, '... and no topic has to be deleted for a start without the tier');
 done_testing;

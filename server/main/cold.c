@@ -277,7 +277,8 @@ vrv_server_cold_check(const struct vrv_server_cold *c, struct vrv_engine *eng, s
         (void)snprintf(more, sizeof(more), "%s%u more", n.at > 0 ? " and " : "", n.more);
     return vrv_err_set(e, VRV_E_INVALID,
         "remote.log.storage.system.enable is false, but these topics have "
-        "remote.storage.enable=true: %s%s; start with true, and delete them first",
+        "remote.storage.enable=true, or something there still: %s%s; start with true, and first set "
+        "remote.log.delete.on.disable=true and then remote.storage.enable=false for each of them",
         n.names, more);
 }
 
