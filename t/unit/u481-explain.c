@@ -205,7 +205,7 @@ test_sums(void)
         s.here.bytes == 5 * BYTES, "what is where");
     OK(s.lag.segments == 4 && s.lag.bytes == 4 * BYTES, "what should be in the store, and isn't");
     IS(s.lag_ms, 4 * MINUTE, "... and how old it is");
-    IS(s.requests, 12, "what that takes: an object, a look at it and a root each");
+    IS(s.requests, 16, "what that takes: an object, a look at it, a root and a look at that each");
     rules.local_ms = 0;
     s = sums();
     OK(s.held.segments == 4 && s.drops.segments == 6, "what is here only because it isn't there");
@@ -222,9 +222,9 @@ test_sums(void)
     begin(0, 0);
     local[0].bytes = 100ull << 20;
     view.local_n = 2;
-    IS(sums().requests, 7 + 2 + 1 + 1 + 3, "a large object goes in parts");
+    IS(sums().requests, 7 + 2 + 1 + 2 + 4, "a large object goes in parts");
     local[0].bytes = 128ull << 20;
-    IS(sums().requests, 9 + 2 + 1 + 1 + 3, "what it has beside its batches makes one more");
+    IS(sums().requests, 9 + 2 + 1 + 2 + 4, "what it has beside its batches makes one more");
 }
 
 /* ---- it is what the policy does ---- */

@@ -71,10 +71,10 @@ used_by(const char *topic)
 }
 
 static uint64_t
-writes_of(const struct vrv_usage *u)
+requests_of(const struct vrv_usage *u)
 {
     static const enum vrv_store_op ops[] = { VRV_STORE_PUT, VRV_STORE_BEGIN, VRV_STORE_PART_N, VRV_STORE_END,
-        VRV_STORE_VERIFY };
+        VRV_STORE_VERIFY, VRV_STORE_GET };
     uint64_t n = 0;
 
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
@@ -97,7 +97,7 @@ test_plan(void)
     vrv_tier_part_fini(&p);
     pass(60000);
     struct vrv_usage u = used_by("t");
-    uint64_t counted = writes_of(&u);
+    uint64_t counted = requests_of(&u);
     OK(segments > 10 && planned <= counted && counted <= planned + planned / 10 + 2,
         "%d segments: %d requests are planned, %d made", (int)segments, (int)planned, (int)counted);
     end();

@@ -285,15 +285,15 @@ add(struct vrv_tier_amount *a, const struct vrv_tier_seg *s)
 }
 
 /* Requests that a segment of so many bytes takes: its object, in parts if it is large, which is looked at when it is
- * there; a root.  An object has more than its batches: what finds them. */
+ * there; a root, which is read back.  An object has more than its batches: what finds them. */
 static uint64_t
 requests_of(uint64_t bytes)
 {
     uint64_t object = bytes + bytes / 256 + 1024;
 
     if (object <= VRV_STORE_PUT_MAX)
-        return 3;
-    return (object + VRV_STORE_PART - 1) / VRV_STORE_PART + 4; /* begun and ended, too */
+        return 4;
+    return (object + VRV_STORE_PART - 1) / VRV_STORE_PART + 5; /* begun and ended, too */
 }
 
 static void

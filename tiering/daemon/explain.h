@@ -75,7 +75,7 @@ struct vrv_tier_sums {
     struct vrv_tier_amount held;    /* as above */
     struct vrv_tier_amount dead;    /* below the log's start, and still in the manifest */
     struct vrv_tier_amount copies, drops, deletes; /* what is due, one thing after the other */
-    uint64_t requests;              /* to the store for these copies: objects or their parts, checks, manifests */
+    uint64_t requests;              /* to the store for these copies: objects or their parts, checks, manifests and a read of each */
 };
 void vrv_tier_sum(const struct vrv_tier_view *v, const struct vrv_tier_seg *s, uint32_t n,
     struct vrv_tier_sums *out);
