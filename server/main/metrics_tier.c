@@ -298,6 +298,7 @@ put_served(struct vrv_prom *p, const struct vrv_cache_counts *c)
 {
     vrv_prom_begin(p, VRV_M_tier_served);
     vrv_prom_count(p, VRV_LABELS(VRV_LABEL("source", "cache")), c->had_bytes);
+    vrv_prom_count(p, VRV_LABELS(VRV_LABEL("source", "disk-cache")), c->shelved_bytes);
     vrv_prom_count(p, VRV_LABELS(VRV_LABEL("source", "store")), c->awaited_bytes);
     vrv_prom_begin(p, VRV_M_tier_ahead);
     vrv_prom_count(p, VRV_LABELS(VRV_LABEL("what", "read")), c->ahead_bytes);

@@ -484,11 +484,21 @@ gets(void)
     return fakestore_attempts(fake, VRV_STORE_GET);
 }
 
+static struct vrv_cache_counts
+counts(void)
+{
+    struct vrv_cache_counts c;
+
+    vrv_cache_counts(&tier.reader.cache, &c);
+    return c;
+}
+
 static void
 test_cache(void)
 {
     begin(2 * CHUNKS);
     IS(read_all(), CHUNKS, "all is read once");
+    OK(counts().awaited_bytes > 0 && counts().shelved_bytes == 0, "readers waited for the store alone");
     OK(stats().writes <= CACHE, "... of which nothing is kept, but what was read twice (%d)", (int)stats().writes);
     uint64_t once = gets();
     IS(read_all(), CHUNKS, "and again");
@@ -507,7 +517,7 @@ test_cache(void)
     OK(n > 0, "what is on the disk can be had without a store");
     atomic_store(&tier.reader.cache.rate, 1);
     int64_t began = rig.clock.clock.mono_ns(&rig.clock.clock);
-    before = stats().hits;
+    struct vrv_cache_counts had = counts();
     struct vrv_read r = { .offset = 1, .max_bytes = 1, .whole_first = true };
     struct vrv_fetch f = { .done.cq = &fetches, .read = &r };
     vrv_fetch(the_log(), &f, INT64_MAX);
@@ -515,6 +525,8 @@ test_cache(void)
         ;
     OK(vrv_cq_take(&fetches, 0) == &f.done && f.status == 0 &&
             rig.clock.clock.mono_ns(&rig.clock.clock) == began, "nor does the store's rate hold for it");
+    OK(counts().shelved_bytes > had.shelved_bytes && counts().awaited_bytes == had.awaited_bytes,
+        "... and he is counted as one who waited for the disk");
     vrv_read_fini(&r);
     atomic_store(&tier.reader.cache.rate, 0);
     end();

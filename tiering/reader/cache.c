@@ -319,7 +319,7 @@ count_had(struct vrv_cache *c, struct vrv_piece *p, size_t n)
     size_t awaited = n < p->awaited ? n : p->awaited;
 
     p->awaited -= awaited;
-    c->counts.awaited_bytes += awaited;
+    *(p->shelved ? &c->counts.shelved_bytes : &c->counts.awaited_bytes) += awaited;
     c->counts.had_bytes += n - awaited;
     c->counts.used_bytes += p->ahead ? p->chunk.stored : 0;
     p->ahead = false;

@@ -67,7 +67,8 @@ struct vrv_piece {
     struct vrv_chunk chunk;
     uint64_t stream;            /* for whom it was read, or 0 */
     bool ahead;                 /* it was read ahead of him, and nobody has had it yet */
-    size_t awaited;             /* bytes that were waited for, and not had yet */
+    size_t awaited;             /* bytes that were waited for, and not had yet; */
+    bool shelved;               /* ... they came of the disk beside the cache */
     int64_t end;                /* one past what it holds */
     const uint8_t *bytes;
     size_t n;
@@ -97,7 +98,8 @@ struct vrv_cache_counts {
         uint64_t hits, misses, evictions;
         uint64_t bytes;               /* kept */
     } of[VRV_PIECE_KINDS];
-    uint64_t had_bytes, awaited_bytes; /* records that readers had: that were there; that they waited for */
+    uint64_t had_bytes;               /* records that readers had: that were there; */
+    uint64_t awaited_bytes, shelved_bytes; /* ... that they waited for, of the store and of the disk */
     uint64_t ahead_bytes;             /* as stored: read ahead of somebody, */
     uint64_t used_bytes, wasted_bytes; /* ... and had by somebody, or evicted before that */
 };

@@ -177,6 +177,7 @@ tell(const struct run *r, struct vrv_piece *p)
 {
     p->status = r->call.status;
     p->err = r->call.err;
+    p->shelved = !r->of_store;
     if (p->status == 0)
         p->status = open_piece(r, p);
     if (reads_again(r, p))
