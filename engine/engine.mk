@@ -39,6 +39,8 @@ libvrvengine_la_SOURCES = \
 	engine/os/lock.c \
 	engine/os/lock.h \
 	engine/os/locks.def \
+	engine/os/pages.c \
+	engine/os/pages.h \
 	engine/os/thread.c \
 	engine/os/thread.h \
 	engine/os/uring.c \

@@ -23,7 +23,7 @@ struct vrv__posix_vfs {
     int root;
     char *path; /* of the root, for sentences */
     struct vrv_uring *uring;
-    atomic_bool no_dontcache; /* this kernel or file system refused RWF_DONTCACHE */
+    atomic_bool no_dontcache; /* this kernel or file system refused RWF_DONTCACHE (tests pretend it did) */
 };
 
 /* Takes the descriptor, copies the path. */

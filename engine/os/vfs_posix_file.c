@@ -4,22 +4,17 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/os/failpoint.h"
+#include "engine/os/pages.h"
 #include "engine/os/vfs_posix.h"
 
 #ifndef RWF_DONTCACHE
 #define RWF_DONTCACHE 0x00000080 /* Linux 6.14; older C libraries don't name it */
-#endif
-
-#ifndef SYS_cachestat
-#define SYS_cachestat 451 /* Linux 6.5; older C libraries don't name it */
 #endif
 
 enum { POSIX_FILE_MAGIC = 0x66696c78 };
@@ -48,53 +43,30 @@ is_aligned(const void *p, size_t n, uint64_t pos)
     return (((uintptr_t)p | n | pos) & (VRV_DIRECT_ALIGN - 1)) == 0;
 }
 
-/* One read call; without RWF_DONTCACHE once that was refused. */
-static ssize_t
-read_once(struct posix_file *f, const struct iovec *iov, uint64_t pos, unsigned flags)
-{
-    bool dontcache = (flags & VRV_READ_DONTCACHE) && !f->direct
-        && !atomic_load_explicit(&f->vfs->no_dontcache, memory_order_relaxed);
-    int rwf = flags & VRV_READ_NOWAIT ? RWF_NOWAIT : 0;
-    ssize_t got;
-
-    if (dontcache) {
-        got = preadv2(f->fd, iov, 1, (off_t)pos, rwf | RWF_DONTCACHE);
-        if (got >= 0 || (errno != EOPNOTSUPP && errno != EINVAL))
-            return got;
-        atomic_store_explicit(&f->vfs->no_dontcache, true, memory_order_relaxed);
-    }
-    return preadv2(f->fd, iov, 1, (off_t)pos, rwf);
-}
-
 /* True for the errors of a read that was told not to wait and would have to.  A file system that
  * can't tell (EOPNOTSUPP) counts as one that would. */
 static bool
-would_wait(int sys, unsigned flags)
+would_wait(int sys, int rwf)
 {
-    return (flags & VRV_READ_NOWAIT) && (sys == EAGAIN || sys == EOPNOTSUPP);
+    return (rwf & RWF_NOWAIT) && (sys == EAGAIN || sys == EOPNOTSUPP);
 }
 
+/* How many bytes came, or a negative errno. */
 static ssize_t
-posix_pread(struct vrv_file *file, void *buf, size_t n, uint64_t pos, unsigned flags,
-    struct vrv_err *e)
+read_all(const struct posix_file *f, uint8_t *buf, size_t n, uint64_t pos, int rwf)
 {
-    struct posix_file *f = file_of(file);
     size_t done = 0;
 
-    VRV_ASSERT(!f->direct || is_aligned(buf, n, pos));
     while (done < n) {
-        struct iovec iov = { (char *)buf + done, n - done };
-        ssize_t got = read_once(f, &iov, pos + done, flags);
+        struct iovec iov = { buf + done, n - done };
+        ssize_t got = preadv2(f->fd, &iov, 1, (off_t)(pos + done), rwf);
 
         if (got < 0 && errno == EINTR)
             continue;
-        if (got < 0 && would_wait(errno, flags)) {
-            if (done > 0)
-                break;
-            return vrv_err_set(e, VRV_E_AGAIN, "read %s: not in memory", f->path);
-        }
+        if (got < 0 && done > 0 && would_wait(errno, rwf))
+            break;
         if (got < 0)
-            return vrv_err_sys(e, "read %s at %llu", f->path, (unsigned long long)(pos + done));
+            return -errno;
         if (got == 0)
             break;
         done += (size_t)got;
@@ -102,6 +74,59 @@ posix_pread(struct vrv_file *file, void *buf, size_t n, uint64_t pos, unsigned f
             break; /* the end of the file; going on from here would be misaligned */
     }
     return (ssize_t)done;
+}
+
+/* What RWF_DONTCACHE does, without it: what a read brings into the page cache goes when it is done. */
+static ssize_t
+read_and_drop(const struct posix_file *f, uint8_t *buf, size_t n, uint64_t pos)
+{
+    size_t done = 0, want;
+    ssize_t got;
+
+    do {
+        struct vrv__pages before;
+
+        want = vrv__pages_look(&before, f->fd, pos + done, n - done);
+        got = read_all(f, buf + done, want, pos + done, 0);
+        vrv__pages_restore(&before);
+        if (got < 0)
+            return got;
+        done += (size_t)got;
+    } while (done < n && (size_t)got == want);
+    return (ssize_t)done;
+}
+
+static ssize_t
+read_past_cache(const struct posix_file *f, uint8_t *buf, size_t n, uint64_t pos)
+{
+    atomic_bool *refused = &f->vfs->no_dontcache;
+
+    if (!atomic_load_explicit(refused, memory_order_relaxed)) {
+        ssize_t got = read_all(f, buf, n, pos, RWF_DONTCACHE);
+        if (got != -EOPNOTSUPP && got != -EINVAL)
+            return got;
+        atomic_store_explicit(refused, true, memory_order_relaxed);
+    }
+    return read_and_drop(f, buf, n, pos);
+}
+
+/* With NOWAIT nothing comes into the page cache. */
+static ssize_t
+posix_pread(struct vrv_file *file, void *buf, size_t n, uint64_t pos, unsigned flags,
+    struct vrv_err *e)
+{
+    struct posix_file *f = file_of(file);
+    int rwf = flags & VRV_READ_NOWAIT ? RWF_NOWAIT : 0;
+    bool past = flags & VRV_READ_DONTCACHE && rwf == 0 && !f->direct && n > 0;
+
+    VRV_ASSERT(!f->direct || is_aligned(buf, n, pos));
+    ssize_t got = past ? read_past_cache(f, buf, n, pos) : read_all(f, buf, n, pos, rwf);
+    if (got >= 0)
+        return got;
+    if (would_wait((int)-got, rwf))
+        return vrv_err_set(e, VRV_E_AGAIN, "read %s: not in memory", f->path);
+    errno = (int)-got;
+    return vrv_err_sys(e, "read %s at %llu", f->path, (unsigned long long)pos);
 }
 
 /* Position in a caller's iovecs that is moved forward without changing them. */
@@ -193,47 +218,10 @@ posix_drop_cache(struct vrv_file *file, uint64_t pos, uint64_t n)
     (void)posix_fadvise(file_of(file)->fd, (off_t)pos, (off_t)n, POSIX_FADV_DONTNEED);
 }
 
-/* As the kernel has it. */
-struct cache_range {
-    uint64_t pos, n;
-};
-struct cache_pages {
-    uint64_t cached, dirty, writeback, evicted, recently_evicted;
-};
-
-/* The same on kernels that don't have cachestat, at many times the price. */
-static bool
-is_mapped_resident(int fd, uint64_t first, uint64_t pages, uint64_t page)
-{
-    unsigned char in_memory[256];
-    bool all = true;
-
-    for (uint64_t n; all && pages > 0; first += n, pages -= n) {
-        n = pages < sizeof(in_memory) ? pages : sizeof(in_memory);
-        void *p = mmap(NULL, n * page, PROT_READ, MAP_SHARED, fd, (off_t)(first * page));
-
-        if (p == MAP_FAILED)
-            return false;
-        all = mincore(p, n * page, in_memory) == 0;
-        for (uint64_t i = 0; all && i < n; i++)
-            all = (in_memory[i] & 1) != 0;
-        (void)munmap(p, n * page);
-    }
-    return all;
-}
-
 static bool
 posix_resident(struct vrv_file *file, uint64_t pos, uint64_t n)
 {
-    int fd = file_of(file)->fd;
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t first = pos / page, pages = (pos + n - 1) / page - first + 1;
-    struct cache_range range = { pos, n };
-    struct cache_pages found;
-
-    if (syscall(SYS_cachestat, fd, &range, &found, 0) == 0)
-        return found.cached >= pages;
-    return is_mapped_resident(fd, first, pages, page);
+    return vrv__pages_resident(file_of(file)->fd, pos, n);
 }
 
 static int

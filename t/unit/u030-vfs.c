@@ -14,8 +14,10 @@
 
 #include "engine/base/mem.h"
 #include "engine/base/rand.h"
+#include "engine/os/pages.h"
 #include "engine/os/uring.h"
 #include "engine/os/vfs.h"
+#include "engine/os/vfs_posix.h"
 #include "t/lib/simclock.h"
 #include "t/lib/simdisk.h"
 #include "t/lib/tap.h"
@@ -385,6 +387,101 @@ check_resident(const struct world *w)
     vrv_file_close(&f);
 }
 
+/* ---- reads past the page cache, where the kernel doesn't know how ---- */
+
+enum { PAST = 1200 * 1024 + 77, HOT_AT = 500 * 1024, HOT = 100 * 1024, COLD_READ = 60000, TRIES = 20 };
+
+struct pages {
+    size_t n;
+    bool there[PAST / 1024];
+};
+
+static void
+see_pages(struct vrv_file *f, struct pages *p)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+
+    p->n = (PAST + size - 1) / size;
+    for (size_t i = 0; i < p->n; i++)
+        p->there[i] = vrv__pages_resident(vrv_file_fd(f), i * size, 1); /* which reads nothing itself */
+}
+
+static size_t
+count_pages(const struct pages *p)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n; i++)
+        n += p->there[i];
+    return n;
+}
+
+/* All of it, a piece after the other as who uploads it does: what the kernel reads ahead for the next one is seen, too. */
+static bool
+read_past(struct vrv_file *f, const uint8_t *want)
+{
+    static uint8_t buf[COLD_READ];
+    bool same = true;
+
+    for (size_t at = 0; at < PAST; at += COLD_READ) {
+        size_t n = PAST - at < COLD_READ ? PAST - at : COLD_READ;
+        same = same && vrv_file_pread(f, buf, COLD_READ, at, VRV_READ_DONTCACHE, NULL) == (ssize_t)n
+            && memcmp(buf, want + at, n) == 0;
+    }
+    return same;
+}
+
+/* What others need in the page cache the kernel alone decides: tried again, until nobody came between. */
+static bool
+leaves_pages(struct vrv_file *f, const uint8_t *bytes, bool hot)
+{
+    struct pages before, after;
+    uint8_t buf[HOT];
+    bool same = false;
+
+    for (int i = 0; i < TRIES && !same; i++) {
+        vrv_file_drop_cache(f, 0, PAST);
+        if (hot)
+            IS(vrv_file_read_full(f, buf, HOT, HOT_AT, NULL), 0, "a reader of what is hot");
+        see_pages(f, &before);
+        if (!OK(read_past(f, bytes), "read, %zu pages of it in memory", count_pages(&before)))
+            return false;
+        see_pages(f, &after);
+        same = memcmp(before.there, after.there, before.n * sizeof(bool)) == 0
+            && (hot ? vrv__pages_resident(vrv_file_fd(f), HOT_AT, HOT) : count_pages(&after) == 0);
+    }
+    return same;
+}
+
+static void
+check_past_cache(const char *dir)
+{
+    uint8_t *bytes = vrv_mem_zero(PAST);
+    struct vrv_rand r = { 9 };
+    struct vrv_vfs *v;
+    struct pages p;
+
+    IS(vrv_vfs_posix(dir, false, &v, NULL), 0, "a vfs");
+    atomic_store(&((struct vrv__posix_vfs *)v)->no_dontcache, true);
+    struct vrv_file *f = must_open(v, "past", VRV_OPEN_WRITE | VRV_OPEN_CREATE);
+    for (size_t i = 0; i < PAST; i++)
+        bytes[i] = (uint8_t)vrv_rand_next(&r);
+    IS(vrv_file_pwrite(f, bytes, PAST, 0, NULL), 0, "a file");
+    IS(vrv_file_sync(f, NULL), 0, "... synced");
+    vrv_file_drop_cache(f, 0, PAST);
+    see_pages(f, &p);
+    if (count_pages(&p) == p.n) {
+        tap_note("this file system keeps all in memory");
+        OK(read_past(f, bytes), "a read past the page cache has the bytes");
+    } else {
+        OK(leaves_pages(f, bytes, false), "a read past the page cache leaves nothing there");
+        OK(leaves_pages(f, bytes, true), "... and doesn't take what was there");
+    }
+    vrv_file_close(&f);
+    vrv_vfs_close(&v);
+    free(bytes);
+}
+
 static void
 check_all(const struct world *w, struct vrv_vfs *second)
 {
@@ -563,6 +660,7 @@ check_posix(void)
     vrv_vfs_close(&second);
     vrv_vfs_close(&w.vfs);
     check_lock_of_child(dir);
+    check_past_cache(dir);
     check_ring(dir, false);
     check_ring(dir, true);
 }
