@@ -6,6 +6,8 @@
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 
+enum { DOUBLINGS_MAX = 3 }; /* and yet all is well within a minute of the store's being so */
+
 static const int64_t MS = 1000000;
 
 /* ---- the map ---- */
@@ -145,7 +147,10 @@ vrv__tended_failed(struct vrv_tended *d, const struct vrv_err *e)
 {
     struct vrv_tier *t = d->t;
 
-    d->again_ns = vrv__tier_now_ns(t) + t->o.again_ms * MS;
+    int64_t ms = t->o.again_ms << (d->failed < DOUBLINGS_MAX ? d->failed : DOUBLINGS_MAX);
+    ms += (int64_t)vrv_rand_below(&t->parts.random, (uint64_t)ms / 4 + 1); /* not all at the same moment */
+    d->failed++;
+    d->again_ns = vrv__tier_now_ns(t) + ms * MS;
     vrv__tended_wake_at(d, d->again_ns);
     d->last = *e;
     d->last_ms = vrv__tier_wall_ms(t);

@@ -43,6 +43,7 @@ struct vrv_tended {
     int64_t trims_to;            /* ... where the manifest begins then */
     int64_t dropped;             /* what this disk lacks, or will when the journal is committed */
     int64_t stays_ns;            /* the rest isn't asked to leave before that, since it was refused */
+    unsigned failed;             /* so often since something was done */
     int64_t again_ns;            /* nothing that failed before that */
     int64_t sweep_ns;            /* when to look through the store */
     bool stirred;                /* since that was done last something was written there, or should have been */

@@ -20,6 +20,7 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
     if (status == 0 && m->seg->base == d->lost_to) /* the manifest passes over it now, */
         d->lost_from = d->lost_to = 0;             /* and so does the log, for good */
     if (status == 0) {
+        d->failed = 0;
         vrv_lock(&t->lock);
         t->stats.moved++;
         t->stats.moved_bytes += m->seg->size;
@@ -125,6 +126,7 @@ trimmed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
     struct vrv_tended *d = c->owner;
 
     if (status == 0) {
+        d->failed = 0;
         d->trimmed_to = d->trims_to;
         spare(d);
     } else {

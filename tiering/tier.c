@@ -87,6 +87,24 @@ next_owner(void *ctx, char key[VRV_STORE_KEY_MAX + 1])
     return true;
 }
 
+static bool
+log_has(void *ctx, const struct vrv_log_id *id, const struct vrv_cold_seg *s)
+{
+    const struct vrv_tier *t = ctx;
+    struct vrv_log *log = vrv_engine_log_ref(t->eng, id);
+
+    if (log == NULL)
+        return false;
+    struct vrv_seg *seg = vrv_log_sealed(log, s->base);
+    bool same = seg != NULL && seg->size == s->plain && seg->next <= s->next && seg->min_ts == s->min_ts &&
+        seg->max_ts == s->max_ts && seg->max_ts_offset == s->max_ts_offset;
+    if (seg == NULL)
+        same = s->next <= vrv_log_offsets(log).local_start;
+    vrv_seg_unref(seg);
+    vrv_log_unref(&log);
+    return same;
+}
+
 static void
 note_passed(void *ctx, const struct vrv_log_id *id, const struct vrv_err *why)
 {
@@ -123,7 +141,8 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     vrv_parts_init(&t->parts, &(struct vrv_parts_opts){ .retry = t->retry, .cq = &t->cq,
         .clock = o->clock, .random = o->random, .hashed = o->hashed_names, .read_ms = o->call_ms,
         .write_ms = o->call_ms, .adopt_ms = o->orphan_ms / 2, .root_bytes = o->root_bytes,
-        .index_bytes = o->index_bytes, .successor = next_owner, .passed = note_passed, .ctx = t });
+        .index_bytes = o->index_bytes, .successor = next_owner, .has = log_has, .passed = note_passed,
+        .ctx = t });
     struct vrv_cache_opts cache;
     vrv_cache_opts_default(&cache);
     cache.retry = t->retry;

@@ -150,6 +150,23 @@ test_sweeps(void)
     sweep_every_ms = 10000;
 }
 
+/* Whoever is refused sends it again, all of it: ever more seldom, and yet soon enough when that is over. */
+static void
+test_refused(void)
+{
+    begin(1);
+    rig_topic(&rig, "t", 1, SMALL "local.retention.ms=0 retention.ms=-1");
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_DENIED, 100);
+    put("t", 0, 8);
+    pass(10 * MINUTE_MS);
+    uint64_t puts = fakestore_attempts(fake, VRV_STORE_PUT);
+    OK(puts >= 10 && puts < 40, "a store that refuses for ten minutes is sent a segment %d times", (int)puts);
+    fakestore_heal(fake);
+    pass(MINUTE_MS);
+    IS(offsets("t", 0).local_start, 12, "a minute later all is there");
+    end();
+}
+
 /* ---- the order ---- */
 
 /* In which order the first segments of topics arrive, one letter each. */
@@ -260,6 +277,7 @@ main(void)
 {
     test_looks();
     test_sweeps();
+    test_refused();
     test_times();
     test_clock();
     test_bytes();

@@ -217,6 +217,37 @@ lesson_02_nor_pages_where_all_is_quiet(void)
     end();
 }
 
+/* 3: a follower took what the store had from another leader's life as its own.  Here it is an older copy of the disk. */
+static void
+lesson_03_what_another_life_wrote_does_not_count(void)
+{
+    static const char *const configs = "local.retention.ms=0 retention.ms=-1";
+
+    begin(1);
+    rig_topic(&rig, "t", 1, TIERED "local.retention.ms=3600000000");
+    put("t", 0, 12);
+    vrv_log_roll(rig_log(&rig, "t", 0));
+    OK(rig_checkpoint(&rig) && rig_checkpoint(&rig), "all is sealed");
+    pass(30000);
+    struct simdisk *copy = simdisk_copy(rig.disk);
+    int64_t had = cold_end();
+    put("t", 0, 3);
+    pass(30000);
+    OK(had == 24 && cold_end() > had, "a server goes on, and moves records to the store");
+    crash(2);
+    simdisk_free(&rig.disk);
+    rig.disk = copy;
+    rig.o.vfs = simdisk_vfs(copy);
+    up(3);
+    IS(offsets("t", 0).end, 24, "an older copy of its disk takes its place");
+    put("t", 0, 30);
+    IS(rig_alter(&rig, "t", configs), 0, "what is in the store may leave this disk");
+    pass(60000);
+    OK(cold_end() == had && offsets("t", 0).local_start <= had, "what the first has moved since doesn't count");
+    IS(read_all("t", 0), 84, "each record is what was written by this one");
+    end();
+}
+
 /* 6: the log's start was set to one past a segment's last record, which was in no segment. */
 static void
 lesson_06_a_log_begins_where_a_segment_does(void)
@@ -576,6 +607,7 @@ main(void)
     lesson_01_failed_copies_do_not_count();
     lesson_02_what_no_manifest_names_goes();
     lesson_02_nor_pages_where_all_is_quiet();
+    lesson_03_what_another_life_wrote_does_not_count();
     lesson_06_a_log_begins_where_a_segment_does();
     lesson_07_an_index_is_made_of_the_data();
     lesson_16_deleted_before_it_was_copied();

@@ -97,6 +97,24 @@ is_whole(const struct vrv_parts_commit *c, const struct vrv_part *p, const struc
         (m->next >= p->now->m.next && vrv_manifest_base(m) <= c->next.start);
 }
 
+/* What it has more is what the log has at these offsets: it was written by the life that this disk goes on with, and
+ * not by one that went on elsewhere, as when an older copy of this disk has taken its place. */
+static bool
+goes_on(const struct vrv_part *p, const struct vrv_manifest *m)
+{
+    const struct vrv_parts_opts *o = &p->parts->o;
+    int64_t from = p->now != NULL ? p->now->m.next : 0;
+
+    if (o->has == NULL)
+        return true;
+    if (m->page_n > 0 && m->page[m->page_n - 1].next > from) /* the last one isn't put there yet */
+        return false;
+    for (uint32_t i = 0; i < m->seg_n; i++)
+        if (m->seg[i].next > from && !o->has(o->ctx, &p->id, &m->seg[i]))
+            return false;
+    return true;
+}
+
 static int
 adopt(struct vrv_root_found *f, struct vrv_manifest *m, struct vrv_err *e)
 {
@@ -109,6 +127,9 @@ adopt(struct vrv_root_found *f, struct vrv_manifest *m, struct vrv_err *e)
     if (m->epoch > c->next.epoch)
         return vrv_err_set(e, VRV_E_FENCED, "%s was written by an owner of epoch %" PRId32
             ", this one has %" PRId32, c->key, m->epoch, c->next.epoch);
+    if (!goes_on(p, m))
+        return vrv_err_set(e, VRV_E_FENCED, "%s names records up to offset %" PRId64 " that this disk hasn't got: it is "
+            "older than its store; varve restore makes a server anew of what the store has", c->key, m->next - 1);
     if (!is_fresh(p, m) || !is_whole(c, p, m)) {
         int rc = pass_over(f, e);
         return rc < 0 ? rc

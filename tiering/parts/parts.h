@@ -75,6 +75,8 @@ struct vrv_parts_opts {
     /* What is in the store as soon as somebody else owns it, before he writes a manifest; false: nobody can.
      * NULL: likewise. */
     bool (*successor)(void *ctx, char key[VRV_STORE_KEY_MAX + 1]);
+    /* Does the log have what this segment does, or has it let go of that?  NULL: nobody can tell. */
+    bool (*has)(void *ctx, const struct vrv_log_id *id, const struct vrv_cold_seg *s);
     /* A root is passed over that can't be read: why.  Once for each; or NULL. */
     void (*passed)(void *ctx, const struct vrv_log_id *id, const struct vrv_err *why);
     void *ctx;
