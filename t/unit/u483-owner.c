@@ -318,6 +318,30 @@ test_damaged_later(bool taken)
     end();
 }
 
+/* Somebody was to be made anew, and his claim was damaged. */
+static void
+test_damaged_next(void)
+{
+    struct server a = { .disk = NULL };
+
+    begin(1);
+    up(&a, "A", 1);
+    pass(&a, MINUTE_MS);
+    IS(storesuite_put(&suite, "owner/00000000000000000002", "damaged", 7), 0, "another server has claimed the store");
+    foreigns = 0;
+    for (int i = 0; i < 2; i++) {
+        offset++;
+        pass(&a, 5 * MINUTE_MS);
+        IS(a.owner.state, VRV_OWNER_ASKS, "the one before doesn't use it any more: %s", a.owner.err.msg);
+        IS(foreigns, i + 1, "... which is told once");
+        IS(fakestore_count(fake, ""), 3, "... and writes nothing there");
+        down(&a);
+        up(&a, "A", 2);
+    }
+    gone(&a);
+    end();
+}
+
 /* Who asked, and doesn't know what came of it, doesn't know that it is its own. */
 static void
 test_unknown_claim(void)
@@ -724,6 +748,7 @@ main(void)
     test_damaged_claim();
     test_damaged_later(false);
     test_damaged_later(true);
+    test_damaged_next();
     test_unknown_claim();
     test_race();
     test_taken_over();

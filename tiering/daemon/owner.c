@@ -178,6 +178,19 @@ is_foreign(struct vrv_owner *o, const struct vrv_owner_file *f, const char *why)
     vrv__owner_done(o, AGAIN_MS);
 }
 
+/* Who claimed it as the next owner, or began to: it isn't ours any more, unless it was only that answer. */
+static void
+is_claimed(struct vrv_owner *o, struct vrv_err *e)
+{
+    (void)vrv_err_prefix(e, e->code, "another server has claimed the store, and its claim can't be read: stop this one, and do "
+        "`varve restore` there again; or delete that file when nobody is made anew");
+    if (o->missed++ > 0)
+        o->state = VRV_OWNER_ASKS;
+    vrv__owner_failed(o, e);
+    if (o->state != VRV_OWNER_OWNS)
+        tell(o);
+}
+
 static void
 next_came(struct vrv_done *d)
 {
@@ -194,6 +207,8 @@ next_came(struct vrv_done *d)
         o->told = false;
         o->missed = 0;
         vrv__owner_mark(o);
+    } else if (rc == VRV_E_CORRUPT) {
+        is_claimed(o, &e);
     } else {
         vrv__owner_failed(o, &e);
     }
