@@ -295,6 +295,39 @@ test_rate(void)
     end();
 }
 
+/* Looked at so often that never a whole byte more is allowed: what isn't one yet adds up, and no more than that. */
+static void
+test_small_steps(void)
+{
+    enum { READS = 4, STEPS = 10 };
+    int64_t step_ns = 1000000 / STEPS;
+    struct reader rd = { .at = 0 };
+    struct vrv_done *d = NULL;
+    int64_t began = 0, now_ns = 0;
+
+    begin(CACHE);
+    (void)read_on(&rd, 1);
+    vrv_read_fini(&rd.r);
+    atomic_store(&tier.reader.cache.rate, chunk); /* a chunk in a second, a byte in 2 ms */
+    for (int i = 0; i < READS; i++) {
+        rd.at = 50 + 100 * i % CHUNKS; /* nobody reads on */
+        IS(ask(&rd, 1), VRV_READ_COLD, "a chunk that isn't in memory");
+        now_ns = rig.clock.clock.mono_ns(&rig.clock.clock);
+        began = i == 0 ? now_ns : began; /* the first one goes at once, and is paid for then */
+        for (int64_t steps = 0; steps < INT64_C(60000) * STEPS && (d = vrv_cq_take(&cq, 0)) == NULL; steps++) {
+            while (tierrig_step(&tier))
+                ;
+            (void)atomic_fetch_add(&rig.clock.mono_ns, step_ns);
+        }
+        OK(d == &rd.f.done && rd.f.status == 0, "... comes");
+        vrv_read_fini(&rd.r);
+    }
+    int64_t ms = (rig.clock.clock.mono_ns(&rig.clock.clock) - began) / 1000000;
+    OK(ms >= (READS - 1) * 800 && ms <= (READS + 1) * 1200, "%d chunks in small steps as fast as it says: %" PRId64 " ms",
+        READS, ms);
+    end();
+}
+
 static void
 test_failures(void)
 {
@@ -392,6 +425,7 @@ main(void)
     test_back_pressure();
     test_budget();
     test_rate();
+    test_small_steps();
     test_failures();
     return tap_done();
 }

@@ -2,10 +2,12 @@
  * What a consumer sees of the cold tier: hot partitions aren't held up by it, cold ones come when they are
  * there, nobody is answered with nothing again and again, and errors are Kafka's.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/base/assert.h"
+#include "engine/os/clock.h"
 #include "server/api/cold_quota.h"
 #include "server/api/find.h"
 #include "server/base/diag.h"
@@ -539,13 +541,12 @@ test_quota(void)
 enum { V_LIST = 11, LATEST = -1, EARLIEST = -2, MAX_TIME = -3, EARLIEST_LOCAL = -4, LATEST_TIERED = -5,
     EARLIEST_PENDING = -6 };
 
-static const struct vrv_list_offsets_resp_partition *
-looked_up(int32_t partition, int64_t ts, int32_t timeout_ms)
+static void
+look_up(struct apirig_call *c, int32_t partition, int64_t ts, int32_t timeout_ms)
 {
     struct vrv_list_offsets_req_partition part;
     struct vrv_list_offsets_req_topic t;
     struct vrv_list_offsets_req q;
-    struct apirig_call c;
 
     VRV_WIRE_INIT(list_offsets_req, &q);
     VRV_WIRE_INIT(list_offsets_req_topic, &t);
@@ -557,7 +558,15 @@ looked_up(int32_t partition, int64_t ts, int32_t timeout_ms)
     t.partitions.n = q.topics.n = 1;
     q.topics.v = &t;
     q.timeout_ms = timeout_ms;
-    APIRIG_SEND(&a, &c, list_offsets, V_LIST, &q);
+    APIRIG_SEND(&a, c, list_offsets, V_LIST, &q);
+}
+
+static const struct vrv_list_offsets_resp_partition *
+looked_up(int32_t partition, int64_t ts, int32_t timeout_ms)
+{
+    struct apirig_call c;
+
+    look_up(&c, partition, ts, timeout_ms);
     const struct vrv_list_offsets_resp *resp = apirig_answer(&a, &c);
     apirig_forget(&a, &c);
     return &resp->topics.v[0].partitions.v[0];
@@ -686,9 +695,72 @@ test_list_offsets_fails(void)
     vrv_stat_free(&stat);
 }
 
+/* The pool's turn comes when it does: until it has, or for so long that it never will. */
+static bool
+comes(bool (*has)(const void *ctx), const void *ctx)
+{
+    struct vrv_clock *clock = vrv_clock_real();
+    int64_t until = clock->mono_ns(clock) + INT64_C(20000000000);
+
+    while (!has(ctx) && clock->mono_ns(clock) < until) {
+        (void)vrv_engine_expire_step(a.rig.eng);
+        apirig_step(&a);
+        (void)sched_yield();
+    }
+    return has(ctx);
+}
+
+static bool
+has_asked(const void *loads)
+{
+    return fakecold_loads(cold) > *(const unsigned *)loads;
+}
+
+static bool
+is_answered(const void *c)
+{
+    return ((const struct apirig_call *)c)->answered;
+}
+
+/* However long a client says that it waits: who waits holds a thread. */
+static void
+test_list_offsets_ends(void)
+{
+    static const int32_t timeouts[] = { 1000, INT32_MAX };
+
+    for (int i = 0; i < 2; i++) {
+        struct apirig_call c;
+
+        begin();
+        fakecold_hang(cold, true);
+        unsigned loads = fakecold_loads(cold);
+        look_up(&c, 0, 1000, timeouts[i]);
+        apirig_step(&a);
+        OK(comes(has_asked, &loads), "a look-up asks a cold tier that never answers, for %d ms", timeouts[i]);
+        simclock_advance_ms(&a.rig.clock, i == 0 ? 900 : 5 * MINUTE_MS - 1000);
+        (void)vrv_engine_expire_step(a.rig.eng);
+        apirig_step(&a);
+        OK(!c.answered, "... which it waits for");
+        simclock_advance_ms(&a.rig.clock, 2000);
+        OK(comes(is_answered, &c), "... %s", i == 0 ? "that long" : "five minutes at most");
+        bool stuck = !c.answered;
+        if (stuck) {
+            fakecold_hang(cold, false);
+            fakecold_thread(cold, true);
+        }
+        const struct vrv_list_offsets_resp *resp = apirig_answer(&a, &c);
+        IS_ERR(resp->topics.v[0].partitions.v[0].error_code, REQUEST_TIMED_OUT, "... and is told so");
+        apirig_forget(&a, &c);
+        if (stuck)
+            fakecold_thread(cold, false);
+        end();
+    }
+}
+
 int
 main(void)
 {
+    test_list_offsets_ends();
     test_list_offsets();
     test_list_offsets_at_once();
     test_list_offsets_fails();
