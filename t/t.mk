@@ -311,6 +311,11 @@ t_unit_u457_httptime_LDADD = $(HTTPRIG_LIBS)
 t_unit_u458_httptls_SOURCES = $(HTTPRIG) t/lib/testcert.c t/lib/testcert.h t/unit/u458-httptls.c
 t_unit_u458_httptls_LDADD = $(HTTPRIG_LIBS)
 
+check_PROGRAMS += t/unit/u451-scrubfar
+t_unit_u451_scrubfar_SOURCES = $(HTTPD) $(FAKES3) t/lib/fakehdfs.c t/lib/fakehdfs.h t/lib/fakestore.c \
+	t/lib/fakestore.h t/lib/onetier.c t/lib/onetier.h t/unit/u451-scrubfar.c
+t_unit_u451_scrubfar_LDADD = $(HTTPRIG_LIBS)
+
 check_PROGRAMS += t/unit/u470-hdfs
 t_unit_u470_hdfs_SOURCES = \
 	t/lib/fakehdfs.c \
