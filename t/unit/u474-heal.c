@@ -388,6 +388,33 @@ test_roots(void)
     }
 }
 
+/* Power fails at the n-th operation on the disk, and what is written to the store is damaged on its way now and then. */
+static void
+test_root_again(void)
+{
+    unsigned cut = 0, whole = 0, at;
+
+    for (at = 1; whole < 3 && at < 100; at++) {
+        make(at);
+        flip_root(newest_root());
+        fakestore_fault(fake, VRV_STORE_PUT, FAKE_FLIPPED, 20);
+        simdisk_crash_at(rig.disk, at);
+        int rc = heal_root(at + 1);
+        whole += rc == 0;
+        cut += rc < 0;
+        crash(at);
+        fakestore_heal(fake);
+        up(at + 3);
+        if (heal_root(at + 4) != 0 || !is_well())
+            OK(false, "%u: the root isn't healed: %s", at, e.msg);
+        pass(20000);
+        if (read_all("t", 0) != 120 || !is_well())
+            OK(false, "%u: not all can be read", at);
+        finish();
+    }
+    OK(cut > 1 && whole == 3, "power failed at %u moments: each time the root was healed in the end", cut);
+}
+
 /* ---- this disk */
 
 /* In the first batch of it, behind its header. */
@@ -469,6 +496,7 @@ main(void)
     test_bad_line();
     test_bound();
     test_roots();
+    test_root_again();
     test_power_cuts();
     test_here();
     return tap_done();
