@@ -158,6 +158,31 @@ test_bound(size_t root_bytes, const char *where)
     end();
 }
 
+/* What was let go of can't be had from a root that is damaged: nothing is written without it, and nothing is lost. */
+static void
+test_damaged(void)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+    uint64_t version;
+    size_t n, there;
+
+    begin_tier(1, LARGE, 1);
+    VRV_ASSERT(put(0, 4) == 0 && put(1, 4) == 0);
+    const struct vrv_log_id id = rig_log(&rig, "t", 0)->id;
+    VRV_ASSERT(vrv_parts_version(&tier.parts, &id, &version, &tier.e) == 0);
+    vrv_parts_root_key(&id, version, key);
+    uint8_t *p = (uint8_t *)(uintptr_t)fakestore_object(fake, key, &n);
+    VRV_ASSERT(p != NULL);
+    p[n / 2] ^= 1;
+    there = fakestore_count(fake, "m/");
+    IS(put(0, 1), VRV_E_CORRUPT, "a root is damaged whose chunks this server has let go of: %s", tier.e.msg);
+    IS((int64_t)fakestore_count(fake, "m/"), (int64_t)there, "... no manifest is written without them");
+    p[n / 2] ^= 1;
+    IS(put(0, 1), 0, "when it can be read again it goes on %s", tier.e.msg);
+    IS(missing(), 0, "... and nothing is missing");
+    end();
+}
+
 /* Reads and commits by turns, by a store that fails now and then. */
 static void
 test_storms(void)
@@ -196,6 +221,7 @@ main(void)
 {
     test_bound(LARGE, "all named by their roots");
     test_bound(700, "the older ones in pages");
+    test_damaged();
     test_storms();
     return tap_done();
 }
