@@ -63,13 +63,21 @@ vrv_hist_read(const struct vrv_hist *h, struct vrv_hist_view *v)
 }
 
 uint64_t
+vrv_hist_count(const struct vrv_hist_view *v)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < VRV_HIST_BUCKETS; i++)
+        n += v->n[i];
+    return n;
+}
+
+uint64_t
 vrv_hist_quantile(const struct vrv_hist_view *v, double q)
 {
-    double n = 0, below = 0;
+    double n = (double)vrv_hist_count(v), below = 0;
     unsigned i = 0;
 
-    for (unsigned k = 0; k < VRV_HIST_BUCKETS; k++)
-        n += (double)v->n[k];
     while (i < VRV_HIST_BOUNDS && below + (double)v->n[i] < n * q)
         below += (double)v->n[i++];
     if (n == 0 || i == VRV_HIST_BOUNDS)

@@ -46,6 +46,8 @@ vrv_count_alone(_Atomic uint64_t *to, uint64_t n)
 /* Adds what h holds to *v, which several may be read into. */
 void vrv_hist_read(const struct vrv_hist *h, struct vrv_hist_view *v);
 
+/* How many they are. */
+uint64_t vrv_hist_count(const struct vrv_hist_view *v);
 /* Of q (0 to 1) of them, the largest, if they lie evenly within their bucket; 0 of none. */
 uint64_t vrv_hist_quantile(const struct vrv_hist_view *v, double q);
 

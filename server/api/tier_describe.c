@@ -186,11 +186,9 @@ set_requests(struct vrv_request *r, struct vrv_tier_describe_resp *resp)
         enum vrv_store_op op = (enum vrv_store_op)(i / VRV_STORE_OUTCOMES);
         enum vrv_store_outcome outcome = (enum vrv_store_outcome)(i % VRV_STORE_OUTCOMES);
         struct vrv_hist_view v = { .sum_ns = 0 };
-        int64_t n = 0;
 
         vrv_tier_requests(r->broker->tier, op, outcome, &v);
-        for (unsigned k = 0; k < VRV_HIST_BUCKETS; k++)
-            n += (int64_t)v.n[k];
+        int64_t n = (int64_t)vrv_hist_count(&v);
         if (n > 0)
             resp->requests.v[resp->requests.n++] = (struct vrv_tier_describe_resp_request){
                 vrv_str(vrv_store_op_name(op)), vrv_str(vrv_store_outcome_name(outcome)), n };

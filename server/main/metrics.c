@@ -64,10 +64,8 @@ put_process(struct vrv_prom *p, bool ready, int64_t started_ms)
     vrv_prom_count(p,
         VRV_LABELS(VRV_LABEL("version", varve_version()), VRV_LABEL("compiler", __VERSION__)), 1);
     vrv_prom_one(p, VRV_M_ready, ready);
-    vrv_prom_begin(p, VRV_M_start_time);
-    vrv_prom_seconds(p, NULL, (uint64_t)started_ms * NS_PER_MS);
-    vrv_prom_begin(p, VRV_M_cpu_seconds);
-    vrv_prom_seconds(p, NULL, timeval_ns(&used.ru_utime) + timeval_ns(&used.ru_stime));
+    vrv_prom_one_seconds(p, VRV_M_start_time, (uint64_t)started_ms * NS_PER_MS);
+    vrv_prom_one_seconds(p, VRV_M_cpu_seconds, timeval_ns(&used.ru_utime) + timeval_ns(&used.ru_stime));
     vrv_prom_one(p, VRV_M_resident_bytes, resident_bytes());
     vrv_prom_one(p, VRV_M_open_fds, count_entries("/proc/self/fd") - 1); /* but that itself */
     vrv_prom_one(p, VRV_M_max_fds, files.rlim_cur);
@@ -77,8 +75,7 @@ put_process(struct vrv_prom *p, bool ready, int64_t started_ms)
 static void
 put_recovery(struct vrv_prom *p, struct vrv_server *s)
 {
-    vrv_prom_begin(p, VRV_M_recovery_seconds);
-    vrv_prom_seconds(p, NULL, (uint64_t)s->recovery_ns);
+    vrv_prom_one_seconds(p, VRV_M_recovery_seconds, (uint64_t)s->recovery_ns);
     vrv_prom_one(p, VRV_M_recovery_clean, s->found.clean);
     vrv_prom_one(p, VRV_M_recovery_batches, s->found.replayed);
     vrv_prom_one(p, VRV_M_recovery_bytes, s->found.replayed_bytes);
@@ -197,8 +194,7 @@ put_reactors(struct vrv_prom *p, struct vrv_server *s, int64_t now)
 
     for (unsigned i = 0; i < n; i++)
         all += idle[i] = vrv_net_idle_ns(s->net, i);
-    vrv_prom_begin(p, VRV_M_net_idle);
-    vrv_prom_seconds(p, NULL, vrv_idle_share(&s->net_idle, now, all, n));
+    vrv_prom_one_seconds(p, VRV_M_net_idle, vrv_idle_share(&s->net_idle, now, all, n));
     vrv_prom_begin(p, VRV_M_net_idle_time);
     for (unsigned i = 0; i < n; i++) {
         (void)snprintf(number, sizeof(number), "%u", i);
@@ -213,10 +209,8 @@ put_pool(struct vrv_prom *p, struct vrv_server *s, int64_t now)
     struct vrv_pool_stats st;
 
     vrv_pool_stats(s->pool, &st);
-    vrv_prom_begin(p, VRV_M_pool_idle);
-    vrv_prom_seconds(p, NULL, vrv_idle_share(&s->pool_idle, now, st.idle_ns, st.threads));
-    vrv_prom_begin(p, VRV_M_pool_idle_time);
-    vrv_prom_seconds(p, NULL, (uint64_t)st.idle_ns);
+    vrv_prom_one_seconds(p, VRV_M_pool_idle, vrv_idle_share(&s->pool_idle, now, st.idle_ns, st.threads));
+    vrv_prom_one_seconds(p, VRV_M_pool_idle_time, (uint64_t)st.idle_ns);
     vrv_prom_one(p, VRV_M_pool_threads, st.threads);
     vrv_prom_one(p, VRV_M_pool_waiting, st.waiting);
 }
@@ -264,8 +258,7 @@ put_engine(struct vrv_prom *p, struct vrv_server *s)
     vrv_prom_one(p, VRV_M_logs, e.logs);
     vrv_prom_one(p, VRV_M_wal_groups, e.wal_groups);
     vrv_prom_one(p, VRV_M_wal_syncs, e.wal_syncs);
-    vrv_prom_begin(p, VRV_M_wal_sync_time);
-    vrv_prom_hist(p, NULL, &e.sync_times);
+    vrv_prom_one_hist(p, VRV_M_wal_sync_time, &e.sync_times);
     vrv_prom_one(p, VRV_M_wal_bytes, e.wal_bytes);
     vrv_prom_one(p, VRV_M_wal_used, e.wal_used);
     vrv_prom_one(p, VRV_M_wal_size, e.wal_capacity);
@@ -274,8 +267,7 @@ put_engine(struct vrv_prom *p, struct vrv_server *s)
     vrv_prom_one(p, VRV_M_memory_budget, e.memory_budget);
     vrv_prom_one(p, VRV_M_flush_backlog, e.unflushed_bytes);
     vrv_prom_one(p, VRV_M_checkpoints, e.checkpoints);
-    vrv_prom_begin(p, VRV_M_checkpoint_time);
-    vrv_prom_hist(p, NULL, &e.checkpoint_times);
+    vrv_prom_one_hist(p, VRV_M_checkpoint_time, &e.checkpoint_times);
     vrv_prom_one(p, VRV_M_producers, e.producers);
     vrv_prom_one(p, VRV_M_producers_max, e.producers_max);
     vrv_prom_one(p, VRV_M_open_files, e.open_files);
@@ -292,8 +284,7 @@ put_throttled(struct vrv_prom *p, const struct vrv_server *s)
     struct vrv_hist_view v = { 0 };
 
     vrv_hist_read(&s->quotas.waits, &v);
-    vrv_prom_begin(p, VRV_M_cold_throttled);
-    vrv_prom_hist(p, NULL, &v);
+    vrv_prom_one_hist(p, VRV_M_cold_throttled, &v);
 }
 
 void

@@ -228,13 +228,6 @@ span_ns(const struct vrv_tier_state *s, int64_t since_ms)
 }
 
 static void
-put_time(struct vrv_prom *p, enum vrv_metric m, uint64_t ns)
-{
-    vrv_prom_begin(p, m);
-    vrv_prom_seconds(p, NULL, ns);
-}
-
-static void
 put_since(struct vrv_prom *p, enum vrv_metric m, const struct vrv_tier_state *s, int64_t since_ms)
 {
     vrv_prom_begin(p, m);
@@ -262,11 +255,11 @@ put_gone(struct vrv_prom *p, const struct vrv_tier_state *now, const struct vrv_
     vrv_prom_one(p, VRV_M_tier_gone_partitions, s->lag.partitions);
     vrv_prom_one(p, VRV_M_tier_gone_left, s->lag.objects);
     vrv_prom_one(p, VRV_M_tier_gone_bytes, s->lag.bytes);
-    put_time(p, VRV_M_tier_gone_since, span_ns(now, s->lag.since_ms));
+    vrv_prom_one_seconds(p, VRV_M_tier_gone_since, span_ns(now, s->lag.since_ms));
     vrv_prom_one(p, VRV_M_tier_gone_objects, s->deleted);
     vrv_prom_one(p, VRV_M_tier_kept, s->lag.kept);
     vrv_prom_one(p, VRV_M_tier_kept_bytes, s->lag.kept_bytes);
-    put_time(p, VRV_M_tier_kept_since, span_ns(now, s->lag.kept_since_ms));
+    vrv_prom_one_seconds(p, VRV_M_tier_kept_since, span_ns(now, s->lag.kept_since_ms));
     vrv_prom_one(p, VRV_M_tier_stale, s->stale);
 }
 
@@ -276,10 +269,10 @@ put_held_back(struct vrv_prom *p, const struct vrv_tier_state *s)
     vrv_prom_begin(p, VRV_M_tier_throttled);
     vrv_prom_seconds(p, VRV_LABELS(VRV_LABEL("what", "copy")), s->copy_waited_ns);
     vrv_prom_seconds(p, VRV_LABELS(VRV_LABEL("what", "fetch")), s->read_waited_ns);
-    put_time(p, VRV_M_tier_copy_wait, s->copy_waits.mean);
-    put_time(p, VRV_M_tier_copy_wait_max, s->copy_waits.max);
-    put_time(p, VRV_M_tier_fetch_wait, s->read_waits.mean);
-    put_time(p, VRV_M_tier_fetch_wait_max, s->read_waits.max);
+    vrv_prom_one_seconds(p, VRV_M_tier_copy_wait, s->copy_waits.mean);
+    vrv_prom_one_seconds(p, VRV_M_tier_copy_wait_max, s->copy_waits.max);
+    vrv_prom_one_seconds(p, VRV_M_tier_fetch_wait, s->read_waits.mean);
+    vrv_prom_one_seconds(p, VRV_M_tier_fetch_wait_max, s->read_waits.max);
 }
 
 static void
@@ -289,8 +282,8 @@ put_idle(struct vrv_prom *p, struct vrv_server *s)
     unsigned threads = s->cold.tier != NULL;
     int64_t idle = threads > 0 ? vrv_tier_idle_ns(s->cold.tier) : 0;
 
-    put_time(p, VRV_M_tier_idle, vrv_idle_share(&s->tier_idle, now, idle, threads));
-    put_time(p, VRV_M_tier_idle_time, (uint64_t)idle);
+    vrv_prom_one_seconds(p, VRV_M_tier_idle, vrv_idle_share(&s->tier_idle, now, idle, threads));
+    vrv_prom_one_seconds(p, VRV_M_tier_idle_time, (uint64_t)idle);
 }
 
 static void
@@ -356,7 +349,7 @@ put_state(struct vrv_prom *p, const struct vrv_tier_state *s, const struct vrv_t
     vrv_prom_one(p, VRV_M_tier_owned, s->owned);
     vrv_prom_one(p, VRV_M_tier_moves, s->moves);
     put_disk(p, stats);
-    put_time(p, VRV_M_tier_oldest, span_ns(s, s->oldest_ms));
+    vrv_prom_one_seconds(p, VRV_M_tier_oldest, span_ns(s, s->oldest_ms));
     put_since(p, VRV_M_tier_since_upload, s, s->moved_ms);
     put_since(p, VRV_M_tier_since_delete, s, s->deleted_ms);
     put_since(p, VRV_M_tier_since_sweep, s, s->swept_ms);
@@ -384,25 +377,12 @@ put_durations(struct vrv_prom *p, struct vrv_tier *t)
 
     if (t != NULL)
         vrv_tier_times(t, &times);
-    vrv_prom_begin(p, VRV_M_tier_move_time);
-    vrv_prom_hist(p, NULL, &times.move);
-    vrv_prom_begin(p, VRV_M_tier_read_wait);
-    vrv_prom_hist(p, NULL, &times.wait);
-    vrv_prom_begin(p, VRV_M_tier_read_time);
-    vrv_prom_hist(p, NULL, &times.read);
+    vrv_prom_one_hist(p, VRV_M_tier_move_time, &times.move);
+    vrv_prom_one_hist(p, VRV_M_tier_read_wait, &times.wait);
+    vrv_prom_one_hist(p, VRV_M_tier_read_time, &times.read);
 }
 
 /* ---- the store ---- */
-
-static uint64_t
-count_of(const struct vrv_hist_view *v)
-{
-    uint64_t n = 0;
-
-    for (int i = 0; i < VRV_HIST_BUCKETS; i++)
-        n += v->n[i];
-    return n;
-}
 
 static void
 put_calls(struct vrv_prom *p, const struct vrv_tier_state *s)
@@ -430,7 +410,7 @@ put_times(struct vrv_prom *p, struct vrv_tier *t, const char *kind)
         struct vrv_hist_view v = { .sum_ns = 0 };
 
         vrv_tier_requests(t, op, outcome, &v);
-        if (count_of(&v) > 0)
+        if (vrv_hist_count(&v) > 0)
             vrv_prom_hist(p,
                 VRV_LABELS(VRV_LABEL("store", kind), VRV_LABEL("operation", vrv_store_op_name(op)),
                     VRV_LABEL("outcome", vrv_store_outcome_name(outcome))), &v);

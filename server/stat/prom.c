@@ -157,6 +157,20 @@ vrv_prom_one(struct vrv_prom *p, enum vrv_metric m, uint64_t v)
 }
 
 void
+vrv_prom_one_seconds(struct vrv_prom *p, enum vrv_metric m, uint64_t ns)
+{
+    vrv_prom_begin(p, m);
+    vrv_prom_seconds(p, NULL, ns);
+}
+
+void
+vrv_prom_one_hist(struct vrv_prom *p, enum vrv_metric m, const struct vrv_hist_view *v)
+{
+    vrv_prom_begin(p, m);
+    vrv_prom_hist(p, NULL, v);
+}
+
+void
 vrv_prom_counted(struct vrv_prom *p, const struct vrv_stat *s)
 {
     for (enum vrv_counted c = 0; c < VRV_COUNTEDS; c++) {

@@ -48,8 +48,11 @@ void vrv_prom_seconds(struct vrv_prom *p, const struct vrv_labels *labels, uint6
 void vrv_prom_hist(struct vrv_prom *p, const struct vrv_labels *labels,
     const struct vrv_hist_view *v);
 
-/* A family of one line without labels. */
+/* A family of one line without labels, */
 void vrv_prom_one(struct vrv_prom *p, enum vrv_metric m, uint64_t v);
+void vrv_prom_one_seconds(struct vrv_prom *p, enum vrv_metric m, uint64_t ns);
+/* ... or of one histogram. */
+void vrv_prom_one_hist(struct vrv_prom *p, enum vrv_metric m, const struct vrv_hist_view *v);
 /* The families of all that vrv_stat_count counts. */
 void vrv_prom_counted(struct vrv_prom *p, const struct vrv_stat *s);
 

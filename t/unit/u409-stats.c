@@ -13,16 +13,6 @@ stats(void)
     return s;
 }
 
-static uint64_t
-count(const struct vrv_hist_view *v)
-{
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < VRV_HIST_BUCKETS; i++)
-        n += v->n[i];
-    return n;
-}
-
 static void
 test_appends(void)
 {
@@ -44,7 +34,7 @@ test_appends(void)
     OK(s.wal_bytes - before.wal_bytes >= bytes && s.wal_used > before.wal_used &&
             s.wal_used <= s.wal_capacity,
         "and holds its bytes");
-    IS(count(&s.sync_times) - count(&before.sync_times), 1, "how long that took is known");
+    IS(vrv_hist_count(&s.sync_times) - vrv_hist_count(&before.sync_times), 1, "how long that took is known");
     OK(s.memory_used > before.memory_used && s.memory_used <= s.memory_budget,
         "it is in memory");
     IS(s.producers, 1, "its producer is remembered");
@@ -72,7 +62,7 @@ test_checkpoint(void)
     rig_checkpoint(&rig);
     struct vrv_engine_stats s = stats();
     OK(s.checkpoints > before.checkpoints, "a checkpoint is counted");
-    IS(count(&s.checkpoint_times), s.checkpoints, "and each of them timed");
+    IS(vrv_hist_count(&s.checkpoint_times), s.checkpoints, "and each of them timed");
     IS(s.unflushed_bytes, 0, "behind it all is in segments");
     IS(s.logs, 1, "there is one log");
     OK(s.open_files > 0 && s.open_files <= s.open_files_max, "with files that are open");

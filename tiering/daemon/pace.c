@@ -108,16 +108,6 @@ vrv_pace_step(struct vrv_pace *p)
 
 /* ---- lessons ---- */
 
-static uint64_t
-count_of(const struct vrv_hist_view *v)
-{
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < VRV_HIST_BUCKETS; i++)
-        n += v->n[i];
-    return n;
-}
-
 /* What came since is added to what is to be judged next. */
 static void
 add_new(struct vrv_hist_view *to, const struct vrv_hist_view *now, const struct vrv_hist_view *seen)
@@ -140,7 +130,7 @@ learn_usual(struct vrv_pace *p)
 {
     uint64_t p99 = vrv_hist_quantile(&p->quiet, 0.99);
 
-    if (count_of(&p->quiet) >= ENOUGH) {
+    if (vrv_hist_count(&p->quiet) >= ENOUGH) {
         begin_anew(p);
         p->usual_ns = p->usual_ns == 0 ? p99 : (3 * p->usual_ns + p99) / 4;
         p->usual_at_ns = now_ns(p);
@@ -157,7 +147,7 @@ learn_usual(struct vrv_pace *p)
 static void
 adapt(struct vrv_pace *p, uint64_t left)
 {
-    uint64_t commits = count_of(&p->busy);
+    uint64_t commits = vrv_hist_count(&p->busy);
     bool enough = commits >= ENOUGH;
 
     if (!enough && commits > 0 && ++p->busy_n < LESSONS)
