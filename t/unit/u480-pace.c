@@ -17,6 +17,9 @@ struct world {
     struct vrv_done done;
     uint64_t hurts, left, left_now; /* in all; since the last tick of a second */
     unsigned commits_s;             /* a second */
+    unsigned rests, stumbles;       /* each so many seconds (0: never) next to nothing leaves, whatever may; commits
+                                     * take 3 ms, whatever leaves */
+    unsigned seconds;
 };
 
 static void
@@ -36,10 +39,14 @@ second(struct world *w)
 {
     struct vrv_hist_view v = { .sum_ns = 0 };
 
+    bool rests = w->rests > 0 && w->seconds % w->rests == 0;
+    bool stumbles = w->stumbles > 0 && w->seconds % w->stumbles == 0;
+
+    w->seconds++;
     w->left_now = 0;
     for (int i = 0; i < 1000 / TICK_MS; i++) {
         (void)vrv_pace_step(&w->pace);
-        while (vrv_cq_take(&cq, 0) != NULL) {
+        while (!(rests && w->left_now > 0) && vrv_cq_take(&cq, 0) != NULL) {
             w->left_now += MB;
             vrv_pace_ask(&w->pace, &w->w);
             (void)vrv_pace_step(&w->pace);
@@ -48,7 +55,7 @@ second(struct world *w)
     }
     w->left += w->left_now;
     for (unsigned i = 0; i < w->commits_s; i++)
-        vrv_hist_add(&w->commits, w->left_now > w->hurts ? 3000000 : 1000000);
+        vrv_hist_add(&w->commits, w->left_now > w->hurts || stumbles ? 3000000 : 1000000);
     vrv_hist_read(&w->commits, &v);
     vrv_pace_learn(&w->pace, &v);
 }
@@ -87,6 +94,23 @@ test_steps_aside(void)
     (void)mean(&w, 30);
     rate = mean(&w, 60);
     OK(rate < 14 * MB && rate > 2 * MB, "less, when that does: %d MB of 10", (int)(rate / MB));
+    end();
+}
+
+/* Between two segments next to nothing leaves.  That commits take long just then tells little of what does otherwise. */
+static void
+test_rests(void)
+{
+    struct world w;
+
+    begin(&w, 200 * MB, UINT64_MAX, 200);
+    w.rests = 3;
+    (void)mean(&w, 60);
+    uint64_t rate = mean(&w, 210);
+    OK(rate > 100 * MB, "what leaves by fits and starts: %d MB a second", (int)(rate / MB));
+    w.stumbles = 7;
+    uint64_t less = mean(&w, 210);
+    OK(less > rate / 2, "... goes on, also where a disk stumbles now and then by itself: %d MB", (int)(less / MB));
     end();
 }
 
@@ -193,6 +217,7 @@ int
 main(void)
 {
     test_steps_aside();
+    test_rests();
     test_learns();
     test_nobody();
     test_cap();

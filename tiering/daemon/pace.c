@@ -145,7 +145,7 @@ learn_usual(struct vrv_pace *p)
 }
 
 static void
-adapt(struct vrv_pace *p, uint64_t left)
+adapt(struct vrv_pace *p)
 {
     uint64_t commits = vrv_hist_count(&p->busy);
     bool enough = commits >= ENOUGH;
@@ -159,7 +159,7 @@ adapt(struct vrv_pace *p, uint64_t left)
         p->rate = 2 * p->rate;
     } else if (p->usual_ns != 0) {
         if (vrv_hist_quantile(&p->busy, 0.99) * 10 > p->usual_ns * 13) {
-            p->rate = left < p->rate ? left : p->rate; /* what it was allowed meant nothing */
+            p->rate = p->most < p->rate ? p->most : p->rate; /* what it was allowed meant nothing */
             p->rate -= p->rate / 4;
         } else {
             p->rate += p->rate / 8;
@@ -179,8 +179,9 @@ vrv_pace_learn(struct vrv_pace *p, const struct vrv_hist_view *commits)
     p->left = 0;
     add_new(left > 0 ? &p->busy : &p->quiet, commits, &p->seen);
     p->seen = *commits;
+    p->most = left > p->most ? left : p->most - p->most / 8;
     if (left > 0)
-        adapt(p, left);
+        adapt(p);
     else
         learn_usual(p);
 }

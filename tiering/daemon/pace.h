@@ -38,7 +38,8 @@ struct vrv_pace {
     int64_t usual_at_ns;
     bool blind;                /* the rate rose while there were no commits to tell whether it hurts */
     bool calm;                 /* nothing leaves: to learn what is usual */
-    uint64_t left;             /* bytes, since the last lesson */
+    uint64_t left;             /* bytes, since the last lesson; */
+    uint64_t most;             /* ... about the most of that lately: between two segments little leaves */
     struct vrv_hist_view seen, quiet, busy; /* all commits up to then; those since the last judgement */
     unsigned quiet_n, busy_n;  /* ... lessons that were */
 };
