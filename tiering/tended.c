@@ -174,6 +174,7 @@ vrv__tier_doing(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier
         p->size = d->move->seg->size;
     }
     p->last = d->last;
+    p->refuses = d->refuses;
     p->last_ms = d->last_ms;
     if (vrv__tier_now_ns(t) < d->again_ns)
         p->again_ms = vrv__tier_wall_ms(t) + (d->again_ns - vrv__tier_now_ns(t)) / MS;

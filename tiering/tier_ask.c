@@ -96,6 +96,7 @@ tell_state(struct ask *a)
     if (t->shelf != NULL)
         vrv_shelf_stats(t->shelf, &s->shelf);
     vrv_cache_counts(c, &s->cache);
+    vrv__tier_disk_tell(t, &s->disk);
     memcpy(s->bad, r->bad, sizeof(s->bad));
     memcpy(s->sent, r->sent, sizeof(s->sent));
     memcpy(s->waiting, r->waiting, sizeof(s->waiting));
@@ -179,7 +180,10 @@ explain(struct ask *a, const struct vrv_log_config *c, struct vrv_log *log,
     struct vrv_tier_local *local = vrv__tier_local(log, &v.local_n);
 
     v.local = local;
+    if (!vrv_log_closing(log, c, &v.closing))
+        v.closing = (struct vrv_log_closing){ INT64_MAX, UINT64_MAX, VRV_CLOSER_BYTES };
     vrv__tier_rules(a->t, c, &r);
+    vrv__tier_disk_rules(a->t, &r);
     vrv__tier_oldest(a->t, a->id, &v);
     p->seg = vrv_tier_explain(&r, &v, &p->seg_n);
     vrv_tier_sum(&v, p->seg, p->seg_n, &p->sums);

@@ -28,6 +28,13 @@
 
 /* ---- all of it ---- */
 
+/* How full this disk is, and of what limits. */
+struct vrv_tier_disk {
+    enum vrv_disk_state state;
+    struct vrv_disk_use use;
+    struct vrv_disk_marks marks;
+};
+
 struct vrv_tier_state {
     char store[256];             /* "directory /srv/cold" */
     const char *kind;            /* "directory" */
@@ -55,6 +62,7 @@ struct vrv_tier_state {
     uint64_t cache_bytes, cache_max; /* ... and of the cache; */
     struct vrv_cache_counts cache;
     struct vrv_shelf_stats shelf;  /* beside it; all zeros: there is none */
+    struct vrv_tier_disk disk;
 };
 void vrv_tier_state(struct vrv_tier *t, struct vrv_tier_state *s);
 
@@ -96,6 +104,7 @@ struct vrv_tier_counts {
 
 struct vrv_tier_part {
     bool tiered;                 /* it asks for the cold tier, */
+    bool refuses;                /* appends, since the disk is full of what the store hasn't taken */
     bool paused;                 /* ... and has nothing copied there any more: remote.log.copy.disable */
     int64_t start, local_start, end;
     int64_t cold_end;            /* what is below is in the store; -1: nothing is */

@@ -71,6 +71,29 @@ vrv__tier_disk_round(struct vrv_tier *t)
     vrv_unlock(&t->lock);
 }
 
+/* ---- what people are told ---- */
+
+void
+vrv__tier_disk_rules(const struct vrv_tier *t, struct vrv_tier_rules *r)
+{
+    struct vrv_disk_use use = use_of(t);
+    const struct vrv_disk_marks *m = &t->limits.disk;
+    uint64_t missing = t->disk.state == VRV_DISK_FULL ? vrv_disk_missing(t->disk.state, m, &use) : 0;
+
+    if (t->disk.state != VRV_DISK_FINE && vrv__tier_may_write(t)) {
+        r->evicts = vrv_disk_excess(t->disk.state, m, &use);
+        r->wants_room = vrv_disk_wants_room(t->disk.state, m, &use);
+        missing -= use.both < missing ? use.both : missing;
+    }
+    r->loses = missing;
+}
+
+void
+vrv__tier_disk_tell(const struct vrv_tier *t, struct vrv_tier_disk *out)
+{
+    *out = (struct vrv_tier_disk){ t->disk.state, use_of(t), t->limits.disk };
+}
+
 /* ---- the outage policy ---- */
 
 void

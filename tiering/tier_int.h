@@ -118,6 +118,9 @@ int64_t vrv__tier_queue_next(const struct vrv_tier *t);
 void vrv__tier_disk_round(struct vrv_tier *t);
 /* One segment leaves, if it must. */
 bool vrv__tier_disk_step(struct vrv_tier *t);
+/* What would leave early, or for good, if it were this topic's alone: the oldest of all do. */
+void vrv__tier_disk_rules(const struct vrv_tier *t, struct vrv_tier_rules *r);
+void vrv__tier_disk_tell(const struct vrv_tier *t, struct vrv_tier_disk *out);
 
 /* ---- tier_house.c ---- */
 

@@ -135,7 +135,7 @@ see(struct look *l, const struct vrv_log_config *c)
         .now_ms = vrv__tier_wall_ms(d->t) };
     l->v.local = l->local = vrv__tier_local(l->log, &l->v.local_n);
     vrv__tier_rules(d->t, c, &l->r);
-    l->r.evicts = l->as == VRV_LOOK_EVICTS;
+    l->r.evicts = l->as == VRV_LOOK_EVICTS; /* a segment */
     bool unsealed = hasten(d, &l->r, &l->v);
     bool unread = show_oldest(d, &l->r, &l->v);
     vrv_tier_plan(&l->r, &l->v, &l->p);

@@ -221,6 +221,20 @@ int vrv_log_drop_local(struct vrv_log *log, int64_t offset, struct vrv_ticket *t
     struct vrv_err *e) VRV_MUST_CHECK;
 /* Close the open segment, so that it gets sealed; nothing happens when it is empty. */
 void vrv_log_roll(struct vrv_log *log);
+/* What closes a segment that is being written to. */
+enum vrv_log_closer {
+    VRV_CLOSER_BYTES,     /* segment.bytes alone, */
+    VRV_CLOSER_MS,        /* ... or segment.ms, */
+    VRV_CLOSER_MAX_AGE,   /* ... or varve.offload.max.age.ms, */
+    VRV_CLOSER_RETENTION, /* ... or retention.ms: all of it is too old */
+};
+struct vrv_log_closing {
+    int64_t ms;           /* when (wall clock), at the latest; INT64_MAX: no time is known */
+    uint64_t more;        /* ... or that many bytes later */
+    enum vrv_log_closer by;
+};
+/* When the open segment is closed with these settings, if nothing more comes; false: none is open that has anything. */
+bool vrv_log_closing(struct vrv_log *log, const struct vrv_log_config *c, struct vrv_log_closing *out);
 /* Roll when the open segment is older than its age limit, or all that it holds may be deleted. */
 void vrv_log_roll_if_old(struct vrv_log *log, int64_t now_ms);
 

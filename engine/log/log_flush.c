@@ -166,15 +166,15 @@ vrv_log_take_dead(struct vrv_log *log)
 
 /* A client's clock may be ahead: the time of append bounds the record's time (L13).  Records may
  * have no time at all, or it is not known yet. */
-bool
-vrv__log_is_expired(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_ms)
+int64_t
+vrv__log_expires(const struct vrv_log_config *c, const struct vrv_seg *s)
 {
     bool known = s->flushed == s->size && s->max_ts >= 0;
     int64_t newest = known && s->max_ts < s->last_ms ? s->max_ts : s->last_ms;
 
-    const struct vrv_log_config *c = log->config;
-
-    return c->deletes && c->retention_ms >= 0 && now_ms - newest > c->retention_ms;
+    if (!c->deletes || c->retention_ms < 0 || c->retention_ms >= INT64_MAX - 1 - newest)
+        return INT64_MAX;
+    return newest + c->retention_ms + 1;
 }
 
 /* Sealed segments from the front, as long as they are too old or the rest is big enough. */
@@ -193,7 +193,7 @@ vrv_log_retention_start(struct vrv_log *log, int64_t now_ms)
 
         if (s->state != VRV_SEG_SEALED)
             break;
-        bool old = vrv__log_is_expired(log, s, now_ms);
+        bool old = now_ms >= vrv__log_expires(log->config, s);
         bool big = c->deletes && c->retention_bytes >= 0 &&
             total - s->size >= (uint64_t)c->retention_bytes;
         if (!old && !big)

@@ -21,7 +21,8 @@ begin(uint32_t moved, uint32_t dropped)
     }
     cold = (struct vrv_manifest){ .next = moved * EACH, .seg = cold_seg, .seg_n = moved };
     view = (struct vrv_tier_view){ .cold = moved > 0 ? &cold : NULL, .local = local + dropped,
-        .local_n = SEGS - dropped, .local_start = dropped * EACH, .now_ms = NOW };
+        .local_n = SEGS - dropped, .local_start = dropped * EACH,
+        .closing = { none, UINT64_MAX, VRV_CLOSER_BYTES }, .now_ms = NOW };
     rules = (struct vrv_tier_rules){ .deletes = true, .copies = true, .retention_ms = none,
         .retention_bytes = none, .local_ms = none, .local_bytes = none, .lag_bytes = none,
         .age_ms = none };

@@ -93,10 +93,10 @@ test_local(void)
     rules.local_ms = rules.local_bytes = 0;
     IS(plan().drop, 0, "without a manifest nothing leaves");
     rules.local_ms = INT64_MAX;
-    rules.evicts = true;
+    rules.evicts = 1;
     IS(plan().drop, 0, "... whatever is to make room");
     begin(5, 0);
-    rules.evicts = true;
+    rules.evicts = 1;
     IS(plan().drop, 100, "the oldest makes room where it must");
     view.local_start = 300;
     IS(plan().drop, 400, "... then the next one");
@@ -281,7 +281,7 @@ test_always(void)
         rules.copies = vrv_rand_below(&r, 4) > 0;
         rules.deletes = vrv_rand_below(&r, 4) > 0;
         view.start = (int64_t)vrv_rand_below(&r, SEGS * EACH);
-        rules.evicts = vrv_rand_below(&r, 2) == 0;
+        rules.evicts = vrv_rand_below(&r, 2) * vrv_rand_below(&r, 4000);
         struct vrv_tier_plan p = plan();
         int64_t safe = p.start > moved * EACH ? p.start : moved * EACH;
         bad += p.start < view.start || p.start > SEGS * EACH || p.drop > safe || p.drop < p.start;

@@ -8,6 +8,7 @@
 #include "engine/base/rand.h"
 #include "t/lib/onetier.h"
 #include "t/lib/tap.h"
+#include "tiering/tier_ask.h"
 
 #define SMALL "segment.bytes=1000 remote.storage.enable=true retention.ms=-1 "
 
@@ -179,6 +180,31 @@ test_states(void)
     IS(vrv_disk_next(VRV_DISK_FULL, &m, &u), VRV_DISK_FINE, "... or where nobody knows what is free");
 }
 
+/* From the moment that it is too full until they have gone. */
+static void
+told_early(void)
+{
+    struct vrv_log_id id = rig_log(&rig, "a", 0)->id;
+    struct vrv_tier_state all;
+    struct vrv_tier_part p = { .seg_n = 0 };
+    bool is = false;
+
+    for (int i = 0; i < 1000 && !is; i++) {
+        int64_t next_ns;
+
+        vrv_tier_part_fini(&p);
+        if (!vrv_tier_step(tier, &next_ns))
+            pass(250);
+        tap_need(vrv_tier_part(tier, &id, NULL, true, &p, &rig.e), "partition a");
+        is = p.seg_n > 0 && p.seg[0].when.why == VRV_WHY_LOCAL_MAX;
+    }
+    OK(is && p.seg[0].fate == VRV_TIER_DROPPED, "what leaves early is told, and why");
+    vrv_tier_part_fini(&p);
+    vrv_tier_state(tier, &all);
+    OK(all.disk.state == VRV_DISK_HIGH && all.disk.use.local > all.disk.marks.local_max &&
+            all.disk.marks.local_max == 10000, "... and how full the disk is, and of what limit");
+}
+
 static void
 test_oldest_first(void)
 {
@@ -196,6 +222,7 @@ test_oldest_first(void)
     OK(offsets("a", 0).local_start == 0 && stats().disk == VRV_DISK_FINE, "... and stays without a mark");
     limits.disk.local_max = 10000;
     set();
+    told_early();
     pass(5000);
     struct vrv_tier_stats s = stats();
     OK(s.local_bytes <= 9000 && s.local_bytes > 8000, "with one, what is too much goes: %d are left",

@@ -194,6 +194,64 @@ test_leaves(void)
         "... and keeps the rest here");
 }
 
+/* ---- the open one ---- */
+
+static void
+test_open(void)
+{
+    begin(5, 3);
+    view.closing = (struct vrv_log_closing){ NOW + 7, 300, VRV_CLOSER_MAX_AGE };
+    const struct vrv_tier_seg *s = &tell()[9];
+    OK(s->fate == VRV_TIER_CLOSED && s->when.ms == NOW + 7 && s->when.more == 300, "it is closed in time");
+    IS(s->when.why, VRV_WHY_OPEN_MAX_AGE, "... by the setting that does so first");
+    view.closing.by = VRV_CLOSER_MS;
+    IS(tell()[9].when.why, VRV_WHY_OPEN_MS, "... which may be another one");
+    view.closing.ms = NOW;
+    IS(tell()[9].when.more, 0, "or now");
+    OK(!told[9].held && sums().lag.segments == 4, "... which is no lag");
+}
+
+/* ---- a full disk ---- */
+
+static void
+test_full_disk(void)
+{
+    begin(7, 3);
+    rules.local_ms = 100 * MINUTE;
+    rules.evicts = BYTES + 1;
+    const struct vrv_tier_seg *s = tell();
+    OK(s[3].fate == VRV_TIER_DROPPED && s[3].when.ms <= NOW && s[3].when.why == VRV_WHY_LOCAL_MAX,
+        "too much is here: the oldest goes now, whatever its limit says");
+    rules.wants_room = true;
+    s = tell();
+    OK(s[4].when.ms <= NOW && s[4].when.why == VRV_WHY_DISK_FREE, "... or too little is free: as many as it takes");
+    OK(s[5].when.ms > NOW && s[5].when.why == VRV_WHY_LOCAL_MS, "... and no more");
+    rules.evicts = 10 * BYTES;
+    s = tell();
+    OK(s[6].when.ms <= NOW && s[7].place == VRV_TIER_HERE && s[7].fate == VRV_TIER_COPIED,
+        "what the store hasn't got goes there first");
+    IS((int64_t)sums().drops.segments, 4, "that is what leaves at once");
+    rules.evicts = 0;
+    rules.loses = 1;
+    IS(tell()[7].fate, VRV_TIER_COPIED, "nothing is given up under block,");
+    rules.outage = VRV_TIER_EXPIRE;
+    IS(tell()[7].fate, VRV_TIER_COPIED, "... nor whose time here isn't over");
+    rules.outage = VRV_TIER_DROP_OLDEST;
+    s = tell();
+    OK(s[7].fate == VRV_TIER_LOST && s[7].when.ms <= NOW && s[7].when.why == VRV_WHY_OUTAGE,
+        "drop-oldest gives up the oldest that only this disk has");
+    IS(s[8].fate, VRV_TIER_COPIED, "... until there is room");
+    OK(sums().deletes.segments == 1 && sums().lag.segments == 2, "it is lost, and was late");
+    rules.copies = false;
+    IS(tell()[7].fate, VRV_TIER_STAYS, "who copies nothing loses nothing by that");
+    rules.copies = true;
+    rules.outage = VRV_TIER_EXPIRE;
+    rules.local_ms = MINUTE;
+    rules.loses = 5 * BYTES;
+    s = tell();
+    OK(s[7].fate == VRV_TIER_LOST && s[8].fate == VRV_TIER_COPIED, "expire gives up what is over");
+}
+
 /* ---- sums ---- */
 
 static void
@@ -232,11 +290,18 @@ test_sums(void)
 static struct vrv_tier_plan
 plan_at(int64_t now_ms)
 {
+    struct vrv_tier_rules r = rules;
     struct vrv_tier_view v = view;
     struct vrv_tier_plan p;
 
+    if (now_ms > NOW && rules.evicts > 0) { /* by then that is done */
+        int64_t drop = plan_at(NOW).drop;
+
+        v.local_start = drop < cold.next ? drop : cold.next;
+        r.evicts = 0;
+    }
     v.now_ms = now_ms;
-    vrv_tier_plan(&rules, &v, &p);
+    vrv_tier_plan(&r, &v, &p);
     return p;
 }
 
@@ -255,7 +320,7 @@ contradicts(void)
         bad += (s->fate == VRV_TIER_DELETED && due) != (s->next <= p.start);
         bad += (s->fate == VRV_TIER_DROPPED && due) !=
             (here && s->next <= p.drop && s->next > p.start);
-        bad += (s->when.why == VRV_WHY_NEXT) != (s->next == next);
+        bad += (s->when.why == VRV_WHY_NEXT) != (s->next == next && s->fate != VRV_TIER_LOST);
         bad += s->fate == VRV_TIER_COPIED && due && (next < 0 || s->next < next);
         bad += i > 0 && s->base != told[i - 1].next;
         bad += s->held && (s->place != VRV_TIER_HERE || (s->fate == VRV_TIER_DELETED && due));
@@ -272,7 +337,7 @@ comes_wrongly(void)
     for (uint32_t i = 0; i < told_n; i++) {
         const struct vrv_tier_seg *s = &told[i];
 
-        if (s->when.ms <= NOW || s->when.ms == INT64_MAX)
+        if (s->when.ms <= NOW || s->when.ms == INT64_MAX || s->fate == VRV_TIER_CLOSED)
             continue;
         struct vrv_tier_plan before = plan_at(s->when.ms - 1), then = plan_at(s->when.ms);
         if (s->fate == VRV_TIER_DELETED)
@@ -313,6 +378,8 @@ draw(struct vrv_rand *r)
         local[i].since_ms = local[i].newest_ms - (int64_t)vrv_rand_below(r, 5 * MINUTE);
         cold_seg[i].max_ts = cold_seg[i].appended_ms = local[i].newest_ms;
     }
+    if (vrv_rand_below(r, 2) == 0)
+        rules.evicts = vrv_rand_below(r, 5 * BYTES);
     if (moved > 2 && vrv_rand_below(r, 3) == 0)
         fold(1 + (uint32_t)vrv_rand_below(r, moved - 1));
 }
@@ -343,6 +410,8 @@ main(void)
     test_drops();
     test_deletes();
     test_leaves();
+    test_open();
+    test_full_disk();
     test_sums();
     test_always();
     free(told);

@@ -86,8 +86,17 @@ test_part(void)
     OK(p.sums.cold.segments + p.sums.both.segments == 4 && p.sums.here.segments == 1,
         "... each segment is somewhere");
     OK(p.stored > p.sums.cold.bytes + p.sums.both.bytes, "what the store has of it");
-    OK(p.seg[0].place == VRV_TIER_COLD && p.seg[p.seg_n - 1].when.why == VRV_WHY_OPEN,
-        "segment by segment");
+    OK(p.seg[0].place == VRV_TIER_COLD, "segment by segment");
+    const struct vrv_tier_seg *open = &p.seg[p.seg_n - 1];
+    int64_t left = open->when.ms - rig.clock.clock.wall_ms(&rig.clock.clock);
+    OK(open->fate == VRV_TIER_CLOSED && open->when.why == VRV_WHY_OPEN_MS && left > 0 && left <= 7 * 24 * 60 * MINUTE_MS &&
+            open->when.more > 0 && open->when.more < 1000, "the open one is closed by segment.ms, or segment.bytes");
+    vrv_tier_part_fini(&p);
+    IS(rig_alter(&rig, "t", "varve.offload.max.age.ms=3600000"), 0, "or sooner:");
+    p = part("t", true);
+    open = &p.seg[p.seg_n - 1];
+    left = open->when.ms - rig.clock.clock.wall_ms(&rig.clock.clock);
+    OK(open->when.why == VRV_WHY_OPEN_MAX_AGE && left <= 60 * MINUTE_MS, "... by varve.offload.max.age.ms");
     vrv_tier_part_fini(&p);
     struct vrv_log_id nowhere = id_of("t");
     nowhere.partition = 7;

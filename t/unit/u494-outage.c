@@ -9,6 +9,7 @@
 #include "engine/reader/reader.h"
 #include "t/lib/onetier.h"
 #include "t/lib/tap.h"
+#include "tiering/tier_ask.h"
 
 #define SMALL "segment.bytes=1000 remote.storage.enable=true retention.ms=-1 "
 
@@ -92,6 +93,34 @@ outage(bool is)
         fakestore_heal(fake);
 }
 
+/* It is known to be full, and nothing was done about it yet. */
+static void
+full_at_once(void)
+{
+    limits.disk.reserve = (uint64_t)1 << 60;
+    vrv_tier_set(tier, &limits);
+    for (int i = 0; i < 1000 && stats().disk != VRV_DISK_FULL; i++) {
+        int64_t next_ns;
+
+        if (!vrv_tier_step(tier, &next_ns))
+            pass(250);
+    }
+}
+
+/* Is this partition's i-th segment told so?  It refuses appends, if it gives nothing up. */
+static bool
+told_of(const char *topic, uint32_t i, enum vrv_tier_fate fate)
+{
+    struct vrv_log_id id = rig_log(&rig, topic, 0)->id;
+    struct vrv_tier_part p;
+
+    tap_need(vrv_tier_part(tier, &id, NULL, true, &p, &rig.e), "a partition");
+    bool is = p.refuses == (fate != VRV_TIER_LOST) && p.seg_n > i && p.seg[i].fate == fate &&
+        (fate != VRV_TIER_LOST || p.seg[i].when.why == VRV_WHY_OUTAGE);
+    vrv_tier_part_fini(&p);
+    return is;
+}
+
 /* ---- block ---- */
 
 static void
@@ -108,6 +137,7 @@ test_block(void)
     IS_STR(rig.e.msg, "the disk is full of what the cold tier hasn't taken yet: appends go on when it has",
         "... with the reason");
     IS(stats().refusing, 1, "... which is counted");
+    OK(told_of("t", 0, VRV_TIER_COPIED), "... and told, segment by segment: they wait for the store");
     OK(append("plain") >= 0, "who has nothing to do with the store goes on");
     down();
     up(2);
@@ -180,6 +210,8 @@ test_drop_from_start(void)
     outage(true);
     put("t", 0, 9);
     put("b", 0, 3);
+    full_at_once();
+    OK(told_of("t", 0, VRV_TIER_LOST), "what will be given up is told");
     full(true);
     OK(append("t") >= 0, "it takes appends on a full disk");
     IS(append("b"), VRV_E_NOSPACE, "... where others don't");

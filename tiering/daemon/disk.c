@@ -1,7 +1,5 @@
 #include "tiering/daemon/disk.h"
 
-#include <stdbool.h>
-
 static uint64_t
 above(uint64_t a, uint64_t b)
 {
@@ -21,18 +19,36 @@ vrv_disk_missing(enum vrv_disk_state now, const struct vrv_disk_marks *m,
     return above(now == VRV_DISK_FULL ? more(m->reserve, m->reserve / 4) : m->reserve, u->free);
 }
 
+static uint64_t
+too_much(enum vrv_disk_state now, const struct vrv_disk_marks *m, const struct vrv_disk_use *u)
+{
+    bool is_any = now == VRV_DISK_FINE || m->local_max >= INT64_MAX;
+
+    return above(u->local, is_any ? m->local_max : m->local_max - m->local_max / 10);
+}
+
+static uint64_t
+too_few(enum vrv_disk_state now, const struct vrv_disk_marks *m, const struct vrv_disk_use *u)
+{
+    uint64_t least = m->free_min > m->reserve ? m->free_min : m->reserve;
+
+    return above(now == VRV_DISK_FINE ? least : more(least, least / 4), u->free);
+}
+
 uint64_t
 vrv_disk_excess(enum vrv_disk_state now, const struct vrv_disk_marks *m,
     const struct vrv_disk_use *u)
 {
-    bool is_fine = now == VRV_DISK_FINE;
-    uint64_t most = is_fine || m->local_max >= INT64_MAX ? m->local_max
-                                                         : m->local_max - m->local_max / 10;
-    uint64_t least = m->free_min > m->reserve ? m->free_min : m->reserve;
-    uint64_t much = above(u->local, most);
-    uint64_t few = above(is_fine ? least : more(least, least / 4), u->free);
+    uint64_t much = too_much(now, m, u), few = too_few(now, m, u);
 
     return much > few ? much : few;
+}
+
+bool
+vrv_disk_wants_room(enum vrv_disk_state now, const struct vrv_disk_marks *m,
+    const struct vrv_disk_use *u)
+{
+    return too_few(now, m, u) > too_much(now, m, u);
 }
 
 enum vrv_disk_state

@@ -13,6 +13,7 @@
 #ifndef VRV_DAEMON_DISK_H
 #define VRV_DAEMON_DISK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum vrv_disk_state { VRV_DISK_FINE, VRV_DISK_HIGH, VRV_DISK_SHORT, VRV_DISK_FULL };
@@ -32,6 +33,9 @@ struct vrv_disk_use {
 
 /* How many bytes should leave. */
 uint64_t vrv_disk_excess(enum vrv_disk_state now, const struct vrv_disk_marks *m,
+    const struct vrv_disk_use *u);
+/* Is that for want of free bytes?  Else what is here is too much. */
+bool vrv_disk_wants_room(enum vrv_disk_state now, const struct vrv_disk_marks *m,
     const struct vrv_disk_use *u);
 /* How many are missing in the reserve. */
 uint64_t vrv_disk_missing(enum vrv_disk_state now, const struct vrv_disk_marks *m,

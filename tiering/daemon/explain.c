@@ -4,6 +4,8 @@
 #include "tiering/store/store.h"
 
 static const struct vrv_tier_event never = { INT64_MAX, UINT64_MAX, VRV_WHY_UNLIMITED };
+static const enum vrv_tier_why closers[] = { [VRV_CLOSER_BYTES] = VRV_WHY_OPEN, [VRV_CLOSER_MS] = VRV_WHY_OPEN_MS,
+    [VRV_CLOSER_MAX_AGE] = VRV_WHY_OPEN_MAX_AGE, [VRV_CLOSER_RETENTION] = VRV_WHY_OPEN_RETENTION };
 static const struct vrv_tier_event leaves = { INT64_MAX, UINT64_MAX, VRV_WHY_LEAVES };
 
 /* What is known while it goes through the segments, oldest first. */
@@ -18,6 +20,8 @@ struct walk {
     uint64_t local_left;         /* bytes on this disk behind the segment that it is at */
     struct vrv_tier_event drop;  /* when the one before may leave this disk, */
     struct vrv_tier_event copy;  /* and when it may go to the store */
+    bool over;                   /* its own time on this disk is */
+    uint64_t evicts, loses;      /* bytes that are still to leave early, or for good */
 };
 
 /* ---- events ---- */
@@ -112,6 +116,38 @@ gone_of(struct walk *w, int64_t next)
 
 /* ---- this disk, and the way from there ---- */
 
+static bool
+take(uint64_t *bytes, const struct vrv_tier_local *l)
+{
+    bool any = *bytes > 0;
+
+    *bytes -= l->bytes < *bytes ? l->bytes : *bytes;
+    return any;
+}
+
+/* Before its time, so that there is room. */
+static bool
+leaves_early(struct walk *w, const struct vrv_tier_local *l, const struct vrv_tier_event *gone)
+{
+    bool cold = w->v->cold != NULL && l->next <= w->v->cold->next;
+
+    return cold && !w->over && !is_due(w, gone) && l->next > w->v->local_start && take(&w->evicts, l);
+}
+
+/* Though the store hasn't got it; the first that stays ends that. */
+static bool
+is_lost(struct walk *w, const struct vrv_tier_local *l, const struct vrv_tier_event *gone)
+{
+    const struct vrv_tier_rules *r = w->r;
+    bool may = r->copies && (r->outage == VRV_TIER_DROP_OLDEST || (r->outage == VRV_TIER_EXPIRE && w->over));
+
+    if (is_due(w, gone))
+        return false;
+    if (!may)
+        w->loses = 0;
+    return take(&w->loses, l);
+}
+
 /* When it may leave this disk, if the store has it. */
 static struct vrv_tier_event
 drop_of(struct walk *w, const struct vrv_tier_local *l, const struct vrv_tier_event *gone)
@@ -120,6 +156,9 @@ drop_of(struct walk *w, const struct vrv_tier_local *l, const struct vrv_tier_ev
         w->r->local_bytes, VRV_WHY_LOCAL_MS, VRV_WHY_LOCAL_BYTES);
     struct vrv_tier_event front = w->drop;
 
+    w->over = is_due(w, &own);
+    if (leaves_early(w, l, gone))
+        own = (struct vrv_tier_event){ w->v->now_ms, 0, w->r->wants_room ? VRV_WHY_DISK_FREE : VRV_WHY_LOCAL_MAX };
     w->drop = behind(*sooner(&own, gone), &front);
     return behind(own, &front);
 }
@@ -179,6 +218,22 @@ stored_of(const struct vrv_manifest *m, int64_t base)
     return -1;
 }
 
+/* A closed one is behind it, or what closes it. */
+static void
+explain_open(const struct walk *w, uint32_t i, struct vrv_tier_seg *s)
+{
+    const struct vrv_log_closing *c = &w->v->closing;
+
+    s->when = never;
+    s->when.why = VRV_WHY_CLOSED;
+    if (i + 1 < w->v->local_n)
+        return;
+    s->when = (struct vrv_tier_event){ c->ms, c->more, closers[c->by] };
+    s->fate = c->ms == INT64_MAX && c->more == UINT64_MAX ? VRV_TIER_STAYS : VRV_TIER_CLOSED;
+    if (is_due(w, &s->when))
+        s->when.more = 0;
+}
+
 static void
 explain_local(struct walk *w, uint32_t i, struct vrv_tier_seg *s)
 {
@@ -191,8 +246,7 @@ explain_local(struct walk *w, uint32_t i, struct vrv_tier_seg *s)
     s->stored = cold ? stored_of(w->v->cold, l->base) : 0;
     w->local_left -= l->bytes;
     if (!l->sealed) {
-        s->when = never;
-        s->when.why = i + 1 < w->v->local_n ? VRV_WHY_CLOSED : VRV_WHY_OPEN;
+        explain_open(w, i, s);
         return;
     }
     if (w->r->leaves) {
@@ -205,13 +259,17 @@ explain_local(struct walk *w, uint32_t i, struct vrv_tier_seg *s)
         decide(w, s, VRV_TIER_DROPPED, &drop);
         return;
     }
+    s->held = over;
+    if (is_lost(w, l, &s->gone)) {
+        decide(w, s, VRV_TIER_LOST, &(struct vrv_tier_event){ w->v->now_ms, 0, VRV_WHY_OUTAGE });
+        return;
+    }
     struct vrv_tier_event copy = is_due(w, &s->gone) ? never : copy_of(w, l);
     decide(w, s, VRV_TIER_COPIED, &copy);
     if (s->fate == VRV_TIER_DELETED && !is_due(w, &s->gone))
         w->copy = *sooner(&copy, &s->gone); /* nobody waits for who is gone */
     if (i == w->plan.move)
         s->when.why = VRV_WHY_NEXT;
-    s->held = over;
 }
 
 /* ---- all ---- */
@@ -240,7 +298,7 @@ begin(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
 {
     struct walk w = { .r = r, .v = v, .gone = { INT64_MIN, 0, VRV_WHY_UNLIMITED },
         .drop = { INT64_MIN, 0, VRV_WHY_UNLIMITED }, .copy = { INT64_MIN, 0, VRV_WHY_UNLIMITED },
-        .item.next = INT64_MIN };
+        .item.next = INT64_MIN, .evicts = r->evicts, .loses = r->loses };
     struct vrv_tier_item it;
 
     vrv_tier_plan(r, v, &w.plan);
@@ -299,14 +357,16 @@ requests_of(uint64_t bytes)
 static void
 add_due(const struct vrv_tier_seg *s, struct vrv_tier_sums *out)
 {
-    if (s->fate == VRV_TIER_DELETED && s->when.why != VRV_WHY_BELOW_START)
+    bool deleted = s->fate == VRV_TIER_DELETED || s->fate == VRV_TIER_LOST;
+
+    if (deleted && s->when.why != VRV_WHY_BELOW_START)
         add(&out->deletes, s);
     if (s->fate == VRV_TIER_COPIED) {
         add(&out->copies, s);
         out->requests += requests_of(s->bytes);
     }
     if (s->fate == VRV_TIER_DROPPED || (s->fate == VRV_TIER_COPIED && s->held) ||
-        (s->fate == VRV_TIER_DELETED && s->place != VRV_TIER_COLD))
+        (deleted && s->place != VRV_TIER_COLD))
         add(&out->drops, s);
 }
 
@@ -335,7 +395,7 @@ vrv_tier_sum(const struct vrv_tier_view *v, const struct vrv_tier_seg *s, uint32
             add_due(&s[i], out);
         if (due && s[i].place != VRV_TIER_HERE && s[i].when.why == VRV_WHY_BELOW_START)
             add(&out->dead, &s[i]);
-        if (!due || s[i].fate != VRV_TIER_COPIED)
+        if (!due || (s[i].fate != VRV_TIER_COPIED && s[i].fate != VRV_TIER_LOST))
             continue;
         if (out->lag.segments == 0)
             out->lag_ms = late_by(&s[i], v->now_ms);

@@ -17,11 +17,13 @@ enum vrv_tier_fate {
     VRV_TIER_COPIED,   /* to the store */
     VRV_TIER_DROPPED,  /* from this disk; the store has it */
     VRV_TIER_DELETED,  /* wherever it is */
+    VRV_TIER_CLOSED,   /* it is open */
+    VRV_TIER_LOST,     /* given up for want of room; the store hasn't got it */
 };
 
 enum vrv_tier_why {
     VRV_WHY_UNLIMITED,        /* no limit asks for anything */
-    VRV_WHY_OPEN,             /* it is being written; segment.bytes and segment.ms close it */
+    VRV_WHY_OPEN,             /* it is being written; segment.bytes closes it */
     VRV_WHY_CLOSED,           /* it is to be sealed, by the next checkpoint */
     VRV_WHY_COPY_OFF,         /* remote.log.copy.disable */
     VRV_WHY_NEXT,             /* it is the next one to go */
@@ -35,6 +37,12 @@ enum vrv_tier_why {
     VRV_WHY_BELOW_START,      /* the log begins behind it */
     VRV_WHY_LEAVES,           /* not remote.storage.enable: what is here stays, the rest goes */
     VRV_WHY_MAX_AGE,          /* varve.offload.max.age.ms */
+    VRV_WHY_OPEN_MS,          /* as OPEN; at this time segment.ms does */
+    VRV_WHY_OPEN_MAX_AGE,     /* ... varve.offload.max.age.ms, */
+    VRV_WHY_OPEN_RETENTION,   /* ... retention.ms: all of it is too old */
+    VRV_WHY_LOCAL_MAX,        /* tier.local.max.bytes is exceeded: the oldest of all topics leave, as soon as they can */
+    VRV_WHY_DISK_FREE,        /* tier.disk.free.min.bytes isn't free: they do, too */
+    VRV_WHY_OUTAGE,           /* varve.tier.outage.policy: the disk is full of what the store doesn't take */
 };
 
 /* Something that will happen at a time, or before that when more was appended. */

@@ -129,7 +129,7 @@ new_local_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
     struct vrv_tier_plan *out)
 {
     int64_t start = out->start, drop = start;
-    bool evicts = r->evicts;
+    uint64_t evicts = r->evicts;
     uint64_t total = 0;
 
     for (uint32_t i = 0; i < v->local_n; i++)
@@ -144,11 +144,11 @@ new_local_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
         }
         if (l->next > start && !is_older(l->newest_ms, r->local_ms, v->now_ms) &&
             total - l->bytes < (uint64_t)r->local_bytes && l->next > v->local_start) {
-            if (!evicts) {
+            if (evicts == 0) {
                 note_limit(v, out, l->newest_ms, r->local_ms, total - l->bytes, r->local_bytes);
                 break;
             }
-            evicts = false;
+            evicts -= l->bytes < evicts ? l->bytes : evicts;
         }
         total -= l->bytes;
         if (l->next > drop)

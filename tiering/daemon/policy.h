@@ -14,6 +14,7 @@
 #ifndef VRV_DAEMON_POLICY_H
 #define VRV_DAEMON_POLICY_H
 
+#include "engine/log/log.h"
 #include "tiering/format/manifest.h"
 
 /* What goes when the disk is full of what the store doesn't take. */
@@ -33,7 +34,9 @@ struct vrv_tier_rules {
     int64_t lag_ms, lag_bytes;             /* a segment may go when it is so old, or so much is behind it */
     int64_t age_ms;                        /* a record's way to the store begins at this age at the latest */
     enum vrv_tier_outage outage;
-    bool evicts;                           /* one more segment leaves this disk, if the store has it */
+    uint64_t evicts;                       /* bytes that leave this disk before their time, if the store has them, */
+    bool wants_room;                       /* ... for tier.disk.free.min.bytes; else for tier.local.max.bytes */
+    uint64_t loses;                        /* bytes that `outage` gives up; the plan has nothing of it */
 };
 
 /* A segment on this disk. */
@@ -52,6 +55,7 @@ struct vrv_tier_view {
     const struct vrv_tier_local *local;    /* in order */
     uint32_t local_n;
     int64_t start, local_start;            /* the log's */
+    struct vrv_log_closing closing;        /* of the last one, if it is open; the plan has nothing of it */
     int64_t now_ms;
 };
 
