@@ -73,7 +73,8 @@ is(tier('explain', 'plain:x'), 64, 'a partition is a number');
 
 # ---- what is here
 
-make('t', 'remote.storage.enable=true', 'local.retention.ms=3600000', 'remote.copy.lag.ms=1800000');
+make('t', 'remote.storage.enable=true', 'local.retention.ms=3600000', 'remote.copy.lag.ms=1800000',
+    'segment.ms=86400000');
 ok(produce('t', 25_000), 'records');
 # How many segments are closed, and wait for something else.
 sub unsealed {
@@ -87,7 +88,9 @@ is($segments[0]{then}, 'copied', '... and goes to the store');
 is($segments[0]{stored_bytes}, 0, '... which has nothing of it');
 is($segments[0]{when_ms} - $segments[0]{newest_ms}, 1_800_000, '... at its time');
 is($segments[0]{why}, 'lag_ms', '... since that is the setting');
-is($segments[-1]{why}, 'open', 'the newest one is open');
+is("$segments[-1]{then} $segments[-1]{why}", 'closed open_ms', 'the newest one is open');
+cmp_ok(abs($segments[-1]{when_ms} - 1000 * time - 86_400_000), '<', 3_600_000, '... until segment.ms says so');
+cmp_ok($segments[-1]{when_bytes}, '<', 1_100_000, '... or segment.bytes');
 is(tier('explain', 't'), 0, 'the same for people');
 like($out, qr/to the store +\d{4}-\d\d-\d\dT[0-9:.]+Z +remote\.copy\.lag\.ms/, '... in a table');
 my $p = partition('t');
@@ -109,7 +112,7 @@ like($err, qr/^varve: topic "t": Invalid value 999999999999 .*local.retention.ms
 is(tier('plan', 't', 'no.such=1'), 64, '... as what is no setting');
 is(partition('t')->{cold_end}, -1, 'and nothing of it was done');
 ($plan) = told('plan', 'plan', 't', '--unset remote.copy.lag.ms');
-is($plan->{copied_segments}, $segments[-1]{why} eq 'open' ? @segments - 1 : -1, 'a default can be asked for');
+is($plan->{copied_segments}, $segments[-1]{then} eq 'closed' ? @segments - 1 : -1, 'a default can be asked for');
 ($plan) = told('plan', 'plan', 'plain', 'remote.storage.enable=true');
 is($plan->{copied_bytes}, 0, 'also of a topic that is not there yet');
 
@@ -208,6 +211,11 @@ like($err, qr/^varve: .+: it is tried again\n/, '... and hears why');
 like($err, qr/^varve: not all has arrived after 2 s/m, '... and that they have not arrived');
 is(tier('status'), 0, 'the status');
 like($out, qr/^directory \Q$cold\E: fails\nlast failure \d+ s ago: \S+/, '... says so, too');
+my $failing;
+ok(wait_until(sub { ($failing) = told('store', 'explain', 't') }), 'so do reasons, also as JSON');
+is($failing->{state}, 'fails', '... which is the state');
+isnt($failing->{failure}, '', '... with what it said');
+varve('tier status -b', $broker->address);
 like($out, qr/^t 0: .* on this disk only because they are not in the store yet$/m, '... and what that holds up');
 %m = scrape();
 cmp_ok($m{of_topic('remotecopylagbytes')}, '>', 4_000_000, 'metrics say what lags');

@@ -32,6 +32,12 @@ sub told {
     return $sum;
 }
 
+sub told_disk {
+    varve('tier status --json') == 0 or diag($err);
+    my ($disk) = grep { $_->{kind} eq 'disk' } map { decode_json($_) } split /\n/, $out;
+    return $disk;
+}
+
 # The metrics, by name and labels.
 sub scrape {
     my ($admin) = $broker->said('err') =~ /.*admin\.listen address=127\.0\.0\.1:(\d+)/s;
@@ -96,6 +102,13 @@ my $cold_end = told('loses', 'cold_end');
 $records->produce('loses', 30_000);
 ok(is_full(1), 'the store is out, and the disk is full');
 ok(wait_until(sub { metric('refusing_partitions') > 0 }), 'topics that block do');
+ok(wait_until(sub { told('t', 'refuses') > 0 }), '... and say so');
+is(varve('tier status'), 0, '... also to people');
+like($out, qr/^t \d: refuses producers: the disk is full of what the store hasn't taken yet/m, '... with the reason');
+like($out, qr/^this disk: \S+ \S+ of sealed segments(?: of \S+ \S+)?, \S+ \S+ free \(at least 909\.5 TiB\): full: each topic does as/m,
+    '... and how full the disk is') or diag($out);
+is(told_disk()->{state}, 'full', '... as JSON, too');
+is(told_disk()->{reserve_bytes}, 1_000_000_000_000_000, '... with its limits');
 like($broker->said('err'), qr/error tier\.full reason="tier\.disk\.reserve\.bytes is reached/, '... with an event');
 ok($records->produce('plain', 1000), 'others go on');
 

@@ -79,6 +79,7 @@ set_partition(struct vrv_request *r, const struct vrv_tier_part *p,
         out->failure = vrv_request_str(r, p->last.msg);
     out->failure_ms = p->last_ms;
     out->again_ms = p->again_ms;
+    out->is_refusing = p->refuses;
     set_segments(r, p, out);
 }
 
@@ -216,6 +217,17 @@ set_fetched(const struct vrv_broker *b, struct vrv_tier_describe_resp *resp)
 }
 
 static void
+set_disk(const struct vrv_tier_disk *d, struct vrv_tier_describe_resp *resp)
+{
+    resp->disk_state = (int8_t)d->state;
+    resp->disk_local_bytes = (int64_t)d->use.local;
+    resp->disk_local_max_bytes = after(d->marks.local_max < INT64_MAX ? d->marks.local_max : UINT64_MAX);
+    resp->disk_free_bytes = after(d->use.free);
+    resp->disk_free_min_bytes = (int64_t)d->marks.free_min;
+    resp->disk_reserve_bytes = (int64_t)d->marks.reserve;
+}
+
+static void
 describe_all(struct vrv_request *r)
 {
     struct describe *d = r->state;
@@ -228,6 +240,7 @@ describe_all(struct vrv_request *r)
     d->resp.cache_bytes = (int64_t)s.cache_bytes;
     d->resp.cache_max_bytes = (int64_t)s.cache_max;
     set_fetched(r->broker, &d->resp);
+    set_disk(&s.disk, &d->resp);
     d->resp.store = vrv_request_str(r, s.store);
     d->resp.is_owned = s.owned;
     if (s.owner.code != 0)

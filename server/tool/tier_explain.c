@@ -18,11 +18,12 @@ struct word {
 static const struct word places[] = { { "here", "here" }, { "both", "both" }, { "cold", "store" } };
 
 static const struct word fates[] = { { "stays", "stays" }, { "copied", "to the store" },
-    { "dropped", "leaves this disk" }, { "deleted", "deleted" } };
+    { "dropped", "leaves this disk" }, { "deleted", "deleted" }, { "closed", "closed" },
+    { "lost", "given up" } };
 
 static const struct word whys[] = {
     { "unlimited", "no limit asks for more" },
-    { "open", "it is being written to, until segment.bytes or segment.ms" },
+    { "open", "it is being written to, until segment.bytes" },
     { "closed", "it is sealed with the next checkpoint" },
     { "copy_off", "remote.log.copy.disable" },
     { "next", "it is the next one" },
@@ -36,6 +37,12 @@ static const struct word whys[] = {
     { "below_start", "the log begins behind it" },
     { "leaves", "remote.storage.enable is off" },
     { "max_age", "varve.offload.max.age.ms" },
+    { "open_ms", "it is being written to, until segment.bytes or segment.ms" },
+    { "open_max_age", "it is being written to, until segment.bytes or varve.offload.max.age.ms" },
+    { "open_retention", "it is being written to, until segment.bytes, or all of it is older than retention.ms" },
+    { "local_max", "tier.local.max.bytes is exceeded: the oldest of all topics go as soon as they can" },
+    { "disk_free", "less than tier.disk.free.min.bytes is free: the oldest of all topics go as soon as they can" },
+    { "outage", "varve.tier.outage.policy: the disk is full of what the store doesn't take" },
 };
 
 #define WORD(table, i) word((table), sizeof(table) / sizeof((table)[0]), (i))
@@ -142,8 +149,19 @@ show(struct kafka *k, const char *topic, int64_t now_ms, const struct vrv_tier_d
 static void
 note_failure(struct kafka *k, const struct vrv_tier_describe_resp *r)
 {
-    if (k->out.json || r->failure_ms <= r->good_ms)
+    if (r->failure_ms <= r->good_ms)
         return;
+    if (k->out.json) {
+        out_begin(&k->out, "store");
+        out_bytes(&k->out, "store", r->store.p, r->store.n);
+        out_str(&k->out, "state", "fails");
+        out_int(&k->out, "now_ms", r->now_ms);
+        out_int(&k->out, "answered_ms", r->good_ms);
+        out_bytes(&k->out, "failure", r->failure.p, r->failure.n);
+        out_int(&k->out, "failure_ms", r->failure_ms);
+        out_end(&k->out);
+        return;
+    }
     (void)fputs("the store fails: ", k->out.f);
     out_shown(k->out.f, r->failure.p, (size_t)r->failure.n);
     (void)fputc('\n', k->out.f);

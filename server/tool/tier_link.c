@@ -73,13 +73,16 @@ tier_state(const struct vrv_tier_describe_resp_topic *t, const struct vrv_tier_d
     return p->both.bytes + p->cold.bytes > 0 ? "drains" : "paused";
 }
 
-/* Nothing comes back from the store but to who reads it: that is how it is meant to be. */
+/* A full disk comes first.  Nothing comes back from the store but to who reads it: that is how it is meant to be. */
 void
 tier_note_state(const struct out *o, const char *topic, const struct vrv_tier_describe_resp_topic *t,
     const struct vrv_tier_describe_resp_partition *p)
 {
     char size[32];
 
+    if (p->is_refusing)
+        (void)fprintf(o->f, "%s %" PRId32 ": refuses producers: the disk is full of what the store hasn't taken yet, and "
+            "varve.tier.outage.policy gives up nothing of it\n", topic, p->partition_index);
     if (p->error_code != 0 || (t->is_tiered && !t->is_paused))
         return;
     (void)fprintf(o->f, "%s %" PRId32 ": %s: ", topic, p->partition_index, tier_state(t, p));

@@ -117,7 +117,51 @@ store_text(struct out *o, const struct vrv_tier_describe_resp *r)
     }
     ago(o->f, "last upload", r->now_ms, r->uploaded_ms, ", ");
     ago(o->f, "deletion", r->now_ms, r->deleted_ms, ", ");
-    ago(o->f, "sweep", r->now_ms, r->swept_ms, "\n\n");
+    ago(o->f, "sweep", r->now_ms, r->swept_ms, "\n");
+}
+
+/* ---- this disk ---- */
+
+enum { FINE, HIGH, SHORT, FULL };
+
+static const struct {
+    const char *json, *text;
+    enum out_colour colour;
+} disks[] = {
+    [FINE] = { "fine", "fine", OUT_GREEN },
+    [HIGH] = { "high", "too full: what the store has, too, leaves early", OUT_YELLOW },
+    [SHORT] = { "short", "too full, and what the store has, too, isn't enough: segments hurry there", OUT_YELLOW },
+    [FULL] = { "full", "full: each topic does as its varve.tier.outage.policy says", OUT_RED },
+};
+
+static void
+disk_json(struct out *o, const struct vrv_tier_describe_resp *r)
+{
+    out_begin(o, "disk");
+    out_str(o, "state", r->disk_state >= FINE && r->disk_state <= FULL ? disks[r->disk_state].json : "?");
+    out_int(o, "local_bytes", r->disk_local_bytes);
+    out_int(o, "local_max_bytes", r->disk_local_max_bytes);
+    out_int(o, "free_bytes", r->disk_free_bytes);
+    out_int(o, "free_min_bytes", r->disk_free_min_bytes);
+    out_int(o, "reserve_bytes", r->disk_reserve_bytes);
+    out_end(o);
+}
+
+static void
+disk_text(struct out *o, const struct vrv_tier_describe_resp *r)
+{
+    bool known = r->disk_state >= FINE && r->disk_state <= FULL;
+    int64_t least = r->disk_free_min_bytes > r->disk_reserve_bytes ? r->disk_free_min_bytes : r->disk_reserve_bytes;
+    char size[32];
+
+    (void)fprintf(o->f, "this disk: %s of sealed segments", out_size((uint64_t)r->disk_local_bytes, size));
+    if (r->disk_local_max_bytes >= 0)
+        (void)fprintf(o->f, " of %s", out_size((uint64_t)r->disk_local_max_bytes, size));
+    if (r->disk_free_bytes >= 0)
+        (void)fprintf(o->f, ", %s free", out_size((uint64_t)r->disk_free_bytes, size));
+    (void)fprintf(o->f, " (at least %s): ", out_size((uint64_t)least, size));
+    out_paint(o, known ? disks[r->disk_state].colour : OUT_PLAIN, known ? disks[r->disk_state].text : "?");
+    (void)fputs("\n\n", o->f);
 }
 
 /* ---- partitions ---- */
@@ -163,6 +207,7 @@ part_json(struct out *o, const char *topic, const struct vrv_tier_describe_resp_
     out_bytes(o, "failure", p->failure.p, p->failure.n);
     out_int(o, "failure_ms", p->failure_ms);
     out_int(o, "again_ms", p->again_ms);
+    out_bool(o, "refuses", p->is_refusing);
     out_end(o);
 }
 
@@ -302,10 +347,13 @@ show(struct kafka *k, const struct vrv_tier_describe_resp *r, struct vrv_err *e)
     struct shown s = { .resp = r };
     int first = 0;
 
-    if (k->out.json)
+    if (k->out.json) {
         store_json(&k->out, r);
-    else
+        disk_json(&k->out, r);
+    } else {
         store_text(&k->out, r);
+        disk_text(&k->out, r);
+    }
     table_init(&s.table, (const char *const[]){ "TOPIC", ">PARTITION", ">START", ">LOCAL START",
         ">COLD END", ">END", ">ONLY HERE", ">IN BOTH", ">ONLY COLD", ">LAG", ">AGE", "DOING",
         NULL });
