@@ -134,9 +134,11 @@ like($out, qr/^LOST: .*: this disk hasn't got segment 0, either$/m, '... which i
 
 # ---- a failure is in nobody's way
 
-my $pid = open(my $said, '-|', ($ENV{builddir} // '.') . '/t/s3d', '-b', 'cold') or die "s3d: $!";
+my $build = $ENV{builddir} // '.';
+my $pid = open(my $said, '-|', "$build/t/s3d", '-b', 'cold') or die "s3d: $!";
 my ($port) = <$said> =~ /^port (\d+)$/ or die 'no s3d';
 my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
+sub objects_there { return $http->get("http://127.0.0.1:$port/cold?list-type=2&prefix=x/d/")->{content} =~ m{<Key>(x/d/[^<]+)</Key>}g }
 open(my $keys, '>', "$dir/keys") or die "keys: $!";
 print $keys "[default]\naws_access_key_id = id\naws_secret_access_key = secret\n";
 close $keys;
@@ -162,6 +164,17 @@ like($out, qr/^healed: topic t, partition 0, offsets [1-9]/m, '... and the other
 is(varve('scrub --heal -o tier.hashed.names=true', $s3), 0, 'doing it again heals what is left') or diag($out . $err);
 is(scalar(grep { m{^x/d/[0-9a-f]{2}/} } keys_there()), 1, '... under such a name as the server is told to give');
 is(varve('scrub --full', $s3), 0, '... then all is well') or diag($out . $err);
+
+# ---- how far it is
+
+is($http->delete("http://127.0.0.1:$port/cold/$_")->{status}, 204, 'two are lost') for (objects_there())[0, 2];
+is($http->post("http://127.0.0.1:$port/~faults", { content => "next PUT ERROR 4\n" })->{status}, 200, 'S3 errs for a while');
+SKIP: {
+    my ($shown, $code) = run(undef, "$build/t/onpty", "$build/server/tool/varve", 'scrub', '--heal', split ' ', $s3);
+    skip 'there is no terminal to be had', 2 if $code == 77;
+    is($code, 0, '... and both are healed') or diag($shown);
+    like($shown, qr/\[#+\.+\]  50 %  1 of 2 segments, /, '... while a terminal shows how far it is');
+}
 kill TERM => $pid;
 close $said;
 done_testing;

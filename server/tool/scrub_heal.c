@@ -124,6 +124,7 @@ tell(struct scrub_heal *h, const struct scrub_heal_one *x, const char *how, int 
 {
     struct out *o = &h->l->out;
 
+    progress_clear(&h->bar);
     if (o->json) {
         out_begin(o, "heal");
         out_str(o, "topic", x->topic);
@@ -204,6 +205,46 @@ heal_partition(const struct here *k, const struct vrv_topic_info *t, int32_t par
     free(x.topic);
 }
 
+/* ---- how far it is ---- */
+
+static void
+show_segment(void *ctx)
+{
+    struct scrub_heal *h = ctx;
+
+    progress_add(&h->bar, 1);
+}
+
+static uint64_t
+count_sealed(struct vrv_log *log)
+{
+    uint32_t n;
+    uint64_t sealed = 0;
+    struct vrv_log_seg *v = vrv_log_segs(log, &n);
+
+    for (uint32_t i = 0; i < n; i++)
+        sealed += v[i].sealed;
+    free(v);
+    return sealed;
+}
+
+static int
+count_topic(void *ctx, const struct vrv_topic_info *t)
+{
+    const struct here *k = ctx;
+    struct vrv_log_id id = { .topic = t->id };
+
+    for (; id.partition < t->partitions && is_wanted(k->o, t->name); id.partition++) {
+        struct vrv_log *log = vrv_engine_log_ref(k->h->eng, &id);
+
+        k->h->bar.total += log != NULL ? count_sealed(log) : 0;
+        vrv_log_unref(&log);
+    }
+    return 0;
+}
+
+/* ---- all of it ---- */
+
 static int
 heal_topic(void *ctx, const struct vrv_topic_info *t)
 {
@@ -227,12 +268,18 @@ scrub_heal_all(struct scrub_heal *h, const struct vrv_scrub_opts *o, struct vrv_
         rc = vrv_heal_begin(&v, e);
     if (rc < 0)
         return rc;
+    progress_begin_count(&h->bar, h->n, "segments");
+    if (o->full)
+        (void)vrv_catalog_each(vrv_engine_catalog(h->eng), count_topic, &k);
     if (h->n > 0)
         qsort(h->v, h->n, sizeof(*h->v), by_place);
-    for (size_t i = 0; i < h->n; i++)
+    for (size_t i = 0; i < h->n; i++) {
         heal_one(h, &v, &h->v[i]);
+        show_segment(h);
+    }
     if (o->full)
         (void)vrv_catalog_each(vrv_engine_catalog(h->eng), heal_topic, &k);
+    progress_clear(&h->bar);
     vrv_heal_end(&v);
     return 0;
 }

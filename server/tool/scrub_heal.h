@@ -8,6 +8,7 @@
 #define VRV_TOOL_SCRUB_HEAL_H
 
 #include "server/tool/coldlink.h"
+#include "server/tool/progress.h"
 #include "tiering/scrub/scrub.h"
 
 struct scrub_heal_one {
@@ -20,6 +21,7 @@ struct scrub_heal {
     struct coldlink *l;
     struct vrv_vfs *vfs;
     struct vrv_engine *eng;
+    struct progress bar;
     struct scrub_heal_one *v; /* what was found */
     size_t n, cap;
     uint64_t healed, bytes;
