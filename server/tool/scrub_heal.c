@@ -260,7 +260,7 @@ scrub_heal_all(struct scrub_heal *h, const struct vrv_scrub_opts *o, struct vrv_
 {
     const struct vrv_config *config = h->l->config;
     struct vrv_heal v = { .s = &h->l->sync, .eng = h->eng, .hashed = config->tier_hashed_names,
-        .index_bytes = (size_t)config->tier_index_bytes };
+        .index_bytes = (size_t)config->tier_index_bytes, .checked = show_segment, .ctx = h };
     struct here k = { h, &v, o };
     int rc = vrv_random(&v.random, sizeof(v.random), e);
 

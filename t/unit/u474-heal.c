@@ -427,11 +427,21 @@ damage_here(int64_t base)
     VRV_ASSERT(simdisk_corrupt(rig.disk, path, 100, 1));
 }
 
+static uint64_t checked; /* segments, as who shows how far it is was told */
+
+static void
+note_checked(void *ctx)
+{
+    (*(uint64_t *)ctx)++;
+}
+
 static int
 heal_here(uint64_t random, struct vrv_heal_here *out)
 {
-    struct vrv_heal h = { .s = &sync_, .eng = rig.eng, .random = random };
+    struct vrv_heal h = { .s = &sync_, .eng = rig.eng, .random = random, .checked = note_checked, .ctx = &checked };
     int rc = vrv_heal_begin(&h, &e);
+
+    checked = 0;
 
     if (rc < 0)
         return rc;
@@ -448,6 +458,7 @@ test_here(void)
     make(1);
     IS(heal_here(3, &h), 0, "this disk is looked at %s", e.msg);
     OK(h.segments > 8 && h.damaged == 0 && h.from == h.to, "... and well");
+    IS(checked, h.segments, "... told segment by segment");
     damage_here(seg[0].base);
     IS(heal_here(4, &h), 0, "a segment is damaged %s", e.msg);
     OK(h.damaged == 1 && h.from == 0 && h.to > seg[0].base, "... it leaves the disk, with all before it");

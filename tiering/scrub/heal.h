@@ -31,6 +31,8 @@ struct vrv_heal {
     uint64_t random;
     bool hashed;             /* these two as its server has them (parts/parts.h) */
     size_t index_bytes;
+    void (*checked)(void *ctx); /* vrv_heal_here has read one more segment; may be NULL */
+    void *ctx;
     /* ours */
     uint64_t owner;          /* as which this engine owns the store */
     struct vrv_parts parts;

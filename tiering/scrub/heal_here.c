@@ -18,6 +18,8 @@ check_here(struct vrv__healing *o, const struct vrv_log_seg *s, struct vrv_heal_
     vrv_seg_unref(seg);
     out->segments++;
     out->bytes += s->size;
+    if (o->h->checked != NULL)
+        o->h->checked(o->h->ctx);
     if (rc != VRV_E_CORRUPT)
         return rc;
     out->damaged++;
