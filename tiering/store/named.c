@@ -55,7 +55,7 @@ http_opts(const struct vrv_store_named *n)
     return (struct vrv_http_opts){ .clock = vrv_clock_real(), .thread = true,
         .at_once = { [VRV_STORE_READ] = READS, [VRV_STORE_UPLOAD] = UPLOADS,
             [VRV_STORE_HOUSEKEEPING] = HOUSEKEEPINGS },
-        .connect_ms = CONNECT_MS, .stall_ms = STALL_MS, .text_max = TEXT_MAX,
+        .connect_ms = CONNECT_MS, .stall_ms = n->stall_ms > 0 ? n->stall_ms : STALL_MS, .text_max = TEXT_MAX,
         .ca_file = given(n->ca_file), .cert_file = given(n->cert_file),
         .key_file = given(n->key_file), .proxy = given(n->proxy) };
 }

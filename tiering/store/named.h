@@ -14,6 +14,7 @@ struct vrv_store_named {
     bool create;      /* a directory that isn't there is made */
     bool waits;       /* ... and one that can't be opened now is when it can, by the first call for which it can */
     const char *ca_file, *cert_file, *key_file, *proxy;
+    int64_t stall_ms; /* of a request over a network (http.h); 0: that of a server */
     const char *s3_endpoint, *s3_region, *s3_credentials;
     const char *s3_storage_class, *s3_sse, *s3_sse_kms_key, *s3_tags;
     bool s3_path_style;
