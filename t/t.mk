@@ -458,15 +458,10 @@ t_unit_u474_heal_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u439-roots
 t_unit_u439_roots_SOURCES = \
-check_PROGRAMS += t/unit/u439-roots
-t_unit_u439_roots_SOURCES = \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/tierrig.c \
 	t/lib/tierrig.h \
-	t/unit/u439-roots.c \
-	$(NULL)
-t_unit_u439_roots_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 	t/unit/u439-roots.c \
 	$(NULL)
 t_unit_u439_roots_LDADD = libtap.a libvrvtiering.la libvrvengine.la
