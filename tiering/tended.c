@@ -6,7 +6,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 
-enum { DOUBLINGS_MAX = 3 }; /* and yet all is well within a minute of the store's being so */
+enum { DOUBLINGS_MAX = 2 }; /* and yet all is well within a minute of the store's being so */
 
 static const int64_t MS = 1000000;
 

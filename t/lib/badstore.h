@@ -15,7 +15,7 @@
  *
  * Two logs ("small") lie in objects that are put whole, and one ("large") in such as are uploaded in parts.
  *
- * Threads: one.
+ * Threads: one; in the end S3 has its own.
  */
 #ifndef VRV_T_BADSTORE_H
 #define VRV_T_BADSTORE_H
@@ -67,6 +67,7 @@ struct badstore {
     size_t memory, memory_max; /* in the beginning; and the most that there may be more */
     unsigned wrong;
     char endpoint[64];
+    const char *cert_file;  /* of S3; NULL: no TLS */
 };
 
 /* With S3 as it should be; NULL: no TLS. */
@@ -88,6 +89,8 @@ void badstore_leave_uploads(struct badstore *b, int n);
 bool badstore_is_at_rest(struct badstore *b, int64_t since_ns);
 /* Nothing is in the store that nothing names, nor an upload. */
 bool badstore_is_clean(struct badstore *b);
+/* A full scrub finds nothing.  The last that may be asked. */
+bool badstore_scrub(struct badstore *b);
 int64_t badstore_now_ns(const struct badstore *b);
 /* All requests so far. */
 uint64_t badstore_requests(struct badstore *b);

@@ -106,6 +106,8 @@ settle(struct badstore *b)
     badstore_pass(b, CLEAN_MS);
     if (!badstore_is_clean(b))
         badstore_wrong(b, "something was left in the store", 0, 0);
+    if (!badstore_scrub(b))
+        badstore_wrong(b, "a scrub finds something", 0, 0);
 }
 
 /* An alert of TLS is one over TLS. */
