@@ -128,6 +128,7 @@ libvrvengine_la_SOURCES = \
 	engine/log/log.c \
 	engine/log/log.h \
 	engine/log/log_append.c \
+	engine/log/log_close.c \
 	engine/log/log_cut.c \
 	engine/log/log_flush.c \
 	engine/log/log_int.h \

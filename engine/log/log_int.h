@@ -21,6 +21,8 @@ int vrv__log_reserve(struct vrv_log_env *env, size_t bytes, size_t n, size_t *cl
     struct vrv_err *e) VRV_MUST_CHECK;
 void vrv__log_want_flush(struct vrv_log *log);
 void vrv__log_close_open_seg(struct vrv_log *log);
+/* Does a setting close it by its age? */
+bool vrv__log_is_old(const struct vrv_log *log, const struct vrv_seg *s, int64_t now_ms);
 /* When all of it is older than retention.ms; INT64_MAX: never. */
 int64_t vrv__log_expires(const struct vrv_log_config *c, const struct vrv_seg *s);
 /* Remember the producer of a batch that was appended, and make room for it. */
