@@ -18,8 +18,8 @@ my $records = Records->new($broker);
 ok($records->topic('cold', '--partitions 1 -c remote.storage.enable=true -c local.retention.ms=0',
     '-c segment.bytes=1100000'), 'a topic that asks for the cold tier');
 ok($records->produce('cold', 60_000), 'records');
-ok(wait_until(sub { $records->local_bytes < 1_500_000 }), 'they leave this disk');
-cmp_ok(bytes_of($cold), '>', 4_500_000, '... for the store');
+ok(wait_until(sub { bytes_of($cold) > 4_500_000 }), 'they go to the store');
+ok(wait_until(sub { $records->local_bytes < 1_500_000 }), '... and leave this disk');
 is($records->consume('cold'), 60_000, 'and are read from there');
 
 $broker->crash;
@@ -35,7 +35,7 @@ is($records->consume('cold'), 75_000, '... with all records there');
 ok($records->topic('hot', '-c segment.bytes=1100000'), 'a topic that does not ask');
 ok($records->produce('hot', 30_000), 'has records');
 is($records->consume('hot'), 30_000, '... which are read');
-cmp_ok($records->local_bytes, '>', 2_500_000, '... from this disk');
+ok(wait_until(sub { $records->local_bytes > 2_500_000 }), '... and stay on this disk');
 
 # ---- settings
 
