@@ -1,6 +1,6 @@
 #!/usr/bin/env perl
-# HDFS as a store: the conformance suite of stores on a name node and a data node; a network that delays, cuts
-# and resets what goes to the data node, through a proxy; and the cold tier of varved there.
+# HDFS as a store: the conformance suite of stores on a name node and a data node, also over a network that delays,
+# cuts and resets, through a proxy before each; what each of that does to one request; and the cold tier of varved there.
 # VARVE_TEST_HDFS=hdfs://HOST:PORT/DIR runs the suite on that HDFS, in a directory that is empty, as user
 # VARVE_TEST_HDFS_USER.
 use strict;
@@ -26,6 +26,19 @@ my $node = $hdfs->port('dn1');
 my $proxy = Toxiproxy->start("127.0.0.1:$node", "127.0.0.2:$node");
 
 $hdfs->tests('suite', 'suite/');
+
+note('to both nodes: what is slow, cut and reset');
+my $front = Toxiproxy->start($hdfs->url =~ m{//(.*?)/});
+for my $way ([ $front, 20_000 ], [ $proxy, 60_000 ]) {
+    my ($to, $bytes) = @$way;
+    $to->toxic(latency => { latency => 2, jitter => 2 });
+    $to->toxic(limit_data => { bytes => $bytes }, toxicity => 0.4);
+    $to->toxic(limit_data => { bytes => $bytes * 4 }, toxicity => 0.4, stream => 'upstream');
+    $to->toxic(reset_peer => { timeout => 30 }, toxicity => 0.3);
+}
+$hdfs->through($front)->tests('-r', 'suite', 'toxic/');
+$proxy->heal;
+
 if (long_run()) {
     is($hdfs->says('parts', 'large', 70_000_000), 'done', 'a large object, in parts');
     is($hdfs->says('verify', 'large', 70_000_000), 'done', '... is whole');

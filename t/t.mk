@@ -776,7 +776,7 @@ t_wirecall_LDADD = $(SERVER_LIBS)
 
 # The conformance suite of stores on an S3 server, for t/771-s3.t, or on any by hand.
 check_PROGRAMS += t/s3suite
-t_s3suite_SOURCES = t/lib/s3suite.c t/lib/storesuite.c t/lib/storesuite.h
+t_s3suite_SOURCES = t/lib/s3suite.c t/lib/patient.c t/lib/patient.h t/lib/storesuite.c t/lib/storesuite.h
 t_s3suite_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 # For t/905-diff.t.
@@ -815,7 +815,7 @@ t_ledger_ledger_LDADD = $(SERVER_LIBS)
 
 # Calls of the HDFS store, for t/774-hdfs.t and t/775-hdfs-baddays.t, or on any HDFS by hand.
 check_PROGRAMS += t/hdfscall
-t_hdfscall_SOURCES = t/lib/hdfscall.c t/lib/storesuite.c t/lib/storesuite.h
+t_hdfscall_SOURCES = t/lib/hdfscall.c t/lib/patient.c t/lib/patient.h t/lib/storesuite.c t/lib/storesuite.h
 t_hdfscall_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 # For t/720-config-docs.t.

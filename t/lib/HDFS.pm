@@ -6,7 +6,8 @@ package HDFS;
 #   $hdfs->end('dn1'); $hdfs->again;            kill -9; start what doesn't run
 #   $hdfs->tool('tools.DFSAdmin', '-safemode', 'enter');
 #   $hdfs->says('put', 'k/a', 1000);            what t/hdfscall prints on it, as a user that may all
-#   $hdfs->tests('suite');                      t/hdfscall's tests become ours
+#   $hdfs->tests('suite', 'suite/');            t/hdfscall's tests become ours
+#   $hdfs->through($proxy)->tests(...);         the same with another address of its one name node
 use strict;
 use warnings;
 use File::Path qw(remove_tree);
@@ -57,12 +58,23 @@ sub tool {
     return $code == 0;
 }
 
-# -x options of hdfscall may come first.
-sub says {
+# Another way to it: it ends with this one.
+sub through {
+    my ($self, $proxy) = @_;
+    return bless { %$self, names => $proxy->address }, ref $self;
+}
+
+# What hdfscall is called with; -x options of its may come first.
+sub words {
     my ($self, @args) = @_;
     my @options;
     push @options, shift @args while $args[0] =~ /^-/ || (@options && $options[-1] =~ /^-[uts]$/);
-    my $said = run(undef, $call, '-u', 'hdfs', @options, $self->url, @args);
+    return ($call, '-u', 'hdfs', @options, $self->url, @args);
+}
+
+sub says {
+    my ($self, @args) = @_;
+    my $said = run(undef, $self->words(@args));
     chomp $said;
     return $said;
 }
@@ -80,7 +92,7 @@ sub stored_bytes {
 
 sub tests {
     my ($self, @args) = @_;
-    take_tests($call, '-u', 'hdfs', $self->url, @args);
+    take_tests($self->words(@args));
 }
 
 END {

@@ -6,7 +6,8 @@
  *   hdfscall ... URL delete KEY | list PREFIX | sweep MS
  *
  * With VARVE_LONG, the suite takes a thousand objects rather than a hundred.
- * -s: its deadline.  -r: tries again until then, as the tier does.  Prints "done", or how it failed.
+ * -s: its deadline.  -r: tries again until then, as the tier does; also each call of the suite.  Prints "done", or
+ * how it failed.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -15,19 +16,18 @@
 #include <string.h>
 
 #include "engine/base/crc32c.h"
-#include "engine/base/list.h"
 #include "engine/base/mem.h"
 #include "engine/base/rand.h"
+#include "t/lib/patient.h"
 #include "t/lib/storesuite.h"
 #include "t/lib/tap.h"
 #include "tiering/store/hdfs.h"
-#include "tiering/store/retry.h"
 
-enum { SECONDS = 60, STALL_MS = 5000, MS = 1000000 };
+enum { SECONDS = 60, STALL_MS = 5000, LOOK_MS = 20, MS = 1000000 };
 
 struct world {
     struct vrv_store *store;
-    struct vrv_retry *retry; /* NULL: each call is one attempt */
+    struct vrv_store *inner; /* what the store tries again; NULL: each call is one attempt */
     struct storesuite suite; /* its queue */
     int seconds;
 };
@@ -48,18 +48,19 @@ open_store(struct world *w, struct vrv_store_hdfs_opts *o, bool again)
         .connect_ms = STALL_MS, .stall_ms = STALL_MS, .text_max = VRV_STORE_HDFS_TEXT, .proxy = "" };
     o->random = (uint64_t)now_ns();
     tap_need(vrv_store_hdfs(&w->store, o, &e), e.msg);
+    if (again) {
+        w->inner = w->store;
+        w->store = patient_new(w->inner, &(struct vrv_retry_opts){ .random = o->random, .base_ms = 10, .most_ms = 500,
+            .attempt_ms = { 20000, 20000, 20000 } });
+    }
     w->suite.store = w->store;
-    struct vrv_retry_opts r = { .store = w->store, .clock = vrv_clock_real(), .cq = &w->suite.cq,
-        .random = o->random, .base_ms = 100, .most_ms = 1000, .attempt_ms = { 20000, 20000, 20000 } };
-    if (again)
-        w->retry = vrv_retry_new(&r);
 }
 
 static void
 close_store(struct world *w)
 {
-    vrv_retry_free(&w->retry);
     vrv_store_close(&w->store);
+    vrv_store_close(&w->inner);
     vrv_cq_fini(&w->suite.cq);
 }
 
@@ -72,35 +73,12 @@ call(struct world *w, enum vrv_store_op op, const char *key)
     return c;
 }
 
-static void
-submit(struct world *w, struct vrv_store_call *c)
-{
-    if (w->retry != NULL)
-        vrv_retry_submit(w->retry, c);
-    else
-        vrv_store_submit(w->store, c);
-}
-
-/* The next call that is posted, attempts of others done meanwhile. */
-static struct vrv_store_call *
-take(struct world *w)
-{
-    for (;;) {
-        if (w->retry != NULL)
-            (void)vrv_retry_step(w->retry);
-        struct vrv_done *d = vrv_cq_take(&w->suite.cq, 20);
-        if (d != NULL && d->run == NULL)
-            return VRV_LIST_OF(d, struct vrv_store_call, done);
-        if (d != NULL)
-            d->run(d);
-    }
-}
-
 static int
 run(struct world *w, struct vrv_store_call *c)
 {
-    submit(w, c);
-    (void)take(w);
+    vrv_store_submit(w->store, c);
+    while (vrv_cq_take(&w->suite.cq, w->inner != NULL ? 0 : LOOK_MS) == NULL)
+        (void)vrv_store_step(w->store);
     return c->status;
 }
 
@@ -253,6 +231,8 @@ suite(struct world *w, const char *prefix, size_t n)
     w->suite.shared_clock = true;
     w->suite.many = getenv("VARVE_LONG") != NULL ? 1000 : 100;
     storesuite_run(&w->suite);
+    if (w->inner != NULL)
+        patient_note(w->store);
     tap_need(vrv_cq_init(&w->suite.cq, 0), "no queue");
     return tap_done();
 }

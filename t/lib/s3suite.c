@@ -14,12 +14,11 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
-#include "engine/base/list.h"
 #include "engine/base/mem.h"
 #include "engine/os/clock.h"
+#include "t/lib/patient.h"
 #include "t/lib/storesuite.h"
 #include "t/lib/tap.h"
-#include "tiering/store/retry.h"
 #include "tiering/store/s3.h"
 #include "tiering/store/sigv4.h"
 
@@ -100,115 +99,21 @@ steps(void)
     suite_with(false);
 }
 
-/* ---- a store whose calls go through retry.h ---- */
-
-struct patient {
-    struct vrv_store store;
-    struct vrv_store *inner;
-    struct vrv_retry *retry;
-    struct vrv_cq cq;
-    unsigned calls;
-};
-
-/* The suite's calls come back to the queue of this one, to be counted. */
-struct patient_call {
-    struct vrv_store_call call;
-    struct vrv_store_call *outer;
-    struct patient *p;
-};
-
-static struct patient *
-patient_of(struct vrv_store *s)
-{
-    return VRV_LIST_OF(s, struct patient, store);
-}
-
-static void
-patient_done(struct vrv_done *d)
-{
-    struct patient_call *pc =
-        VRV_LIST_OF(VRV_LIST_OF(d, struct vrv_store_call, done), struct patient_call, call);
-    struct vrv_store_call *outer = pc->outer;
-    struct vrv_done done = outer->done;
-
-    *outer = pc->call;
-    outer->done = done;
-    pc->p->calls--;
-    free(pc);
-    vrv_cq_post(outer->done.cq, &outer->done, &outer->done);
-}
-
-static void
-patient_submit(struct vrv_store *s, struct vrv_store_call *c)
-{
-    struct patient_call *pc = vrv_mem_zero(sizeof(*pc));
-
-    pc->p = patient_of(s);
-    pc->outer = c;
-    pc->call = *c;
-    pc->call.done = (struct vrv_done){ .cq = &pc->p->cq, .run = patient_done };
-    pc->p->calls++;
-    vrv_retry_submit(pc->p->retry, &pc->call);
-}
-
-static bool
-patient_step(struct vrv_store *s)
-{
-    struct patient *p = patient_of(s);
-    struct vrv_done *d = p->calls > 0 ? vrv_cq_take(&p->cq, RETRY_MS) : NULL;
-
-    if (d != NULL)
-        d->run(d);
-    (void)vrv_retry_step(p->retry);
-    return p->calls > 0 || d != NULL;
-}
-
-static void
-patient_upload_free(struct vrv_store *s, struct vrv_store_upload *u)
-{
-    vrv_store_upload_free(patient_of(s)->inner, &u);
-}
-
-static void
-patient_describe(const struct vrv_store *s, char *out, size_t n)
-{
-    vrv_store_describe(((const struct patient *)s)->inner, out, n);
-}
-
-static const struct vrv_store_ops patient_ops = { .submit = patient_submit, .step = patient_step,
-    .upload_free = patient_upload_free, .describe = patient_describe };
+/* ---- over a network that is hard to reach ---- */
 
 static void
 retry(void)
 {
     struct vrv_store_s3_opts o = opts();
-    struct patient p = { .store = { .ops = &patient_ops } };
 
     o.http.stall_ms = ATTEMPT_MS;
-    p.inner = open_store(&o);
-    VRV_ASSERT(vrv_cq_init(&p.cq, 0) == 0);
-    struct vrv_retry_opts ro = { .store = p.inner,
-        .clock = vrv_clock_real(),
-        .cq = &p.cq,
-        .random = 771,
-        .base_ms = RETRY_MS,
-        .most_ms = 500,
-        .attempt_ms = { ATTEMPT_MS, 5 * ATTEMPT_MS, ATTEMPT_MS } };
-    p.retry = vrv_retry_new(&ro);
-    p.store.caps = p.inner->caps;
-    run_suite(&p.store);
-    const struct vrv_retry_stats *s = vrv_retry_stats(p.retry);
-    uint64_t calls = 0, attempts = 0;
-    for (int i = 0; i < VRV_STORE_OPS; i++) {
-        calls += s->calls[i];
-        attempts += s->attempts[i];
-    }
-    tap_note("%llu calls, %llu attempts, %llu writes settled; the last failure: %s",
-        (unsigned long long)calls, (unsigned long long)attempts, (unsigned long long)s->settled,
-        s->last.msg);
-    vrv_retry_free(&p.retry);
-    vrv_cq_fini(&p.cq);
-    vrv_store_close(&p.inner);
+    struct vrv_store *inner = open_store(&o);
+    struct vrv_store *patient = patient_new(inner, &(struct vrv_retry_opts){ .random = 771, .base_ms = RETRY_MS,
+        .most_ms = 500, .attempt_ms = { ATTEMPT_MS, 5 * ATTEMPT_MS, ATTEMPT_MS } });
+    run_suite(patient);
+    patient_note(patient);
+    vrv_store_close(&patient);
+    vrv_store_close(&inner);
 }
 
 /* ---- what is refused ---- */
