@@ -935,6 +935,7 @@ dist_check_SCRIPTS += \
 	t/785-tier-zstd.t \
 	t/786-hashed-names.t \
 	t/787-store-told.t \
+	t/788-quickstart.t \
 	t/946-large.t \
 	$(NULL)
 
