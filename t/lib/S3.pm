@@ -1,6 +1,6 @@
 package S3;
-# An S3 server for one test script, and what lies between: a peer of t/peers, or whatever the environment
-# names (VARVE_S3_URL, VARVE_S3_ENDPOINT, VARVE_S3_REGION, VARVE_S3_CA, and AWS's keys).
+# An S3 server for one test script, and what lies between: a peer of t/peers.  (On any other server the suite is run by
+# t/s3suite alone, which the environment tells where that is.)
 #
 #   my $s3 = S3->start('versitygw', 'tls');    ready, with a bucket; ends with the script
 #   $s3->endpoint; $s3->url; $s3->ca; $s3->env;

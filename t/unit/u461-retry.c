@@ -281,6 +281,33 @@ test_cancel(void)
     teardown();
 }
 
+/* Who can't be reached may be there in a moment; who asks us to slow down wants that for longer. */
+static void
+test_waits(void)
+{
+    static const enum fakestore_fault fault[] = { FAKE_UNREACHABLE, FAKE_BUSY };
+    int64_t least[2] = { INT64_MAX, INT64_MAX };
+
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        int k = seed % 2;
+
+        setup(seed);
+        fakestore_fault(fake, VRV_STORE_OPS, fault[k], 100);
+        struct vrv_store_call c = call_of(VRV_STORE_VERIFY, "k", HOUR_MS);
+        begin(&c);
+        (void)vrv_store_step(fakestore_store(fake));
+        struct vrv_done *d = vrv_cq_take(&cq, 0);
+        d->run(d);
+        int64_t ms = vrv_retry_step(retry) / MS - now_ms();
+        least[k] = ms < least[k] ? ms : least[k];
+        vrv_retry_cancel(retry, &c);
+        finish();
+        teardown();
+    }
+    OK(least[0] >= 49 && least[0] < 100, "who can't be reached is asked again soon: in %d ms at least", (int)least[0]);
+    OK(least[1] >= 199, "who is busy isn't: in %d ms at least", (int)least[1]);
+}
+
 /* ---- storms ---- */
 
 static void
@@ -507,6 +534,7 @@ main(void)
     test_unsure();
     test_denied();
     test_cancel();
+    test_waits();
     test_storms();
     test_budget();
     test_told();

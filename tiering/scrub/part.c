@@ -281,7 +281,7 @@ waits(struct part *p, const struct vrv_store_name *name)
     vrv_unlock(&p->c->lock);
 }
 
-/* What is below the manifest is what retention has left; roots before the one before are, too. */
+/* What is below the manifest is what retention has left; old roots are the sweep's. */
 static int
 judge(struct part *p, char what, const struct vrv_store_name *name, struct vrv_err *e)
 {

@@ -9,7 +9,7 @@
 #include "engine/base/rand.h"
 
 enum {
-    MS = 1000000, DOUBLINGS_MAX = 20, WAIT_MAX_MS = 60000, LOOKS_MAX = 4,
+    MS = 1000000, DOUBLINGS_MAX = 20, BUSY_DOUBLINGS = 2, WAIT_MAX_MS = 60000, LOOKS_MAX = 4,
     TELL_MS = 10000,       /* what fails for so long is told, though it is tried again, */
     TELL_AGAIN_MS = 60000, /* ... and not more often */
 };
@@ -173,7 +173,9 @@ static void
 wait_for(struct trying *t, enum vrv_store_op next, int status, const struct vrv_err *e)
 {
     struct vrv_retry *r = t->r;
-    unsigned doublings = t->tries < DOUBLINGS_MAX ? t->tries : DOUBLINGS_MAX;
+    unsigned doublings = t->tries + (status == VRV_E_BUSY ? BUSY_DOUBLINGS : 0);
+    if (doublings > DOUBLINGS_MAX)
+        doublings = DOUBLINGS_MAX;
     int64_t ms = r->o.base_ms << doublings;
 
     if (ms > r->o.most_ms)

@@ -11,8 +11,8 @@
  * An object is the same bytes in each attempt, and its bytes hold something random; so what is there
  * with our size and checksum is ours, and a write that comes late changes nothing.
  *
- * Waits double from base_ms to most_ms, each drawn between a half of that and all; what a BUSY store
- * asks for counts if it is longer.
+ * Waits double from base_ms (of a BUSY store from four times that) to most_ms, each drawn between a half of
+ * that and all; what a BUSY store asks for counts if it is longer.
  *
  * Threads: one, which takes `cq` and calls everything here.
  */
