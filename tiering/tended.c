@@ -8,7 +8,7 @@
 
 enum { DOUBLINGS_MAX = 2 }; /* and yet all is well within a minute of the store's being so */
 
-static const int64_t MS = 1000000;
+static const int64_t MS = 1000000, FENCED_MS = 3600000;
 
 /* ---- the map ---- */
 
@@ -149,7 +149,9 @@ vrv__tended_failed(struct vrv_tended *d, const struct vrv_err *e)
 
     int64_t ms = t->o.again_ms << (d->failed < DOUBLINGS_MAX ? d->failed : DOUBLINGS_MAX);
     ms += (int64_t)vrv_rand_below(&t->parts.random, (uint64_t)ms / 4 + 1); /* not all at the same moment */
-    d->failed++;
+    if (e->code == VRV_E_FENCED && ms < FENCED_MS) /* it was uploaded before that was known */
+        ms = FENCED_MS;
+    d->failed += e->code != VRV_E_CANCELLED;
     d->again_ns = vrv__tier_now_ns(t) + ms * MS;
     vrv__tended_wake_at(d, d->again_ns);
     d->last = *e;

@@ -91,7 +91,7 @@ static bool
 log_has(void *ctx, const struct vrv_log_id *id, const struct vrv_cold_seg *s)
 {
     const struct vrv_tier *t = ctx;
-    struct vrv_log *log = vrv_engine_log_ref(t->eng, id);
+    struct vrv_log *log = t->eng != NULL ? vrv_engine_log_ref(t->eng, id) : NULL;
 
     if (log == NULL)
         return false;

@@ -309,6 +309,86 @@ test_given_up(void)
     IS(bad, 0, "... each time the next one counts");
 }
 
+static bool may_ask;
+static unsigned asked, asked_late;
+
+/* There is an engine to be asked as long as commits aren't given up. */
+static bool
+has(void *ctx, const struct vrv_log_id *id, const struct vrv_cold_seg *s)
+{
+    (void)ctx;
+    (void)id;
+    (void)s;
+    asked++;
+    asked_late += !may_ask;
+    return true;
+}
+
+/* Up to `steps` of a commit, then it is given up. */
+static void
+give_up_at(const struct vrv_log_id *id, unsigned steps)
+{
+    struct vrv_parts_commit c;
+
+    may_ask = true;
+    begin_commit(&c, id);
+    for (unsigned i = 0; i < steps && status == 1; i++)
+        if (!tierrig_step(&tier))
+            (void)tierrig_wait(&tier);
+    if (status == 1) {
+        may_ask = false;
+        vrv_parts_cancel(&tier.parts, &c);
+        tierrig_run(&tier);
+    }
+}
+
+/* The root of a commit that was given up is found by the next one, which is, too: whatever has come by then, nothing
+ * is looked up any more. */
+static void
+test_given_up_twice(void)
+{
+    enum { MOMENTS = 14 };
+
+    asked = asked_late = 0;
+    for (unsigned at = 0; at < MOMENTS * MOMENTS; at++) {
+        begin_at(30);
+        tier.parts.o.has = has;
+        const struct vrv_log_id id = part(0);
+        may_ask = true;
+        if (commit(&id) != 0)
+            OK(false, "a commit: %s", tier.e.msg);
+        give_up_at(&id, at / MOMENTS);
+        give_up_at(&id, at % MOMENTS);
+        end_it();
+    }
+    OK(asked > 0, "roots are found, and compared with the log, %u times", asked);
+    IS(asked_late, 0, "... never behind the end of the commit");
+}
+
+/* A root that is there, and comes damaged once, is no damaged root. */
+static void
+test_found_flips(void)
+{
+    unsigned passed = 0, found = 0;
+
+    for (uint64_t seed = 1; seed <= 600; seed++) {
+        struct vrv_log_id id;
+        uint64_t version = 0;
+
+        begin_at(seed);
+        id = part(0);
+        give_up_at(&id, (unsigned)(seed % 10));
+        fakestore_fault(fake, VRV_STORE_GET, FAKE_FLIPPED, 20);
+        for (int i = 0; i < 20 && status != 0; i++)
+            found += commit(&id) == VRV_E_CONFLICT;
+        int rc = vrv_parts_version(&tier.parts, &id, &version, &tier.e);
+        VRV_ASSERT(rc == 0);
+        passed += version > 2;
+        end_it();
+    }
+    OK(found > 100 && passed < 6, "%u roots are found on a bad line; %u versions are passed over", found, passed);
+}
+
 int
 main(void)
 {
@@ -316,5 +396,7 @@ main(void)
     test_in_a_hurry();
     test_forgotten();
     test_given_up();
+    test_given_up_twice();
+    test_found_flips();
     return tap_done();
 }

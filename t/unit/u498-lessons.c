@@ -234,6 +234,8 @@ lesson_03_what_another_life_wrote_does_not_count(void)
     put("t", 0, 3);
     pass(30000);
     OK(had == 24 && cold_end() > had, "a server goes on, and moves records to the store");
+    char *key = key_at(24);
+    size_t n;
     crash(2);
     simdisk_free(&rig.disk);
     rig.disk = copy;
@@ -245,6 +247,10 @@ lesson_03_what_another_life_wrote_does_not_count(void)
     pass(60000);
     OK(cold_end() == had && offsets("t", 0).local_start <= had, "what the first has moved since doesn't count");
     IS(read_all("t", 0), 84, "each record is what was written by this one");
+    pass(120000);
+    OK(fakestore_object(fake, key, &n) != NULL, "... nor is it deleted: that is for somebody to decide");
+    OK(copies() <= 6 + 1 + 2, "... and it isn't sent again and again what can't count: %d objects", (int)copies());
+    free(key);
     end();
 }
 

@@ -149,6 +149,23 @@ is_named_before(struct vrv_sweep *s, const char *key)
     return named;
 }
 
+/* ORPHAN, 0, WAIT + 1. */
+static int
+is_orphan(struct vrv_sweep *s, const char *key, const struct vrv_part_key *k)
+{
+    bool before;
+    int64_t since_ms = vrv_parts_unnamed_ms(&s->id, &s->snap->m, s->what, k, &before);
+
+    if (s->above || s->clock->wall_ms(s->clock) - since_ms < s->orphan_ms)
+        return 0;
+    if (s->looks) {
+        s->spared = true;
+        return 0;
+    }
+    int named = before ? is_named_before(s, key) : 0;
+    return named == 0 ? ORPHAN : named == 1 ? 0 : named;
+}
+
 /* 1: it is to go, ORPHAN: likewise, for nothing but its age; 0: it stays; WAIT + 1, negative: as above. */
 static int
 judge(struct vrv_sweep *s, const char *key)
@@ -159,6 +176,7 @@ judge(struct vrv_sweep *s, const char *key)
         return 0; /* not ours */
     if (s->all)
         return 1;
+    s->above = s->above || (k.root && vrv_parts_is_ahead(s->parts, &s->id, k.number));
     int named = is_named(s, key, &k);
     if (named != 0)
         return named == 1 ? 0 : named;
@@ -169,12 +187,7 @@ judge(struct vrv_sweep *s, const char *key)
         return 0;
     if (s->leaves && s->snap->m.page_n + s->snap->m.seg_n == 0)
         return 1;
-    bool before;
-    int64_t since_ms = vrv_parts_unnamed_ms(&s->id, &s->snap->m, s->what, &k, &before);
-    if (at >= base && s->clock->wall_ms(s->clock) - since_ms < s->orphan_ms)
-        return 0;
-    named = before ? is_named_before(s, key) : 0;
-    return named != 0 ? (named == 1 ? 0 : named) : at < base ? 1 : ORPHAN;
+    return at < base ? 1 : is_orphan(s, key, &k);
 }
 
 /* ---- one list after the other ---- */
@@ -251,8 +264,12 @@ end_list(struct vrv_sweep *s)
     if (s->more && s->list.got > 0) {
         memcpy(s->after, s->list.names[s->list.got - 1].key,
             strlen(s->list.names[s->list.got - 1].key) + 1);
-    } else if (s->what != 'm') {
-        s->what = s->what == 'd' ? 'h' : 'm';
+    } else if (s->looks || s->what == 'd') {
+        s->what = s->looks ? 'd' : 'h';
+        s->looks = false;
+        s->after[0] = '\0';
+    } else if (s->what == 'h' && (s->all || (s->spared && !s->above))) {
+        s->what = 'm';
         s->after[0] = '\0';
     } else {
         finish(s, 0, &none);
@@ -261,9 +278,23 @@ end_list(struct vrv_sweep *s)
     list(s);
 }
 
+/* What has come all the same is not waited for. */
+static void
+give_up(struct vrv_sweep *s)
+{
+    struct vrv_err e;
+
+    s->at_ns = INT64_MAX;
+    finish(s, vrv_err_set(&e, VRV_E_CANCELLED, "the sweep was given up"), &e);
+}
+
 static void
 go_on(struct vrv_sweep *s)
 {
+    if (s->cancelled) {
+        give_up(s);
+        return;
+    }
     while (s->at < s->list.got && s->key_n < vrv_rate_some(s->rate, VRV_STORE_DELETE_MAX)) {
         int rc = judge(s, s->list.names[s->at].key);
 
@@ -323,25 +354,17 @@ list(struct vrv_sweep *s)
 void
 vrv_sweep_begin(struct vrv_sweep *s)
 {
-    s->what = 'd';
+    s->looks = !s->all;
+    s->what = s->looks ? 'm' : 'd';
     s->at_ns = INT64_MAX;
     vrv_list_init(&s->wait.link);
     list(s);
 }
 
-/* What waits for its time is not waited for. */
-static void
-give_up(struct vrv_sweep *s)
-{
-    struct vrv_err e;
-
-    s->at_ns = INT64_MAX;
-    finish(s, vrv_err_set(&e, VRV_E_CANCELLED, "the sweep was given up"), &e);
-}
-
 void
 vrv_sweep_cancel(struct vrv_sweep *s)
 {
+    s->cancelled = true;
     if (s->reads)
         vrv_retry_cancel(s->retry, &s->root);
     else if (s->awaited != NULL)

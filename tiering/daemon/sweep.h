@@ -44,7 +44,12 @@ struct vrv_sweep {
     uint64_t deleted, deleted_bytes; /* of that */
     /* ours */
     struct vrv_snap *snap;
-    char what;                 /* 'd', then 'h' and 'm' (vrv_parts_prefix) */
+    char what;                 /* 'd', 'h' or 'm' (vrv_parts_prefix) */
+    bool looks;                /* the first list of 'm': is there a root above? */
+    bool above;                /* ... there is: of a commit that nobody has heard of, or of another life (found.c).
+                                * What it names has no age */
+    bool spared;               /* of 'm' some were spared for want of knowing that */
+    bool cancelled;
     char prefix[VRV_STORE_KEY_MAX + 1], after[VRV_STORE_KEY_MAX + 1];
     struct vrv_store_call list, del;
     size_t at;                 /* the next of the list */

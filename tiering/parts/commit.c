@@ -164,6 +164,18 @@ root_found(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
     }
 }
 
+/* Nobody waits for the answer any more. */
+static void
+look(struct vrv_parts_commit *c)
+{
+    struct vrv_err e;
+
+    if (c->cancelled)
+        finish(c, vrv_err_set(&e, VRV_E_CANCELLED, "the commit was given up"), &e);
+    else
+        vrv__found_look(c, root_found);
+}
+
 static void
 root_back(struct vrv_done *d)
 {
@@ -174,7 +186,7 @@ root_back(struct vrv_done *d)
     if (rc == 0)
         count(c);
     else if (rc == VRV_E_CORRUPT)
-        vrv__found_look(c, root_found);
+        look(c);
     else
         finish(c, rc, &e);
 }
@@ -185,7 +197,7 @@ root_put(struct vrv_done *d)
     struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
 
     if (c->call.status == VRV_E_EXISTS)
-        vrv__found_look(c, root_found);
+        look(c);
     else if (c->call.status < 0)
         finish(c, c->call.status, &c->call.err);
     else

@@ -201,6 +201,11 @@ came(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct v
     struct vrv_root_found *f = (struct vrv_root_found *)(void *)r;
     struct vrv_err e = *why;
 
+    if (f->c->cancelled) { /* there may be no engine any more */
+        vrv_manifest_fini(m);
+        finish(f, vrv_err_set(&e, VRV_E_CANCELLED, "the commit was given up"), &e);
+        return;
+    }
     if (status == VRV_E_CORRUPT) {
         f->why = *why;
         seek_successor(f);

@@ -208,6 +208,16 @@ vrv_parts_version(struct vrv_parts *ps, const struct vrv_log_id *id, uint64_t *v
     return rc;
 }
 
+bool
+vrv_parts_is_ahead(struct vrv_parts *ps, const struct vrv_log_id *id, uint64_t version)
+{
+    struct vrv_head h;
+    struct vrv_err e;
+
+    int rc = vrv__head_read(ps, id, &h, &e);
+    return (rc < 0 && rc != VRV_E_NOTFOUND) || (version > h.version && version > h.passed);
+}
+
 int
 vrv_parts_stand_in(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_manifest *m, struct vrv_err *e)
 {

@@ -20,11 +20,11 @@ check(struct vrv_read_root *r, struct vrv_manifest *m, struct vrv_err *e)
 
     if (r->head.size != 0 && (c->got != r->head.size || crc != r->head.crc))
         return vrv_err_set(e, VRV_E_CORRUPT, "%s isn't what was written", r->key);
-    r->head.size = c->got;
-    r->head.crc = crc;
     int rc = vrv_manifest_read(m, c->buf, c->got, e);
     if (rc < 0)
         return vrv_err_prefix(e, rc, "%s", r->key);
+    r->head.size = c->got;
+    r->head.crc = crc;
     if (vrv_uuid_eq(&m->topic, &id->topic) && m->partition == id->partition &&
         m->version == r->head.version)
         return 0;
