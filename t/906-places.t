@@ -1,7 +1,8 @@
 #!/usr/bin/env perl
 # A topic that lies in all three places, its oldest part only in the cold tier, a part on this disk and the newest
 # in memory, as each client reads it: from the beginning, from a time, with a group.  Every record comes once, in
-# order and as it was sent, while segments move under the readers since a producer goes on.
+# order and as it was sent, while segments move under the readers since a producer goes on.  And what ListOffsets says
+# of it, by name and by time, against what the tier tells of each segment, and what that costs at the store.
 #
 # In `make check` those whose programs start slowly read less often, the Java client once; in `make check-long`
 # all as the others.
@@ -22,7 +23,8 @@ plan skip_all => 'it is about varved' if ($ENV{VARVE_TEST_BOOTSTRAP} // '') ne '
 my ($kcat, %go) = (peer_program('kcat'), map { ($_ => peer("$_/bin/$_")) } qw(franz sarama));
 my ($python, $java) = (peer('python/bin/python'), peer('kafka-broker/bin/tool'));
 my $reader = ($ENV{srcdir} // '.') . '/t/clients/reader.py';
-my $tool = ($ENV{builddir} // '.') . '/server/tool/varve';
+my $build = $ENV{builddir} // '.';
+my ($tool, $wirecall) = ("$build/server/tool/varve", "$build/t/wirecall");
 my ($dir, $cold) = (tempdir(CLEANUP => 1), tempdir(CLEANUP => 1));
 my $admin = Varved::free_port();
 my $json = JSON::PP->new;
@@ -46,17 +48,22 @@ my $noise = join '', map { $letters[rand @letters] } 1 .. 1 << 16;
 my $began = int(time) * 1000 - 3_600_000;
 sub time_of { return $began + 10 * $_[0] }
 
+sub send_to {
+    my ($to, $codec, $batch, @records) = @_;
+    my (undef, $code) = run(join('', map { $json->encode($_) . "\n" } @records), $tool, 'produce', '-b', $at,
+        '--format', 'json', '--partition', 0, '--codec', $codec, '-p', $batch, $to);
+    return $code == 0;
+}
+
 sub produce {
     my ($n, $codec) = @_;
-    my $input = '';
+    my @records;
     for my $i (scalar @sent .. @sent + $n - 1) {
         my ($key, $value) = ("k$i", "$i " . substr $noise, rand(length($noise) - 1200), 700 + $i % 500);
         push @sent, join "\t", 0, $i, time_of($i), $key, $value;
-        $input .= $json->encode({ key => $key, value => $value, timestamp => time_of($i) }) . "\n";
+        push @records, { key => $key, value => $value, timestamp => time_of($i) };
     }
-    my (undef, $code) = run($input, $tool, 'produce', '-b', $at, '--format', 'json', '--partition', 0,
-        '--codec', $codec, '-p', 'batch.size=65536', $topic);
-    return $code == 0;
+    return send_to($topic, $codec, 'batch.size=65536', @records);
 }
 
 # ---- clients: what reads n records; how: start; time, from where on; group, as a member of where
@@ -132,19 +139,104 @@ sub judge {
 
 # ---- where things are
 
+# What is counted under that name, by its labels.
+sub counted {
+    my ($name) = @_;
+    my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
+    return $http->get("http://127.0.0.1:$admin/metrics")->{content} =~ /^$name\{(.*)\} (\d+)$/mg;
+}
+
 # Bytes that were fetched from there.
 sub fetched {
-    my %from;
-    my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
-    for (split /\n/, $http->get("http://127.0.0.1:$admin/metrics")->{content}) {
-        $from{$1} = $2 if /^varve_fetch_bytes_total\{source="(\w+)"\} (\d+)/;
-    }
-    return %from;
+    my %n = counted('varve_fetch_bytes_total');
+    return map { /^source="(\w+)"$/ ? ($1 => $n{$_}) : () } keys %n;
 }
 
 # So much is here, and no more to do.
 sub settled { return wait_until(sub { $records->local_bytes < $local * 1.1 + 400_000 }) }
 
+# ---- ListOffsets
+
+my %named = ('earliest-local' => -4, 'latest-tiered' => -5, 'earliest-pending-upload' => -6);
+my @names = sort keys %named;
+
+# Offsets at times, of which those below zero are names.
+sub offsets_at {
+    my ($of, @times) = @_;
+    return map { s/^NONE //r } lines_of(join('', map { "at $of $_\n" } @times), $wirecall, $broker->{port});
+}
+
+# The offsets of @names, by where each segment is.
+sub explained {
+    my @s = map { decode_json($_) } lines_of(undef, $tool, 'tier', 'explain', '-b', $at, '--json', $topic);
+    my ($here) = grep { $_->{where} ne 'cold' } @s;
+    my ($stored) = grep { $_->{where} ne 'here' } reverse @s;
+    return ($here->{from}, $stored->{next}, $stored->{next} - 1);
+}
+
+# Segments that have left are on this disk up to the next checkpoint, so what is told of them may be late.
+sub look_up {
+    my (@told, @got);
+    wait_until(sub {
+        @told = explained();
+        @got = offsets_at($topic, @named{@names});
+        return "@got" eq "@told";
+    });
+    is_deeply(\@got, \@told, "@names: as the tier tells of each segment");
+    ok(0 < $got[0] && $got[0] <= $got[2] && $got[1] < @sent, '... since records are in all three places') or diag("@got");
+    for my $i (long_run() ? 0 .. $#names : 2) {
+        my ($text) = run(undef, $java, 'get-offsets', '--bootstrap-server', $at, '--topic', $topic, '--time', $names[$i]);
+        my ($offset) = $text =~ /^\Q$topic\E:0:(\d+)$/m;
+        my ($now) = offsets_at($topic, $named{$names[$i]});
+        ok(defined $offset && $got[$i] <= $offset && $offset <= $now, "... and Kafka's tool: $names[$i]")
+            or diag("$text is not from $got[$i] to $now");
+    }
+    my $cold = int($got[0] / 2);
+    is_deeply([ offsets_at($topic, -2, time_of($cold) - 5, time_of($#sent), time_of($#sent) + 1, -3) ],
+        [ 0, $cold, $#sent, -1, $#sent ], 'times, of what is cold and of what is in memory');
+}
+
+# Topics of which all is in the store: of one, so many segments that the manifest has a page.
+my ($late, $paged) = map { topic_name($_) } qw(late paged);
+my ($newest, $pages) = (700, long_run());
+
+sub make_cold {
+    my ($name, $bytes, $batch, @records) = @_;
+    return $records->topic($name, '--partitions 1 -c remote.storage.enable=true -c local.retention.ms=0',
+        "-c segment.bytes=$bytes -c retention.ms=-1") && send_to($name, 'none', $batch, @records)
+        && $records->varve('tier offload --wait 300', $name, '>/dev/null')
+        && wait_until(sub { (offsets_at($name, -4))[0] == @records });
+}
+
+# GETs for a topic since the start of the server.
+sub gets_of {
+    my ($name) = @_;
+    my %n = counted('varve_store_requests_total');
+    return $n{qq(store="directory",operation="get",outcome="ok",topic="$name")} // 0;
+}
+
+sub count_gets {
+    is_deeply([ offsets_at($late, time_of(300)) ], [300], 'a time of what is cold, for the first time');
+    my $first = gets_of($late);
+    cmp_ok($first, '<=', 2, '... is read of the root and one chunk');
+    is_deeply([ offsets_at($late, time_of(300), time_of(301)) ], [ 300, 301 ], '... and then known');
+    is(gets_of($late), $first, '... without reading again');
+    is_deeply([ offsets_at($late, -3, time_of($newest + 200)) ], [ $newest, $newest ],
+        'the newest record there, which is not the last');
+    cmp_ok(gets_of($late) - $first, '<=', 1, '... is in one other chunk');
+    return if !$pages;
+    is_deeply([ offsets_at($paged, time_of(300)) ], [300], 'a time behind a page of the manifest');
+    is(gets_of($paged), 3, '... is read of the root, the page and one chunk');
+    is_deeply([ offsets_at($paged, time_of(301)) ], [301], '... one more');
+    is(gets_of($paged), 4, '... of a chunk');
+}
+
+# ---- all of it
+
+ok(make_cold($late, 262_144, 'batch.size=65536', map { { value => substr($noise, $_, 1000), timestamp =>
+    time_of($_ == $newest ? 5000 : $_) } } 0 .. 1199), 'a topic that is all cold');
+ok(make_cold($paged, 100, 'batch.num.messages=1', map { { value => 'x', timestamp => time_of($_) } } 0 .. 1999),
+    'another, of many segments') if $pages;
 ok($records->topic($topic, '--partitions 1 -c remote.storage.enable=true -c segment.bytes=262144',
     "-c local.retention.bytes=$local -c retention.ms=-1"), 'a topic');
 for my $round (1 .. (long_run() ? 2 : 1)) {
@@ -154,6 +246,8 @@ for my $round (1 .. (long_run() ? 2 : 1)) {
     $broker->restart; # then nothing of it is in memory
     ok(produce(300, 'zstd') && produce(300, 'none'), 'records in memory');
     ok(settled(), 'all are where they should be');
+    look_up();
+    count_gets();
 
     my $n = @sent;
     my %before = fetched();

@@ -11,6 +11,7 @@
  *                                 told about aborted transactions
  *     epoch TOPIC EPOCH           NONE OFFSET: where it ends
  *     poll TOPIC OFFSET           the same, but waits a little for twice as much as it may get
+ *     at TOPIC TIME               NONE OFFSET: of the first record as new as that, or what ListOffsets means by a time below zero
  *     end TOPIC                   NONE OFFSET
  *     ping                        NONE: asks for the metadata of nothing
  *     burst TOPIC N               N records, all under way at once; "begun" after the first answer,
@@ -29,7 +30,7 @@
 #include "t/lib/client.h"
 
 enum { NAME = 64, LINE = 256, TIMEOUT_MS = 30000, POLL_MS = 2000, RECORD_MAX = 1 << 20, LATEST = -1, PRODUCER = 7 };
-enum { CREATE_VERSION = 7, PRODUCE_VERSION = 9, FETCH_VERSION = 12, LIST_VERSION = 7, EPOCH_VERSION = 4 };
+enum { CREATE_VERSION = 7, PRODUCE_VERSION = 9, FETCH_VERSION = 12, LIST_VERSION = 11, EPOCH_VERSION = 4 };
 
 static struct client *c;
 static struct vrv_err err;
@@ -252,18 +253,17 @@ epoch(const char *topic, int64_t n)
 }
 
 static int
-end(const char *topic, int64_t unused)
+at(const char *topic, int64_t time)
 {
     struct vrv_list_offsets_req_partition part;
     struct vrv_list_offsets_req_topic t;
     const struct vrv_list_offsets_resp *resp;
     struct vrv_list_offsets_req q;
 
-    (void)unused;
     VRV_WIRE_INIT(list_offsets_req, &q);
     VRV_WIRE_INIT(list_offsets_req_topic, &t);
     VRV_WIRE_INIT(list_offsets_req_partition, &part);
-    part.timestamp = LATEST;
+    part.timestamp = time;
     t.name = vrv_str(topic);
     t.partitions.v = &part;
     q.replica_id = -1;
@@ -274,6 +274,13 @@ end(const char *topic, int64_t unused)
         say(resp->topics.v[0].partitions.v[0].error_code,
             resp->topics.v[0].partitions.v[0].offset);
     return rc;
+}
+
+static int
+end(const char *topic, int64_t unused)
+{
+    (void)unused;
+    return at(topic, LATEST);
 }
 
 static int
@@ -298,7 +305,7 @@ static const struct command {
     int (*run)(const char *topic, int64_t number);
 } commands[] = { { "create", create }, { "produce", produce },
     { "sequel", sequel }, { "fetch", fetch }, { "committed", committed }, { "epoch", epoch },
-    { "poll", poll }, { "end", end }, { "ping", ping }, { "burst", burst } };
+    { "poll", poll }, { "at", at }, { "end", end }, { "ping", ping }, { "burst", burst } };
 
 static int
 run(const char *line)
