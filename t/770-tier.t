@@ -39,7 +39,7 @@ ok(wait_until(sub { $records->local_bytes > 2_500_000 }), '... and stay on this 
 
 # ---- settings
 
-my $varve = ($ENV{builddir} // '.') . '/server/tool/varve';
+my $varve = $ENV{VARVE_TOOL} // ($ENV{builddir} // '.') . '/server/tool/varve';
 my $dir = tempdir(CLEANUP => 1);
 
 # What varve says when it is told to do what can't be.

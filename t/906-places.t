@@ -24,7 +24,7 @@ my ($kcat, %go) = (peer_program('kcat'), map { ($_ => peer("$_/bin/$_")) } qw(fr
 my ($python, $java) = (peer('python/bin/python'), peer('kafka-broker/bin/tool'));
 my $reader = ($ENV{srcdir} // '.') . '/t/clients/reader.py';
 my $build = $ENV{builddir} // '.';
-my ($tool, $wirecall) = ("$build/server/tool/varve", "$build/t/wirecall");
+my ($tool, $wirecall) = ($ENV{VARVE_TOOL} // "$build/server/tool/varve", "$build/t/wirecall");
 my ($dir, $cold) = (tempdir(CLEANUP => 1), tempdir(CLEANUP => 1));
 my $admin = Varved::free_port();
 my $json = JSON::PP->new;

@@ -14,7 +14,7 @@ use Varved;
 
 our @EXPORT = qw(bytes_of);
 
-my $varve = ($ENV{builddir} // '.') . '/server/tool/varve';
+my $varve = $ENV{VARVE_TOOL} // ($ENV{builddir} // '.') . '/server/tool/varve';
 
 # Of all files below a directory.
 sub bytes_of {
