@@ -456,6 +456,16 @@ t_unit_u474_heal_SOURCES = \
 	$(NULL)
 t_unit_u474_heal_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
+check_PROGRAMS += t/unit/u505-healroot
+t_unit_u505_healroot_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u505-healroot.c \
+	$(NULL)
+t_unit_u505_healroot_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u439-roots
 t_unit_u439_roots_SOURCES = \
 	t/lib/fakestore.c \

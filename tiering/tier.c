@@ -6,6 +6,7 @@
 #include "engine/base/mem.h"
 #include "engine/os/thread.h"
 #include "engine/wal/journal.h"
+#include "tiering/parts/has.h"
 #include "tiering/tended.h"
 
 static const int64_t MS = 1000000;
@@ -91,18 +92,8 @@ static bool
 log_has(void *ctx, const struct vrv_log_id *id, const struct vrv_cold_seg *s)
 {
     const struct vrv_tier *t = ctx;
-    struct vrv_log *log = t->eng != NULL ? vrv_engine_log_ref(t->eng, id) : NULL;
 
-    if (log == NULL)
-        return false;
-    struct vrv_seg *seg = vrv_log_sealed(log, s->base);
-    bool same = seg != NULL && seg->size == s->plain && seg->next <= s->next && seg->min_ts == s->min_ts &&
-        seg->max_ts == s->max_ts && seg->max_ts_offset == s->max_ts_offset;
-    if (seg == NULL)
-        same = s->next <= vrv_log_offsets(log).local_start;
-    vrv_seg_unref(seg);
-    vrv_log_unref(&log);
-    return same;
+    return t->eng != NULL && vrv_parts_log_has(t->eng, id, s);
 }
 
 static void

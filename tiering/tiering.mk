@@ -46,6 +46,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/parts/fold.c \
 	tiering/parts/fold.h \
 	tiering/parts/found.c \
+	tiering/parts/has.c \
+	tiering/parts/has.h \
 	tiering/parts/head.c \
 	tiering/parts/parts.c \
 	tiering/parts/parts.h \

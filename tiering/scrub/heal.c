@@ -7,6 +7,7 @@
 #include "engine/base/mem.h"
 #include "engine/contract/cold.h"
 #include "tiering/daemon/owner.h"
+#include "tiering/parts/has.h"
 #include "tiering/restore/find.h"
 #include "tiering/scrub/heal_int.h"
 #include "tiering/scrub/object.h"
@@ -331,6 +332,14 @@ next_owner(void *ctx, char key[VRV_STORE_KEY_MAX + 1])
     return true;
 }
 
+static bool
+log_has(void *ctx, const struct vrv_log_id *id, const struct vrv_cold_seg *s)
+{
+    const struct vrv_heal *h = ctx;
+
+    return vrv_parts_log_has(h->eng, id, s);
+}
+
 /* Nobody reads with this engine. */
 struct vrv_cold *
 vrv_heal_cold(void)
@@ -352,7 +361,7 @@ vrv_heal_begin(struct vrv_heal *h, struct vrv_err *e)
     vrv_parts_init(&h->parts, &(struct vrv_parts_opts){ .retry = s->retry, .cq = &s->cq, .clock = s->clock,
         .random = h->random, .hashed = h->hashed, .read_ms = s->call_ms, .write_ms = s->call_ms,
         .adopt_ms = DAY_MS / 2, .root_bytes = ROOT_BYTES,
-        .index_bytes = h->index_bytes, .successor = next_owner, .ctx = h });
+        .index_bytes = h->index_bytes, .successor = next_owner, .has = log_has, .ctx = h });
     vrv_parts_attach(&h->parts, vrv_engine_catalog(h->eng));
     vrv_pace_init(&h->pace, s->clock, INT64_MAX);
     vrv_source_init(&h->source);

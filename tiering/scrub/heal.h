@@ -51,7 +51,7 @@ int vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char
     uint64_t *bytes, struct vrv_err *e) VRV_MUST_CHECK;
 
 /* A root that is damaged, or lost: 0, and a whole one counts, which the server goes on from.  CORRUPT: what the one before
- * names, and this disk has, isn't all that there was. */
+ * names, and this disk has, isn't all that there was; FENCED: another life than this disk's has written there. */
 int vrv_heal_root(struct vrv_heal *h, const struct vrv_log_id *id, struct vrv_err *e) VRV_MUST_CHECK;
 
 /* What of a partition was looked at on this disk. */

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "tiering/parts/has.h"
 #include "tiering/restore/find.h"
 #include "tiering/scrub/heal_int.h"
 
@@ -15,6 +16,40 @@ check_whole(const struct vrv__healing *o, const struct vrv_manifest *m, struct v
         return 0;
     return vrv_err_set(e, VRV_E_CORRUPT, "what is left of manifests names offsets %" PRId64 " to %" PRId64 ", this disk "
         "begins at %" PRId64, vrv_manifest_base(m), m->next, at.local_start);
+}
+
+static int
+check_segs(const struct vrv__healing *o, const struct vrv_cold_seg *v, uint32_t n, struct vrv_err *e)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!vrv_parts_log_has(o->h->eng, o->id, &v[i]))
+            return vrv_err_set(e, VRV_E_FENCED, "%s isn't what this disk has from offset %" PRId64 " on: it is older than "
+                "its store; varve restore makes a server anew of what the store has", v[i].key, v[i].base);
+    return 0;
+}
+
+/* Is it of the life that this disk goes on with?  Else records of that would leave the disk for what another one wrote. */
+static int
+check_life(const struct vrv__healing *o, const struct vrv_manifest *m, struct vrv_err *e)
+{
+    struct vrv_log_offsets at = vrv_log_offsets(o->log);
+    int rc = 0;
+
+    if (m->next > at.end)
+        return vrv_err_set(e, VRV_E_FENCED, "version %" PRIu64 " of the manifest names offsets up to %" PRId64 ", this disk "
+            "ends at %" PRId64 ": it is older than its store; varve restore makes a server anew of what the store has",
+            m->version, m->next, at.end);
+    for (uint32_t i = 0; i < m->page_n && rc == 0; i++) {
+        struct vrv_cold_seg *v;
+
+        if (m->page[i].next <= at.local_start)
+            continue;
+        rc = vrv_find_page(o->h->s, m, &m->page[i], &v, e);
+        if (rc == 0)
+            rc = check_segs(o, v, m->page[i].segments, e);
+        vrv_found_page_fini(v, &m->page[i]);
+    }
+    return rc == 0 ? check_segs(o, m->seg, m->seg_n, e) : rc;
 }
 
 /* Nothing is left that would do, and this disk has all from the log's start on: that goes to the store once more. */
@@ -41,7 +76,10 @@ find_before(struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e)
     if (rc == 0) {
         vrv_manifest_copy(m, &f.m);
         vrv_found_fini(&f);
-        if ((rc = check_whole(o, m, e)) < 0)
+        rc = check_life(o, m, e);
+        if (rc == 0)
+            rc = check_whole(o, m, e);
+        if (rc < 0)
             vrv_manifest_fini(m);
     }
     return rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT ? begin_anew(o, m, e) : rc;

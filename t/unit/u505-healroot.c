@@ -1,0 +1,210 @@
+/*
+ * A damaged root, and what may count in its place: nothing that another life of this disk wrote, nothing that leaves a
+ * hole; and where what was there before it is kept.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/assert.h"
+#include "engine/base/mem.h"
+#include "t/lib/onetier.h"
+#include "t/lib/tap.h"
+#include "tiering/restore/find.h"
+#include "tiering/scrub/heal.h"
+
+#define BOTH "segment.bytes=1000 retention.ms=-1 remote.storage.enable=true"
+
+enum { CALL_MS = 10000 };
+
+static const int64_t YEAR_MS = 365 * INT64_C(86400000);
+
+static struct vrv_sync sync_;
+static struct vrv_log_id id; /* of "t", partition 0 */
+static struct vrv_err e;
+
+/* ---- the world ---- */
+
+static void
+make(uint64_t seed)
+{
+    begin(seed);
+    rig_topic(&rig, "t", 1, BOTH);
+    id = rig_log(&rig, "t", 0)->id;
+    for (int i = 0; i < 30; i += 5) {
+        put("t", 0, 5);
+        pass(3000);
+    }
+    pass(10000);
+    vrv_sync_init(&sync_, fakestore_store(fake), &rig.clock.clock, 7, CALL_MS);
+}
+
+static void
+finish(void)
+{
+    vrv_sync_fini(&sync_);
+    end();
+    sweep_every_ms = 10000;
+}
+
+static void
+delete(const char *key)
+{
+    struct vrv_store_call c = { .op = VRV_STORE_DELETE, .lane = VRV_STORE_HOUSEKEEPING, .keys = &key,
+        .max = 1 };
+
+    VRV_ASSERT(vrv_sync_call(&sync_, &c) == 0);
+}
+
+static uint64_t
+newest_root(void)
+{
+    struct vrv_found_versions l;
+
+    VRV_ASSERT(vrv_find_versions(&sync_, &id, 0, &l, &e) == 0 && l.n > 0);
+    uint64_t n = l.v[l.n - 1];
+    vrv_found_versions_fini(&l);
+    return n;
+}
+
+static void
+delete_root(uint64_t version)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+
+    vrv_parts_root_key(&id, version, key);
+    delete(key);
+}
+
+static void
+flip(const char *key)
+{
+    size_t n;
+    const uint8_t *p = fakestore_object(fake, key, &n);
+
+    VRV_ASSERT(p != NULL);
+    ((uint8_t *)(uintptr_t)p)[n / 2] ^= 1;
+}
+
+static void
+flip_root(uint64_t version)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+
+    vrv_parts_root_key(&id, version, key);
+    flip(key);
+}
+
+static int
+heal_root(uint64_t random)
+{
+    struct vrv_heal h = { .s = &sync_, .eng = rig.eng, .random = random };
+
+    VRV_ASSERT(vrv_heal_begin(&h, &e) == 0);
+    int rc = vrv_heal_root(&h, &id, &e);
+    vrv_heal_end(&h);
+    return rc;
+}
+
+static int
+heal(uint64_t random, const char *key, int64_t base)
+{
+    struct vrv_heal h = { .s = &sync_, .eng = rig.eng, .random = random };
+    uint64_t bytes;
+
+    VRV_ASSERT(vrv_heal_begin(&h, &e) == 0);
+    int rc = vrv_heal_segment(&h, &id, key, base, &bytes, &e);
+    vrv_heal_end(&h);
+    return rc;
+}
+
+/* What the catalog says that counts. */
+static uint64_t
+version(void)
+{
+    struct vrv_heal h = { .s = &sync_, .eng = rig.eng };
+    uint64_t v;
+
+    VRV_ASSERT(vrv_heal_begin(&h, &e) == 0);
+    VRV_ASSERT(vrv_parts_version(&h.parts, &id, &v, &e) == 0);
+    vrv_heal_end(&h);
+    return v;
+}
+
+static void
+read_root(uint64_t v, struct vrv_manifest *m)
+{
+    VRV_ASSERT(vrv_find_root(&sync_, &id, v, m, &e) == 0);
+}
+
+/* ---- another life ---- */
+
+/* A server goes on and fills the store, then an older copy of its disk takes its place, and has as many batches of its
+ * own.  What counted when it was copied. */
+static uint64_t
+make_older(uint64_t seed, int batches)
+{
+    sweep_every_ms = YEAR_MS;
+    make(seed);
+    vrv_log_roll(rig_log(&rig, "t", 0));
+    OK(rig_checkpoint(&rig) && rig_checkpoint(&rig), "all is sealed");
+    pass(20000);
+    struct simdisk *copy = simdisk_copy(rig.disk);
+    uint64_t counts = version();
+    for (int i = 0; i < 4; i++) {
+        put("t", 0, 10);
+        pass(20000);
+    }
+    OK(newest_root() > counts + 1, "a server goes on, and moves records to the store");
+    crash(seed);
+    simdisk_free(&rig.disk);
+    rig.disk = copy;
+    rig.o.vfs = simdisk_vfs(copy);
+    up(seed + 2);
+    IS((int64_t)version(), (int64_t)counts, "an older copy of its disk takes its place");
+    if (batches > 0)
+        put("t", 0, batches);
+    return counts;
+}
+
+static void
+test_older_segment(void)
+{
+    struct vrv_manifest m;
+    uint64_t counts = make_older(1, 60);
+
+    read_root(counts, &m);
+    delete(m.seg[0].key);
+    IS(heal(5, m.seg[0].key, m.seg[0].base), VRV_E_FENCED, "a segment isn't healed in the name of another life: %s", e.msg);
+    IS((int64_t)version(), (int64_t)counts, "... and what that wrote doesn't count");
+    vrv_manifest_fini(&m);
+    finish();
+}
+
+static void
+test_older_root(void)
+{
+    for (int batches = 0; batches <= 60; batches += 60) {
+        struct vrv_manifest m;
+        uint64_t counts = make_older(1, batches), newest = newest_root();
+
+        read_root(newest - 1, &m);
+        OK((m.next > offsets("t", 0).end) == (batches == 0), "it ends %s what the first has moved", batches == 0 ? "before" :
+            "behind");
+        vrv_manifest_fini(&m);
+        for (uint64_t v = counts - 1; v < newest - 1; v++)
+            delete_root(v);
+        flip_root(newest);
+        IS(heal_root(5), VRV_E_FENCED, "a root of another life takes no lost one's place: %s", e.msg);
+        IS((int64_t)version(), (int64_t)counts, "... nor counts");
+        finish();
+    }
+}
+
+int
+main(void)
+{
+    test_older_segment();
+    test_older_root();
+    return tap_done();
+}

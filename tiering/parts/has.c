@@ -1,0 +1,18 @@
+#include "tiering/parts/has.h"
+
+bool
+vrv_parts_log_has(struct vrv_engine *eng, const struct vrv_log_id *id, const struct vrv_cold_seg *s)
+{
+    struct vrv_log *log = vrv_engine_log_ref(eng, id);
+
+    if (log == NULL)
+        return false;
+    struct vrv_seg *seg = vrv_log_sealed(log, s->base);
+    bool same = seg != NULL && seg->size == s->plain && seg->next <= s->next && seg->min_ts == s->min_ts &&
+        seg->max_ts == s->max_ts && seg->max_ts_offset == s->max_ts_offset;
+    if (seg == NULL)
+        same = s->next <= vrv_log_offsets(log).local_start;
+    vrv_seg_unref(seg);
+    vrv_log_unref(&log);
+    return same;
+}
