@@ -40,6 +40,13 @@ make(uint64_t seed)
 }
 
 static void
+seal(void)
+{
+    vrv_log_roll(rig_log(&rig, "t", 0));
+    OK(rig_checkpoint(&rig) && rig_checkpoint(&rig), "all is sealed");
+}
+
+static void
 finish(void)
 {
     vrv_sync_fini(&sync_);
@@ -146,8 +153,7 @@ make_older(uint64_t seed, int batches)
 {
     sweep_every_ms = YEAR_MS;
     make(seed);
-    vrv_log_roll(rig_log(&rig, "t", 0));
-    OK(rig_checkpoint(&rig) && rig_checkpoint(&rig), "all is sealed");
+    seal();
     pass(20000);
     struct simdisk *copy = simdisk_copy(rig.disk);
     uint64_t counts = version();
@@ -201,10 +207,93 @@ test_older_root(void)
     }
 }
 
+/* ---- holes that are none ---- */
+
+/* The newest root is damaged, and the one before names as much. */
+static void
+damage_newest(void)
+{
+    IS(heal_root(11), 0, "a root like the one before %s", e.msg);
+    flip_root(newest_root());
+}
+
+static void
+goes_on(int64_t from, int64_t to)
+{
+    IS(heal_root(12), 0, "... which takes its place when it is damaged: nothing is missing %s", e.msg);
+    down();
+    up(13);
+    lost(from, to);
+    put("t", 0, 10);
+    seal();
+    IS(rig_alter(&rig, "t", "local.retention.bytes=1"), 0, "... its server goes on");
+    pass(30000);
+    int64_t end = offsets("t", 0).end;
+    OK(end == to + 20 && offsets("t", 0).local_start > to, "... also into the store");
+    IS(read_all("t", 0), end, "... all that there was can be read");
+    lost(0, 0);
+}
+
+/* What it had on its disk only was deleted with that. */
+static void
+test_undeleted(void)
+{
+    struct vrv_undelete u = { .done.cq = &rig.cq, .topic = "t" };
+    int64_t next_ns;
+
+    make(1);
+    int64_t end = offsets("t", 0).end;
+    OK(vrv_engine_delete_topic(rig.eng, "t", &e) == 0, "a topic is deleted");
+    rig_bury(&rig);
+    vrv_tier_undelete(tier, &u);
+    while (vrv_cq_take(&rig.cq, 0) != &u.done)
+        if (!vrv_tier_step(tier, &next_ns))
+            rig_pass(&rig, 250);
+    IS(u.status, 0, "... and comes back %s", u.err.msg);
+    struct vrv_log_offsets o = offsets("t", 0);
+    OK(o.gap < end && o.local_start == end, "... without the last of its records");
+    down();
+    up(2);
+    damage_newest();
+    goes_on(o.gap, end);
+    finish();
+}
+
+/* The disk was full, and the store didn't take what came. */
+static void
+test_given_up(void)
+{
+    struct vrv_heal h = { .s = &sync_, .random = 9 };
+    struct vrv_manifest m;
+
+    make(1);
+    seal();
+    pass(20000);
+    put("t", 0, 10);
+    seal();
+    down();
+    up(2);
+    int64_t end = offsets("t", 0).end;
+    h.eng = rig.eng;
+    VRV_ASSERT(vrv_heal_begin(&h, &e) == 0);
+    read_root(version(), &m);
+    OK(m.next == end - 20, "what came last isn't in the store");
+    IS(vrv_parts_lose(&h.parts, &id, m.next, end, &e), 0, "... and is given up");
+    vrv_heal_end(&h);
+    IS(vrv_log_drop_local(rig_log(&rig, "t", 0), end, NULL, &e), 0, "... and leaves this disk");
+    rig_commit(&rig);
+    damage_newest();
+    goes_on(m.next, end);
+    vrv_manifest_fini(&m);
+    finish();
+}
+
 int
 main(void)
 {
     test_older_segment();
     test_older_root();
+    test_undeleted();
+    test_given_up();
     return tap_done();
 }
