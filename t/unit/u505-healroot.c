@@ -144,6 +144,18 @@ read_root(uint64_t v, struct vrv_manifest *m)
     VRV_ASSERT(vrv_find_root(&sync_, &id, v, m, &e) == 0);
 }
 
+/* Where its last segment begins. */
+static int64_t
+newest_cold(void)
+{
+    struct vrv_manifest m;
+
+    read_root(newest_root(), &m);
+    int64_t base = m.seg[m.seg_n - 1].base;
+    vrv_manifest_fini(&m);
+    return base;
+}
+
 /* ---- another life ---- */
 
 /* A server goes on and fills the store, then an older copy of its disk takes its place, and has as many batches of its
@@ -288,6 +300,21 @@ test_given_up(void)
     finish();
 }
 
+/* Its files are still there. */
+static void
+test_on_its_way_out(void)
+{
+    make(1);
+    down();
+    up(2);
+    IS(vrv_log_drop_local(rig_log(&rig, "t", 0), newest_cold(), NULL, &e), 0, "what the store has leaves this disk");
+    rig_commit(&rig);
+    for (uint64_t v = newest_root(); v > 0; v--)
+        delete_root(v);
+    IS(heal_root(3), VRV_E_CORRUPT, "without any root that is lost, and not begun anew: %s", e.msg);
+    finish();
+}
+
 int
 main(void)
 {
@@ -295,5 +322,6 @@ main(void)
     test_older_root();
     test_undeleted();
     test_given_up();
+    test_on_its_way_out();
     return tap_done();
 }

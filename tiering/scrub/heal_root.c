@@ -68,13 +68,15 @@ check_life(const struct vrv__healing *o, const struct vrv_manifest *m, struct vr
 static int
 begin_anew(const struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e)
 {
-    int64_t start = vrv_log_offsets(o->log).start;
-    uint32_t n;
+    struct vrv_log_offsets at = vrv_log_offsets(o->log);
+    uint32_t n, i = 0;
     struct vrv_log_seg *v = vrv_log_segs(o->log, &n);
-    bool has_all = n > 0 && v[0].base <= start;
 
-    *m = (struct vrv_manifest){ .topic = o->id->topic, .partition = o->id->partition, .start = start,
-        .next = has_all ? v[0].base : 0 };
+    while (i < n && v[i].base < at.local_start && v[i].next <= at.local_start) /* what lies below is on its way out */
+        i++;
+    bool has_all = i < n && v[i].base <= at.start;
+    *m = (struct vrv_manifest){ .topic = o->id->topic, .partition = o->id->partition, .start = at.start,
+        .next = has_all ? v[i].base : 0 };
     free(v);
     return has_all ? 0 : vrv_err_prefix(e, VRV_E_CORRUPT, "only the damaged manifest knew all");
 }
