@@ -93,6 +93,16 @@ flip(const char *key)
     ((uint8_t *)(uintptr_t)p)[n / 2] ^= 1;
 }
 
+static bool
+has_root(uint64_t version)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+    size_t n;
+
+    vrv_parts_root_key(&id, version, key);
+    return fakestore_object(fake, key, &n) != NULL;
+}
+
 static void
 flip_root(uint64_t version)
 {
@@ -315,6 +325,34 @@ test_on_its_way_out(void)
     finish();
 }
 
+/* ---- what stays ---- */
+
+/* The newest root is damaged twice, with a sweep in between; this disk hasn't got what it names. */
+static void
+test_before_stays(void)
+{
+    make(1);
+    seal();
+    pass(20000);
+    IS(vrv_log_drop_local(rig_log(&rig, "t", 0), newest_cold(), NULL, &e), 0, "what the store has leaves this disk");
+    rig_commit(&rig);
+    down();
+    up(2);
+    damage_newest();
+    uint64_t damaged = newest_root();
+    IS(heal_root(3), 0, "the one before it takes its place %s", e.msg);
+    down();
+    up(4);
+    pass(60000);
+    OK(!has_root(damaged) && has_root(damaged - 1), "the sweep takes the damaged one, and leaves the one before");
+    flip_root(newest_root());
+    down();
+    up(5);
+    IS(heal_root(6), 0, "... which takes its place again when that is needed %s", e.msg);
+    IS(read_all("t", 0), offsets("t", 0).end, "... and all can be read");
+    finish();
+}
+
 int
 main(void)
 {
@@ -323,5 +361,6 @@ main(void)
     test_undeleted();
     test_given_up();
     test_on_its_way_out();
+    test_before_stays();
     return tap_done();
 }

@@ -363,7 +363,8 @@ vrv_parts_commit(struct vrv_parts *ps, struct vrv_parts_commit *c)
 
     c->parts = ps;
     const struct vrv_part *p = part_of(c);
-    uint64_t from = m->before = m->version;
+    uint64_t from = m->version;
+    m->before = p->head.stood_in > 0 ? p->head.stood_in : from; /* one that can be read: it is kept */
     m->version = (from > p->head.passed ? from : p->head.passed) + 1;
     if (check(c, from, &e) < 0) {
         refuse(c, &e);

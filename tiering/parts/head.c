@@ -229,6 +229,7 @@ vrv_parts_stand_in(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv
         vrv_manifest_fini(m);
         return rc;
     }
+    h.stood_in = m->version < h.version ? m->version : 0;
     m->version = h.version;
     vrv__part_set(p, &h, m);
     return 0;

@@ -164,7 +164,7 @@ int vrv_parts_version(struct vrv_parts *ps, const struct vrv_log_id *id, uint64_
 /* Is a root of this version above all that count or were passed over: one that may come to? */
 bool vrv_parts_is_ahead(struct vrv_parts *ps, const struct vrv_log_id *id, uint64_t version);
 /* Its root is lost, or damaged for good: m, which it takes over, is what the next commit goes on from in its
- * stead.  Only memory changes. */
+ * stead, and says that it does, so that m's own root stays.  Only memory changes. */
 int vrv_parts_stand_in(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_manifest *m, struct vrv_err *e)
     VRV_MUST_CHECK;
 

@@ -13,6 +13,7 @@ struct vrv_head {
     uint32_t crc;
     int64_t lost_from, lost_to; /* in between records were given up that never were in the store; equal: none */
     int64_t alone_ms; /* since when nothing else is known of its topic (wall clock); 0: something is */
+    uint64_t stood_in; /* in memory only: the version before it whose manifest counts in its place; 0: its own does */
     uint64_t passed;  /* above version: up to this one none is to be written, or to count; else 0 */
 };
 
