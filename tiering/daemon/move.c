@@ -279,8 +279,8 @@ room(struct vrv_upload *u)
 {
     struct vrv_move *m = VRV_LIST_OF(u, struct vrv_move, upload);
 
-    if (!m->busy)
-        ask(m);
+    if (!m->busy) /* one that has failed, or is to stop, waits for no turn */
+        go_on(m, 0, NULL);
 }
 
 static void
@@ -358,7 +358,7 @@ void
 vrv_move_cancel(struct vrv_move *m)
 {
     if (m->phase == VRV_MOVE_PREPARES)
-        vrv_retry_cancel(m->o->upload.retry, &m->extras.call);
+        vrv_extras_cancel(&m->extras);
     else if (m->phase == VRV_MOVE_WRITES)
         cancel_writing(m);
     else

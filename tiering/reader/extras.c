@@ -19,7 +19,7 @@ finish(struct vrv_extras *r, int status, const struct vrv_object_extras *x, stru
     uint8_t *bytes = r->bytes;
     char *key = r->key;
 
-    if (status == VRV_E_CORRUPT && ++r->reads < READS_MAX && !r->call.cancelled) {
+    if (status == VRV_E_CORRUPT && ++r->reads < READS_MAX) {
         begin(r);
         return;
     }
@@ -43,10 +43,13 @@ get(struct vrv_extras *r, uint64_t pos, size_t n, void (*run)(struct vrv_done *d
     vrv_retry_submit(r->retry, &r->call);
 }
 
-/* Bytes that came, as many as were asked for. */
+/* Bytes that came, as many as were asked for.  Who cancelled it may have come too late for the call itself: nothing
+ * follows it all the same. */
 static int
 came(const struct vrv_extras *r, struct vrv_err *e)
 {
+    if (r->cancelled)
+        return vrv_err_set(e, VRV_E_CANCELLED, "it is to stop");
     *e = r->call.err;
     if (r->call.status == 0 && r->call.got != r->call.size)
         return vrv_err_set(e, VRV_E_CORRUPT, "%zu bytes, expected %" PRIu64, r->call.got,
@@ -101,5 +104,13 @@ vrv_extras_read(struct vrv_extras *r, const struct vrv_cold_seg *s)
     r->size = s->size;
     r->bytes = NULL;
     r->reads = 0;
+    r->cancelled = false;
     begin(r);
+}
+
+void
+vrv_extras_cancel(struct vrv_extras *r)
+{
+    r->cancelled = true;
+    vrv_retry_cancel(r->retry, &r->call);
 }

@@ -24,11 +24,14 @@ struct vrv_extras {
     char *key;
     uint64_t pos, size;        /* where the object is */
     unsigned reads;            /* that have ended */
+    bool cancelled;
     struct vrv_object_info info;
     uint8_t *bytes;
     struct vrv_store_call call;
 };
 
 void vrv_extras_read(struct vrv_extras *r, const struct vrv_cold_seg *s);
+/* End it soon, with CANCELLED, also where what was asked for has just come. */
+void vrv_extras_cancel(struct vrv_extras *r);
 
 #endif
