@@ -465,6 +465,15 @@ t_unit_u505_healroot_SOURCES = \
 	t/unit/u505-healroot.c \
 	$(NULL)
 t_unit_u505_healroot_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+check_PROGRAMS += t/unit/u438-stops
+t_unit_u438_stops_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/tierrig.c \
+	t/lib/tierrig.h \
+	t/unit/u438-stops.c \
+	$(NULL)
+t_unit_u438_stops_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u439-roots
 t_unit_u439_roots_SOURCES = \

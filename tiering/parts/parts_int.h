@@ -54,10 +54,13 @@ struct vrv_read_root {
     enum vrv_store_class lane;
     void (*run)(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *e);
     unsigned reads;   /* that have ended */
+    bool cancelled;
     struct vrv_store_call call;
     char key[VRV_STORE_KEY_MAX + 1];
 };
 void vrv__root_read(struct vrv_read_root *r);
+/* End it soon: with CANCELLED, or what becomes known in time.  What came damaged isn't read again. */
+void vrv__root_cancel(struct vrv_read_root *r);
 
 /* What has the name of c's root?  0: c's own; CONFLICT: another one, which counts now; AGAIN: one that never will,
  * and the next version may be written; FENCED, or what failed.  run is called once, never from within. */

@@ -43,9 +43,12 @@ came(struct vrv_done *d)
     if (rc == 0)
         rc = check(r, &m, &e);
     free(r->call.buf);
-    if (rc == VRV_E_CORRUPT && r->call.status == 0 && ++r->reads < READS_MAX && !r->call.cancelled) {
-        vrv__root_read(r);
-        return;
+    if (rc == VRV_E_CORRUPT && r->call.status == 0 && ++r->reads < READS_MAX) {
+        if (!r->cancelled) {
+            vrv__root_read(r);
+            return;
+        }
+        rc = vrv_err_set(&e, VRV_E_CANCELLED, "it is to stop"); /* perhaps it isn't damaged */
     }
     r->run(r, rc, &m, &e);
 }
@@ -62,6 +65,14 @@ vrv__root_read(struct vrv_read_root *r)
         .op = VRV_STORE_GET, .lane = r->lane, .key = r->key, .size = n,
         .buf = vrv_mem_zero(n), .deadline_ns = clock->mono_ns(clock) + ps->o.read_ms * MS };
     vrv_retry_submit(ps->o.retry, &r->call);
+}
+
+/* The call may have been posted already, and then knows nothing of this. */
+void
+vrv__root_cancel(struct vrv_read_root *r)
+{
+    r->cancelled = true;
+    vrv_retry_cancel(r->part->parts->o.retry, &r->call);
 }
 
 /* ---- who waits ---- */
@@ -206,7 +217,7 @@ vrv_parts_cancel_reads(struct vrv_parts *ps)
         struct vrv_part *p = VRV_OMAP_OF(n, struct vrv_part, node);
 
         if (p->reading != NULL)
-            vrv_retry_cancel(ps->o.retry, &p->reading->call);
+            vrv__root_cancel(p->reading);
         n = vrv_omap_after(&ps->map, &p->id);
     }
 }

@@ -112,6 +112,7 @@ struct vrv_cache {
     struct vrv_list shelved; /* the same of those that the disk has: no rate holds for them */
     struct vrv_list under_way;
     unsigned reading;
+    bool stops;              /* no read begins any more */
     int64_t room;            /* bytes that may be read at once, by the rate */
     int64_t filled_ns;       /* when that was counted */
     int64_t held_ns;         /* since when the rate holds a read back, or when that was counted; 0: it doesn't */
@@ -166,7 +167,7 @@ int64_t vrv_cache_step(struct vrv_cache *c);
 /* Nothing is under way, and nobody waits. */
 bool vrv_cache_is_idle(const struct vrv_cache *c);
 /* What is being read, or is to be, ends soon or at once, with CANCELLED; this piece, or all where it is
- * NULL. */
+ * NULL, also what is asked for later. */
 void vrv_cache_cancel(struct vrv_cache *c, const struct vrv_piece *p);
 void vrv_piece_unref(struct vrv_piece *p); /* NULL is fine */
 

@@ -20,6 +20,7 @@ struct run {
     uint64_t pos, size;
     uint64_t unpacks;         /* bytes that its chunks have more of when they are unpacked */
     bool of_store;            /* not of the disk */
+    bool cancelled;
     int64_t since_ns;         /* when it was wanted; then, when it began */
     uint64_t throttled_ns;    /* of all, when it was wanted of the store */
     struct vrv_cache_bytes *mem;
@@ -157,12 +158,22 @@ is_chunk(const struct vrv_piece *p)
     return p->kind == VRV_PIECE_CHUNK;
 }
 
+static int
+stopped(struct vrv_err *e)
+{
+    return vrv_err_set(e, VRV_E_CANCELLED, "the tier stops");
+}
+
 /* First of all, and alone: its neighbours were well. */
 static bool
 reads_again(const struct run *r, struct vrv_piece *p)
 {
-    if (p->status != VRV_E_CORRUPT || r->call.status < 0 || r->reads >= READS_MAX || r->call.cancelled)
+    if (p->status != VRV_E_CORRUPT || r->call.status < 0 || r->reads >= READS_MAX)
         return false;
+    if (r->cancelled) { /* perhaps it isn't damaged */
+        p->status = stopped(&p->err);
+        return false;
+    }
     vrv__cache_bytes_unref(p->mem);
     p->mem = NULL;
     struct run *again = run_of(r->cache, &p, 1);
@@ -386,11 +397,32 @@ begin_some(struct vrv_cache *c)
         atomic_store(&c->starved, false);
 }
 
+/* One that waits for its turn. */
+static void
+refuse(struct run *r)
+{
+    vrv_list_del(&r->link);
+    r->call.status = stopped(&r->call.err);
+    end(r);
+}
+
+/* Who hears of it may ask for something else within. */
+static void
+refuse_all(struct vrv_list *runs)
+{
+    while (!vrv_list_empty(runs))
+        refuse(VRV_LIST_OF(runs->next, struct run, link));
+}
+
 static void
 begin_runs(struct vrv_cache *c)
 {
     int64_t now = now_ns(c);
 
+    if (c->stops) {
+        refuse_all(&c->shelved);
+        refuse_all(&c->runs);
+    }
     c->throttled_ns = throttled_ns(c);
     c->held_ns = c->held_ns != 0 ? now : 0;
     begin_some(c);
@@ -459,7 +491,7 @@ is_of(const struct run *r, const struct vrv_piece *p)
     for (uint32_t i = 0; i < r->n; i++)
         if (r->piece[i] == p)
             return true;
-    return p == NULL;
+    return false;
 }
 
 static void
@@ -471,21 +503,28 @@ cancel_waiting(struct vrv_list *runs, const struct vrv_piece *p)
         struct run *r = VRV_LIST_OF(l, struct run, link);
 
         next = l->next;
-        if (!is_of(r, p))
-            continue;
-        vrv_list_del(&r->link);
-        r->call.status = vrv_err_set(&r->call.err, VRV_E_CANCELLED, "the tier stops");
-        end(r);
+        if (is_of(r, p))
+            refuse(r);
     }
 }
 
-/* A read of the disk ends soon by itself. */
+/* A read of the disk ends soon by itself; one of the store that has just ended isn't begun again. */
 void
 vrv_cache_cancel(struct vrv_cache *c, const struct vrv_piece *p)
 {
-    for (struct vrv_list *l = c->under_way.next; l != &c->under_way; l = l->next)
-        if (is_of(VRV_LIST_OF(l, struct run, link), p))
-            vrv_retry_cancel(c->o.retry, &VRV_LIST_OF(l, struct run, link)->call);
+    for (struct vrv_list *l = c->under_way.next; l != &c->under_way; l = l->next) {
+        struct run *r = VRV_LIST_OF(l, struct run, link);
+
+        if (p != NULL && !is_of(r, p))
+            continue;
+        r->cancelled = true;
+        vrv_retry_cancel(c->o.retry, &r->call);
+    }
+    if (p == NULL) {
+        c->stops = true;
+        begin_runs(c);
+        return;
+    }
     cancel_waiting(&c->runs, p);
     cancel_waiting(&c->shelved, p);
 }
