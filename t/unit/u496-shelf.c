@@ -532,6 +532,72 @@ test_cache(void)
     end();
 }
 
+/* Each look at the clock takes a while. */
+static int64_t
+ticking(struct vrv_clock *c)
+{
+    return atomic_fetch_add(&((struct simclock *)c)->mono_ns, 1000);
+}
+
+/* A chunk of a segment that the disk has, or hasn't. */
+static struct vrv_piece *
+ask_chunk(const struct vrv_cold_seg *s, bool shelved)
+{
+    uint32_t i = 0;
+
+    while (i < s->chunk_n && (vrv_shelf_has(shelf, s->key, s->pos + s->chunk[i].pos) != shelved ||
+                                 vrv_cache_has(&tier.reader.cache, s, i)))
+        i++;
+    tap_need(i < s->chunk_n ? 0 : -1, "no such chunk");
+    return vrv_cache_chunk(&tier.reader.cache, s, i);
+}
+
+/* The rate held others back; one that was to come of the disk is read of the store, as soon as there is room. */
+static void
+test_no_longer_held(void)
+{
+    struct vrv_cache *c = &tier.reader.cache;
+    struct vrv_snap *s = NULL;
+    struct vrv_piece *p[4];
+    struct vrv_err e;
+
+    begin(2 * CHUNKS);
+    for (int i = 0; i < 6; i++)
+        (void)read_all();
+    c->o.shelf = NULL; /* memory forgets all, the disk nothing */
+    (void)vrv_cache_forget(c, "");
+    c->o.shelf = shelf;
+    tap_need(vrv_parts_now(&tier.parts, &the_log()->id, &s, &e), "no manifest");
+    tap_need(s->m.seg_n > 2 ? 0 : -1, "too few segments");
+    rig.clock.clock.mono_ns = ticking;
+    vrv_shelf_forget(shelf, s->m.seg[2].key);
+    atomic_store(&c->rate, 1);
+    simclock_advance_ms(&rig.clock, 2000);
+    p[0] = ask_chunk(&s->m.seg[2], false); /* is under way */
+    p[1] = ask_chunk(&s->m.seg[2], false); /* is held back */
+    c->o.bytes = 0;
+    p[2] = ask_chunk(&s->m.seg[0], true);
+    p[3] = ask_chunk(&s->m.seg[1], true);
+    simclock_advance_ms(&rig.clock, 100);
+    vrv_shelf_forget(shelf, s->m.seg[0].key);
+    c->o.bytes = atomic_load(&c->used) + p[3]->chunk.plain; /* for one of them */
+    atomic_store(&c->rate, 0);
+    (void)vrv_cache_step(c);
+    OK(!vrv_list_empty(&c->runs) && c->reading == 2, "the disk has one, and no longer the other, for which there is no room");
+    c->o.bytes = CACHE * (VALUE + 80);
+    tierrig_run(&tier);
+    int came = 0;
+    for (int i = 0; i < 4; i++) {
+        came += p[i]->there && p[i]->status == 0;
+        vrv_piece_unref(p[i]);
+    }
+    IS(came, 4, "all come in the end");
+    uint64_t most = vrv_recent_view(&c->waits, rig.clock.clock.mono_ns(&rig.clock.clock)).max;
+    OK(most >= 100000000 && most < 1000000000, "the rate held one back for a while, and none for longer: %" PRIu64 " ns", most);
+    vrv_snap_unref(s);
+    end();
+}
+
 static void
 test_damaged(void)
 {
@@ -576,6 +642,7 @@ main(void)
     test_hangs();
     test_forgotten_while_read();
     test_cache();
+    test_no_longer_held();
     test_damaged();
     test_disk_fails();
     return tap_done();

@@ -414,19 +414,26 @@ refuse_all(struct vrv_list *runs)
         refuse(VRV_LIST_OF(runs->next, struct run, link));
 }
 
+/* Is it the rate that holds reads back from now on?  How long it did never becomes less, for who has looked at that
+ * meanwhile. */
 static void
-begin_runs(struct vrv_cache *c)
+hold(struct vrv_cache *c, bool holds)
 {
     int64_t now = now_ns(c);
 
+    c->throttled_ns += c->held_ns != 0 ? (uint64_t)(now - c->held_ns) : 0;
+    c->held_ns = holds ? now : 0;
+}
+
+static void
+begin_runs(struct vrv_cache *c)
+{
     if (c->stops) {
         refuse_all(&c->shelved);
         refuse_all(&c->runs);
     }
-    c->throttled_ns = throttled_ns(c);
-    c->held_ns = c->held_ns != 0 ? now : 0;
     begin_some(c);
-    c->held_ns = !vrv_list_empty(&c->runs) && allowed_ns(c) != 0 ? now : 0;
+    hold(c, !vrv_list_empty(&c->runs) && allowed_ns(c) != 0);
 }
 
 static uint64_t
