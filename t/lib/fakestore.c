@@ -50,6 +50,7 @@ struct fakestore {
     struct late *late;
     const char *damaged;          /* names that are; NULL: none */
     bool tells_ages;
+    int64_t behind_ms;
     uint64_t per_s;               /* bytes that the line to it takes; 0: any */
     unsigned percent[VRV_STORE_OPS][FAKE_FAULTS];
     uint64_t attempts[VRV_STORE_OPS], struck[FAKE_FAULTS];
@@ -232,7 +233,7 @@ list(struct fakestore *f, struct vrv_store_call *c, const struct objects *os)
             break;
         }
         c->names[c->got++] = (struct vrv_store_name){ .key = vrv_mem_strdup(o->key), .size = o->n,
-            .age_ms = f->tells_ages ? (now_ns(f) - o->at_ns) / MS : -1 };
+            .age_ms = f->tells_ages ? (now_ns(f) - o->at_ns) / MS + f->behind_ms : -1 };
     }
     return 0;
 }
@@ -618,7 +619,14 @@ fakestore_damage(struct fakestore *f, const char *prefix)
 void
 fakestore_tell_ages(struct fakestore *f)
 {
+    f->tells_ages = f->store.caps.own_clock = true;
+}
+
+void
+fakestore_tell_times(struct fakestore *f, int64_t behind_ms)
+{
     f->tells_ages = true;
+    f->behind_ms = behind_ms;
 }
 
 uint64_t

@@ -54,6 +54,8 @@ void fakestore_heal(struct fakestore *f);
 void fakestore_damage(struct fakestore *f, const char *prefix);
 /* From now on lists tell how old names are, by the clock that nobody sets. */
 void fakestore_tell_ages(struct fakestore *f);
+/* ... as a directory does: by the times of its files, which were given by a clock that is so far behind ours. */
+void fakestore_tell_times(struct fakestore *f, int64_t behind_ms);
 /* What happened so far. */
 uint64_t fakestore_attempts(const struct fakestore *f, enum vrv_store_op op);
 /* Calls that were under way at a time, at most, since it was asked last. */

@@ -292,6 +292,28 @@ test_clocks(void)
     finish();
 }
 
+/* A directory on a file server whose clock isn't ours. */
+static void
+test_file_times(void)
+{
+    struct vrv_restore r;
+
+    lose_server();
+    fakestore_tell_times(fake, 60 * MINUTE_MS);
+    put_marker(rig.clock.clock.wall_ms(&rig.clock.clock), false);
+    IS(look(&r, false), VRV_E_LOCKED, "where files seem an hour older than they are, a server that lives still does: %s", e.msg);
+    vrv_restore_fini(&r);
+    simclock_advance_ms(&rig.clock, 2 * MINUTE_MS);
+    IS(look(&r, false), 0, "... as long as it isn't silent");
+    vrv_restore_fini(&r);
+    fakestore_tell_times(fake, 0);
+    put_marker(rig.clock.clock.wall_ms(&rig.clock.clock) - 60 * MINUTE_MS, false);
+    IS(look(&r, false), VRV_E_LOCKED, "so does one whose own clock is an hour behind");
+    vrv_restore_fini(&r);
+    up(3);
+    finish();
+}
+
 static void
 put_damaged_marker(int64_t ms)
 {
@@ -497,6 +519,7 @@ main(void)
     test_not_empty();
     test_alive();
     test_clocks();
+    test_file_times();
     test_damaged_marker(false);
     test_damaged_marker(true);
     test_large();

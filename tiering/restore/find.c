@@ -88,15 +88,18 @@ read_marker(struct vrv_sync *s, const struct vrv_store_name *name, struct vrv_fo
     return 0;
 }
 
-/* What the store's clock says of it counts: that server's may have been wrong, and so may ours. */
+/* What the store's clock says of it counts: that server's may have been wrong, and so may ours.  A file's time is by the
+ * clock of whoever has the file, which may be behind ours (NFS): then what the name says, where that is younger. */
 static int64_t
 age_of(const struct vrv_sync *s, const struct vrv_store_name *name)
 {
-    int64_t ms;
+    int64_t ms, age = INT64_MAX;
 
-    if (name->age_ms >= 0)
+    if (name->age_ms >= 0 && s->store->caps.own_clock)
         return name->age_ms;
-    return vrv_marker_key_ms(name->key, &ms) ? s->clock->wall_ms(s->clock) - ms : INT64_MAX;
+    if (vrv_marker_key_ms(name->key, &ms))
+        age = s->clock->wall_ms(s->clock) - ms;
+    return name->age_ms >= 0 && name->age_ms < age ? name->age_ms : age;
 }
 
 int

@@ -41,7 +41,7 @@ struct vrv_found_marker {
     char key[VRV_STORE_KEY_MAX + 1];
     uint64_t size;
     int64_t age_ms;              /* of whichever is the youngest, damaged or not: by the store's clock, or where it
-                                  * doesn't say by its name and ours */
+                                  * has none by ours, and its file's time or its name */
     char newest[VRV_STORE_KEY_MAX + 1]; /* the last one's name, of use or not */
     struct vrv_found_passed passed;
 };

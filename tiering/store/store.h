@@ -87,7 +87,7 @@ enum vrv_store_class { VRV_STORE_READ, VRV_STORE_UPLOAD, VRV_STORE_HOUSEKEEPING,
 struct vrv_store_name {
     char *key;
     uint64_t size;
-    int64_t age_ms; /* as the store's clock has it (a directory's: the file's time, by our clock); -1: it doesn't say */
+    int64_t age_ms; /* as the store's clock has it (own_clock; else the time that it has, by ours); -1: it doesn't say */
 };
 
 struct vrv_store_call {
@@ -133,6 +133,7 @@ struct vrv_store_caps {
     bool atomic_put, atomic_end; /* with if_absent */
     bool keeps_checksum;  /* VERIFY doesn't read the object */
     bool lists_at_once;   /* LIST shows what was written before it began */
+    bool own_clock;       /* ... and how old that is by the store's own clock */
 };
 
 struct vrv_store_ops {
