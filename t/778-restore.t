@@ -17,7 +17,17 @@ my $cold = tempdir(CLEANUP => 1);
 my $empty = tempdir(CLEANUP => 1);
 Anew::tests(name => 'a directory', options => ["tier.store.url=file://$cold"],
     elsewhere => "tier.store.url=file://$empty",
-    age => sub { my $then = time - 86400; utime $then, $then, glob "$cold/marker/*" });
+    age => \&age);
+
+# As they would be a day from now: their files, and their names.
+sub age {
+    my $then = time - 86400;
+    for my $marker (glob "$cold/marker/*") {
+        utime $then, $then, $marker;
+        (my $name = $marker) =~ s{/(\d+)-(?=[^/]*$)}{sprintf('/%013d-', $1 - 86_400_000)}e;
+        rename $marker, $name or die "$marker: $!";
+    }
+}
 
 # ---- cut short, wherever that is
 
