@@ -325,6 +325,47 @@ test_on_its_way_out(void)
     finish();
 }
 
+/* ---- what is in the way ---- */
+
+/* A root that a crash has left, and that names too little to count. */
+static void
+leave_root(const struct vrv_manifest *counts, uint64_t version)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+    struct vrv_manifest m;
+    size_t n;
+
+    vrv_manifest_copy(&m, counts);
+    vrv_cold_seg_fini(&m.seg[--m.seg_n]);
+    m.next = m.seg[m.seg_n - 1].next;
+    m.version = version;
+    uint8_t *bytes = vrv_manifest_write(&m, &n);
+    vrv_parts_root_key(&id, version, key);
+    VRV_ASSERT(vrv_sync_put(&sync_, key, bytes, n, true, &e) == 0);
+    free(bytes);
+    vrv_manifest_fini(&m);
+}
+
+static void
+test_in_the_way(void)
+{
+    struct vrv_manifest m;
+
+    make(1);
+    down();
+    up(2);
+    read_root(version(), &m);
+    leave_root(&m, m.version + 1);
+    leave_root(&m, m.version + 2);
+    delete(m.seg[0].key);
+    IS(heal(3, m.seg[0].key, m.seg[0].base), VRV_E_AGAIN, "what is still named, and lost, isn't told to be nobody's: %s",
+        e.msg);
+    IS(heal(4, m.seg[0].key, m.seg[0].base), 0, "... and is healed when nothing is in the way any more %s", e.msg);
+    IS(heal(5, m.seg[0].key, m.seg[0].base), VRV_E_CONFLICT, "... then nothing names it: %s", e.msg);
+    vrv_manifest_fini(&m);
+    finish();
+}
+
 /* ---- what stays ---- */
 
 /* The newest root is damaged twice, with a sweep in between; this disk hasn't got what it names. */
@@ -361,6 +402,7 @@ main(void)
     test_undeleted();
     test_given_up();
     test_on_its_way_out();
+    test_in_the_way();
     test_before_stays();
     return tap_done();
 }

@@ -46,7 +46,8 @@ int vrv_heal_begin(struct vrv_heal *h, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_heal_end(struct vrv_heal *h);
 
 /* The segment that begins at `base`, and whose object is `key`: 0, and it is whole again, of so many bytes.
- * NOTFOUND: this disk hasn't got it, either; CORRUPT: or damaged; CONFLICT: the manifest names another one. */
+ * NOTFOUND: this disk hasn't got it, either; CORRUPT: or damaged; CONFLICT: the manifest names another one; AGAIN:
+ * what crashes have left was in the way more than once. */
 int vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, int64_t base,
     uint64_t *bytes, struct vrv_err *e) VRV_MUST_CHECK;
 
