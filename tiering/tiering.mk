@@ -93,6 +93,7 @@ libvrvtiering_la_SOURCES = \
 	tiering/scrub/heal_here.c \
 	tiering/scrub/heal_int.h \
 	tiering/scrub/heal_root.c \
+	tiering/scrub/heal_younger.c \
 	tiering/scrub/known.c \
 	tiering/scrub/known.h \
 	tiering/scrub/object.c \

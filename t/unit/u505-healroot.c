@@ -366,6 +366,45 @@ test_in_the_way(void)
     finish();
 }
 
+/* ---- what was healed ---- */
+
+/* Two segments are damaged and healed, then leave this disk; then the root that names what the second one is now is lost. */
+static void
+test_healed_before(bool page_last)
+{
+    struct { char key[VRV_STORE_KEY_MAX + 1]; int64_t base; } seg[2];
+    struct vrv_manifest m;
+    struct vrv_cold_seg *v;
+
+    make(1);
+    put("t", 0, 30);
+    seal();
+    pass(20000);
+    down();
+    up(2);
+    read_root(version(), &m);
+    VRV_ASSERT(m.page_n > 1 && m.seg_n > 0 && vrv_find_page(&sync_, &m, &m.page[1], &v, &e) == 0);
+    for (int i = 0; i < 2; i++) {
+        const struct vrv_cold_seg *s = (i == 1) == page_last ? &v[0] : &m.seg[0];
+
+        (void)snprintf(seg[i].key, sizeof(seg[i].key), "%s", s->key);
+        seg[i].base = s->base;
+        flip(s->key);
+        IS(heal((uint64_t)i + 3, seg[i].key, seg[i].base), 0, "a damaged segment is healed %s", e.msg);
+    }
+    vrv_found_page_fini(v, &m.page[1]);
+    vrv_manifest_fini(&m);
+    IS(vrv_log_drop_local(rig_log(&rig, "t", 0), newest_cold(), NULL, &e), 0, "what the store has leaves this disk");
+    rig_commit(&rig);
+    flip_root(newest_root());
+    IS(heal_root(5), 0, "a root counts again that names what was damaged in %s %s", page_last ? "a page" : "itself", e.msg);
+    down();
+    up(6);
+    pass(60000);
+    IS(read_all("t", 0), offsets("t", 0).end, "... but what was healed has its place, and all can be read");
+    finish();
+}
+
 /* ---- what stays ---- */
 
 /* The newest root is damaged twice, with a sweep in between; this disk hasn't got what it names. */
@@ -403,6 +442,8 @@ main(void)
     test_given_up();
     test_on_its_way_out();
     test_in_the_way();
+    test_healed_before(false);
+    test_healed_before(true);
     test_before_stays();
     return tap_done();
 }

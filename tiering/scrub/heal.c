@@ -192,17 +192,17 @@ take_place(struct vrv__healing *o, struct vrv_cold_seg *old)
     o->made = (struct vrv_cold_seg){ .key = NULL };
 }
 
-/* The page that has it, anew. */
-static int
-write_page(struct vrv__healing *o, struct vrv_cold_page *in_place_of, struct vrv_err *e)
+int
+vrv__heal_write_page(struct vrv__healing *o, struct vrv_cold_seg *v, uint32_t segments,
+    struct vrv_cold_page *in_place_of, struct vrv_err *e)
 {
-    const struct vrv_manifest part = { .topic = o->id->topic, .partition = o->id->partition, .seg = o->v,
-        .seg_n = o->n, .next = o->v[o->n - 1].next };
+    const struct vrv_manifest part = { .topic = o->id->topic, .partition = o->id->partition, .seg = v,
+        .seg_n = segments, .next = v[segments - 1].next };
     struct vrv_cold_page page = { .key = NULL };
     char key[VRV_STORE_KEY_MAX + 1];
     size_t n;
 
-    uint8_t *bytes = vrv_manifest_write_page(&part, 0, o->n, &page, &n);
+    uint8_t *bytes = vrv_manifest_write_page(&part, 0, segments, &page, &n);
     vrv_parts_page_key(&o->h->parts, o->id, page.base, key);
     int rc = vrv_sync_put(o->h->s, key, bytes, n, false, e);
     free(bytes);
@@ -246,7 +246,7 @@ commit(struct vrv__healing *o, struct vrv_err *e)
         take_place(o, &next.seg[o->at]);
     } else {
         take_place(o, &o->v[o->at]);
-        rc = write_page(o, &next.page[o->page], e);
+        rc = vrv__heal_write_page(o, o->v, o->n, &next.page[o->page], e);
     }
     if (rc == 0)
         return vrv__heal_commit(o, &next, e);

@@ -1,4 +1,4 @@
-/* What heal.c, heal_here.c and heal_root.c share. */
+/* What heal.c, heal_here.c, heal_root.c and heal_younger.c share. */
 #ifndef VRV_SCRUB_HEAL_INT_H
 #define VRV_SCRUB_HEAL_INT_H
 
@@ -23,6 +23,11 @@ struct vrv__healing {
 
 /* What counts, into o->snap: a whole one, since segments are found by it, and checked against it. */
 int vrv__heal_read(struct vrv__healing *o, struct vrv_err *e) VRV_MUST_CHECK;
+/* These segments as a page, which is named in the place of this one. */
+int vrv__heal_write_page(struct vrv__healing *o, struct vrv_cold_seg *v, uint32_t segments,
+    struct vrv_cold_page *in_place_of, struct vrv_err *e) VRV_MUST_CHECK;
+/* What m names and is damaged gives way to what was written of it later, and is whole. */
+int vrv__heal_younger(struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e) VRV_MUST_CHECK;
 /* This counts next; it is used up. */
 int vrv__heal_commit(struct vrv__healing *o, struct vrv_manifest *next, struct vrv_err *e) VRV_MUST_CHECK;
 

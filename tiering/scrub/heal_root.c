@@ -93,6 +93,8 @@ find_before(struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e)
         rc = check_life(o, m, e);
         if (rc == 0)
             rc = check_whole(o, m, e);
+        if (rc == 0)
+            rc = vrv__heal_younger(o, m, e);
         if (rc < 0)
             vrv_manifest_fini(m);
     }

@@ -244,7 +244,7 @@ check_rest(struct vrv_object_walk *w, struct vrv_err *e)
         rc = check_table(w, p, table, e);
     if (rc == 0)
         rc = take(w, VRV_OBJECT_FOOTER, &p, e);
-    if (rc == 0 && w->crc != w->seg->crc)
+    if (rc == 0 && !w->any_crc && w->crc != w->seg->crc)
         rc = vrv_err_set(e, VRV_E_CORRUPT, "it doesn't match the manifest's checksum of all of it");
     return rc;
 }

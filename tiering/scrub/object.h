@@ -17,17 +17,19 @@ struct vrv_object_walk {
     struct vrv_sync *s;
     const struct vrv_log_id *id;
     const struct vrv_cold_seg *seg;
+    bool any_crc;                 /* what the checksum of all of it should be isn't known */
     void (*before)(void *ctx, size_t n); /* so much is read now; may wait, or be NULL */
     void *ctx;
     /* what was read so far */
     uint64_t batches, at;
+    uint32_t crc;
     /* ours */
     struct vrv_object_info info;
     struct vrv_epochs epochs;
     uint8_t *piece;               /* of the object, from piece_at on */
     uint64_t piece_at;
     size_t piece_n;
-    uint32_t crc, plain_crc;
+    uint32_t plain_crc;
 };
 
 /* NOTFOUND, CORRUPT (the sentence says what and where), VERSION, NOMEM, or what the store says.  The caller's
