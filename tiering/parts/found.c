@@ -238,5 +238,8 @@ vrv__found_look(struct vrv_parts_commit *c, vrv__found_fn *run)
 void
 vrv__found_cancel(struct vrv_root_found *f)
 {
-    vrv_retry_cancel(f->read.part->parts->o.retry, f->asks ? &f->ask : &f->read.call);
+    if (f->asks)
+        vrv_retry_cancel(f->read.part->parts->o.retry, &f->ask);
+    else
+        vrv__root_cancel(&f->read);
 }
