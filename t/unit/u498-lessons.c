@@ -254,6 +254,33 @@ lesson_03_what_another_life_wrote_does_not_count(void)
     end();
 }
 
+/* 2, the other way round: what a manifest names that nobody knows to be there isn't nobody's. */
+static void
+lesson_02_not_what_a_late_manifest_names(void)
+{
+    orphan_after_ms = 60 * MINUTE_MS;
+    begin(1);
+    rig_topic(&rig, "t", 1, DRAINS);
+    pass(10000);
+    fakestore_fault(fake, VRV_STORE_GET, FAKE_DENIED, 100);
+    put("t", 0, 3);
+    for (int i = 0; i < 60 && fakestore_count(fake, "m/") == 0; i++)
+        pass(1000);
+    IS((int64_t)fakestore_count(fake, "m/"), 1, "a manifest is there, and whoever wrote it can't know");
+    IS(rig_alter(&rig, "t", "remote.storage.enable=false remote.log.delete.on.disable=true"), 0, "the topic leaves the tier");
+    crash(2);
+    fakestore_heal(fake);
+    up(3);
+    pass(60000);
+    IS(rig_alter(&rig, "t", "remote.storage.enable=true"), 0, "... and comes back");
+    put("t", 0, 6);
+    pass(60000);
+    OK(offsets("t", 0).local_start >= 12, "records leave this disk");
+    IS(read_all("t", 0), 18, "all can be read");
+    end();
+    orphan_after_ms = 20000;
+}
+
 /* 6: the log's start was set to one past a segment's last record, which was in no segment. */
 static void
 lesson_06_a_log_begins_where_a_segment_does(void)
@@ -614,6 +641,7 @@ main(void)
     lesson_02_what_no_manifest_names_goes();
     lesson_02_nor_pages_where_all_is_quiet();
     lesson_03_what_another_life_wrote_does_not_count();
+    lesson_02_not_what_a_late_manifest_names();
     lesson_06_a_log_begins_where_a_segment_does();
     lesson_07_an_index_is_made_of_the_data();
     lesson_16_deleted_before_it_was_copied();

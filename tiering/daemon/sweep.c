@@ -149,6 +149,14 @@ is_named_before(struct vrv_sweep *s, const char *key)
     return named;
 }
 
+/* Not what a root above may name, which isn't known before all roots were seen. */
+static bool
+may_go(struct vrv_sweep *s)
+{
+    s->spared = s->spared || s->looks;
+    return !s->above && !s->looks;
+}
+
 /* ORPHAN, 0, WAIT + 1. */
 static int
 is_orphan(struct vrv_sweep *s, const char *key, const struct vrv_part_key *k)
@@ -156,12 +164,8 @@ is_orphan(struct vrv_sweep *s, const char *key, const struct vrv_part_key *k)
     bool before;
     int64_t since_ms = vrv_parts_unnamed_ms(&s->id, &s->snap->m, s->what, k, &before);
 
-    if (s->above || s->clock->wall_ms(s->clock) - since_ms < s->orphan_ms)
+    if (s->clock->wall_ms(s->clock) - since_ms < s->orphan_ms || !may_go(s))
         return 0;
-    if (s->looks) {
-        s->spared = true;
-        return 0;
-    }
     int named = before ? is_named_before(s, key) : 0;
     return named == 0 ? ORPHAN : named == 1 ? 0 : named;
 }
@@ -185,9 +189,9 @@ judge(struct vrv_sweep *s, const char *key)
     int64_t base = vrv_manifest_base(&s->snap->m), at = (int64_t)k.number;
     if (s->spares > 0 && at >= s->spares && at < base)
         return 0;
-    if (s->leaves && s->snap->m.page_n + s->snap->m.seg_n == 0)
-        return 1;
-    return at < base ? 1 : is_orphan(s, key, &k);
+    if (at < base || (s->leaves && s->snap->m.page_n + s->snap->m.seg_n == 0))
+        return may_go(s);
+    return is_orphan(s, key, &k);
 }
 
 /* ---- one list after the other ---- */

@@ -7,8 +7,8 @@
  *
  * A list is a hint: what it lacks stays for the next time.  What it shows is compared with the manifest
  * that counts when it is deleted; names are drawn anew for each object, so that what isn't named and is old
- * never will be.  But where there is a root above the one that counts, nothing goes for its age: that one may
- * name it.
+ * never will be.  But where there is a root above the one that counts, nothing goes but roots: that one may
+ * name it, and come to count.
  *
  * Of a partition whose topic was deleted everything goes.  Where nothing is to happen, it is only counted
  * and told.

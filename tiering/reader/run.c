@@ -504,14 +504,15 @@ is_of(const struct run *r, const struct vrv_piece *p)
 static void
 cancel_waiting(struct vrv_list *runs, const struct vrv_piece *p)
 {
-    struct vrv_list *next;
-
-    for (struct vrv_list *l = runs->next; l != runs; l = next) {
+    for (struct vrv_list *l = runs->next; l != runs;) {
         struct run *r = VRV_LIST_OF(l, struct run, link);
+        bool goes = is_of(r, p);
 
-        next = l->next;
-        if (is_of(r, p))
+        l = l->next;
+        if (goes) {
             refuse(r);
+            l = runs->next; /* who waited for it may have begun others */
+        }
     }
 }
 
