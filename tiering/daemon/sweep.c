@@ -180,7 +180,11 @@ judge(struct vrv_sweep *s, const char *key)
         return 0; /* not ours */
     if (s->all)
         return 1;
-    s->above = s->above || (k.root && vrv_parts_is_ahead(s->parts, &s->id, k.number));
+    bool ahead = k.root && vrv_parts_is_ahead(s->parts, &s->id, k.number);
+    bool empty = s->leaves && s->snap->m.page_n + s->snap->m.seg_n == 0;
+    if (ahead && empty) /* nobody would decide about it; and it goes first, or it might count without what it names */
+        return 1;
+    s->above = s->above || ahead;
     int named = is_named(s, key, &k);
     if (named != 0)
         return named == 1 ? 0 : named;
@@ -189,9 +193,9 @@ judge(struct vrv_sweep *s, const char *key)
     int64_t base = vrv_manifest_base(&s->snap->m), at = (int64_t)k.number;
     if (s->spares > 0 && at >= s->spares && at < base)
         return 0;
-    if (at < base || (s->leaves && s->snap->m.page_n + s->snap->m.seg_n == 0))
-        return may_go(s);
-    return is_orphan(s, key, &k);
+    if (empty)
+        return 1;
+    return at < base ? may_go(s) : is_orphan(s, key, &k);
 }
 
 /* ---- one list after the other ---- */
