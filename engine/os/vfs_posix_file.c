@@ -96,11 +96,14 @@ read_and_drop(const struct posix_file *f, uint8_t *buf, size_t n, uint64_t pos)
     return (ssize_t)done;
 }
 
+/* Nor does the kernel read ahead: who reads so does that himself, and where it is set up to take many MiB at once all
+ * others wait behind those, the WAL's writer among them. */
 static ssize_t
 read_past_cache(const struct posix_file *f, uint8_t *buf, size_t n, uint64_t pos)
 {
     atomic_bool *refused = &f->vfs->no_dontcache;
 
+    (void)posix_fadvise(f->fd, 0, 0, POSIX_FADV_RANDOM);
     if (!atomic_load_explicit(refused, memory_order_relaxed)) {
         ssize_t got = read_all(f, buf, n, pos, RWF_DONTCACHE);
         if (got != -EOPNOTSUPP && got != -EINVAL)

@@ -387,7 +387,7 @@ check_resident(const struct world *w)
     vrv_file_close(&f);
 }
 
-/* ---- reads past the page cache, where the kernel doesn't know how ---- */
+/* ---- reads past the page cache, also where the kernel doesn't know how ---- */
 
 enum { PAST = 1200 * 1024 + 77, HOT_AT = 500 * 1024, HOT = 100 * 1024, COLD_READ = 60000, TRIES = 20 };
 
@@ -453,8 +453,28 @@ leaves_pages(struct vrv_file *f, const uint8_t *bytes, bool hot)
     return same;
 }
 
+/* A quarter of it, a piece after the other. */
+static bool
+reads_no_more(struct vrv_file *f)
+{
+    uint8_t buf[COLD_READ];
+    bool more = true;
+
+    for (int i = 0; i < TRIES && more; i++) {
+        bool read = true;
+        struct pages p;
+
+        vrv_file_drop_cache(f, 0, PAST);
+        for (size_t at = 0; at < PAST / 4; at += COLD_READ)
+            read = read && vrv_file_pread(f, buf, COLD_READ, at, VRV_READ_DONTCACHE, NULL) == COLD_READ;
+        see_pages(f, &p);
+        more = !read || count_pages(&p) > 0;
+    }
+    return !more;
+}
+
 static void
-check_past_cache(const char *dir)
+check_past_cache(const char *dir, bool known)
 {
     uint8_t *bytes = vrv_mem_zero(PAST);
     struct vrv_rand r = { 9 };
@@ -462,7 +482,7 @@ check_past_cache(const char *dir)
     struct pages p;
 
     IS(vrv_vfs_posix(dir, false, &v, NULL), 0, "a vfs");
-    atomic_store(&((struct vrv__posix_vfs *)v)->no_dontcache, true);
+    atomic_store(&((struct vrv__posix_vfs *)v)->no_dontcache, !known);
     struct vrv_file *f = must_open(v, "past", VRV_OPEN_WRITE | VRV_OPEN_CREATE);
     for (size_t i = 0; i < PAST; i++)
         bytes[i] = (uint8_t)vrv_rand_next(&r);
@@ -476,6 +496,7 @@ check_past_cache(const char *dir)
     } else {
         OK(leaves_pages(f, bytes, false), "a read past the page cache leaves nothing there");
         OK(leaves_pages(f, bytes, true), "... and doesn't take what was there");
+        OK(reads_no_more(f), "... nor reads ahead");
     }
     vrv_file_close(&f);
     vrv_vfs_close(&v);
@@ -660,7 +681,8 @@ check_posix(void)
     vrv_vfs_close(&second);
     vrv_vfs_close(&w.vfs);
     check_lock_of_child(dir);
-    check_past_cache(dir);
+    check_past_cache(dir, false);
+    check_past_cache(dir, true);
     check_ring(dir, false);
     check_ring(dir, true);
 }
