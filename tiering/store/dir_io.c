@@ -17,7 +17,7 @@
 #include "tiering/store/dir_int.h"
 #include "tiering/store/pieces.h"
 
-enum { READ_AT_ONCE = 1 << 20, TMP_PATH = sizeof(VRV__DIR_TMP) + VRV_TMP_NAME, TRIES = 8 };
+enum { READ_AT_ONCE = 1 << 20, SYNC_AT_ONCE = 1 << 20, TMP_PATH = sizeof(VRV__DIR_TMP) + VRV_TMP_NAME, TRIES = 8 };
 
 struct vrv_store_upload {
     _Atomic unsigned refs;    /* its caller's, and one of each call that is done on it, or still hangs */
@@ -138,18 +138,21 @@ publish(struct vrv__dir *d, struct vrv_store_upload *u, struct vrv_store_call *c
     return rc;
 }
 
-/* What is to be written, to this position. */
+/* What is to be written, to this position, and synced as it goes: all at the end would take too long for a call, and
+ * who has the same disk, the WAL's writer perhaps, would wait behind all of it. */
 static int
 write_all(struct vrv__dir *d, struct vrv_file *f, struct vrv_store_call *c, uint64_t pos)
 {
     uint8_t *piece = vrv_workers_piece(c);
     int rc = 0;
 
-    for (uint64_t at = 0; at < c->size && rc == 0; at += VRV_WORKERS_PIECE) {
-        size_t n = c->size - at < VRV_WORKERS_PIECE ? (size_t)(c->size - at) : VRV_WORKERS_PIECE;
-
-        rc = vrv_workers_take(d->workers, c, piece, at, n) ? vrv_file_pwrite(f, piece, n, pos + at, &c->err)
-                                                          : unwanted(c);
+    for (uint64_t at = 0, end; at < c->size && rc == 0; at = end) {
+        end = c->size - at < VRV_WORKERS_PIECE ? c->size : at + VRV_WORKERS_PIECE;
+        rc = vrv_workers_take(d->workers, c, piece, at, (size_t)(end - at))
+            ? vrv_file_pwrite(f, piece, (size_t)(end - at), pos + at, &c->err)
+            : unwanted(c);
+        if (rc == 0 && (end == c->size || end % SYNC_AT_ONCE == 0))
+            rc = vrv_file_sync(f, &c->err);
     }
     return rc;
 }
@@ -189,8 +192,6 @@ write_part(struct vrv__dir *d, struct vrv_store_call *c)
     struct vrv_store_upload *u = c->upload;
     int rc = write_all(d, u->file, c, (uint64_t)c->part * VRV_STORE_PART);
 
-    if (rc == 0)
-        rc = vrv_file_sync(u->file, &c->err); /* here, where there is time for its bytes: all at the end would take too long */
     if (rc < 0)
         return rc;
     vrv_lock(&d->lock);
