@@ -366,6 +366,22 @@ is_deeply(metadata($s)->{topics}, [ '__consumer_offsets', 'a.b', 't', 'u', 'w' ]
 is(grow_topic($s, '__consumer_offsets', 2), INVALID_TOPIC, 'no more partitions for offsets');
 $v->stop;
 
+# ---- where it may run
+
+sub net_threads { return scalar grep { slurp($_) =~ /^varve-net-/ } glob "/proc/$_[0]{pid}/task/*/comm" }
+sub slurp {
+    my ($path) = @_;
+    open my $f, '<', $path or return '';
+    return <$f> // '';
+}
+
+my ($processors, $first) = qx(taskset -pc $$) =~ /: ((\d+).*)$/;
+system "taskset -pc $first $$ >$dir/taskset";
+$v = Varved->start(@small);
+system "taskset -pc $processors $$ >$dir/taskset";
+is(net_threads($v), 1, 'bound to one processor it has one thread for connections');
+$v->stop;
+
 # ---- where it listens
 
 # The next datagram.

@@ -1,8 +1,10 @@
 #include "engine/os/thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 enum { LESS = 10 };
@@ -30,4 +32,14 @@ void
 vrv_thread_give_way(void)
 {
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), LESS);
+}
+
+/* Where a set is too small for all that the machine has, they are counted. */
+unsigned
+vrv_thread_cpus(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : get_nprocs();
+
+    return n > 0 ? (unsigned)n : 1;
 }

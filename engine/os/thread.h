@@ -11,4 +11,7 @@ int vrv_thread_start(pthread_t *t, const char *name, void *(*run)(void *), void 
 /* The thread that calls gives way to others of the process where there are fewer processors than work. */
 void vrv_thread_give_way(void);
 
+/* Processors that this process may run on. */
+unsigned vrv_thread_cpus(void);
+
 #endif

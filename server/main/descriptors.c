@@ -1,8 +1,8 @@
 #include "server/main/descriptors.h"
 
 #include <sys/resource.h>
-#include <sys/sysinfo.h>
 
+#include "engine/os/thread.h"
 #include "server/config/config.h"
 
 /* The WAL, the catalog, HTTP, what is opened in passing; a reactor's; a listener's. */
@@ -41,7 +41,7 @@ vrv_descriptors_files(void)
 static int64_t
 others(const struct vrv_config *c)
 {
-    int reactors = c->num_network_threads > 0 ? c->num_network_threads : get_nprocs();
+    int reactors = c->num_network_threads > 0 ? c->num_network_threads : (int)vrv_thread_cpus();
 
     return BASE + c->num_io_threads + PER_REACTOR * reactors +
         PER_LISTENER * (int64_t)c->clients.n;

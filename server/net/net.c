@@ -6,10 +6,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
+#include "engine/os/thread.h"
 #include "server/base/diag.h"
 #include "server/net/acceptor.h"
 #include "server/net/loop.h"
@@ -66,7 +66,7 @@ vrv_net_check(const struct vrv_net_opts *o, struct vrv_err *e)
 static int
 start_loops(struct vrv_net *net, struct vrv_err *e)
 {
-    unsigned n = net->env.o.reactors > 0 ? net->env.o.reactors : (unsigned)get_nprocs();
+    unsigned n = net->env.o.reactors > 0 ? net->env.o.reactors : vrv_thread_cpus();
     int rc = 0;
 
     net->loop = vrv_mem_zero(n * sizeof(*net->loop));
