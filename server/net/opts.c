@@ -20,7 +20,7 @@ vrv_net_opts_default(struct vrv_net_opts *o)
         .conn_calls = 1000,
         .conn_unsent_bytes = 16 * 1024 * 1024,
         .stalled_ms = 5000,
-        .send_portion = 1024 * 1024,
+        .send_portion = 128 * 1024,
         .notsent_lowat = 256 * 1024,
         .retry_ms = 20,
     };
