@@ -85,13 +85,13 @@ tell_state(struct ask *a)
         .written_bytes = u->of[VRV_STORE_PUT][VRV_STORE_DONE].bytes +
             u->of[VRV_STORE_PART_N][VRV_STORE_DONE].bytes,
         .copy_waited_ns = t->pace.waited_ns,
-        .read_waited_ns = c->throttled_ns, .upload_bytes = t->upload_bytes,
+        .read_waited_ns = c->quota.throttled_ns, .upload_bytes = t->upload_bytes,
         .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes,
         .kind = t->o.store->caps.kind, .skew_ms = atomic_load(&t->o.store->skew_ms),
         .owned = t->owns || t->owner.state == VRV_OWNER_OWNS,
         .owner = vrv__tier_may_write(t) ? t->owner.unmarked : t->owner.err };
     s->copy_waits = vrv_recent_view(&t->pace.waits, vrv__tier_now_ns(t));
-    s->read_waits = vrv_recent_view(&c->waits, vrv__tier_now_ns(t));
+    s->read_waits = vrv_recent_view(&c->quota.waits, vrv__tier_now_ns(t));
     s->manifest_bytes = vrv_parts_bytes(&t->parts, &s->index_bytes);
     if (t->shelf != NULL)
         vrv_shelf_stats(t->shelf, &s->shelf);

@@ -69,6 +69,8 @@ libvrvtiering_la_SOURCES = \
 	tiering/reader/forward.h \
 	tiering/reader/place.c \
 	tiering/reader/place.h \
+	tiering/reader/quota.c \
+	tiering/reader/quota.h \
 	tiering/reader/run.c \
 	tiering/check/check.c \
 	tiering/check/check.h \

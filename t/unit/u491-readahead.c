@@ -286,7 +286,7 @@ test_rate(void)
     begin(CACHE);
     (void)read_on(&rd, 1);
     vrv_read_fini(&rd.r);
-    atomic_store(&tier.reader.cache.rate, 10 * chunk);
+    atomic_store(&tier.reader.cache.quota.rate, 10 * chunk);
     int64_t began = rig.clock.clock.mono_ns(&rig.clock.clock);
     read_all(&rd, chunk);
     int64_t ms = (rig.clock.clock.mono_ns(&rig.clock.clock) - began) / 1000000;
@@ -308,7 +308,7 @@ test_small_steps(void)
     begin(CACHE);
     (void)read_on(&rd, 1);
     vrv_read_fini(&rd.r);
-    atomic_store(&tier.reader.cache.rate, chunk); /* a chunk in a second, a byte in 2 ms */
+    atomic_store(&tier.reader.cache.quota.rate, chunk); /* a chunk in a second, a byte in 2 ms */
     for (int i = 0; i < READS; i++) {
         rd.at = 50 + 100 * i % CHUNKS; /* nobody reads on */
         IS(ask(&rd, 1), VRV_READ_COLD, "a chunk that isn't in memory");

@@ -515,7 +515,7 @@ test_cache(void)
         n = read_all();
     fakestore_heal(fake);
     OK(n > 0, "what is on the disk can be had without a store");
-    atomic_store(&tier.reader.cache.rate, 1);
+    atomic_store(&tier.reader.cache.quota.rate, 1);
     int64_t began = rig.clock.clock.mono_ns(&rig.clock.clock);
     struct vrv_cache_counts had = counts();
     struct vrv_read r = { .offset = 1, .max_bytes = 1, .whole_first = true };
@@ -528,7 +528,7 @@ test_cache(void)
     OK(counts().shelved_bytes > had.shelved_bytes && counts().awaited_bytes == had.awaited_bytes,
         "... and he is counted as one who waited for the disk");
     vrv_read_fini(&r);
-    atomic_store(&tier.reader.cache.rate, 0);
+    atomic_store(&tier.reader.cache.quota.rate, 0);
     end();
 }
 
@@ -571,7 +571,7 @@ test_no_longer_held(void)
     tap_need(s->m.seg_n > 2 ? 0 : -1, "too few segments");
     rig.clock.clock.mono_ns = ticking;
     vrv_shelf_forget(shelf, s->m.seg[2].key);
-    atomic_store(&c->rate, 1);
+    atomic_store(&c->quota.rate, 1);
     simclock_advance_ms(&rig.clock, 2000);
     p[0] = ask_chunk(&s->m.seg[2], false); /* is under way */
     p[1] = ask_chunk(&s->m.seg[2], false); /* is held back */
@@ -581,7 +581,7 @@ test_no_longer_held(void)
     simclock_advance_ms(&rig.clock, 100);
     vrv_shelf_forget(shelf, s->m.seg[0].key);
     c->o.bytes = atomic_load(&c->used) + p[3]->chunk.plain; /* for one of them */
-    atomic_store(&c->rate, 0);
+    atomic_store(&c->quota.rate, 0);
     (void)vrv_cache_step(c);
     OK(!vrv_list_empty(&c->runs) && c->reading == 2, "the disk has one, and no longer the other, for which there is no room");
     c->o.bytes = CACHE * (VALUE + 80);
@@ -592,7 +592,7 @@ test_no_longer_held(void)
         vrv_piece_unref(p[i]);
     }
     IS(came, 4, "all come in the end");
-    uint64_t most = vrv_recent_view(&c->waits, rig.clock.clock.mono_ns(&rig.clock.clock)).max;
+    uint64_t most = vrv_recent_view(&c->quota.waits, rig.clock.clock.mono_ns(&rig.clock.clock)).max;
     OK(most >= 100000000 && most < 1000000000, "the rate held one back for a while, and none for longer: %" PRIu64 " ns", most);
     vrv_snap_unref(s);
     end();

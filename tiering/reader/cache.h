@@ -10,8 +10,8 @@
  * One budget of bytes holds for all of it: what is kept, what is being read, and what is in use and no
  * longer kept.  A chunk counts by its batches, also while it is read, packed as it may be stored.  (A run
  * is there twice for a moment, while its pieces are taken out of it.)  Room for what is wanted is made
- * (fifo.h), then taken from those who are read ahead of, then waited for; one read is always allowed.  Read ahead is only into what is left.  A rate may hold beside
- * that: it is charged before a read, and what didn't come is given back.
+ * (fifo.h), then taken from those who are read ahead of, then waited for; one read is always allowed.  Read ahead is only
+ * into what is left.  A quota may hold beside that (quota.h).
  *
  * Threads: the tier's; but any may look for what is there (vrv_cache_now, _note), and give references back.
  */
@@ -22,11 +22,11 @@
 
 #include "engine/base/list.h"
 #include "engine/base/omap.h"
-#include "engine/base/recent.h"
 #include "engine/os/lock.h"
 #include "tiering/format/manifest.h"
 #include "tiering/reader/ahead.h"
 #include "tiering/reader/fifo.h"
+#include "tiering/reader/quota.h"
 #include "tiering/reader/shelf.h"
 #include "tiering/store/retry.h"
 
@@ -113,15 +113,10 @@ struct vrv_cache {
     struct vrv_list under_way;
     unsigned reading;
     bool stops;              /* no read begins any more */
-    int64_t room;            /* bytes that may be read at once, by the rate */
-    int64_t filled_ns;       /* when that was counted */
-    int64_t held_ns;         /* since when the rate holds a read back, or when that was counted; 0: it doesn't */
-    uint64_t throttled_ns;   /* how long it did, all in all; */
-    struct vrv_recent waits; /* lately: how long each that it held back for a millisecond or more */
+    struct vrv_quota quota;
     struct vrv_hist wait, took; /* of reads: until one began; from then on until it came.  Any thread */
     struct vrv_done freed;   /* posted when bytes were given back that somebody waits for */
     _Atomic bool starved, posted;
-    _Atomic uint64_t rate;   /* bytes in a second; any thread */
     _Atomic size_t used;
     struct vrv_lock lock;    /* rank cache; guards what follows, and of pieces `there` */
     struct vrv_omap map;

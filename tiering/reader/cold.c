@@ -509,7 +509,7 @@ vrv_cold_reader_init(struct vrv_cold_reader *r, struct vrv_parts *parts,
 void
 vrv_cold_reader_rate(struct vrv_cold_reader *r, uint64_t bytes_s)
 {
-    atomic_store(&r->cache.rate, bytes_s);
+    atomic_store(&r->cache.quota.rate, bytes_s);
     vrv_lock(&r->lock);
     wake(r); /* who waits for his turn may have it earlier */
     vrv_unlock(&r->lock);

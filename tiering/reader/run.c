@@ -7,7 +7,7 @@
 #include "engine/base/mem.h"
 #include "tiering/reader/cache.h"
 
-static const int64_t MS = 1000000, SECOND_NS = 1000000000;
+static const int64_t MS = 1000000;
 
 enum { READS_MAX = 3 }; /* of what comes damaged, which may be so on its way only */
 
@@ -22,7 +22,7 @@ struct run {
     bool of_store;            /* not of the disk */
     bool cancelled;
     int64_t since_ns;         /* when it was wanted; then, when it began */
-    uint64_t throttled_ns;    /* of all, when it was wanted of the store */
+    uint64_t held_ns;         /* how long the quota had held reads back when it was wanted of the store */
     struct vrv_cache_bytes *mem;
     struct vrv_store_call call;
     struct vrv_shelf_read shelf;
@@ -244,41 +244,12 @@ was_read(struct vrv_done *d)
     c->reading--;
     vrv_list_del(&r->link);
     vrv_hist_add_alone(&c->took, now_ns(c) - r->since_ns);
-    c->room += (int64_t)(r->size - (r->call.status == 0 ? r->call.got : 0));
+    vrv_quota_charge(&c->quota, -(int64_t)(r->size - (r->call.status == 0 ? r->call.got : 0)));
     end(r);
     begin_runs(c);
 }
 
 /* ---- when ---- */
-
-/* How long the rate has held reads back until now. */
-static uint64_t
-throttled_ns(const struct vrv_cache *c)
-{
-    return c->throttled_ns + (c->held_ns != 0 ? (uint64_t)(now_ns(c) - c->held_ns) : 0);
-}
-
-/* When the rate allows the next read; 0: now. */
-static int64_t
-allowed_ns(struct vrv_cache *c)
-{
-    int64_t now = now_ns(c), past = now - c->filled_ns;
-    uint64_t rate = atomic_load(&c->rate);
-
-    if (rate == 0) {
-        c->room = 0;
-        return 0;
-    }
-    if (past > SECOND_NS)
-        past = SECOND_NS;
-    int64_t more = (int64_t)((double)rate * (double)past / (double)SECOND_NS);
-    if (more > 0) /* what isn't a byte yet adds up */
-        c->filled_ns = now;
-    c->room += more;
-    if (c->room > (int64_t)(rate < INT64_MAX ? rate : INT64_MAX))
-        c->room = (int64_t)rate;
-    return c->room > 0 ? 0 : now + 1 + (int64_t)((double)-c->room / (double)rate * (double)SECOND_NS);
-}
 
 /* Memory to read into, and room for what it turns into. */
 static void
@@ -300,14 +271,12 @@ begin(struct run *r)
         .size = r->size, .buf = r->mem->p,
         .deadline_ns = now_ns(c) + c->o.read_ms * MS };
     vrv_hist_add_alone(&c->wait, now_ns(c) - r->since_ns);
-    uint64_t held = throttled_ns(c) - r->throttled_ns;
-    if (held >= MS)
-        vrv_recent_add(&c->waits, now_ns(c), held);
+    vrv_quota_note(&c->quota, r->held_ns, now_ns(c));
     r->since_ns = now_ns(c);
     c->reading++;
     r->of_store = true;
     r->reads++;
-    c->room -= (int64_t)r->size;
+    vrv_quota_charge(&c->quota, (int64_t)r->size);
     vrv_retry_submit(c->o.retry, &r->call);
 }
 
@@ -317,7 +286,7 @@ begin(struct run *r)
 static void
 read_store_instead(struct run *r)
 {
-    r->throttled_ns = throttled_ns(r->cache);
+    r->held_ns = vrv_quota_held_ns(&r->cache->quota, now_ns(r->cache));
     vrv_list_push(r->cache->runs.next, &r->link);
 }
 
@@ -391,7 +360,7 @@ begin_some(struct vrv_cache *c)
 
     while ((r = next_run(c, &c->shelved)) != NULL)
         begin_shelved(r);
-    while (allowed_ns(c) == 0 && (r = next_run(c, &c->runs)) != NULL)
+    while (vrv_quota_at(&c->quota, now_ns(c)) == 0 && (r = next_run(c, &c->runs)) != NULL)
         begin(r);
     if (vrv_list_empty(&c->runs) && vrv_list_empty(&c->shelved))
         atomic_store(&c->starved, false);
@@ -414,17 +383,6 @@ refuse_all(struct vrv_list *runs)
         refuse(VRV_LIST_OF(runs->next, struct run, link));
 }
 
-/* Is it the rate that holds reads back from now on?  How long it did never becomes less, for who has looked at that
- * meanwhile. */
-static void
-hold(struct vrv_cache *c, bool holds)
-{
-    int64_t now = now_ns(c);
-
-    c->throttled_ns += c->held_ns != 0 ? (uint64_t)(now - c->held_ns) : 0;
-    c->held_ns = holds ? now : 0;
-}
-
 static void
 begin_runs(struct vrv_cache *c)
 {
@@ -433,7 +391,8 @@ begin_runs(struct vrv_cache *c)
         refuse_all(&c->runs);
     }
     begin_some(c);
-    hold(c, !vrv_list_empty(&c->runs) && allowed_ns(c) != 0);
+    int64_t now = now_ns(c);
+    vrv_quota_hold(&c->quota, !vrv_list_empty(&c->runs) && vrv_quota_at(&c->quota, now) != 0, now);
 }
 
 static uint64_t
@@ -454,7 +413,7 @@ run_of(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
     r->n = n;
     r->pos = p[0]->pos;
     r->since_ns = now_ns(c);
-    r->throttled_ns = throttled_ns(c);
+    r->held_ns = vrv_quota_held_ns(&c->quota, r->since_ns);
     for (uint32_t i = 0; i < n; i++) {
         r->piece[i] = p[i];
         (void)atomic_fetch_add(&p[i]->refs, 1);
@@ -479,7 +438,7 @@ vrv_cache_step(struct vrv_cache *c)
     int64_t late_ns = c->o.shelf != NULL ? vrv_shelf_step(c->o.shelf) : INT64_MAX;
 
     begin_runs(c);
-    int64_t at = allowed_ns(c);
+    int64_t at = vrv_quota_at(&c->quota, now_ns(c));
     if (vrv_list_empty(&c->runs) || at == 0)
         at = INT64_MAX;
     return at < late_ns ? at : late_ns;
