@@ -149,7 +149,7 @@ vrv__tended_failed(struct vrv_tended *d, const struct vrv_err *e)
 
     int64_t ms = t->o.again_ms << (d->failed < DOUBLINGS_MAX ? d->failed : DOUBLINGS_MAX);
     ms += (int64_t)vrv_rand_below(&t->parts.random, (uint64_t)ms / 4 + 1); /* not all at the same moment */
-    if (e->code == VRV_E_FENCED && ms < FENCED_MS) /* it was uploaded before that was known */
+    if (e->code == VRV_E_FENCED && ms < FENCED_MS) /* that is for somebody to decide */
         ms = FENCED_MS;
     d->failed += e->code != VRV_E_CANCELLED;
     d->again_ns = vrv__tier_now_ns(t) + ms * MS;

@@ -174,7 +174,7 @@ static int
 extras_status(void)
 {
     if (tier.move != NULL)
-        return tier.move->phase == VRV_MOVE_PREPARES ? 1 : 0;
+        return tier.move->phase == VRV_MOVE_LOOKS || tier.move->phase == VRV_MOVE_PREPARES ? 1 : 0;
     return tier.status;
 }
 

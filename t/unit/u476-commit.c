@@ -263,7 +263,10 @@ test_first(void)
     IS(commit(), VRV_E_CORRUPT, "the first one is damaged");
     fakestore_heal(fake);
     restart(2);
+    IS(vrv_parts_touch(&tier.parts, &the_log()->id, &tier.e), 0, "another start");
+    OK(vrv_parts_looks(&tier.parts, &the_log()->id), "... which looks first whether that is in its way");
     IS(commit(), 0, "the next one counts %s", tier.e.msg);
+    OK(!vrv_parts_looks(&tier.parts, &the_log()->id), "... then it knows");
     OK(told > 0 && version() == 1 + told, "... behind it");
     end_it();
 }
@@ -347,6 +350,10 @@ test_next_owner(void)
     IS(commit(), VRV_E_FENCED, "... stays in the way");
     OK(told == 0 && version() == 1 && fakestore_object(fake, root_key(3), &size) == NULL,
         "... and nothing is written behind it");
+    tier.parts.o.root_bytes = 1;
+    size_t all = fakestore_objects(fake);
+    IS(commit(), VRV_E_FENCED, "... also of one that has a page");
+    IS((int64_t)fakestore_objects(fake), (int64_t)all, "... which isn't written, either");
     next_owner = "owner/2";
     IS(commit(), 0, "where there is none it is our own %s", tier.e.msg);
     IS((int64_t)version(), 3, "... and passed over");

@@ -58,6 +58,24 @@ bridge(struct vrv_manifest *next, const struct vrv_move *m)
     next->next = next->seg[next->seg_n - 1].next = m->seg->base;
 }
 
+/* The manifest that it continues, but for its entry. */
+static void
+begin_next(struct vrv_move *m)
+{
+    struct vrv_manifest *next = &m->commit.next;
+
+    if (m->from != NULL)
+        vrv_manifest_copy(next, m->from);
+    else
+        *next = (struct vrv_manifest){ .topic = m->seg->log.topic,
+            .partition = m->seg->log.partition, .next = m->seg->base };
+    next->epoch = m->epoch;
+    bridge(next, m);
+    (void)vrv_manifest_trim(next, m->start);
+    if (next->page_n + next->seg_n == 0) /* what was between is deleted, and was never cold */
+        next->next = m->seg->base;
+}
+
 static void
 uploaded(struct vrv_upload *u, int status, const struct vrv_err *e)
 {
@@ -74,16 +92,7 @@ uploaded(struct vrv_upload *u, int status, const struct vrv_err *e)
         finish(m, 0, e);
         return;
     }
-    if (m->from != NULL)
-        vrv_manifest_copy(next, m->from);
-    else
-        *next = (struct vrv_manifest){ .topic = m->seg->log.topic,
-            .partition = m->seg->log.partition, .next = m->seg->base };
-    next->epoch = m->epoch;
-    bridge(next, m);
-    (void)vrv_manifest_trim(next, m->start);
-    if (next->page_n + next->seg_n == 0) /* what was between is deleted, and was never cold */
-        next->next = m->seg->base;
+    begin_next(m);
     struct vrv_cold_seg s = entry_of(m);
     status = vrv_manifest_add(next, &s, &why);
     if (status < 0) {
@@ -331,13 +340,14 @@ vrv_move_check(const struct vrv_move *m, struct vrv_err *e)
         PRId64 ": nobody knows of what is in between", from->next, m->seg->base);
 }
 
-void
-vrv_move_begin(struct vrv_move *m)
+static void
+prepare(struct vrv_move *m)
 {
     const struct vrv_upload_opts *o = &m->o->upload;
     uint32_t n = m->from != NULL ? m->from->seg_n : 0;
     const struct vrv_cold_seg *before = m->before == NULL && n > 0 ? &m->from->seg[n - 1] : m->before;
 
+    m->phase = VRV_MOVE_PREPARES;
     if (m->knows_producers || before == NULL) {
         begin(m);
         return;
@@ -345,6 +355,33 @@ vrv_move_begin(struct vrv_move *m)
     m->extras = (struct vrv_extras){ .retry = o->retry, .cq = o->cq, .clock = o->clock,
         .read_ms = o->call_ms, .run = producers_came };
     vrv_extras_read(&m->extras, before);
+}
+
+static void
+looked(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
+{
+    struct vrv_move *m = VRV_LIST_OF(c, struct vrv_move, commit);
+
+    if (status < 0) {
+        finish(m, status, e);
+        return;
+    }
+    m->commit = (struct vrv_parts_commit){ .looks = false };
+    prepare(m);
+}
+
+void
+vrv_move_begin(struct vrv_move *m)
+{
+    if (m->made != NULL || !vrv_parts_looks(m->o->parts, &m->seg->log)) {
+        prepare(m);
+        return;
+    }
+    m->phase = VRV_MOVE_LOOKS;
+    m->commit.looks = true;
+    m->commit.run = looked;
+    begin_next(m);
+    vrv_parts_commit(m->o->parts, &m->commit);
 }
 
 static void

@@ -1,14 +1,16 @@
 /*
  * One sealed segment's way into the store, and into its partition's manifest.
  *
- *   segment ─a piece at a time, as fast as it may─► object writer ─► upload ─► commit
- *           └─────── on the thread that reads, and packs ───────┘
+ *   is its way free? ─► segment ─a piece at a time, as fast as it may─► object writer ─► upload ─► commit
+ *                               └─────── on the thread that reads, and packs ───────┘
  *
  * What the object has besides its chunks is made of the batches on their way: index, epochs, and the
  * producers' state, which goes on from the segment before.  So it is that of the segment's end, whenever
  * the segment is moved.
  *
- * Whatever fails before the commit leaves an object or an upload that nothing names; the sweep removes it.
+ * Whatever fails before the commit leaves an object or an upload that nothing names; the sweep removes it, but not as
+ * long as a root that can't be passed over is in the commit's way (sweep.h).  Where one may be it is looked for first: so
+ * one object may have to stay, and not one for each time that it is tried.
  *
  * Threads: the tier's; while a piece is being read what is made of it is that thread's.
  */
@@ -54,7 +56,7 @@ struct vrv_move {
     struct vrv_done next;            /* it is its turn: others have theirs in between */
     struct vrv_pace_wait turn;
     struct vrv_source_read read;
-    enum { VRV_MOVE_PREPARES, VRV_MOVE_WRITES, VRV_MOVE_COMMITS } phase;
+    enum { VRV_MOVE_LOOKS, VRV_MOVE_PREPARES, VRV_MOVE_WRITES, VRV_MOVE_COMMITS } phase;
     bool busy, all_in;               /* waits for its turn, or for a piece */
     uint64_t at;                     /* so much of the segment was read, */
     uint8_t *piece;                  /* and this of it is not written yet */

@@ -3,6 +3,8 @@
  *
  *   too large? page (fold.h), read back ──► root, if absent, read back ──► head ──► snapshot
  *                                     └─ there is one, or it is damaged (found.c) ─► CONFLICT, FENCED; the next version
+ *
+ * The first one in a life looks first, and so does one that follows on FENCED.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -151,29 +153,33 @@ count(struct vrv_parts_commit *c)
     finish(c, rc, &e);
 }
 
+/* It was there: if it isn't any more it may come back, as far as anybody knows. */
 static void
-root_found(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
+root_found(struct vrv_parts_commit *c, int status, const struct vrv_err *why)
 {
+    struct vrv_err e = *why;
+
+    if (status == VRV_E_NOTFOUND)
+        status = vrv_store_lost(&e, c->key);
     if (status == 0) {
         count(c);
     } else if (status == VRV_E_AGAIN && c->again++ < AGAIN_MAX) {
         c->next.version = part_of(c)->head.passed + 1;
         put_root(c);
     } else {
-        finish(c, status == VRV_E_AGAIN ? VRV_E_CORRUPT : status, e);
+        finish(c, status == VRV_E_AGAIN ? VRV_E_CORRUPT : status, &e);
     }
 }
 
-/* Nobody waits for the answer any more. */
 static void
-look(struct vrv_parts_commit *c)
+look(struct vrv_parts_commit *c, vrv__found_fn *run)
 {
     struct vrv_err e;
 
-    if (c->cancelled)
+    if (c->cancelled) /* nobody waits for the answer any more */
         finish(c, vrv_err_set(&e, VRV_E_CANCELLED, "the commit was given up"), &e);
     else
-        vrv__found_look(c, root_found);
+        vrv__found_look(c, run);
 }
 
 static void
@@ -186,7 +192,7 @@ root_back(struct vrv_done *d)
     if (rc == 0)
         count(c);
     else if (rc == VRV_E_CORRUPT)
-        look(c);
+        look(c, root_found);
     else
         finish(c, rc, &e);
 }
@@ -197,7 +203,7 @@ root_put(struct vrv_done *d)
     struct vrv_parts_commit *c = VRV_LIST_OF(d, struct vrv_parts_commit, call.done);
 
     if (c->call.status == VRV_E_EXISTS)
-        look(c);
+        look(c, root_found);
     else if (c->call.status < 0)
         finish(c, c->call.status, &c->call.err);
     else
@@ -341,6 +347,38 @@ whole_came(struct vrv_part_wait *w, int status, const struct vrv_err *why)
         put_all(c);
 }
 
+/* What it has let go of comes first. */
+static void
+make_whole(struct vrv_parts_commit *c)
+{
+    struct vrv_log_id id = id_of(c);
+
+    if (!vrv_manifest_is_thin(&c->next)) {
+        put_all(c);
+        return;
+    }
+    c->waits = true;
+    c->wait.run = whole_came;
+    vrv_parts_read(c->parts, &id, &c->wait);
+}
+
+/* Nothing is written yet. */
+static void
+way_seen(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
+{
+    static const struct vrv_err none;
+    bool is_free = status == VRV_E_NOTFOUND || status == 0;
+
+    if (status == VRV_E_AGAIN && c->again++ < AGAIN_MAX) {
+        c->next.version = part_of(c)->head.passed + 1;
+        look(c, way_seen);
+    } else if (is_free && !c->looks) {
+        make_whole(c);
+    } else {
+        finish(c, is_free ? 0 : status == VRV_E_AGAIN ? VRV_E_CORRUPT : status, is_free ? &none : e);
+    }
+}
+
 /* Does it continue what counts?  Nothing may be written otherwise: it would be a hole (L7). */
 static int
 check(const struct vrv_parts_commit *c, uint64_t from, struct vrv_err *e)
@@ -350,7 +388,7 @@ check(const struct vrv_parts_commit *c, uint64_t from, struct vrv_err *e)
     uint64_t counts = p->head.version;
 
     if (from == counts && (counts == 0 || p->now != NULL))
-        return vrv_manifest_is_thin(m) ? 0 : vrv_manifest_check(m, e);
+        return c->looks || vrv_manifest_is_thin(m) ? 0 : vrv_manifest_check(m, e);
     return vrv_err_set(e, VRV_E_CONFLICT, "version %" PRIu64 " of the manifest counts, not %" PRIu64,
         counts, from);
 }
@@ -366,18 +404,12 @@ vrv_parts_commit(struct vrv_parts *ps, struct vrv_parts_commit *c)
     uint64_t from = m->version;
     m->before = p->head.stood_in > 0 ? p->head.stood_in : from; /* one that can be read: it is kept */
     m->version = (from > p->head.passed ? from : p->head.passed) + 1;
-    if (check(c, from, &e) < 0) {
+    if (check(c, from, &e) < 0)
         refuse(c, &e);
-        return;
-    }
-    if (!vrv_manifest_is_thin(m)) {
-        put_all(c);
-        return;
-    }
-    struct vrv_log_id id = id_of(c);
-    c->waits = true;
-    c->wait.run = whole_came;
-    vrv_parts_read(ps, &id, &c->wait);
+    else if (c->looks || p->looks)
+        look(c, way_seen);
+    else
+        make_whole(c);
 }
 
 void

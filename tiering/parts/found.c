@@ -1,8 +1,8 @@
 /*
  * The name of a root is taken, or what is there isn't what was written: whose is it, and does it count?
  *
- *   read it ─► our own
- *        │ └─► another one: newer owner's ─► FENCED; too old, or too little ─► passed over; else it counts
+ *   read it ─► nothing, or our own
+ *        │ └─► another one: newer owner's, or another life's ─► FENCED; too old, or too little ─► passed over; else it counts
  *        └► can't be read ─► is the store still ours? ─► passed over
  */
 #include <inttypes.h>
@@ -25,6 +25,13 @@ struct vrv_root_found {
     struct vrv_err why;        /* why it can't be read */
 };
 
+/* Nothing is in the way, or not any more. */
+static bool
+is_told(int status)
+{
+    return status == 0 || status == VRV_E_NOTFOUND || status == VRV_E_CONFLICT || status == VRV_E_AGAIN;
+}
+
 static void
 finish(struct vrv_root_found *f, int status, const struct vrv_err *e)
 {
@@ -32,6 +39,8 @@ finish(struct vrv_root_found *f, int status, const struct vrv_err *e)
     vrv__found_fn *run = f->run;
     struct vrv_err why = *e;
 
+    if (status == VRV_E_FENCED || is_told(status))
+        f->read.part->looks = status == VRV_E_FENCED;
     c->found = NULL;
     free(f);
     run(c, status, &why);
@@ -126,21 +135,21 @@ adopt(struct vrv_root_found *f, struct vrv_manifest *m, struct vrv_err *e)
         return 0;
     if (m->epoch > c->next.epoch)
         return vrv_err_set(e, VRV_E_FENCED, "%s was written by an owner of epoch %" PRId32
-            ", this one has %" PRId32, c->key, m->epoch, c->next.epoch);
+            ", this one has %" PRId32, f->read.key, m->epoch, c->next.epoch);
     if (!goes_on(p, m))
         return vrv_err_set(e, VRV_E_FENCED, "%s names records up to offset %" PRId64 " that this disk hasn't got: it is "
-            "older than its store; varve restore makes a server anew of what the store has", c->key, m->next - 1);
+            "older than its store; varve restore makes a server anew of what the store has", f->read.key, m->next - 1);
     if (!is_fresh(p, m) || !is_whole(c, p, m)) {
         int rc = pass_over(f, e);
         return rc < 0 ? rc
-                      : vrv_err_set(e, VRV_E_CONFLICT, "%s is too old, or names too little, to count", c->key);
+                      : vrv_err_set(e, VRV_E_CONFLICT, "%s is too old, or names too little, to count", f->read.key);
     }
     vrv__head_follow(h, &p->head, m->next);
     int rc = vrv__head_write(p->parts, &p->id, h, e);
     if (rc < 0)
         return rc;
     vrv__part_set(p, h, m);
-    return vrv_err_set(e, VRV_E_CONFLICT, "%s was there already, and counts now", c->key);
+    return vrv_err_set(e, VRV_E_CONFLICT, "%s was there already, and counts now", f->read.key);
 }
 
 /* ---- it can't ---- */
@@ -171,7 +180,7 @@ successor_sought(struct vrv_done *d)
     if (rc == VRV_E_NOTFOUND)
         pass_over_damaged(f);
     else if (rc == 0)
-        finish(f, vrv_err_set(&e, VRV_E_FENCED, "%s may be of the store's next owner: %s is there, too", f->c->key,
+        finish(f, vrv_err_set(&e, VRV_E_FENCED, "%s may be of the store's next owner: %s is there, too", f->read.key,
             f->key), &e);
     else
         finish(f, rc, &e);
@@ -211,9 +220,7 @@ came(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct v
         seek_successor(f);
         return;
     }
-    if (status == VRV_E_NOTFOUND)
-        status = vrv_store_lost(&e, r->key);
-    else if (status == 0)
+    if (status == 0)
         status = adopt(f, m, &e);
     vrv_manifest_fini(m);
     finish(f, status, &e);

@@ -189,6 +189,7 @@ vrv_parts_touch(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_er
     struct vrv_head h = p->head;
     int rc = h.mod != 0 ? 0 : vrv__head_read(ps, id, &h, e);
 
+    p->looks = p->looks || (p->head.mod == 0 && h.mod != 0); /* a life before may have left a root */
     if (rc == VRV_E_NOTFOUND)
         rc = h.mod != 0 ? 0 : vrv__head_write(ps, id, &h, e);
     if (rc == 0 && p->head.mod == 0 && h.version == 0)

@@ -147,6 +147,12 @@ vrv_parts_is_read(struct vrv_parts *ps, const struct vrv_log_id *id)
     return p != NULL && (p->reading != NULL || !vrv_list_empty(&p->waiting));
 }
 
+bool
+vrv_parts_looks(struct vrv_parts *ps, const struct vrv_log_id *id)
+{
+    return vrv__part_get(ps, id)->looks;
+}
+
 static void
 change(struct vrv_part *p, struct vrv_manifest *m)
 {

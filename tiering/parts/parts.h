@@ -168,10 +168,16 @@ bool vrv_parts_is_ahead(struct vrv_parts *ps, const struct vrv_log_id *id, uint6
 int vrv_parts_stand_in(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_manifest *m, struct vrv_err *e)
     VRV_MUST_CHECK;
 
+/* May a root be in the way of the next commit?  One was that nobody here may pass over, or let count; or nobody has looked
+ * since what counts was read.  Then that commit looks before it writes anything, and who has much to send for it does well
+ * to do so, too. */
+bool vrv_parts_looks(struct vrv_parts *ps, const struct vrv_log_id *id);
+
 /* Make a manifest count. */
 struct vrv_parts_commit {
     /* the caller's */
     struct vrv_manifest next;  /* a copy of what counts, changed, but for its version; or the first one */
+    bool looks;                /* only look whether anything is in its way: nothing is written for it */
     void (*run)(struct vrv_parts_commit *c, int status, const struct vrv_err *e);
     void *owner;
     /* ours */
@@ -192,7 +198,8 @@ struct vrv_parts_commit {
 };
 /* c->run is called once, never from within: 0; CONFLICT when another one counts than c->next was made of,
  * be it that it was found only now; FENCED when a newer owner wrote it; or what failed: nothing has changed, as
- * far as anybody can tell.  One at a time of a partition.  c->next is used up. */
+ * far as anybody can tell.  One at a time of a partition.  c->next is used up.
+ * One that only looks: 0 when nothing is in its way. */
 void vrv_parts_commit(struct vrv_parts *ps, struct vrv_parts_commit *c);
 /* End it soon: with CANCELLED or UNKNOWN, or what becomes known in time. */
 void vrv_parts_cancel(struct vrv_parts *ps, struct vrv_parts_commit *c);

@@ -27,6 +27,7 @@ struct vrv_part {
     struct vrv_list turn;    /* to be read: among those asked for, or that have time */
     struct vrv_list waiting; /* who waits for its root */
     struct vrv_read_root *reading; /* NULL: nobody does */
+    bool looks;              /* before the next commit: a root may be in its way */
 };
 
 /* There is one now. */
@@ -62,8 +63,8 @@ void vrv__root_read(struct vrv_read_root *r);
 /* End it soon: with CANCELLED, or what becomes known in time.  What came damaged isn't read again. */
 void vrv__root_cancel(struct vrv_read_root *r);
 
-/* What has the name of c's root?  0: c's own; CONFLICT: another one, which counts now; AGAIN: one that never will,
- * and the next version may be written; FENCED, or what failed.  run is called once, never from within. */
+/* What has the name of c's root?  0: c's own; NOTFOUND: nothing; CONFLICT: another one, which counts now; AGAIN: one
+ * that never will, and the next version may be written; FENCED, or what failed.  run is called once, never from within. */
 typedef void vrv__found_fn(struct vrv_parts_commit *c, int status, const struct vrv_err *e);
 void vrv__found_look(struct vrv_parts_commit *c, vrv__found_fn *run);
 void vrv__found_cancel(struct vrv_root_found *f);

@@ -101,6 +101,7 @@ tell_all(struct vrv_part *p, int status, const struct vrv_err *e)
 static int
 take(struct vrv_part *p, const struct vrv_head *h, struct vrv_manifest *m)
 {
+    p->looks = p->looks || p->now == NULL;
     if (p->now == NULL)
         vrv__part_set(p, h, m);
     else if (h->version == p->head.version)
