@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "engine/base/mem.h"
+#include "tiering/parts/has.h"
 
 static const int64_t MS = 1000000;
 
@@ -44,22 +45,6 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
     vrv__tended_wake(d); /* there may be more */
 }
 
-/* A log whose disk goes on where the store ends has only holes that were there when it was written, as where
- * it went on above its ceiling; one that came back has none of what was deleted with it, but for what a
- * manifest names that turned up later. */
-static bool
-has_nothing(const struct vrv_log_offsets *o, int64_t from, int64_t to)
-{
-    return o->local_start <= from || (from >= o->gap && from < o->gap_end && to == o->gap_end);
-}
-
-/* ... or what was given up. */
-static bool
-was_given_up(const struct vrv_tended *d, int64_t from, int64_t to)
-{
-    return from >= d->lost_from && from < d->lost_to && to == d->lost_to;
-}
-
 void
 vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *from, int64_t base)
 {
@@ -76,7 +61,7 @@ vrv__tended_move(struct vrv_tended *d, struct vrv_log *log, struct vrv_snap *fro
     struct vrv_move *m = VRV_NEW(struct vrv_move);
     *m = (struct vrv_move){ .o = &t->move, .owner = d, .seg = s, .epoch = o.epoch, .start = o.start,
         .zstd_level = vrv_log_cold_level(log),
-        .bridges = has_nothing(&o, end, base) || was_given_up(d, end, base),
+        .bridges = vrv_parts_is_hole(&o, d->lost_from, d->lost_to, end, base),
         .from = from != NULL ? &from->m : NULL, .run = moved };
     int rc = vrv_move_check(m, &e);
     if (rc == 0 && from != NULL)
