@@ -43,6 +43,7 @@ libvrvtiering_la_SOURCES = \
 	tiering/format/object_layout.h \
 	tiering/format/object_read.c \
 	tiering/parts/commit.c \
+	tiering/parts/fill.c \
 	tiering/parts/fold.c \
 	tiering/parts/fold.h \
 	tiering/parts/found.c \

@@ -64,12 +64,11 @@ index_now(void)
     return n;
 }
 
-/* Segments of four records with their offsets, sealed, in the store, and not here any more. */
-static int
-put(int32_t part, int segments)
+/* Segments of four records with their offsets, sealed. */
+static void
+append(int32_t part, int segments)
 {
     struct vrv_log *log = rig_log(&rig, "t", part);
-    struct rig_call c = { .t.done.cq = &rig.cq };
     char value[201];
 
     for (int i = 0; i < segments * 2; i++) {
@@ -79,6 +78,16 @@ put(int32_t part, int segments)
     vrv_log_roll(log);
     bool ok = rig_checkpoint(&rig);
     VRV_ASSERT(ok && rig_checkpoint(&rig));
+}
+
+/* ... in the store, and not here any more. */
+static int
+put(int32_t part, int segments)
+{
+    struct vrv_log *log = rig_log(&rig, "t", part);
+    struct rig_call c = { .t.done.cq = &rig.cq };
+
+    append(part, segments);
     vrv_producers_free(&tier.producers);
     tier.knows_producers = false;
     int rc = tierrig_offload(&tier, log);
@@ -158,29 +167,132 @@ test_bound(size_t root_bytes, const char *where)
     end();
 }
 
-/* What was let go of can't be had from a root that is damaged: nothing is written without it, and nothing is lost. */
-static void
-test_damaged(void)
+/* ---- roots that can't be read any more ---- */
+
+static struct vrv_log_id
+first(void)
 {
-    char key[VRV_STORE_KEY_MAX + 1];
-    uint64_t version;
-    size_t n, there;
+    return rig_log(&rig, "t", 0)->id;
+}
+
+/* Partition 0 has segments in the store, and where their chunks lie isn't in memory. */
+static void
+begin_thin(void)
+{
+    struct vrv_snap *s;
 
     begin_tier(1, LARGE, 1);
     VRV_ASSERT(put(0, 4) == 0 && put(1, 4) == 0);
-    const struct vrv_log_id id = rig_log(&rig, "t", 0)->id;
+    const struct vrv_log_id id = first();
+    VRV_ASSERT(vrv_parts_now(&tier.parts, &id, &s, &tier.e) == 0 && vrv_manifest_is_thin(&s->m));
+    vrv_snap_unref(s);
+}
+
+static void
+flip(const char *key, size_t from_end)
+{
+    size_t n;
+    uint8_t *p = (uint8_t *)(uintptr_t)fakestore_object(fake, key, &n);
+
+    VRV_ASSERT(p != NULL && from_end <= n);
+    p[n - from_end] ^= 1;
+}
+
+/* Damages the root that counts, or mends it. */
+static void
+flip_root(void)
+{
+    const struct vrv_log_id id = first();
+    char key[VRV_STORE_KEY_MAX + 1];
+    uint64_t version;
+
     VRV_ASSERT(vrv_parts_version(&tier.parts, &id, &version, &tier.e) == 0);
     vrv_parts_root_key(&id, version, key);
-    uint8_t *p = (uint8_t *)(uintptr_t)fakestore_object(fake, key, &n);
-    VRV_ASSERT(p != NULL);
-    p[n / 2] ^= 1;
-    there = fakestore_count(fake, "m/");
-    IS(put(0, 1), VRV_E_CORRUPT, "a root is damaged whose chunks this server has let go of: %s", tier.e.msg);
-    IS((int64_t)fakestore_count(fake, "m/"), (int64_t)there, "... no manifest is written without them");
-    p[n / 2] ^= 1;
-    IS(put(0, 1), 0, "when it can be read again it goes on %s", tier.e.msg);
+    flip(key, 100);
+}
+
+/* ... an object's chunk table. */
+static void
+flip_table(void)
+{
+    const struct vrv_log_id id = first();
+    struct vrv_snap *s;
+
+    VRV_ASSERT(vrv_parts_now(&tier.parts, &id, &s, &tier.e) == 0);
+    flip(s->m.seg[1].key, VRV_OBJECT_FOOTER + 1);
+    vrv_snap_unref(s);
+}
+
+/* What was let go of can't be had from a root that is damaged: each object says it, too. */
+static void
+test_damaged(void)
+{
+    begin_thin();
+    flip_root();
+    IS(put(0, 1), 0, "a root is damaged whose chunks this server has let go of: it goes on %s", tier.e.msg);
+    IS(missing(), 0, "... all is read");
+    IS(rig_close(&rig), 0, "a restart %s", rig.e.msg);
+    tierrig_fini(&tier);
+    up(2, LARGE, 0);
+    IS(missing(), 0, "... also by the next manifest alone");
+    end();
+}
+
+/* Nothing is written without it, and nothing is lost. */
+static void
+test_damaged_both(void)
+{
+    begin_thin();
+    flip_root();
+    flip_table();
+    size_t there = fakestore_count(fake, "m/");
+    IS(put(0, 1), VRV_E_CORRUPT, "an object, too: %s", tier.e.msg);
+    OK(strstr(tier.e.msg, "stop this server, and varve scrub --heal") != NULL, "... which says what to do");
+    IS((int64_t)fakestore_count(fake, "m/"), (int64_t)there, "... no manifest is written");
+    flip_table();
+    IS(put(0, 1), 0, "when that can be read again it goes on %s", tier.e.msg);
     IS(missing(), 0, "... and nothing is missing");
     end();
+}
+
+/* A move that is given up while objects are asked, `at` steps behind its begin; false: it had ended before. */
+static bool
+stop_at(unsigned at, unsigned *cut, unsigned *late)
+{
+    begin_thin();
+    append(0, 1);
+    flip_root();
+    VRV_ASSERT(tierrig_move(&tier, rig_log(&rig, "t", 0)));
+    for (unsigned i = 0; i < at && tier.move != NULL; i++)
+        if (!tierrig_step(&tier))
+            (void)tierrig_wait(&tier);
+    bool goes_on = tier.move != NULL;
+    if (goes_on) {
+        uint64_t before = fakestore_attempts(fake, VRV_STORE_GET);
+        bool fills = tier.move->commit.fill != NULL;
+
+        vrv_move_cancel(tier.move);
+        tierrig_run(&tier);
+        *late += fills && fakestore_attempts(fake, VRV_STORE_GET) != before;
+        *cut += tier.status == VRV_E_CANCELLED;
+    }
+    for (int i = 0; i < 3 && put(0, 1) == VRV_E_CONFLICT; i++) /* a root that it left counts first */
+        ;
+    if (tier.status < 0 || missing() > 0)
+        OK(false, "... at step %u, and the next one counts: %s", at, tier.e.msg);
+    end();
+    return goes_on;
+}
+
+static void
+test_stopped(void)
+{
+    unsigned at = 0, cut = 0, late = 0;
+
+    while (at < 200 && stop_at(at, &cut, &late))
+        at++;
+    OK(at > 10 && at < 200 && cut > 10, "it is given up at %u moments, %u times in time", at, cut);
+    IS(late, 0, "... and nothing more is asked for");
 }
 
 /* Reads and commits by turns, by a store that fails now and then. */
@@ -222,6 +334,8 @@ main(void)
     test_bound(LARGE, "all named by their roots");
     test_bound(700, "the older ones in pages");
     test_damaged();
+    test_damaged_both();
+    test_stopped();
     test_storms();
     return tap_done();
 }

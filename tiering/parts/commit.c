@@ -330,6 +330,19 @@ put_all(struct vrv_parts_commit *c)
 
 /* It has all again that a manifest says of its segments: as many as are not its own. */
 static void
+filled(struct vrv_parts_commit *c, int status, const struct vrv_err *why)
+{
+    struct vrv_err e = *why;
+
+    if (status == 0)
+        status = vrv_manifest_check(&c->next, &e);
+    if (status < 0)
+        refuse(c, &e);
+    else
+        put_all(c);
+}
+
+static void
 whole_came(struct vrv_part_wait *w, int status, const struct vrv_err *why)
 {
     struct vrv_parts_commit *c = VRV_LIST_OF(w, struct vrv_parts_commit, wait);
@@ -337,14 +350,13 @@ whole_came(struct vrv_part_wait *w, int status, const struct vrv_err *why)
     struct vrv_err e = *why;
 
     c->waits = false;
+    if (status == VRV_E_CORRUPT || status == VRV_E_IO) { /* it is damaged, or lost */
+        vrv__fill_begin(c, why, filled);
+        return;
+    }
     if (status == 0 && !vrv_manifest_fill(&c->next, &p->now->m))
         status = vrv_err_set(&e, VRV_E_CONFLICT, "another manifest counts than was changed");
-    if (status == 0)
-        status = vrv_manifest_check(&c->next, &e);
-    if (status < 0)
-        refuse(c, &e);
-    else
-        put_all(c);
+    filled(c, status, &e);
 }
 
 /* What it has let go of comes first. */
@@ -425,6 +437,8 @@ vrv_parts_cancel(struct vrv_parts *ps, struct vrv_parts_commit *c)
         refuse(c, &e);
     } else if (c->found != NULL) {
         vrv__found_cancel(c->found);
+    } else if (c->fill != NULL) {
+        vrv__fill_cancel(c->fill);
     } else {
         vrv_retry_cancel(ps->o.retry, &c->call);
     }

@@ -186,6 +186,7 @@ struct vrv_parts_commit {
     struct vrv_part_wait wait;    /* for what the one that counts has let go of, */
     bool waits, cancelled;
     struct vrv_root_found *found; /* what has the name of our root, which is being looked at; or NULL */
+    struct vrv_root_fill *fill;   /* of its segments' objects, since the root can't be read; or NULL */
     struct iovec iov;
     struct vrv_fold fold;      /* what goes to a page, */
     struct vrv_cold_page page; /* ... as which it is named, */

@@ -69,4 +69,10 @@ typedef void vrv__found_fn(struct vrv_parts_commit *c, int status, const struct 
 void vrv__found_look(struct vrv_parts_commit *c, vrv__found_fn *run);
 void vrv__found_cancel(struct vrv_root_found *f);
 
+/* Where the chunks of c->next lie that it has let go of, as its objects say it: for when the root can't be read any more,
+ * which is why.  run is called once: 0, or what failed. */
+typedef void vrv__fill_fn(struct vrv_parts_commit *c, int status, const struct vrv_err *e);
+void vrv__fill_begin(struct vrv_parts_commit *c, const struct vrv_err *why, vrv__fill_fn *run);
+void vrv__fill_cancel(struct vrv_root_fill *f);
+
 #endif
