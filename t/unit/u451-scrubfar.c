@@ -40,7 +40,7 @@ note(const char *name)
 static void
 note_root(struct vrv_sync *s, uint64_t version)
 {
-    char name[2 * VRV_STORE_KEY_MAX];
+    char name[VRV_STORE_KEY_MAX + 1];
     struct vrv_manifest m;
     int rc = vrv_find_root(s, &id, version, &m, &e);
 
@@ -57,7 +57,7 @@ note_root(struct vrv_sync *s, uint64_t version)
     }
     for (uint32_t i = 0; i < m.seg_n; i++)
         note(m.seg[i].key);
-    vrv_find_root_key(&id, version, name);
+    vrv_parts_root_key(&id, version, name);
     note(name);
     vrv_manifest_fini(&m);
 }

@@ -171,7 +171,7 @@ test_late_root(void)
 {
     struct vrv_restore r;
     struct vrv_manifest m;
-    char key[2 * VRV_STORE_KEY_MAX], prefix[VRV_STORE_KEY_MAX + 1];
+    char key[VRV_STORE_KEY_MAX + 1];
     size_t n;
 
     lose_server();
@@ -179,8 +179,7 @@ test_late_root(void)
     vrv_manifest_copy(&m, &r.part[0].f.m);
     uint64_t seen = m.version++;
     uint8_t *bytes = vrv_manifest_write(&m, &n);
-    vrv_parts_prefix(&t0, 'm', prefix);
-    (void)snprintf(key, sizeof(key), "%s%020" PRIu64, prefix, seen + 1);
+    vrv_parts_root_key(&t0, seen + 1, key);
     IS(vrv_sync_put(&sync_, key, bytes, n, true, &e), 0, "a manifest of it comes late");
     IS(make(&r), 0, "the server is made anew: %s", e.msg);
     IS(r.part[0].f.m.version, seen + 2, "behind that");
@@ -189,13 +188,12 @@ test_late_root(void)
 
     m.version = seen + 2;
     bytes = vrv_manifest_write(&m, &n);
-    (void)snprintf(key, sizeof(key), "%s%020" PRIu64, prefix, seen + 2);
+    vrv_parts_root_key(&t0, seen + 2, key);
     IS(vrv_sync_put(&sync_, key, bytes, n, true, &e), VRV_E_EXISTS,
         "one that comes even later finds its name taken");
     free(bytes);
     vrv_manifest_fini(&m);
-    vrv_parts_prefix(&(struct vrv_log_id){ t0.topic, 1 }, 'm', prefix);
-    (void)snprintf(key, sizeof(key), "%s%020d", prefix, 1);
+    vrv_parts_root_key(&(struct vrv_log_id){ t0.topic, 1 }, 1, key);
     IS(vrv_sync_put(&sync_, key, "x", 1, true, &e), VRV_E_EXISTS, "... also of a partition that had none");
     up(3);
     pass(1000);

@@ -159,7 +159,7 @@ flip(const char *key, size_t at)
 /* ---- damages: each says what is to be told of it ---- */
 
 static const char *key; /* which object */
-static char drawn[2 * VRV_STORE_KEY_MAX];
+static char drawn[VRV_STORE_KEY_MAX + 1];
 static int64_t from, to;
 
 static void
@@ -271,7 +271,7 @@ bad_page(void)
 static void
 hit_root(uint64_t version)
 {
-    vrv_find_root_key(&id, version, drawn);
+    vrv_parts_root_key(&id, version, drawn);
     key = drawn;
     from = to = 0;
 }

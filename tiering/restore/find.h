@@ -62,7 +62,6 @@ struct vrv_found_versions {
 int vrv_find_versions(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t known,
     struct vrv_found_versions *l, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_found_versions_fini(struct vrv_found_versions *l);
-void vrv_find_root_key(const struct vrv_log_id *id, uint64_t version, char out[2 * VRV_STORE_KEY_MAX]);
 
 /* What is read, and can be believed: NOTFOUND, CORRUPT, VERSION, or what the store says.  m is to be
  * finished, and seg (with the page's many) given back, only after 0. */

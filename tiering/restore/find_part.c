@@ -3,7 +3,6 @@
  * objects, and what the segments say of epochs and producers.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,15 +45,6 @@ is_lost(int rc)
 
 /* ---- roots ---- */
 
-void
-vrv_find_root_key(const struct vrv_log_id *id, uint64_t version, char out[2 * VRV_STORE_KEY_MAX])
-{
-    char prefix[VRV_STORE_KEY_MAX + 1];
-
-    vrv_parts_prefix(id, 'm', prefix);
-    (void)snprintf(out, 2 * VRV_STORE_KEY_MAX, "%s%020" PRIu64, prefix, version);
-}
-
 struct list_roots {
     const struct vrv_log_id *id;
     struct vrv_found_versions *out;
@@ -83,7 +73,7 @@ vrv_find_versions(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t know
     struct vrv_found_versions *l, struct vrv_err *e)
 {
     struct list_roots c = { id, l };
-    char key[2 * VRV_STORE_KEY_MAX];
+    char key[VRV_STORE_KEY_MAX + 1];
     uint8_t byte;
     int rc;
 
@@ -96,7 +86,7 @@ vrv_find_versions(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t know
         struct vrv_store_call call = { .op = VRV_STORE_GET, .lane = VRV_STORE_READ, .key = key, .size = 1,
             .buf = &byte };
 
-        vrv_find_root_key(id, next, key);
+        vrv_parts_root_key(id, next, key);
         rc = vrv_sync_call(s, &call);
         if (rc == 0)
             add_version(l, next);
@@ -116,11 +106,11 @@ int
 vrv_find_root(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t version, struct vrv_manifest *m,
     struct vrv_err *e)
 {
-    char key[2 * VRV_STORE_KEY_MAX];
+    char key[VRV_STORE_KEY_MAX + 1];
     uint8_t *p;
     size_t n;
 
-    vrv_find_root_key(id, version, key);
+    vrv_parts_root_key(id, version, key);
     int rc = vrv_find_whole(s, key, VRV_MANIFEST_ROOT_MAX, &p, &n, e);
     if (rc < 0)
         return rc;

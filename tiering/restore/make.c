@@ -161,7 +161,7 @@ put_root(struct vrv_restore *r, struct vrv_sync *s, struct vrv_restore_part *p, 
 {
     struct vrv_rand random = { r->o.random + 1 + (uint64_t)(p - r->part) };
     struct vrv_manifest *m = &p->f.m;
-    char prefix[VRV_STORE_KEY_MAX + 1], key[2 * VRV_STORE_KEY_MAX];
+    char key[VRV_STORE_KEY_MAX + 1];
     size_t n;
 
     m->topic = p->id.topic;
@@ -171,8 +171,7 @@ put_root(struct vrv_restore *r, struct vrv_sync *s, struct vrv_restore_part *p, 
     m->epoch = next_epoch(p);
     for (size_t i = 0; i < sizeof(m->put_id.b); i++)
         m->put_id.b[i] = (uint8_t)vrv_rand_below(&random, 256);
-    vrv_parts_prefix(&p->id, 'm', prefix);
-    (void)snprintf(key, sizeof(key), "%s%020" PRIu64, prefix, m->version);
+    vrv_parts_root_key(&p->id, m->version, key);
     uint8_t *bytes = vrv_manifest_write(m, &n);
     p->root_size = n;
     p->root_crc = vrv_crc32c(0, bytes, n);

@@ -89,7 +89,7 @@ older(struct part *p, uint64_t than, struct vrv_err *e)
 static int
 read_manifest(struct part *p, struct vrv_err *e)
 {
-    char key[2 * VRV_STORE_KEY_MAX], text[sizeof(e->msg) + 160];
+    char key[VRV_STORE_KEY_MAX + 1], text[sizeof(e->msg) + 160];
     uint64_t version, before = 0;
     int rc;
 
@@ -98,7 +98,7 @@ read_manifest(struct part *p, struct vrv_err *e)
         before = version;
     if (!is_lost(rc))
         return rc;
-    vrv_find_root_key(p->id, version, key);
+    vrv_parts_root_key(p->id, version, key);
     (void)snprintf(text, sizeof(text), "%s: its server, if it has it in memory, writes a whole one with the next "
         "segment that leaves; else stop it, and varve scrub --heal", e->msg);
     found(p, VRV_SCRUB_MANIFEST, key, 0, 0, text);
