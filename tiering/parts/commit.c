@@ -146,7 +146,7 @@ count(struct vrv_parts_commit *c)
     struct vrv_head h = { .version = c->next.version, .size = c->n, .crc = vrv_crc32c(0, c->bytes, c->n) };
     struct vrv_err e = { 0 };
 
-    vrv__head_follow(&h, &p->head, c->next.next);
+    vrv__head_follow(&h, p, c->next.next);
     int rc = vrv__head_write(c->parts, &p->id, &h, &e);
     if (rc == 0)
         vrv__part_set(p, &h, &c->next);

@@ -247,14 +247,19 @@ vrv_parts_has_head(struct vrv_parts *ps, const struct vrv_log_id *id)
 
 /* ---- what was given up ---- */
 
+/* Where it isn't passed over yet: by the new manifest, or at least by the one before, which stands in if the new one's root
+ * is lost. */
 void
-vrv__head_follow(struct vrv_head *h, const struct vrv_head *before, int64_t next)
+vrv__head_follow(struct vrv_head *h, const struct vrv_part *p, int64_t next)
 {
+    const struct vrv_head *before = &p->head;
+    int64_t end = next < before->lost_to || p->now == NULL ? next : p->now->m.next;
+
     h->mod = before->mod;
     h->passed = before->passed > h->version ? before->passed : 0;
-    if (before->lost_to <= next)
+    if (end >= before->lost_to)
         return;
-    h->lost_from = before->lost_from > next ? before->lost_from : next;
+    h->lost_from = before->lost_from > end ? before->lost_from : end;
     h->lost_to = before->lost_to;
 }
 

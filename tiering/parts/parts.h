@@ -128,7 +128,8 @@ bool vrv_parts_has_head(struct vrv_parts *ps, const struct vrv_log_id *id);
  * manifest must be known, and no commit under way; what it comes to name later isn't lost. */
 int vrv_parts_lose(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t from, int64_t to,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* What was so, and isn't named by a later manifest; false: nothing. */
+/* What was so, and isn't named by a later manifest, nor passed over by both the one that counts and the one before it;
+ * false: nothing. */
 bool vrv_parts_lost(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t *from, int64_t *to);
 
 /* The catalog knows neither its topic nor what became of that: *since_ms is when that was first told here (wall clock),

@@ -11,7 +11,8 @@ struct vrv_head {
     uint64_t version; /* 0: none counts yet, but something may be in the store */
     uint64_t size;
     uint32_t crc;
-    int64_t lost_from, lost_to; /* in between records were given up that never were in the store; equal: none */
+    int64_t lost_from, lost_to; /* in between records were given up that never were in the store; equal: none.  Known until
+                       * the manifest before the one that counts ends behind it, too */
     int64_t alone_ms; /* since when nothing else is known of its topic (wall clock); 0: something is */
     uint64_t stood_in; /* in memory only: the version before it whose manifest counts in its place; 0: its own does */
     uint64_t passed;  /* above version: up to this one none is to be written, or to count; else 0 */
@@ -41,8 +42,8 @@ void vrv__part_fill(struct vrv_part *p, struct vrv_manifest *m);
 /* NOTFOUND (then only h->mod is known), CORRUPT. */
 int vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* One for a manifest up to `next` that follows `before`: what is lost behind that still is. */
-void vrv__head_follow(struct vrv_head *h, const struct vrv_head *before, int64_t next);
+/* One for a manifest up to `next` that follows what counts of p: what is lost behind that, or behind either, still is. */
+void vrv__head_follow(struct vrv_head *h, const struct vrv_part *p, int64_t next);
 /* In the place of the one with h->mod (CONFLICT: that is no longer there); then h->mod is its own. */
 int vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
     struct vrv_err *e) VRV_MUST_CHECK;
