@@ -460,11 +460,26 @@ check_PROGRAMS += t/unit/u505-healroot
 t_unit_u505_healroot_SOURCES = \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
+	t/lib/healrig.c \
+	t/lib/healrig.h \
 	t/lib/onetier.c \
 	t/lib/onetier.h \
 	t/unit/u505-healroot.c \
 	$(NULL)
 t_unit_u505_healroot_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
+check_PROGRAMS += t/unit/u506-healbefore
+t_unit_u506_healbefore_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/healrig.c \
+	t/lib/healrig.h \
+	t/lib/onetier.c \
+	t/lib/onetier.h \
+	t/unit/u506-healbefore.c \
+	$(NULL)
+t_unit_u506_healbefore_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u438-stops
 t_unit_u438_stops_SOURCES = \
 	t/lib/fakestore.c \

@@ -18,6 +18,7 @@ int64_t deletes_per_second = INT64_MAX;
 unsigned moves_at_once = 2;
 int64_t sweep_every_ms = 10000;
 int64_t orphan_after_ms = 20000;
+int64_t value_ahead;
 void (*told_by_tier)(void *ctx, const struct vrv_tier_news *n);
 static struct vrv_cq cq; /* of fetches */
 
@@ -114,7 +115,7 @@ put(const char *topic, int32_t partition, int batches)
     char value[201];
 
     for (int i = 0; i < batches; i++) {
-        (void)snprintf(value, sizeof(value), "%0200" PRId64, offsets(topic, partition).end);
+        (void)snprintf(value, sizeof(value), "%0200" PRId64, offsets(topic, partition).end + value_ahead);
         if (rig_put_batch(&rig, rig_log(&rig, topic, partition), &(struct rig_batch){
                 .value = value, .records = 2 }) < 0)
             OK(false, "an append: %s", rig.e.msg);
@@ -195,7 +196,7 @@ read_all(const char *topic, int32_t partition)
                     return -3000;
                 if (b.base_offset > from && b.base_offset <= behind_hole(from))
                     from = b.base_offset;
-                (void)snprintf(want, sizeof(want), "%0200" PRId64, b.base_offset);
+                (void)snprintf(want, sizeof(want), "%0200" PRId64, b.base_offset + value_ahead);
                 if (vrv_batch_last_offset(&b) < from || b.base_offset > from ||
                     memmem(p, b.size, want, 200) == NULL)
                     return -4000;

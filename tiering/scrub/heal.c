@@ -274,12 +274,11 @@ heal(struct vrv__healing *o, const char *key, int64_t base, struct vrv_err *e)
 
 static int
 try_to_heal(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, int64_t base,
-    uint64_t *bytes, bool *named, struct vrv_err *e)
+    uint64_t *bytes, struct vrv_err *e)
 {
     struct vrv__healing o = { .h = h, .id = id, .page = -1 };
     int rc = heal(&o, key, base, e);
 
-    *named = o.v != NULL;
     *bytes = o.seg != NULL ? o.seg->size : 0;
     if (o.earlier != NULL)
         vrv_found_page_fini(o.earlier, &o.snap->m.page[(o.page < 0 ? (int)o.snap->m.page_n : o.page) - 1]);
@@ -292,16 +291,18 @@ try_to_heal(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, in
     return rc;
 }
 
-/* A commit that a crash has cut short counts from now on, and is in the way once. */
+/* What counts may be in the way, or not name it, because of a commit that a crash has cut short: once all roots above are
+ * settled the word is that of what counts then. */
 int
 vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, int64_t base,
     uint64_t *bytes, struct vrv_err *e)
 {
-    bool named;
-    int rc = try_to_heal(h, id, key, base, bytes, &named, e);
+    int rc = try_to_heal(h, id, key, base, bytes, e);
 
-    rc = rc == VRV_E_CONFLICT ? try_to_heal(h, id, key, base, bytes, &named, e) : rc;
-    return rc == VRV_E_CONFLICT && named ? vrv_err_prefix(e, VRV_E_AGAIN, "not healed yet, heal it again") : rc;
+    if (rc != VRV_E_CONFLICT)
+        return rc;
+    rc = vrv_heal_root(h, id, e);
+    return rc == 0 ? try_to_heal(h, id, key, base, bytes, e) : rc;
 }
 
 /* ---- begin and end ---- */

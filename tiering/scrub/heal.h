@@ -46,12 +46,13 @@ int vrv_heal_begin(struct vrv_heal *h, struct vrv_err *e) VRV_MUST_CHECK;
 void vrv_heal_end(struct vrv_heal *h);
 
 /* The segment that begins at `base`, and whose object is `key`: 0, and it is whole again, of so many bytes.
- * NOTFOUND: this disk hasn't got it, either; CORRUPT: or damaged; CONFLICT: the manifest names another one; AGAIN:
- * what crashes have left was in the way more than once. */
+ * NOTFOUND: this disk hasn't got it, either; CORRUPT: or damaged; CONFLICT: no manifest names it that counts, or that a
+ * crash has left and might come to; AGAIN: crashes have left too many of these. */
 int vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, int64_t base,
     uint64_t *bytes, struct vrv_err *e) VRV_MUST_CHECK;
 
-/* A root that is damaged, or lost: 0, and a whole one counts, which the server goes on from.  CORRUPT: what the one before
+/* A root that is damaged, or lost: 0, and a whole one counts, which the server goes on from; of those that crashes have
+ * left above it none does, nor will.  CORRUPT: what the one before
  * names, and this disk has, isn't all that there was; FENCED: another life than this disk's has written there. */
 int vrv_heal_root(struct vrv_heal *h, const struct vrv_log_id *id, struct vrv_err *e) VRV_MUST_CHECK;
 

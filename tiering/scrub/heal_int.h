@@ -21,12 +21,20 @@ struct vrv__healing {
     struct vrv_err err;
 };
 
+/* It is wrong for good, and not only out of reach. */
+static inline bool
+vrv__heal_is_lost(int rc)
+{
+    return rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT;
+}
+
 /* What counts, into o->snap: a whole one, since segments are found by it, and checked against it. */
 int vrv__heal_read(struct vrv__healing *o, struct vrv_err *e) VRV_MUST_CHECK;
 /* These segments as a page, which is named in the place of this one. */
 int vrv__heal_write_page(struct vrv__healing *o, struct vrv_cold_seg *v, uint32_t segments,
     struct vrv_cold_page *in_place_of, struct vrv_err *e) VRV_MUST_CHECK;
-/* What m names and is damaged gives way to what was written of it later, and is whole. */
+/* What m names and is damaged, or gone, gives way to what was written of it later, and is whole.  NOTFOUND, CORRUPT: there is
+ * none of what is gone, nor has this disk got it. */
 int vrv__heal_younger(struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e) VRV_MUST_CHECK;
 /* This counts next; it is used up. */
 int vrv__heal_commit(struct vrv__healing *o, struct vrv_manifest *next, struct vrv_err *e) VRV_MUST_CHECK;

@@ -6,6 +6,8 @@
 #include "tiering/restore/find.h"
 #include "tiering/scrub/heal_int.h"
 
+enum { LEFT_MAX = 16 };
+
 /* What it lacks up to where this disk begins was deleted with this disk's copy of a topic that came back, or was given up
  * while the store didn't take it: that never was there. */
 static bool
@@ -81,24 +83,55 @@ begin_anew(const struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err 
     return has_all ? 0 : vrv_err_prefix(e, VRV_E_CORRUPT, "only the damaged manifest knew all");
 }
 
+/* One of those above what counts that are not to: damaged, or too old, or of too little. */
+static bool
+was_passed_over(const struct vrv__healing *o, uint64_t version)
+{
+    struct vrv_parts *ps = &o->h->parts;
+    struct vrv_err e;
+    uint64_t counts;
+
+    return vrv_parts_version(ps, o->id, &counts, &e) == 0 && version > counts && !vrv_parts_is_ahead(ps, o->id, version);
+}
+
+/* What was deleted since doesn't come back, and may have left the store. */
+static int
+try_root(struct vrv__healing *o, uint64_t version, struct vrv_manifest *m, struct vrv_err *e)
+{
+    int rc = vrv_find_root(o->h->s, o->id, version, m, e);
+
+    if (rc < 0)
+        return rc;
+    (void)vrv_manifest_trim(m, vrv_log_offsets(o->log).start);
+    rc = check_life(o, m, e);
+    if (rc == 0)
+        rc = check_whole(o, m, e);
+    if (rc == 0)
+        rc = vrv__heal_younger(o, m, e);
+    if (rc < 0)
+        vrv_manifest_fini(m);
+    return rc;
+}
+
+/*
+ * The newest that will do.  One that is damaged, or lacks something, gives way to those before; one of another life
+ * doesn't, be there older ones that fit: it says that this disk's server wasn't the last one to write there, and whatever
+ * counted next would be that one's end.
+ */
 static int
 find_before(struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e)
 {
-    struct vrv_found f;
-    int rc = vrv_find_partition(o->h->s, o->id, 0, &f, e);
+    struct vrv_found_versions l;
+    int rc = vrv_find_versions(o->h->s, o->id, 0, &l, e);
+    bool is_known = rc == 0; /* what there is */
 
-    if (rc == 0) {
-        vrv_manifest_copy(m, &f.m);
-        vrv_found_fini(&f);
-        rc = check_life(o, m, e);
-        if (rc == 0)
-            rc = check_whole(o, m, e);
-        if (rc == 0)
-            rc = vrv__heal_younger(o, m, e);
-        if (rc < 0)
-            vrv_manifest_fini(m);
-    }
-    return rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT ? begin_anew(o, m, e) : rc;
+    if (is_known)
+        rc = vrv_err_set(e, VRV_E_NOTFOUND, "no other root is in the store");
+    for (size_t i = l.n; is_known && i > 0 && vrv__heal_is_lost(rc); i--)
+        if (!was_passed_over(o, l.v[i - 1]))
+            rc = try_root(o, l.v[i - 1], m, e);
+    vrv_found_versions_fini(&l);
+    return is_known && vrv__heal_is_lost(rc) ? begin_anew(o, m, e) : rc;
 }
 
 /* The one that counts: 1, negative. */
@@ -114,7 +147,7 @@ is_lost(struct vrv__healing *o, struct vrv_err *e)
         rc = vrv_find_root(o->h->s, o->id, version, &m, &why);
     if (rc == 0)
         vrv_manifest_fini(&m);
-    return rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT ? 1 : e->code;
+    return vrv__heal_is_lost(rc) ? 1 : e->code;
 }
 
 static int
@@ -145,7 +178,7 @@ heal(struct vrv__healing *o, struct vrv_err *e)
     return rc;
 }
 
-/* What a crash has left counts from then on, or is passed over, and is in the way once. */
+/* Each root that a crash has left is in the way once: it counts from then on, or is passed over. */
 int
 vrv_heal_root(struct vrv_heal *h, const struct vrv_log_id *id, struct vrv_err *e)
 {
@@ -154,8 +187,9 @@ vrv_heal_root(struct vrv_heal *h, const struct vrv_log_id *id, struct vrv_err *e
     if (o.log == NULL)
         return vrv_err_set(e, VRV_E_NOTFOUND, "this server hasn't got the partition");
     int rc = heal(&o, e);
-    rc = rc == VRV_E_CONFLICT ? heal(&o, e) : rc;
+    for (int left = LEFT_MAX; rc == VRV_E_CONFLICT && left > 0; left--)
+        rc = heal(&o, e);
     vrv_snap_unref(o.snap);
     vrv_log_unref(&o.log);
-    return rc;
+    return rc == VRV_E_CONFLICT ? vrv_err_prefix(e, VRV_E_AGAIN, "not healed yet, heal it again") : rc;
 }

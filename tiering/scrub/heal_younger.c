@@ -1,6 +1,7 @@
 /*
- * A root counts once more, and what it names is damaged: that was healed, perhaps, and the root that said so is lost.  Then
- * the store has a younger object of the same records, which nothing names any more, and which takes that place again.
+ * A root counts once more, and what it names is damaged, or gone: that was healed, perhaps, and the root that said so is
+ * lost.  Then the store has a younger object of the same records, which nothing names any more, and which takes that place
+ * again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,6 @@
 #include "tiering/restore/find.h"
 #include "tiering/scrub/heal_int.h"
 #include "tiering/scrub/object.h"
-
-static bool
-is_lost(int rc)
-{
-    return rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT;
-}
 
 static int
 get(struct vrv__healing *o, const char *key, uint64_t pos, uint8_t *to, size_t n, struct vrv_err *e)
@@ -50,10 +45,22 @@ read_chunks(struct vrv__healing *o, const struct vrv_store_name *name, struct vr
     return rc;
 }
 
+/* The same records, as far as their checksum is known: by this disk where it has them, else by what is left of the old one
+ * (was; its end, perhaps).  What another life wrote there may be as long, and as old. */
+static bool
+is_same(const struct vrv__healing *o, const struct vrv_object_info *was, const struct vrv_object_info *i)
+{
+    struct vrv_seg *seg = vrv_log_sealed(o->log, i->base);
+    bool same = seg != NULL ? seg->crc == i->plain_crc : was->chunk_n == 0 || was->plain_crc == i->plain_crc;
+
+    vrv_seg_unref(seg);
+    return same;
+}
+
 /* As a manifest names it; of what it doesn't say itself, what is known of the one before. */
 static int
 read_younger(struct vrv__healing *o, const struct vrv_store_name *name, int64_t made_ms, const struct vrv_cold_seg *old,
-    struct vrv_cold_seg *out, struct vrv_err *e)
+    const struct vrv_object_info *was, struct vrv_cold_seg *out, struct vrv_err *e)
 {
     struct vrv_object_info i;
     struct vrv_chunk *chunk;
@@ -68,6 +75,8 @@ read_younger(struct vrv__healing *o, const struct vrv_store_name *name, int64_t 
         .chunk_n = i.chunk_n };
     struct vrv_object_walk w = { .s = o->h->s, .id = o->id, .seg = out, .any_crc = true };
     rc = vrv_object_walk(&w, e);
+    if (rc == 0 && !is_same(o, was, &i))
+        rc = vrv_err_set(e, VRV_E_CORRUPT, "%s has other records", name->key);
     out->crc = w.crc;
     if (rc < 0)
         vrv_cold_seg_fini(out);
@@ -83,14 +92,31 @@ try_younger(struct vrv__healing *o, const struct vrv_store_name *name, int64_t m
     struct vrv_cold_seg younger;
     int rc = vrv_object_walk(&w, e);
 
-    if (!is_lost(rc))
+    if (!vrv__heal_is_lost(rc))
         return rc;
-    rc = read_younger(o, name, made_ms, old, &younger, e);
+    rc = read_younger(o, name, made_ms, old, &w.info, &younger, e);
     if (rc < 0)
-        return is_lost(rc) ? 0 : rc; /* neither is whole: that is for who looks at segments */
+        return vrv__heal_is_lost(rc) ? 0 : rc;
     vrv_cold_seg_fini(old);
     *old = younger;
     return 1;
+}
+
+/* What is damaged is for who looks at segments, as is what is gone and this disk has (below its start all is on its way
+ * out). */
+static int
+check_there(const struct vrv__healing *o, const struct vrv_found_names *l, const struct vrv_cold_seg *v, uint32_t n,
+    struct vrv_err *e)
+{
+    int64_t local = vrv_log_offsets(o->log).local_start;
+    int rc = 0;
+
+    for (uint32_t i = 0; i < n && rc == 0; i++) {
+        rc = vrv_find_there(o->h->s, l, v[i].key, v[i].pos + v[i].size, e);
+        if (vrv__heal_is_lost(rc) && v[i].base >= local)
+            rc = 0;
+    }
+    return rc;
 }
 
 /* 1: something of v is another one now. */
@@ -112,6 +138,8 @@ look_at(struct vrv__healing *o, const struct vrv_found_names *l, struct vrv_cold
         rc = try_younger(o, &l->v[i], k.made_ms, &v[at], e);
         changed = changed || rc == 1;
     }
+    if (rc >= 0)
+        rc = check_there(o, l, v, n, e);
     return rc < 0 ? rc : changed;
 }
 
