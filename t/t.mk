@@ -619,10 +619,24 @@ check_PROGRAMS += t/unit/u484-restore
 t_unit_u484_restore_SOURCES = t/unit/u484-restore.c
 t_unit_u484_restore_LDADD = libtap.a libvrvengine.la
 
+check_PROGRAMS += t/unit/u437-marks
+t_unit_u437_marks_SOURCES = \
+	t/lib/fakestore.c \
+	t/lib/fakestore.h \
+	t/lib/ownerrig.c \
+	t/lib/ownerrig.h \
+	t/lib/storesuite.c \
+	t/lib/storesuite.h \
+	t/unit/u437-marks.c \
+	$(NULL)
+t_unit_u437_marks_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+
 check_PROGRAMS += t/unit/u483-owner
 t_unit_u483_owner_SOURCES = \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
+	t/lib/ownerrig.c \
+	t/lib/ownerrig.h \
 	t/lib/storesuite.c \
 	t/lib/storesuite.h \
 	t/unit/u483-owner.c \
