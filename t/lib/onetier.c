@@ -103,6 +103,15 @@ end(void)
     vrv_cq_fini(&cq);
 }
 
+struct vrv_tier_stats
+stats(void)
+{
+    struct vrv_tier_stats s;
+
+    vrv_tier_stats(tier, &s);
+    return s;
+}
+
 struct vrv_log_offsets
 offsets(const char *topic, int32_t partition)
 {

@@ -33,6 +33,7 @@ void up(uint64_t seed);
 
 /* The tier and the engine do what there is to do, for so long. */
 void pass(int64_t ms);
+struct vrv_tier_stats stats(void);
 struct vrv_log_offsets offsets(const char *topic, int32_t partition);
 /* So many batches of two records of 200 bytes, a minute apart; each with its offset, and this more: another life has
  * others at the same offsets. */

@@ -31,15 +31,6 @@ set(void)
     vrv_tier_set(tier, &limits);
 }
 
-static struct vrv_tier_stats
-stats(void)
-{
-    struct vrv_tier_stats s;
-
-    vrv_tier_stats(tier, &s);
-    return s;
-}
-
 static int64_t
 segments_there(void)
 {

@@ -17,15 +17,6 @@ enum { ORPHAN_MS = 20000 }; /* as onetier has it */
 
 #define SMALL "segment.bytes=1000 retention.ms=-1 remote.storage.enable=true local.retention.ms=0 "
 
-static struct vrv_tier_stats
-stats(void)
-{
-    struct vrv_tier_stats s;
-
-    vrv_tier_stats(tier, &s);
-    return s;
-}
-
 static size_t
 objects(void)
 {

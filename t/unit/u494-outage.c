@@ -66,15 +66,6 @@ leave(uint64_t bytes)
     simdisk_capacity(rig.disk, large - n + bytes);
 }
 
-static struct vrv_tier_stats
-stats(void)
-{
-    struct vrv_tier_stats s;
-
-    vrv_tier_stats(tier, &s);
-    return s;
-}
-
 static int64_t
 append(const char *topic)
 {

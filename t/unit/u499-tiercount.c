@@ -29,15 +29,6 @@ state(void)
     return s;
 }
 
-static struct vrv_tier_stats
-stats(void)
-{
-    struct vrv_tier_stats s;
-
-    vrv_tier_stats(tier, &s);
-    return s;
-}
-
 static struct vrv_tier_limits
 limits(void)
 {
@@ -274,8 +265,9 @@ test_idle(void)
     pass(20000);
     IS(vrv_tier_idle_ns(tier), 0, "who steps and never waits isn't idle");
     tap_need(vrv_tier_start(tier, &rig.e), "a thread");
+    /* When a thread of the tier's waits can be seen by its idle time alone: that is looked at, for ten seconds at most. */
     for (int i = 0; i < 10000 && vrv_tier_idle_ns(tier) < 100000000; i++) {
-        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL); /* until it waits */
+        (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
         simclock_advance_ms(&rig.clock, 10);
     }
     OK(vrv_tier_idle_ns(tier) >= 100000000, "a thread that waits is, for as long as it does");
