@@ -123,18 +123,6 @@ rename_locked(struct simdisk *d, const char *from, const char *to)
 }
 
 static int
-sim_rename(struct vrv_vfs *vfs, const char *from, const char *to, struct vrv_err *e)
-{
-    struct simdisk *d = sim_disk_of(vfs);
-    enum sim_verdict v = sim_enter(d, OP_SPACE, "rename", from, 0, 0);
-
-    if (v != GO)
-        return (int)sim_leave(d, sim_refuse(d, v, "rename", from, e));
-    int sys = rename_locked(d, from, to);
-    return (int)sim_leave(d, sys ? sim_refuse_sys(sys, "rename", from, e) : 0);
-}
-
-static int
 link_locked(struct simdisk *d, const char *from, const char *to)
 {
     const char *from_last, *to_last;
@@ -154,16 +142,30 @@ link_locked(struct simdisk *d, const char *from, const char *to)
     return 0;
 }
 
+/* A call that gives a file another name, or one more. */
+static int
+name_anew(struct vrv_vfs *vfs, const char *call, int (*locked)(struct simdisk *d, const char *from, const char *to),
+    const char *from, const char *to, struct vrv_err *e)
+{
+    struct simdisk *d = sim_disk_of(vfs);
+    enum sim_verdict v = sim_enter(d, OP_SPACE, call, from, 0, 0);
+
+    if (v != GO)
+        return (int)sim_leave(d, sim_refuse(d, v, call, from, e));
+    int sys = locked(d, from, to);
+    return (int)sim_leave(d, sys ? sim_refuse_sys(sys, call, from, e) : 0);
+}
+
+static int
+sim_rename(struct vrv_vfs *vfs, const char *from, const char *to, struct vrv_err *e)
+{
+    return name_anew(vfs, "rename", rename_locked, from, to, e);
+}
+
 static int
 sim_link(struct vrv_vfs *vfs, const char *from, const char *to, struct vrv_err *e)
 {
-    struct simdisk *d = sim_disk_of(vfs);
-    enum sim_verdict v = sim_enter(d, OP_SPACE, "link", from, 0, 0);
-
-    if (v != GO)
-        return (int)sim_leave(d, sim_refuse(d, v, "link", from, e));
-    int sys = link_locked(d, from, to);
-    return (int)sim_leave(d, sys ? sim_refuse_sys(sys, "link", from, e) : 0);
+    return name_anew(vfs, "link", link_locked, from, to, e);
 }
 
 static int
@@ -186,27 +188,27 @@ remove_locked(struct simdisk *d, const char *path, bool is_dir)
 }
 
 static int
-sim_unlink(struct vrv_vfs *vfs, const char *path, struct vrv_err *e)
+remove_name(struct vrv_vfs *vfs, const char *call, const char *path, bool is_dir, struct vrv_err *e)
 {
     struct simdisk *d = sim_disk_of(vfs);
-    enum sim_verdict v = sim_enter(d, OP_ANY, "unlink", path, 0, 0);
+    enum sim_verdict v = sim_enter(d, OP_ANY, call, path, 0, 0);
 
     if (v != GO)
-        return (int)sim_leave(d, sim_refuse(d, v, "unlink", path, e));
-    int sys = remove_locked(d, path, false);
-    return (int)sim_leave(d, sys ? sim_refuse_sys(sys, "unlink", path, e) : 0);
+        return (int)sim_leave(d, sim_refuse(d, v, call, path, e));
+    int sys = remove_locked(d, path, is_dir);
+    return (int)sim_leave(d, sys ? sim_refuse_sys(sys, call, path, e) : 0);
+}
+
+static int
+sim_unlink(struct vrv_vfs *vfs, const char *path, struct vrv_err *e)
+{
+    return remove_name(vfs, "unlink", path, false, e);
 }
 
 static int
 sim_rmdir(struct vrv_vfs *vfs, const char *path, struct vrv_err *e)
 {
-    struct simdisk *d = sim_disk_of(vfs);
-    enum sim_verdict v = sim_enter(d, OP_ANY, "rmdir", path, 0, 0);
-
-    if (v != GO)
-        return (int)sim_leave(d, sim_refuse(d, v, "rmdir", path, e));
-    int sys = remove_locked(d, path, true);
-    return (int)sim_leave(d, sys ? sim_refuse_sys(sys, "rmdir", path, e) : 0);
+    return remove_name(vfs, "rmdir", path, true, e);
 }
 
 static int

@@ -27,3 +27,16 @@ begin(uint32_t moved, uint32_t dropped)
         .retention_bytes = none, .local_ms = none, .local_bytes = none, .lag_bytes = none,
         .age_ms = none };
 }
+
+void
+draw_limits(struct vrv_rand *r)
+{
+    uint32_t moved = (uint32_t)vrv_rand_below(r, SEGS);
+
+    begin(moved, (uint32_t)vrv_rand_below(r, moved + 1));
+    int64_t *limit[] = { &rules.retention_ms, &rules.retention_bytes, &rules.local_ms,
+        &rules.local_bytes, &rules.lag_ms, &rules.lag_bytes, &rules.age_ms };
+    for (int k = 0; k < 7; k++)
+        if (vrv_rand_below(r, 2) == 0)
+            *limit[k] = (int64_t)vrv_rand_below(r, k % 2 ? 12000 : 12 * MINUTE);
+}

@@ -8,6 +8,7 @@
 #ifndef VRV_T_TIERVIEW_H
 #define VRV_T_TIERVIEW_H
 
+#include "engine/base/rand.h"
 #include "tiering/daemon/rules.h"
 #include "tiering/format/manifest.h"
 
@@ -21,5 +22,7 @@ extern struct vrv_tier_view view;
 
 /* The first `moved` segments are cold, the first `dropped` of them only there. */
 void begin(uint32_t moved, uint32_t dropped);
+/* Any of that, with limits or without. */
+void draw_limits(struct vrv_rand *r);
 
 #endif

@@ -302,14 +302,7 @@ same(const struct vrv_tier_plan *a, const struct vrv_tier_plan *b)
 static void
 draw(struct vrv_rand *r)
 {
-    uint32_t moved = (uint32_t)vrv_rand_below(r, SEGS);
-
-    begin(moved, (uint32_t)vrv_rand_below(r, moved + 1));
-    int64_t *limit[] = { &rules.retention_ms, &rules.retention_bytes, &rules.local_ms,
-        &rules.local_bytes, &rules.lag_ms, &rules.lag_bytes, &rules.age_ms };
-    for (int k = 0; k < 7; k++)
-        if (vrv_rand_below(r, 2) == 0)
-            *limit[k] = (int64_t)vrv_rand_below(r, k % 2 ? 12000 : 12 * MINUTE);
+    draw_limits(r);
     for (int i = 0; i < SEGS; i++)
         local[i].since_ms = local[i].newest_ms - (int64_t)vrv_rand_below(r, 5 * MINUTE);
     if (vrv_rand_below(r, 2) == 0)

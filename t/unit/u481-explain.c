@@ -355,14 +355,8 @@ comes_wrongly(void)
 static void
 draw(struct vrv_rand *r)
 {
-    uint32_t moved = (uint32_t)vrv_rand_below(r, SEGS);
-
-    begin(moved, (uint32_t)vrv_rand_below(r, moved + 1));
-    int64_t *limit[] = { &rules.retention_ms, &rules.retention_bytes, &rules.local_ms,
-        &rules.local_bytes, &rules.lag_ms, &rules.lag_bytes, &rules.age_ms };
-    for (int k = 0; k < 7; k++)
-        if (vrv_rand_below(r, 2) == 0)
-            *limit[k] = (int64_t)vrv_rand_below(r, k % 2 ? 12000 : 12 * MINUTE);
+    draw_limits(r);
+    uint32_t moved = cold.seg_n;
     rules.copies = vrv_rand_below(r, 4) > 0;
     rules.deletes = vrv_rand_below(r, 4) > 0;
     rules.leaves = vrv_rand_below(r, 10) == 0;
