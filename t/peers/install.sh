@@ -65,7 +65,7 @@ one() {
       kafka kafka-broker kafka-tiered
     ;;
   librdkafka | python) made "$1" ./build "$1" ;;
-  franz | sarama) made "$1" ./build go "$1" ;;
+  franz | sarama) made "$1" ./build go behaviours "$1" ;;
   versitygw | toxiproxy) made "$1" ./build go daemon "$1" ;;
   radosgw) made "$1" ./build daemon "$1" ;;
   hdfs) made hdfs ./build daemon hdfs ;;

@@ -1,5 +1,4 @@
-// franz-go, the Go client that knows the newest protocol, against the broker at $BOOTSTRAP: a list
-// of behaviours, printed as TAP.  $VARVE_LONG asks for more of everything.
+// franz-go, the Go client that knows the newest protocol (t/peers/behaviours).
 package main
 
 import (
@@ -8,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"reflect"
 	"sort"
 	"strings"
 	"time"
@@ -20,27 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// A behaviour that takes as long hangs.
-const patience = 120 * time.Second
-
-var (
-	bootstrap = os.Getenv("BOOTSTRAP")
-	_, long   = os.LookupEnv("VARVE_LONG")
-	names     = 0
-)
-
-type behaviour struct {
-	what string
-	run  func(context.Context)
-}
-
 // ---- what tests share
-
-// name gives one that no other run has used.
-func name(what string) string {
-	names++
-	return fmt.Sprintf("%s-%x-%d-%d", what, time.Now().Unix(), os.Getpid(), names)
-}
 
 func must(err error) {
 	if err != nil {
@@ -48,25 +26,9 @@ func must(err error) {
 	}
 }
 
-func same(got, want any, what string) {
-	if !reflect.DeepEqual(got, want) {
-		panic(fmt.Sprintf("%s: expected %v, saw %v", what, want, got))
-	}
-}
-
 func fails(err error, want error, what string) {
 	if !errors.Is(err, want) {
 		panic(fmt.Sprintf("%s: expected %v, saw %v", what, want, err))
-	}
-}
-
-func until(ctx context.Context, what string, condition func() bool) {
-	for !condition() {
-		select {
-		case <-ctx.Done():
-			panic("never: " + what)
-		case <-time.After(10 * time.Millisecond):
-		}
 	}
 }
 
@@ -133,17 +95,6 @@ func values(rs []*kgo.Record) []string {
 	}
 	return vs
 }
-
-// every counts from first to below n.
-func every(first, step, n int) []string {
-	var vs []string
-	for i := first; i < n; i += step {
-		vs = append(vs, fmt.Sprint(i))
-	}
-	return vs
-}
-
-func pointer(s string) *string { return &s }
 
 // ---- records
 
@@ -551,14 +502,6 @@ func spoken(version string) bool {
 	return err == nil && (major > 2 || major == 2 && minor >= 1)
 }
 
-func holds(b behaviour) (why any) {
-	ctx, end := context.WithTimeout(context.Background(), patience)
-	defer end()
-	defer func() { why = recover() }()
-	b.run(ctx)
-	return nil
-}
-
 // reader prints records of a topic's partition 0, each a line: partition, offset, timestamp, key and
 // value, with tabs between them; for t/906-places.t.
 //
@@ -568,9 +511,6 @@ func holds(b behaviour) (why any) {
 func reader(args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	var n int
-	_, err := fmt.Sscan(args[2], &n)
-	must(err)
 	var options []kgo.Opt
 	switch args[1] {
 	case "group":
@@ -578,16 +518,13 @@ func reader(args []string) {
 	default:
 		at := kgo.NewOffset().AtStart()
 		if args[1] == "time" {
-			var ms int64
-			_, err = fmt.Sscan(args[3], &ms)
-			must(err)
-			at = kgo.NewOffset().AfterMilli(ms)
+			at = kgo.NewOffset().AfterMilli(number(args[3]))
 		}
 		options = []kgo.Opt{kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{args[0]: {0: at}})}
 	}
 	cl := client(options...)
 	defer cl.Close()
-	got := take(ctx, cl, n)
+	got := take(ctx, cl, int(number(args[2])))
 	out := bufio.NewWriter(os.Stdout)
 	for _, r := range got {
 		fmt.Fprintf(out, "%d\t%d\t%d\t%s\t%s\n", r.Partition, r.Offset, r.Timestamp.UnixMilli(), r.Key, r.Value)
@@ -603,16 +540,5 @@ func main() {
 		reader(os.Args[2:])
 		return
 	}
-	list := behaviours()
-	code := 0
-	fmt.Printf("1..%d\n", len(list))
-	for i, b := range list {
-		if why := holds(b); why != nil {
-			fmt.Printf("not ok %d - %s\n# %s\n", i+1, b.what, strings.ReplaceAll(fmt.Sprint(why), "\n", "\n# "))
-			code = 1
-		} else {
-			fmt.Printf("ok %d - %s\n", i+1, b.what)
-		}
-	}
-	os.Exit(code)
+	os.Exit(tell(behaviours(), false))
 }

@@ -1,5 +1,4 @@
-// sarama, the older of the two Go clients and the one most used, against the broker at $BOOTSTRAP: a
-// list of behaviours, printed as TAP.  $VARVE_LONG asks for more of everything.
+// sarama, the older of the two Go clients and the one most used (t/peers/behaviours).
 package main
 
 import (
@@ -8,56 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"reflect"
 	"sort"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
 )
 
-// A behaviour that takes as long hangs.
-const patience = 120 * time.Second
-
-var (
-	bootstrap = os.Getenv("BOOTSTRAP")
-	_, long   = os.LookupEnv("VARVE_LONG")
-	names     atomic.Int64
-)
-
-type behaviour struct {
-	what string
-	run  func(context.Context)
-}
-
 // ---- what tests share
-
-// name gives one that no other run has used.
-func name(what string) string {
-	return fmt.Sprintf("sarama-%s-%x-%d-%d", what, time.Now().Unix(), os.Getpid(), names.Add(1))
-}
 
 func must(err error) {
 	if err != nil && !errors.Is(err, sarama.ErrNoError) {
 		panic(err)
-	}
-}
-
-func same(got, want any, what string) {
-	if !reflect.DeepEqual(got, want) {
-		panic(fmt.Sprintf("%s: expected %v, saw %v", what, want, got))
-	}
-}
-
-func until(ctx context.Context, what string, condition func() bool) {
-	for !condition() {
-		select {
-		case <-ctx.Done():
-			panic("never: " + what)
-		case <-time.After(10 * time.Millisecond):
-		}
 	}
 }
 
@@ -135,17 +97,6 @@ func values(ms []*sarama.ConsumerMessage) []string {
 	}
 	return vs
 }
-
-// every counts from first to below n.
-func every(first, step, n int) []string {
-	var vs []string
-	for i := first; i < n; i += step {
-		vs = append(vs, fmt.Sprint(i))
-	}
-	return vs
-}
-
-func pointer(s string) *string { return &s }
 
 // A member of a group, which hands on what it gets; take commits it.
 type member struct {
@@ -564,14 +515,6 @@ func minor(v sarama.KafkaVersion) string {
 	return strings.Join(strings.SplitN(v.String(), ".", 3)[:2], ".")
 }
 
-func holds(b behaviour) (why any) {
-	ctx, end := context.WithTimeout(context.Background(), patience)
-	defer end()
-	defer func() { why = recover() }()
-	b.run(ctx)
-	return nil
-}
-
 // reader prints records of a topic's partition 0, each a line: partition, offset, timestamp, key and
 // value, with tabs between them; for t/906-places.t.
 //
@@ -581,10 +524,7 @@ func holds(b behaviour) (why any) {
 func reader(args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	var n int
-	_, err := fmt.Sscan(args[2], &n)
-	must(err)
-	c := config()
+	n, c := int(number(args[2])), config()
 	var got []*sarama.ConsumerMessage
 	if args[1] == "group" {
 		from := make(chan *sarama.ConsumerMessage)
@@ -594,12 +534,9 @@ func reader(args []string) {
 	} else {
 		at := sarama.OffsetOldest
 		if args[1] == "time" {
-			var ms int64
-			_, err = fmt.Sscan(args[3], &ms)
-			must(err)
 			client, err := sarama.NewClient([]string{bootstrap}, c)
 			must(err)
-			at, err = client.GetOffset(args[0], 0, ms)
+			at, err = client.GetOffset(args[0], 0, number(args[3]))
 			must(err)
 			must(client.Close())
 		}
@@ -618,21 +555,5 @@ func main() {
 		return
 	}
 	// side by side: most of the time this client waits for timers of its own
-	list := behaviours()
-	why := make([]chan any, len(list))
-	for i, b := range list {
-		why[i] = make(chan any, 1)
-		go func() { why[i] <- holds(b) }()
-	}
-	code := 0
-	fmt.Printf("1..%d\n", len(list))
-	for i, b := range list {
-		if why := <-why[i]; why != nil {
-			fmt.Printf("not ok %d - %s\n# %s\n", i+1, b.what, strings.ReplaceAll(fmt.Sprint(why), "\n", "\n# "))
-			code = 1
-		} else {
-			fmt.Printf("ok %d - %s\n", i+1, b.what)
-		}
-	}
-	os.Exit(code)
+	os.Exit(tell(behaviours(), true))
 }
