@@ -173,8 +173,9 @@ roll_due(const struct vrv_log *log, size_t n, int64_t now_ms)
     return s == NULL || s->size + n > log->config->segment_bytes || vrv__log_is_old(log, s, now_ms);
 }
 
-void
-vrv__log_place(struct vrv_log *log, struct vrv_entry *en, bool roll)
+/* Give a batch its place: rolls first when `roll`; sets pos and seg_base of the entry. */
+static void
+give_place(struct vrv_log *log, struct vrv_entry *en, bool roll)
 {
     if (roll) {
         vrv__log_close_open_seg(log);
@@ -269,7 +270,7 @@ assign(struct vrv_append *a, struct part *p)
     en->item = (struct vrv_wal_item){ .type = VRV_WAL_BATCH, .flags = roll ? VRV_WAL_ROLL : 0,
         .size = (uint32_t)p->n, .topic = log->id.topic, .partition = log->id.partition,
         .time_ms = now };
-    vrv__log_place(log, en, roll);
+    give_place(log, en, roll);
     if (log->config->policy == VRV_FLUSH_SYNC)
         sync_rules(log, en);
     else

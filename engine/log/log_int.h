@@ -29,8 +29,6 @@ int64_t vrv__log_expires(const struct vrv_log_config *c, const struct vrv_seg *s
 void vrv__log_note_producer(struct vrv_log *log, const struct vrv_batch *b);
 /* The table of producers had `before` of them. */
 void vrv__log_count_producers(struct vrv_log *log, size_t before);
-/* Give a batch its place: rolls first when `roll`; sets pos and seg_base of the entry. */
-void vrv__log_place(struct vrv_log *log, struct vrv_entry *en, bool roll);
 void vrv__log_raise_local(struct vrv_log *log, int64_t offset);
 /* Committed bytes that no segment has: so many more, or (negative) fewer. */
 void vrv__log_unflushed(struct vrv_log *log, int64_t bytes);

@@ -187,8 +187,8 @@ trim(struct vrv_waldev *d, uint64_t slot, struct vrv_err *e)
 
 /* ---- zero-filling ---- */
 
-int
-vrv__wal_file_fill(struct wal_file *w, struct ring_file *rf, uint64_t upto, struct vrv_err *e)
+static int
+zero_fill(struct wal_file *w, struct ring_file *rf, uint64_t upto, struct vrv_err *e)
 {
     if (rf->filled >= upto)
         return 0;
@@ -232,7 +232,7 @@ prepare(struct vrv_waldev *d)
         uint64_t upto = rf->filled + FILL_STEP;
         w->fill = (w->fill + i) % w->n;
         /* No room on the disk: the WAL stays smaller for now, appends wait or are refused. */
-        int rc = vrv__wal_file_fill(w, rf, upto < w->file_bytes ? upto : w->file_bytes, NULL);
+        int rc = zero_fill(w, rf, upto < w->file_bytes ? upto : w->file_bytes, NULL);
         return rc < 0 ? rc : 1;
     }
     return 0;
@@ -308,7 +308,7 @@ create_files(struct wal_file *w, size_t fill_first, struct vrv_err *e)
             uint64_t upto = fill_first < w->file_bytes ? fill_first : w->file_bytes;
             if (i != 0)
                 upto = VRV_WAL_FILE_HEADER;
-            rc = vrv__wal_file_fill(w, &w->ring[i], upto & ~(uint64_t)(VRV_DIRECT_ALIGN - 1), e);
+            rc = zero_fill(w, &w->ring[i], upto & ~(uint64_t)(VRV_DIRECT_ALIGN - 1), e);
         }
         if (rc == 0)
             rc = vrv_file_sync(w->ring[i].f, e);

@@ -38,7 +38,6 @@ struct wal_file {
 
 int vrv__wal_file_header_write(struct wal_file *w, unsigned i, struct vrv_err *e);
 int vrv__wal_file_header_check(struct wal_file *w, unsigned i, struct vrv_err *e);
-int vrv__wal_file_fill(struct wal_file *w, struct ring_file *rf, uint64_t upto, struct vrv_err *e);
 int vrv__wal_recover(struct wal_file *w, uint64_t trim, uint64_t durable_slot,
     vrv_wal_replay_fn *fn, void *ctx, struct vrv_wal_found *found, struct vrv_err *e);
 

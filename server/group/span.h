@@ -27,12 +27,6 @@ vrv_span_str(const char *s)
     return (struct vrv_span){ (const uint8_t *)s, s != NULL ? (uint32_t)strlen(s) : 0 };
 }
 
-static inline bool
-vrv_span_is_null(struct vrv_span s)
-{
-    return s.p == NULL;
-}
-
 /* Null and empty sort alike. */
 static inline int
 vrv_span_cmp(struct vrv_span a, struct vrv_span b)

@@ -721,9 +721,3 @@ vrv_net_timer(struct vrv_conn *c, struct vrv_net_timer *t, int64_t ns)
     vrv_heap_del(&c->r->timers, &t->t);
     vrv_heap_add(&c->r->timers, &t->t, ns);
 }
-
-void
-vrv_net_timer_cancel(struct vrv_conn *c, struct vrv_net_timer *t)
-{
-    vrv_heap_del(&c->r->timers, &t->t);
-}

@@ -155,12 +155,11 @@ void vrv_call_begin(struct vrv_conn *conn, struct vrv_call *call);
 struct vrv_cq *vrv_net_reactor_cq(struct vrv_conn *conn);
 
 /* Something that happens on the connection's reactor at some monotonic time, once; set again it
- * moves.  It doesn't hold the connection: set and cancel it while a call of that is under way. */
+ * moves.  It doesn't hold the connection: set it while a call of that is under way. */
 struct vrv_net_timer {
     struct vrv_timer t;
     void (*run)(struct vrv_net_timer *timer);
 };
 void vrv_net_timer(struct vrv_conn *conn, struct vrv_net_timer *timer, int64_t ns);
-void vrv_net_timer_cancel(struct vrv_conn *conn, struct vrv_net_timer *timer);
 
 #endif

@@ -58,8 +58,6 @@ struct bench_link {
 
 /* "host:port", "[::1]:port"; false: it isn't.  The first one of several with commas between them. */
 bool bench_address(const char *text, char host[BENCH_HOST], char port[BENCH_PORT]);
-/* A socket, or an error. */
-int bench_connect(const char *host, const char *port, struct vrv_err *e) VRV_MUST_CHECK;
 int bench_link_open(struct bench_link *l, const char *host, const char *port, struct vrv_err *e)
     VRV_MUST_CHECK;
 void bench_link_close(struct bench_link *l);

@@ -39,8 +39,9 @@ bench_address(const char *text, char host[BENCH_HOST], char port[BENCH_PORT])
     return true;
 }
 
-int
-bench_connect(const char *host, const char *port, struct vrv_err *e)
+/* A socket, or an error. */
+static int
+connect_to(const char *host, const char *port, struct vrv_err *e)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *all = NULL;
     int rc = getaddrinfo(host, port, &hints, &all), fd = -1;
@@ -66,7 +67,7 @@ bench_link_open(struct bench_link *l, const char *host, const char *port, struct
 {
     int one = 1;
 
-    *l = (struct bench_link){ .fd = bench_connect(host, port, e) };
+    *l = (struct bench_link){ .fd = connect_to(host, port, e) };
     if (l->fd < 0)
         return l->fd;
     (void)setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));

@@ -36,8 +36,8 @@ note(void *ctx, bool is_error, const char *sentence)
         tool_say("%s", sentence);
 }
 
-int
-coldlink_config(struct coldlink *l, struct vrv_err *e)
+static int
+read_config(struct coldlink *l, struct vrv_err *e)
 {
     if (l->config != NULL)
         return 0;
@@ -57,7 +57,7 @@ coldlink_config(struct coldlink *l, struct vrv_err *e)
 int
 coldlink_store(struct coldlink *l, struct vrv_err *e)
 {
-    int rc = coldlink_config(l, e);
+    int rc = read_config(l, e);
 
     if (rc < 0)
         return rc;

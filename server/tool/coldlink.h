@@ -45,8 +45,6 @@ int coldlink_main(const struct coldlink_cmd *cmd, int argc, char **argv);
 /* The command's options and those of all; 0, ARGS_HELP or INVALID. */
 int coldlink_args(struct coldlink *l, struct args *a, const struct arg *own, struct vrv_err *e)
     VRV_MUST_CHECK;
-/* The settings: coldlink_open does that, too. */
-int coldlink_config(struct coldlink *l, struct vrv_err *e) VRV_MUST_CHECK;
 /* Settings and store, which nobody has asked anything yet.  A directory must be there. */
 int coldlink_store(struct coldlink *l, struct vrv_err *e) VRV_MUST_CHECK;
 /* The same, and it has answered when this returns 0. */

@@ -156,8 +156,8 @@ write_header(struct client *c, const struct vrv_api *api, int16_t version)
         *vrv_out_room(&c->out, 1) = 0;
 }
 
-int
-client_send_silent(struct client *c, int16_t key, int16_t version, const void *request,
+static int
+send_silent(struct client *c, int16_t key, int16_t version, const void *request,
     struct vrv_err *e)
 {
     const struct vrv_api *api = vrv_api_find(key);
@@ -186,7 +186,7 @@ client_send(struct client *c, int16_t key, int16_t version, const void *request,
     struct waiting w = { vrv_api_find(key), version, c->next_id };
 
     VRV_ASSERT(c->n < CLIENT_INFLIGHT);
-    int rc = client_send_silent(c, key, version, request, e);
+    int rc = send_silent(c, key, version, request, e);
     if (rc == 0)
         c->ring[(c->first + c->n++) % CLIENT_INFLIGHT] = w;
     return rc;

@@ -34,9 +34,6 @@ bool client_is_connected(const struct client *c);
 /* Send a request.  Errors: IO, then the connection is closed. */
 int client_send(struct client *c, int16_t key, int16_t version, const void *request,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* The same where no answer will come. */
-int client_send_silent(struct client *c, int16_t key, int16_t version, const void *request,
-    struct vrv_err *e) VRV_MUST_CHECK;
 /* Requests that wait for their answer. */
 unsigned client_inflight(const struct client *c);
 /* The answer to the oldest of them, which lives until the next call.  Errors: IO, CORRUPT, TIMEDOUT

@@ -189,8 +189,8 @@ s3_add_bucket(struct fakes3 *f, const char *name)
     f->buckets[f->bucket_n++] = vrv_mem_strdup(name);
 }
 
-void
-s3_set_credentials(struct fakes3 *f, const char *key_id, const char *secret, const char *token)
+static void
+set_credentials(struct fakes3 *f, const char *key_id, const char *secret, const char *token)
 {
     free((void *)(uintptr_t)f->opts.key_id);
     free((void *)(uintptr_t)f->opts.secret);
@@ -221,7 +221,7 @@ fakes3_new(const struct fakes3_opts *o)
     f->zombie_ms = ZOMBIE_MS;
     f->late_ms = LATE_MS;
     s3_add_bucket(f, o->bucket);
-    s3_set_credentials(f, o->key_id, o->secret, o->token);
+    set_credentials(f, o->key_id, o->secret, o->token);
     f->httpd = httpd_new(&ho);
     return f;
 }
@@ -236,7 +236,7 @@ fakes3_free(struct fakes3 **fp)
     httpd_free(&f->httpd);
     s3_zombies_free(f);
     s3_objects_free(f);
-    s3_set_credentials(f, NULL, NULL, NULL);
+    set_credentials(f, NULL, NULL, NULL);
     for (size_t i = 0; i < f->bucket_n; i++)
         free(f->buckets[i]);
     free(f->buckets);
@@ -306,7 +306,7 @@ void
 fakes3_credentials(struct fakes3 *f, const char *key_id, const char *secret, const char *token)
 {
     httpd_lock(f->httpd);
-    s3_set_credentials(f, key_id, secret, token);
+    set_credentials(f, key_id, secret, token);
     httpd_unlock(f->httpd);
 }
 

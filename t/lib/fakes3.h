@@ -120,10 +120,6 @@ void fakes3_throttle(struct fakes3 *f, unsigned per_s);
 void fakes3_delays(struct fakes3 *f, int64_t zombie_ms, int64_t late_ms);
 /* Who may from now on; as in the options. */
 void fakes3_credentials(struct fakes3 *f, const char *key_id, const char *secret, const char *token);
-/* The same as text, one command a line: "fault PUT SLOW_DOWN 20", "next ANY HANG 3", "heal",
- * "throttle 50", "delays 30000 8000", "credentials ID SECRET TOKEN", "bucket NAME" (one more),
- * "listen 0"; false: what isn't understood is in why. */
-bool fakes3_command(struct fakes3 *f, const char *text, char *why, size_t why_n);
 
 /* What happened, and what is there. */
 uint64_t fakes3_attempts(struct fakes3 *f, enum fakes3_op op);

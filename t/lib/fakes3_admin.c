@@ -71,8 +71,11 @@ obey(struct fakes3 *f, const char *line)
     return true;
 }
 
-bool
-fakes3_command(struct fakes3 *f, const char *text, char *why, size_t why_n)
+/* What fakes3.h says to do, as text: "fault PUT SLOW_DOWN 20", "next ANY HANG 3", "heal",
+ * "throttle 50", "delays 30000 8000", "credentials ID SECRET TOKEN", "bucket NAME" (one more),
+ * "listen 0"; false: what isn't understood is in why. */
+static bool
+command(struct fakes3 *f, const char *text, char *why, size_t why_n)
 {
     char *copy = vrv_mem_strdup(text), *rest = copy, *line;
     bool good = true;
@@ -123,7 +126,7 @@ s3_admin(struct fakes3 *f, const struct httpd_req *q, struct httpd_reply *a)
         char *text = vrv_mem_zero(q->body_n + 1);
 
         memcpy(text, q->body, q->body_n);
-        if (!fakes3_command(f, text, why, sizeof(why)))
+        if (!command(f, text, why, sizeof(why)))
             a->status = 400;
         httpd_set_body(a, why, strlen(why));
         free(text);

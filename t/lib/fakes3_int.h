@@ -84,7 +84,6 @@ int64_t s3_now_ms(const struct fakes3 *f);
 const char *s3_param(const struct s3_call *c, const char *name, char *out, size_t n);
 bool s3_has_bucket(const struct fakes3 *f, const char *bucket);
 void s3_add_bucket(struct fakes3 *f, const char *name);
-void s3_set_credentials(struct fakes3 *f, const char *key_id, const char *secret, const char *token);
 void s3_answer(struct fakes3 *f, const struct httpd_req *q, struct httpd_reply *a, bool may_fail);
 
 /* ---- fakes3_objects.c ---- */

@@ -6,8 +6,8 @@
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 
-void
-jrig_push(struct jrig_list *l, uint64_t id)
+static void
+push(struct jrig_list *l, uint64_t id)
 {
     VRV_PUSH_ROOM(l->v, l->n, l->cap);
     l->v[l->n++] = id;
@@ -35,7 +35,7 @@ tell(struct jrig *r, struct jrig_list *l, struct vrv_entry *first, struct vrv_en
 
         next = end ? NULL : en->next;
         r->flaws += atomic_load(&en->flushed);
-        jrig_push(l, (uint64_t)en->item.arg);
+        push(l, (uint64_t)en->item.arg);
         en->ticket = NULL;
         atomic_store(&en->flushed, true);
         if (t != NULL)
@@ -182,7 +182,7 @@ jrig_ids(const uint8_t *bytes, size_t n, struct jrig_list *l)
             if (p[k] != ((uint64_t)it.arg * 31 & 0xff))
                 return false;
         p += it.size;
-        jrig_push(l, (uint64_t)it.arg);
+        push(l, (uint64_t)it.arg);
     }
     return p == end;
 }

@@ -53,7 +53,6 @@ size_t jrig_tickets(struct jrig *r, int status);
 /* The ids in a group's bytes, added to `l`; false when it is not well-formed, or an entry's
  * bytes aren't those of its id. */
 bool jrig_ids(const uint8_t *bytes, size_t n, struct jrig_list *l);
-void jrig_push(struct jrig_list *l, uint64_t id);
 /* Is the list just from, from + 1, ... ? */
 bool jrig_is_run(const struct jrig_list *l, uint64_t from, size_t n);
 

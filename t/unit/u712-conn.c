@@ -549,10 +549,8 @@ test_timers(void)
     OK(a.rang == 0 && b.rang == 0, "a handler's timer has its time");
     netsim_pass(&n, 1);
     OK(a.rang == 1 && b.rang == 0, "... the one that it was set to last");
-    vrv_net_timer_cancel(&s->c, &b.timer);
-    vrv_net_timer_cancel(&s->c, &b.timer);
     netsim_pass(&n, 100);
-    OK(a.rang == 1 && b.rang == 0, "... once, and not when it was cancelled");
+    OK(a.rang == 1 && b.rang == 1, "... once; the other one then");
     netsim_fini(&n);
 }
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
 
@@ -422,12 +421,6 @@ void
 vrv_owner_init(struct vrv_owner *o, const struct vrv_owner_opts *opts)
 {
     *o = (struct vrv_owner){ .o = *opts, .random = { opts->random } };
-}
-
-void
-vrv_owner_fini(struct vrv_owner *o)
-{
-    VRV_ASSERT(o->busy == NULL);
 }
 
 void

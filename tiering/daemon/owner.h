@@ -87,8 +87,6 @@ struct vrv_owner {
 };
 
 void vrv_owner_init(struct vrv_owner *o, const struct vrv_owner_opts *opts);
-/* Nothing may be under way. */
-void vrv_owner_fini(struct vrv_owner *o);
 /* The engine is open. */
 void vrv_owner_attach(struct vrv_owner *o, struct vrv_catalog *catalog);
 /* Begin what is due; when to call again (monotonic ns), or INT64_MAX: when what is under way is done. */

@@ -188,8 +188,8 @@ vrv_object_add(struct vrv_object_writer *w, const uint8_t *p, size_t n, size_t *
 
 /* ---- what is behind them ---- */
 
-void
-vrv_chunk_put(uint8_t out[VRV_CHUNK_RECORD], const struct vrv_chunk *c)
+static void
+put_chunk(uint8_t out[VRV_CHUNK_RECORD], const struct vrv_chunk *c)
 {
     memset(out, 0, VRV_CHUNK_RECORD);
     vrv_put_le64(out + VRV__C_BASE, (uint64_t)c->base);
@@ -210,7 +210,7 @@ put_table(struct vrv_object_writer *w, uint32_t *crc, struct vrv_err *e)
     for (uint32_t i = 0; rc == 0 && i < w->info.chunk_n; i++) {
         uint8_t r[VRV_CHUNK_RECORD];
 
-        vrv_chunk_put(r, &w->chunk[i]);
+        put_chunk(r, &w->chunk[i]);
         *crc = vrv_crc32c(*crc, r, sizeof(r));
         rc = emit(w, r, sizeof(r), e);
     }

@@ -138,8 +138,5 @@ int vrv_chunk_open(const struct vrv_chunk *c, const uint8_t *p, size_t n, uint8_
 
 /* Can it be one?  CORRUPT. */
 int vrv_chunk_check(const struct vrv_chunk *c, struct vrv_err *e) VRV_MUST_CHECK;
-void vrv_chunk_put(uint8_t out[VRV_CHUNK_RECORD], const struct vrv_chunk *c);
-int vrv_chunk_get(struct vrv_chunk *c, const uint8_t in[VRV_CHUNK_RECORD], struct vrv_err *e)
-    VRV_MUST_CHECK;
 
 #endif

@@ -138,8 +138,8 @@ vrv_chunk_check(const struct vrv_chunk *c, struct vrv_err *e)
     return 0;
 }
 
-int
-vrv_chunk_get(struct vrv_chunk *c, const uint8_t in[VRV_CHUNK_RECORD], struct vrv_err *e)
+static int
+get_chunk(struct vrv_chunk *c, const uint8_t in[VRV_CHUNK_RECORD], struct vrv_err *e)
 {
     uint32_t codec = vrv_get_le32(in + VRV__C_CODEC);
 
@@ -196,7 +196,7 @@ vrv_object_read_table(struct vrv_chunk **out, const struct vrv_object_info *info
         return vrv_err_set(e, VRV_E_NOMEM, "no memory for %" PRIu32 " chunks", info->chunk_n);
     int rc = 0;
     for (uint32_t k = 0; rc == 0 && k < info->chunk_n; k++)
-        rc = vrv_chunk_get(&c[k], p + (size_t)k * VRV_CHUNK_RECORD, e);
+        rc = get_chunk(&c[k], p + (size_t)k * VRV_CHUNK_RECORD, e);
     if (rc == 0)
         rc = check_table(info, c, e);
     if (rc < 0)

@@ -155,8 +155,8 @@ vrv_store_sending_ms(const struct vrv_store_call *c, enum vrv_store_op op)
     return op == VRV_STORE_PUT || op == VRV_STORE_PART_N ? (int64_t)(c->size / SLOWEST) : 0;
 }
 
-int
-vrv_store_check(const struct vrv_store_call *c, struct vrv_err *e)
+static int
+may_submit(const struct vrv_store_call *c, struct vrv_err *e)
 {
     check_call(c);
     if (c->op == VRV_STORE_DELETE)
@@ -188,7 +188,7 @@ vrv_store_submit(struct vrv_store *s, struct vrv_store_call *c)
     c->more = c->cancelled = false;
     c->wait_ms = 0;
     c->next = NULL;
-    c->status = vrv_store_check(c, &c->err);
+    c->status = may_submit(c, &c->err);
     if (c->status < 0)
         vrv_cq_post(c->done.cq, &c->done, &c->done);
     else

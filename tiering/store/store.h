@@ -183,7 +183,5 @@ const char *vrv_store_outcome_name(enum vrv_store_outcome o); /* "ok", "notfound
 int vrv_store_lost(struct vrv_err *e, const char *key);
 /* ... and of anything else: the sentence names the object, once.  Its code. */
 int vrv_store_blame(struct vrv_err *e, int status, const char *key);
-/* May it be submitted?  What every store's submit does first. */
-int vrv_store_check(const struct vrv_store_call *c, struct vrv_err *e) VRV_MUST_CHECK;
 
 #endif
