@@ -41,13 +41,10 @@ ask(struct tier *t, const char *topic, const struct wanted *w, struct vrv_tier_p
     struct vrv_tier_plan_req q = { .topics = { &q_topic, 1 } };
 
     int rc = tier_ask(t, VRV_API_tier_plan, &q, resp, e);
+    if (rc == 0)
+        rc = tier_answer_one(t, resp->error_code, resp->error_message, resp->topics.n, e);
     if (rc < 0)
         return rc;
-    if (resp->error_code != 0)
-        return tier_err(e, resp->error_code, resp->error_message, "%.80s", t->k->bootstrap);
-    if (resp->topics.n != 1)
-        return vrv_err_set(e, VRV_E_UNKNOWN, "%.80s tells of %d topics, not of one",
-            t->k->bootstrap, (int)resp->topics.n);
     if (resp->topics.v[0].error_code != 0)
         return tier_err(e, resp->topics.v[0].error_code, resp->topics.v[0].error_message,
             "topic \"%.100s\"", topic);

@@ -20,6 +20,11 @@ void tier_close(struct tier *t);
 /* One of varve's own requests. */
 int tier_ask(struct tier *t, enum vrv_api_key key, const void *request, void *response,
     struct vrv_err *e) VRV_MUST_CHECK;
+/* What an answer says of all that was asked: its error, or 0. */
+int tier_answer(const struct tier *t, int16_t code, struct vrv_str text, struct vrv_err *e) VRV_MUST_CHECK;
+/* The same where it was asked about one topic: it tells of just that. */
+int tier_answer_one(const struct tier *t, int16_t code, struct vrv_str text, int32_t topics, struct vrv_err *e)
+    VRV_MUST_CHECK;
 /* A sentence and a code of ours for an error in an answer: what it is about, the broker's words. */
 int tier_err(struct vrv_err *e, int16_t code, struct vrv_str text, const char *fmt, ...)
     VRV_PRINTF(4, 5);

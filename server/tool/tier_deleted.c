@@ -95,8 +95,8 @@ tier_deleted(struct kafka *k, struct args *a, struct vrv_err *e)
     rc = tier_open(&t, k, e);
     if (rc == 0)
         rc = tier_ask(&t, VRV_API_tier_deleted, &q, &resp, e);
-    if (rc == 0 && resp.error_code != 0)
-        rc = tier_err(e, resp.error_code, resp.error_message, "%.80s", k->bootstrap);
+    if (rc == 0)
+        rc = tier_answer(&t, resp.error_code, resp.error_message, e);
     if (rc == 0)
         show(&k->out, &resp);
     tier_close(&t);

@@ -63,6 +63,20 @@ tier_err(struct vrv_err *e, int16_t code, struct vrv_str text, const char *fmt, 
     return kafka_err(e, (rd_kafka_resp_err_t)code, why, "%s", what);
 }
 
+int
+tier_answer(const struct tier *t, int16_t code, struct vrv_str text, struct vrv_err *e)
+{
+    return code == 0 ? 0 : tier_err(e, code, text, "%.80s", t->k->bootstrap);
+}
+
+int
+tier_answer_one(const struct tier *t, int16_t code, struct vrv_str text, int32_t topics, struct vrv_err *e)
+{
+    if (code == 0 && topics != 1)
+        return vrv_err_set(e, VRV_E_UNKNOWN, "%.80s tells of %" PRId32 " topics, not of one", t->k->bootstrap, topics);
+    return tier_answer(t, code, text, e);
+}
+
 const char *
 tier_state(const struct vrv_tier_describe_resp_topic *t, const struct vrv_tier_describe_resp_partition *p)
 {
@@ -130,13 +144,10 @@ tier_describe(struct tier *t, const struct tier_named *named, bool segments,
     struct vrv_tier_describe_req q = { .topics = { &topic, 1 }, .include_segments = segments };
 
     int rc = tier_ask(t, VRV_API_tier_describe, &q, resp, e);
+    if (rc == 0)
+        rc = tier_answer_one(t, resp->error_code, resp->error_message, resp->topics.n, e);
     if (rc < 0)
         return rc;
-    if (resp->error_code != 0)
-        return tier_err(e, resp->error_code, resp->error_message, "%.80s", t->k->bootstrap);
-    if (resp->topics.n != 1)
-        return vrv_err_set(e, VRV_E_UNKNOWN, "%.80s tells of %d topics, not of one",
-            t->k->bootstrap, (int)resp->topics.n);
     *out = &resp->topics.v[0];
     if ((*out)->error_code != 0)
         return tier_err(e, (*out)->error_code, (*out)->error_message, "topic \"%.100s\"",

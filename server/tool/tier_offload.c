@@ -63,9 +63,9 @@ ask_one(struct offload *o, const char *word, struct vrv_err *e)
         .partitions = { &named.partition, named.partition >= 0 } };
     struct vrv_tier_offload_req q = { .topics = { &topic, 1 } };
     rc = tier_ask(&o->t, VRV_API_tier_offload, &q, &resp, e);
-    if (rc == 0 && resp.error_code != 0)
-        rc = tier_err(e, resp.error_code, resp.error_message, "%.80s", o->t.k->bootstrap);
-    if (rc < 0 || resp.topics.n != 1)
+    if (rc == 0)
+        rc = tier_answer_one(&o->t, resp.error_code, resp.error_message, resp.topics.n, e);
+    if (rc < 0)
         return rc;
     if (resp.topics.v[0].error_code != 0)
         return tier_err(e, resp.topics.v[0].error_code, resp.topics.v[0].error_message,

@@ -386,8 +386,8 @@ ask(struct tier *t, const struct args *a, struct vrv_tier_describe_resp *resp, s
     }
     if (rc == 0)
         rc = tier_ask(t, VRV_API_tier_describe, &q, resp, e);
-    if (rc == 0 && resp->error_code != 0)
-        rc = tier_err(e, resp->error_code, resp->error_message, "%.80s", t->k->bootstrap);
+    if (rc == 0)
+        rc = tier_answer(t, resp->error_code, resp->error_message, e);
     free(topic);
     free(named);
     return rc;
