@@ -385,7 +385,7 @@ vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s, const stru
         n += seg->chunk[i].plain;
         stored += seg->chunk[i].stored;
     }
-    if (!vrv_list_empty(&c->runs) || !vrv_list_empty(&c->shelved) || !vrv_quota_allows(&c->quota) ||
+    if (!vrv_list_empty(&c->runs) || !vrv_list_empty(&c->shelved) || !vrv_read_quota_allows(&c->quota) ||
         !vrv__cache_make_room(c, n, false))
         return false;
     struct vrv_piece **p = vrv_mem_zero((to - from) * sizeof(struct vrv_piece *));

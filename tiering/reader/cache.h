@@ -113,7 +113,7 @@ struct vrv_cache {
     struct vrv_list under_way;
     unsigned reading;
     bool stops;              /* no read begins any more */
-    struct vrv_quota quota;
+    struct vrv_read_quota quota;
     struct vrv_hist wait, took; /* of reads: until one began; from then on until it came.  Any thread */
     struct vrv_done freed;   /* posted when bytes were given back that somebody waits for */
     _Atomic bool starved, posted;

@@ -3,7 +3,7 @@
 static const int64_t MS = 1000000, SECOND_NS = 1000000000;
 
 int64_t
-vrv_quota_at(struct vrv_quota *q, int64_t now_ns)
+vrv_read_quota_at(struct vrv_read_quota *q, int64_t now_ns)
 {
     int64_t past = now_ns - q->filled_ns;
     uint64_t rate = atomic_load(&q->rate);
@@ -24,34 +24,34 @@ vrv_quota_at(struct vrv_quota *q, int64_t now_ns)
 }
 
 bool
-vrv_quota_allows(const struct vrv_quota *q)
+vrv_read_quota_allows(const struct vrv_read_quota *q)
 {
     return atomic_load(&q->rate) == 0 || q->room > 0;
 }
 
 void
-vrv_quota_charge(struct vrv_quota *q, int64_t bytes)
+vrv_read_quota_charge(struct vrv_read_quota *q, int64_t bytes)
 {
     q->room -= bytes;
 }
 
 uint64_t
-vrv_quota_held_ns(const struct vrv_quota *q, int64_t now_ns)
+vrv_read_quota_held_ns(const struct vrv_read_quota *q, int64_t now_ns)
 {
     return q->throttled_ns + (q->held_ns != 0 ? (uint64_t)(now_ns - q->held_ns) : 0);
 }
 
 void
-vrv_quota_hold(struct vrv_quota *q, bool holds, int64_t now_ns)
+vrv_read_quota_hold(struct vrv_read_quota *q, bool holds, int64_t now_ns)
 {
-    q->throttled_ns = vrv_quota_held_ns(q, now_ns);
+    q->throttled_ns = vrv_read_quota_held_ns(q, now_ns);
     q->held_ns = holds ? now_ns : 0;
 }
 
 void
-vrv_quota_note(struct vrv_quota *q, uint64_t since, int64_t now_ns)
+vrv_read_quota_note(struct vrv_read_quota *q, uint64_t since, int64_t now_ns)
 {
-    uint64_t held = vrv_quota_held_ns(q, now_ns) - since;
+    uint64_t held = vrv_read_quota_held_ns(q, now_ns) - since;
 
     if (held >= (uint64_t)MS)
         vrv_recent_add(&q->waits, now_ns, held);

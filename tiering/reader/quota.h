@@ -14,7 +14,7 @@
 #include "engine/base/recent.h"
 
 /* All zero: without a limit. */
-struct vrv_quota {
+struct vrv_read_quota {
     _Atomic uint64_t rate;   /* bytes in a second; 0: any */
     int64_t room;            /* bytes that may be read at once */
     int64_t filled_ns;       /* when that was counted */
@@ -24,17 +24,17 @@ struct vrv_quota {
 };
 
 /* When it allows the next read; 0: now. */
-int64_t vrv_quota_at(struct vrv_quota *q, int64_t now_ns);
+int64_t vrv_read_quota_at(struct vrv_read_quota *q, int64_t now_ns);
 /* As far as was counted: does it allow one? */
-bool vrv_quota_allows(const struct vrv_quota *q);
+bool vrv_read_quota_allows(const struct vrv_read_quota *q);
 /* So much is to be read; or wasn't, less than 0. */
-void vrv_quota_charge(struct vrv_quota *q, int64_t bytes);
+void vrv_read_quota_charge(struct vrv_read_quota *q, int64_t bytes);
 
 /* Is it what holds reads back from now on? */
-void vrv_quota_hold(struct vrv_quota *q, bool holds, int64_t now_ns);
+void vrv_read_quota_hold(struct vrv_read_quota *q, bool holds, int64_t now_ns);
 /* How long it has held reads back until now: never becomes less. */
-uint64_t vrv_quota_held_ns(const struct vrv_quota *q, int64_t now_ns);
+uint64_t vrv_read_quota_held_ns(const struct vrv_read_quota *q, int64_t now_ns);
 /* A read begins that was wanted when that was `since`. */
-void vrv_quota_note(struct vrv_quota *q, uint64_t since, int64_t now_ns);
+void vrv_read_quota_note(struct vrv_read_quota *q, uint64_t since, int64_t now_ns);
 
 #endif

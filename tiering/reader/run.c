@@ -244,7 +244,7 @@ was_read(struct vrv_done *d)
     c->reading--;
     vrv_list_del(&r->link);
     vrv_hist_add_alone(&c->took, now_ns(c) - r->since_ns);
-    vrv_quota_charge(&c->quota, -(int64_t)(r->size - (r->call.status == 0 ? r->call.got : 0)));
+    vrv_read_quota_charge(&c->quota, -(int64_t)(r->size - (r->call.status == 0 ? r->call.got : 0)));
     end(r);
     begin_runs(c);
 }
@@ -271,12 +271,12 @@ begin(struct run *r)
         .size = r->size, .buf = r->mem->p,
         .deadline_ns = now_ns(c) + c->o.read_ms * MS };
     vrv_hist_add_alone(&c->wait, now_ns(c) - r->since_ns);
-    vrv_quota_note(&c->quota, r->held_ns, now_ns(c));
+    vrv_read_quota_note(&c->quota, r->held_ns, now_ns(c));
     r->since_ns = now_ns(c);
     c->reading++;
     r->of_store = true;
     r->reads++;
-    vrv_quota_charge(&c->quota, (int64_t)r->size);
+    vrv_read_quota_charge(&c->quota, (int64_t)r->size);
     vrv_retry_submit(c->o.retry, &r->call);
 }
 
@@ -286,7 +286,7 @@ begin(struct run *r)
 static void
 read_store_instead(struct run *r)
 {
-    r->held_ns = vrv_quota_held_ns(&r->cache->quota, now_ns(r->cache));
+    r->held_ns = vrv_read_quota_held_ns(&r->cache->quota, now_ns(r->cache));
     vrv_list_push(r->cache->runs.next, &r->link);
 }
 
@@ -360,7 +360,7 @@ begin_some(struct vrv_cache *c)
 
     while ((r = next_run(c, &c->shelved)) != NULL)
         begin_shelved(r);
-    while (vrv_quota_at(&c->quota, now_ns(c)) == 0 && (r = next_run(c, &c->runs)) != NULL)
+    while (vrv_read_quota_at(&c->quota, now_ns(c)) == 0 && (r = next_run(c, &c->runs)) != NULL)
         begin(r);
     if (vrv_list_empty(&c->runs) && vrv_list_empty(&c->shelved))
         atomic_store(&c->starved, false);
@@ -392,7 +392,7 @@ begin_runs(struct vrv_cache *c)
     }
     begin_some(c);
     int64_t now = now_ns(c);
-    vrv_quota_hold(&c->quota, !vrv_list_empty(&c->runs) && vrv_quota_at(&c->quota, now) != 0, now);
+    vrv_read_quota_hold(&c->quota, !vrv_list_empty(&c->runs) && vrv_read_quota_at(&c->quota, now) != 0, now);
 }
 
 static uint64_t
@@ -413,7 +413,7 @@ run_of(struct vrv_cache *c, struct vrv_piece **p, uint32_t n)
     r->n = n;
     r->pos = p[0]->pos;
     r->since_ns = now_ns(c);
-    r->held_ns = vrv_quota_held_ns(&c->quota, r->since_ns);
+    r->held_ns = vrv_read_quota_held_ns(&c->quota, r->since_ns);
     for (uint32_t i = 0; i < n; i++) {
         r->piece[i] = p[i];
         (void)atomic_fetch_add(&p[i]->refs, 1);
@@ -438,7 +438,7 @@ vrv_cache_step(struct vrv_cache *c)
     int64_t late_ns = c->o.shelf != NULL ? vrv_shelf_step(c->o.shelf) : INT64_MAX;
 
     begin_runs(c);
-    int64_t at = vrv_quota_at(&c->quota, now_ns(c));
+    int64_t at = vrv_read_quota_at(&c->quota, now_ns(c));
     if (vrv_list_empty(&c->runs) || at == 0)
         at = INT64_MAX;
     return at < late_ns ? at : late_ns;
