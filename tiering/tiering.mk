@@ -95,6 +95,7 @@ libvrvtiering_la_SOURCES = \
 	tiering/scrub/heal.h \
 	tiering/scrub/heal_here.c \
 	tiering/scrub/heal_int.h \
+	tiering/scrub/heal_left.c \
 	tiering/scrub/heal_root.c \
 	tiering/scrub/heal_younger.c \
 	tiering/scrub/known.c \

@@ -186,6 +186,22 @@ is_wanted(const struct vrv_scrub_opts *o, const char *topic)
     return wanted;
 }
 
+/* What counts there depends on this disk, too. */
+static void
+heal_above(const struct here *k, const struct vrv_topic_info *t, int32_t partition)
+{
+    struct vrv_log_id id = { t->id, partition };
+    struct scrub_heal_one x = { .topic = vrv_mem_strdup(t->name), .partition = partition };
+    struct vrv_err why = { 0 };
+    bool there = false;
+    int rc = vrv_parts_has_head(&k->v->parts, &id) ? vrv_heal_above(k->v, &id, &there, &why) : 0;
+
+    note_failure(k->h, rc, &why);
+    if (rc < 0 || there)
+        tell(k->h, &x, "a manifest that a crash has left doesn't stand in the way any more", rc, &why);
+    free(x.topic);
+}
+
 static void
 heal_partition(const struct here *k, const struct vrv_topic_info *t, int32_t partition)
 {
@@ -250,8 +266,11 @@ heal_topic(void *ctx, const struct vrv_topic_info *t)
 {
     const struct here *k = ctx;
 
-    for (int32_t i = 0; i < t->partitions && is_wanted(k->o, t->name); i++)
-        heal_partition(k, t, i);
+    for (int32_t i = 0; i < t->partitions && is_wanted(k->o, t->name); i++) {
+        heal_above(k, t, i);
+        if (k->o->full)
+            heal_partition(k, t, i);
+    }
     return 0;
 }
 
@@ -277,8 +296,7 @@ scrub_heal_all(struct scrub_heal *h, const struct vrv_scrub_opts *o, struct vrv_
         heal_one(h, &v, &h->v[i]);
         show_segment(h);
     }
-    if (o->full)
-        (void)vrv_catalog_each(vrv_engine_catalog(h->eng), heal_topic, &k);
+    (void)vrv_catalog_each(vrv_engine_catalog(h->eng), heal_topic, &k);
     progress_clear(&h->bar);
     vrv_heal_end(&v);
     return 0;

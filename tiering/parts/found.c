@@ -137,8 +137,9 @@ adopt(struct vrv_root_found *f, struct vrv_manifest *m, struct vrv_err *e)
         return vrv_err_set(e, VRV_E_FENCED, "%s was written by an owner of epoch %" PRId32
             ", this one has %" PRId32, f->read.key, m->epoch, c->next.epoch);
     if (!goes_on(p, m))
-        return vrv_err_set(e, VRV_E_FENCED, "%s names records up to offset %" PRId64 " that this disk hasn't got: it is "
-            "older than its store; varve restore makes a server anew of what the store has", f->read.key, m->next - 1);
+        return vrv_err_set(e, VRV_E_FENCED, "%s names records up to %" PRId64 " that this disk hasn't got: if varve log "
+            "repair cut them, stop this server, and varve scrub --heal; if it is older than its store, varve restore",
+            f->read.key, m->next - 1);
     if (!is_fresh(p, m) || !is_whole(c, p, m)) {
         int rc = pass_over(f, e);
         return rc < 0 ? rc

@@ -339,9 +339,9 @@ next_owner(void *ctx, char key[VRV_STORE_KEY_MAX + 1])
 static bool
 log_has(void *ctx, const struct vrv_log_id *id, const struct vrv_cold_seg *s)
 {
-    const struct vrv_heal *h = ctx;
+    struct vrv_heal *h = ctx;
 
-    return vrv_parts_log_has(h->eng, id, s);
+    return vrv_parts_log_has(h->eng, id, s) || vrv__heal_is_left(h, id, s);
 }
 
 /* Nobody reads with this engine. */

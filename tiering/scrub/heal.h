@@ -56,6 +56,10 @@ int vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char
  * names, and this disk has, isn't all that there was; FENCED: another life than this disk's has written there. */
 int vrv_heal_root(struct vrv_heal *h, const struct vrv_log_id *id, struct vrv_err *e) VRV_MUST_CHECK;
 
+/* Roots above the one that counts, which a crash has left (*there): 0, and they count from then on, or are passed over;
+ * also where varve log repair has cut something out of what they name.  FENCED: another life wrote them. */
+int vrv_heal_above(struct vrv_heal *h, const struct vrv_log_id *id, bool *there, struct vrv_err *e) VRV_MUST_CHECK;
+
 /* What of a partition was looked at on this disk. */
 struct vrv_heal_here {
     uint64_t segments, bytes; /* read, and checked */

@@ -1,4 +1,4 @@
-/* What heal.c, heal_here.c, heal_root.c and heal_younger.c share. */
+/* What heal.c, heal_here.c, heal_left.c, heal_root.c and heal_younger.c share. */
 #ifndef VRV_SCRUB_HEAL_INT_H
 #define VRV_SCRUB_HEAL_INT_H
 
@@ -33,6 +33,8 @@ int vrv__heal_read(struct vrv__healing *o, struct vrv_err *e) VRV_MUST_CHECK;
 /* These segments as a page, which is named in the place of this one. */
 int vrv__heal_write_page(struct vrv__healing *o, struct vrv_cold_seg *v, uint32_t segments,
     struct vrv_cold_page *in_place_of, struct vrv_err *e) VRV_MUST_CHECK;
+/* Is what this disk has of s what is left of it, of which something was cut? */
+bool vrv__heal_is_left(struct vrv_heal *h, const struct vrv_log_id *id, const struct vrv_cold_seg *s);
 /* What m names and is damaged, or gone, gives way to what was written of it later, and is whole.  NOTFOUND, CORRUPT: there is
  * none of what is gone, nor has this disk got it. */
 int vrv__heal_younger(struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e) VRV_MUST_CHECK;

@@ -7,7 +7,6 @@
 #include "engine/base/bytes.h"
 #include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
-#include "engine/batch/batch.h"
 #include "engine/log/producers.h"
 
 enum { PIECE = 8 << 20, EPOCH = 16 };
@@ -143,6 +142,8 @@ check_batches(struct vrv_object_walk *w, const struct vrv_chunk *c, int64_t next
                 vrv_epochs_newest(&w->epochs));
         vrv_epochs_add(&w->epochs, b.leader_epoch, b.base_offset);
         w->batches++;
+        if (w->batch != NULL)
+            w->batch(w->ctx, &b);
     }
     w->plain_crc = vrv_crc32c(w->plain_crc, p, c->plain);
     return 0;

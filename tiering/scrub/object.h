@@ -7,6 +7,7 @@
 #ifndef VRV_SCRUB_OBJECT_H
 #define VRV_SCRUB_OBJECT_H
 
+#include "engine/batch/batch.h"
 #include "engine/log/epochs.h"
 #include "engine/seg/seg.h"
 #include "tiering/format/manifest.h"
@@ -19,6 +20,7 @@ struct vrv_object_walk {
     const struct vrv_cold_seg *seg;
     bool any_crc;                 /* what the checksum of all of it should be isn't known */
     void (*before)(void *ctx, size_t n); /* so much is read now; may wait, or be NULL */
+    void (*batch)(void *ctx, const struct vrv_batch *b); /* each, in order; may be NULL */
     void *ctx;
     /* what was read so far */
     uint64_t batches, at;
