@@ -8,25 +8,16 @@
 
 enum { LEFT_MAX = 16 };
 
-/* What it lacks up to where this disk begins was deleted with this disk's copy of a topic that came back, or was given up
- * while the store didn't take it: that never was there. */
-static bool
-lacks_nothing(const struct vrv__healing *o, const struct vrv_manifest *m, const struct vrv_log_offsets *at)
-{
-    int64_t from, to;
-
-    if (m->next >= at->gap && m->next < at->gap_end && at->local_start == at->gap_end)
-        return true;
-    return vrv_parts_lost(&o->h->parts, o->id, &from, &to) && m->next >= from && m->next < to && at->local_start == to;
-}
-
 /* Is there a hole, between what it names and this disk, or before it? */
 static int
 check_whole(const struct vrv__healing *o, const struct vrv_manifest *m, struct vrv_err *e)
 {
     struct vrv_log_offsets at = vrv_log_offsets(o->log);
+    int64_t from, to;
 
-    if (vrv_manifest_base(m) <= at.start && (m->next >= at.local_start || lacks_nothing(o, m, &at)))
+    if (!vrv_parts_lost(&o->h->parts, o->id, &from, &to))
+        from = to = 0;
+    if (vrv_manifest_base(m) <= at.start && vrv_parts_is_hole(&at, from, to, m->next, at.local_start))
         return 0;
     return vrv_err_set(e, VRV_E_CORRUPT, "what is left of manifests names offsets %" PRId64 " to %" PRId64 ", this disk "
         "begins at %" PRId64, vrv_manifest_base(m), m->next, at.local_start);
