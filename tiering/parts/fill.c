@@ -109,15 +109,18 @@ table_came(struct vrv_done *d)
 {
     struct vrv_root_fill *f = VRV_LIST_OF(d, struct vrv_root_fill, call.done);
     struct vrv_cold_seg *s = seg_of(f);
+    struct vrv_chunk *chunk;
     struct vrv_err e;
     int rc = came(f, &e);
 
     if (rc == 0)
-        rc = vrv_object_read_table(&s->chunk, &f->info, f->bytes, f->call.got, &e);
+        rc = vrv_object_read_table(&chunk, &f->info, f->bytes, f->call.got, &e);
     if (rc < 0) {
         fail(f, rc, &e);
         return;
     }
+    free(s->chunk); /* of none */
+    s->chunk = chunk;
     s->chunk_n = f->info.chunk_n;
     f->reads = 0;
     go_on(f);
