@@ -26,6 +26,7 @@ libtap_a_SOURCES = \
 	t/lib/grouprig.h \
 	t/lib/jrig.c \
 	t/lib/jrig.h \
+	t/lib/kept.h \
 	t/lib/metatest.c \
 	t/lib/metatest.h \
 	t/lib/netrig.c \
@@ -242,6 +243,8 @@ t_unit_u452_upload_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u464-tier
 t_unit_u464_tier_SOURCES = \
+	t/lib/coldlog.c \
+	t/lib/coldlog.h \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/tierrig.c \
@@ -401,6 +404,8 @@ t_unit_u471_storecheck_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u491-readahead
 t_unit_u491_readahead_SOURCES = \
+	t/lib/coldlog.c \
+	t/lib/coldlog.h \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/tierrig.c \
@@ -411,6 +416,10 @@ t_unit_u491_readahead_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u495-aborted
 t_unit_u495_aborted_SOURCES = \
+	t/lib/coldcommit.c \
+	t/lib/coldcommit.h \
+	t/lib/coldlog.c \
+	t/lib/coldlog.h \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/tierrig.c \
@@ -421,6 +430,8 @@ t_unit_u495_aborted_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u496-shelf
 t_unit_u496_shelf_SOURCES = \
+	t/lib/coldlog.c \
+	t/lib/coldlog.h \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/tierrig.c \
@@ -482,6 +493,8 @@ t_unit_u506_healbefore_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u438-stops
 t_unit_u438_stops_SOURCES = \
+	t/lib/coldlog.c \
+	t/lib/coldlog.h \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/tierrig.c \
@@ -492,6 +505,10 @@ t_unit_u438_stops_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u439-roots
 t_unit_u439_roots_SOURCES = \
+	t/lib/coldcommit.c \
+	t/lib/coldcommit.h \
+	t/lib/coldlog.c \
+	t/lib/coldlog.h \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/tierrig.c \
@@ -502,6 +519,10 @@ t_unit_u439_roots_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u476-commit
 t_unit_u476_commit_SOURCES = \
+	t/lib/coldcommit.c \
+	t/lib/coldcommit.h \
+	t/lib/coldlog.c \
+	t/lib/coldlog.h \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/tierrig.c \
@@ -516,6 +537,8 @@ t_unit_u475_place_LDADD = libtap.a libvrvtiering.la libvrvengine.la
 
 check_PROGRAMS += t/unit/u448-index
 t_unit_u448_index_SOURCES = \
+	t/lib/coldlog.c \
+	t/lib/coldlog.h \
 	t/lib/fakestore.c \
 	t/lib/fakestore.h \
 	t/lib/tierrig.c \

@@ -2,76 +2,21 @@
  * A stop at every moment of a read of the store: nothing more is asked for, also where something has just come, be it
  * damaged or whole.
  */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "engine/base/assert.h"
-#include "engine/engine_int.h"
-#include "t/lib/fakestore.h"
-#include "t/lib/onelog.h"
+#include "t/lib/coldlog.h"
 #include "t/lib/tap.h"
-#include "t/lib/tierrig.h"
 
-static struct tierrig tier;
-static struct fakestore *fake;
 static struct vrv_piece *piece;
 static int root; /* what became of it; 1: it is being read */
-
-/* ---- the world ---- */
-
-static void
-up(uint64_t seed)
-{
-    tierrig_init(&tier, &rig.clock, fakestore_store(fake), seed);
-    vrv_parts_attach(&tier.parts, rig.eng->catalog);
-}
-
-/* What it knew but for the catalog is gone. */
-static void
-restart(uint64_t seed)
-{
-    tierrig_fini(&tier);
-    up(seed);
-}
-
-/* Two batches of two records each per segment. */
-static void
-put(int segments)
-{
-    char value[201];
-
-    for (int i = 0; i < segments * 2; i++) {
-        (void)snprintf(value, sizeof(value), "%0200" PRId64, offsets().end);
-        int64_t at = rig_put_batch(&rig, the_log(),
-            &(struct rig_batch){ .value = value, .records = 2, .ts = 1000 + offsets().end });
-        VRV_ASSERT(at >= 0);
-    }
-    vrv_log_roll(the_log());
-    bool ok = rig_checkpoint(&rig);
-    VRV_ASSERT(ok && rig_checkpoint(&rig));
-}
 
 /* Two segments are in the store, a third isn't yet. */
 static void
 begin_cold(void)
 {
-    rig_init(&rig, 1);
-    fake = fakestore_new(&rig.clock, 1);
-    rig_up(&rig);
-    rig_topic(&rig, "t", 1, "segment.bytes=1000 retention.ms=-1");
-    up(1);
-    put(2);
+    coldlog_begin(1, 1, "segment.bytes=1000 retention.ms=-1", NULL);
+    coldlog_put(the_log(), 2);
     VRV_ASSERT(tierrig_offload(&tier, the_log()) == 0);
-    put(1);
-}
-
-static void
-end(void)
-{
-    tierrig_fini(&tier);
-    rig_fini(&rig);
-    fakestore_free(&fake);
+    coldlog_put(the_log(), 1);
 }
 
 static uint64_t
@@ -206,7 +151,7 @@ static struct {
 static bool
 stop_at(unsigned moment, size_t k, bool damaged)
 {
-    restart(100 + moment);
+    coldlog_tier_anew(100 + moment);
     reads[k].begin();
     if (damaged)
         fakestore_fault(fake, VRV_STORE_GET, FAKE_FLIPPED, 100);
@@ -242,7 +187,7 @@ test_stops(size_t k, bool damaged)
         seen.stopped);
     IS(seen.late, 0, "... and nothing more is asked for");
     IS(seen.odd, 0, "... it ends as cancelled, or as what became known in time");
-    end();
+    coldlog_end();
 }
 
 int

@@ -2,113 +2,30 @@
  * Whose roots are read first, and what ends early: who has time has a turn while others ask, one at a time; a partition
  * whose root is being read isn't forgotten; a commit that was given up sends nothing more, wherever it was.
  */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "engine/base/assert.h"
-#include "engine/base/mem.h"
-#include "engine/engine_int.h"
-#include "t/lib/fakestore.h"
-#include "t/lib/onelog.h"
+#include "t/lib/coldcommit.h"
 #include "t/lib/tap.h"
-#include "t/lib/tierrig.h"
 
-enum { OFFSETS = 10, ROOT_BYTES = 1000, ASKED = 60, HAVE_TIME = 12, PARTS = ASKED + HAVE_TIME };
-
-static struct tierrig tier;
-static struct fakestore *fake;
-static int status; /* of the last commit; 1: it goes on */
+enum { ROOT_BYTES = 1000, ASKED = 60, HAVE_TIME = 12, PARTS = ASKED + HAVE_TIME };
 
 /* ---- the world ---- */
 
 static void
-up(uint64_t seed)
+small_roots(void)
 {
-    tierrig_init(&tier, &rig.clock, fakestore_store(fake), seed);
     tier.parts.o.root_bytes = ROOT_BYTES;
-    vrv_parts_attach(&tier.parts, rig.eng->catalog);
 }
 
 static void
 begin_at(uint64_t seed)
 {
-    rig_init(&rig, seed);
-    fake = fakestore_new(&rig.clock, seed);
-    rig_up(&rig);
-    rig_topic(&rig, "t", 1, "retention.ms=-1");
-    up(seed);
-}
-
-/* What it knew but for the catalog is gone. */
-static void
-restart(uint64_t seed)
-{
-    tierrig_fini(&tier);
-    up(seed);
-}
-
-static void
-end_it(void)
-{
-    tierrig_fini(&tier);
-    rig_fini(&rig);
-    fakestore_free(&fake);
+    coldlog_begin(seed, 1, "retention.ms=-1", small_roots);
 }
 
 static struct vrv_log_id
 part(int i)
 {
     return (struct vrv_log_id){ the_log()->id.topic, i };
-}
-
-/* ---- commits ---- */
-
-static void
-committed(struct vrv_parts_commit *c, int rc, const struct vrv_err *e)
-{
-    (void)c;
-    VRV_ASSERT(status == 1);
-    status = rc;
-    tier.e = *e;
-}
-
-/* One segment more than what counts has. */
-static void
-begin_commit(struct vrv_parts_commit *c, const struct vrv_log_id *id)
-{
-    char key[VRV_STORE_KEY_MAX + 1];
-    struct vrv_snap *s = NULL;
-    struct vrv_err e;
-
-    *c = (struct vrv_parts_commit){ .run = committed };
-    int rc = vrv_parts_now(&tier.parts, id, &s, &e);
-    VRV_ASSERT(rc == 0 || rc == VRV_E_NOTFOUND);
-    if (s != NULL)
-        vrv_manifest_copy(&c->next, &s->m);
-    vrv_snap_unref(s);
-    c->next.topic = id->topic;
-    c->next.partition = id->partition;
-    vrv_parts_segment_key(&tier.parts, id, c->next.next, key);
-    struct vrv_cold_seg seg = { .base = c->next.next, .next = c->next.next + OFFSETS, .size = 300, .plain = 200,
-        .chunk_n = 1, .chunk = vrv_mem_zero(sizeof(*seg.chunk)), .key = vrv_mem_strdup(key) };
-    seg.chunk[0] = (struct vrv_chunk){ .base = seg.base, .pos = 64, .stored = 200, .plain = 200 };
-    rc = vrv_parts_touch(&tier.parts, id, &e);
-    VRV_ASSERT(rc == 0);
-    rc = vrv_manifest_add(&c->next, &seg, &e);
-    VRV_ASSERT(rc == 0);
-    status = 1;
-    vrv_parts_commit(&tier.parts, c);
-}
-
-static int
-commit(const struct vrv_log_id *id)
-{
-    struct vrv_parts_commit c;
-
-    begin_commit(&c, id);
-    tierrig_run(&tier);
-    return status;
 }
 
 /* So many partitions have roots, of which nothing is known. */
@@ -118,10 +35,10 @@ make_roots(uint64_t seed)
     begin_at(seed);
     for (int i = 0; i < PARTS; i++) {
         const struct vrv_log_id id = part(i);
-        if (commit(&id) != 0)
+        if (coldcommit(&id) != 0)
             OK(false, "a root of partition %d: %s", i, tier.e.msg);
     }
-    restart(seed + 1);
+    coldlog_tier_anew(seed + 1);
 }
 
 /* ---- who waits ---- */
@@ -174,7 +91,7 @@ test_turns(void)
         ask(i, false);
     tierrig_run(&tier);
     IS(count(0, PARTS, 0), PARTS, "all are read that somebody asked for");
-    restart(2);
+    coldlog_tier_anew(2);
 
     for (int i = 0; i < ASKED; i++)
         ask(i, false);
@@ -199,7 +116,7 @@ test_turns(void)
     IS(most_beside, 1, "while some wait for their turn one is read for who has time");
     OK(early > 0 && early < HAVE_TIME, "... so that these get on: %d", early);
     IS(most_alone, VRV_PARTS_LATER, "... and more as soon as nobody does");
-    end_it();
+    coldlog_end();
 }
 
 /* Somebody comes who hasn't. */
@@ -221,7 +138,7 @@ test_in_a_hurry(void)
     OK(at < PARTS / 2, "... and isn't the last one: %d were before it", at);
     tierrig_run(&tier);
     IS(count(0, PARTS, 0), PARTS, "all are read in the end");
-    end_it();
+    coldlog_end();
 }
 
 /* ---- who is forgotten ---- */
@@ -263,7 +180,7 @@ test_forgotten(void)
     vrv_snap_unref(s);
     IS(vrv_parts_drop_head(&tier.parts, &two, &e), 0, "one of them goes");
     OK(vrv_parts_bytes(&tier.parts, &index) < all, "... with its memory");
-    end_it();
+    coldlog_end();
 }
 
 /* ---- what is given up ---- */
@@ -276,33 +193,34 @@ test_given_up(void)
     unsigned cut = 0, waited = 0, bad = 0, done = 0;
 
     for (unsigned at = 0; done == 0 && at < 1000; at++) {
-        struct vrv_parts_commit c;
+        struct coldcommit c;
         struct vrv_log_id id;
 
         begin_at(20);
         id = part(0);
         for (int i = 0; i < SEGMENTS; i++)
-            bad += commit(&id) != 0;
-        begin_commit(&c, &id);
-        for (unsigned i = 0; i < at && status == 1; i++)
+            bad += coldcommit(&id) != 0;
+        coldcommit_start(&c, &id);
+        for (unsigned i = 0; i < at && c.status == 1; i++)
             if (!tierrig_step(&tier))
                 (void)tierrig_wait(&tier);
-        done += status == 0;
-        if (status == 1) {
+        done += c.status == 0;
+        if (c.status == 1) {
             int64_t began = rig.clock.clock.mono_ns(&rig.clock.clock);
 
-            vrv_parts_cancel(&tier.parts, &c);
+            vrv_parts_cancel(&tier.parts, &c.c);
             fakestore_fault(fake, VRV_STORE_OPS, FAKE_HANGS, 100);
             tierrig_run(&tier);
-            cut += status == VRV_E_CANCELLED || status == VRV_E_UNKNOWN;
-            bad += status == 1;
+            cut += c.status == VRV_E_CANCELLED || c.status == VRV_E_UNKNOWN;
+            bad += c.status == 1;
             waited += rig.clock.clock.mono_ns(&rig.clock.clock) - began > INT64_C(1100000) * ATTEMPT_MS;
             fakestore_heal(fake);
         }
-        for (int i = 0; i < 3 && commit(&id) == VRV_E_CONFLICT; i++) /* a root that it left counts first */
-            ;
-        bad += status != 0;
-        end_it();
+        int rc = VRV_E_CONFLICT;
+        for (int i = 0; i < 3 && rc == VRV_E_CONFLICT; i++) /* a root that it left counts first */
+            rc = coldcommit(&id);
+        bad += rc != 0;
+        coldlog_end();
     }
     OK(done == 1 && cut > 8, "a commit is given up at %u moments", cut);
     IS(waited, 0, "... and waits for what is under way, sending nothing more");
@@ -324,22 +242,23 @@ has(void *ctx, const struct vrv_log_id *id, const struct vrv_cold_seg *s)
     return true;
 }
 
-/* Up to `steps` of a commit, then it is given up. */
-static void
+/* Up to `steps` of a commit, then it is given up: its status. */
+static int
 give_up_at(const struct vrv_log_id *id, unsigned steps)
 {
-    struct vrv_parts_commit c;
+    struct coldcommit c;
 
     may_ask = true;
-    begin_commit(&c, id);
-    for (unsigned i = 0; i < steps && status == 1; i++)
+    coldcommit_start(&c, id);
+    for (unsigned i = 0; i < steps && c.status == 1; i++)
         if (!tierrig_step(&tier))
             (void)tierrig_wait(&tier);
-    if (status == 1) {
+    if (c.status == 1) {
         may_ask = false;
-        vrv_parts_cancel(&tier.parts, &c);
+        vrv_parts_cancel(&tier.parts, &c.c);
         tierrig_run(&tier);
     }
+    return c.status;
 }
 
 /* The root of a commit that was given up is found by the next one, which is, too: whatever has come by then, nothing
@@ -355,11 +274,11 @@ test_given_up_twice(void)
         tier.parts.o.has = has;
         const struct vrv_log_id id = part(0);
         may_ask = true;
-        if (commit(&id) != 0)
+        if (coldcommit(&id) != 0)
             OK(false, "a commit: %s", tier.e.msg);
-        give_up_at(&id, at / MOMENTS);
-        give_up_at(&id, at % MOMENTS);
-        end_it();
+        (void)give_up_at(&id, at / MOMENTS);
+        (void)give_up_at(&id, at % MOMENTS);
+        coldlog_end();
     }
     OK(asked > 0, "roots are found, and compared with the log, %u times", asked);
     IS(asked_late, 0, "... never behind the end of the commit");
@@ -377,14 +296,14 @@ test_found_flips(void)
 
         begin_at(seed);
         id = part(0);
-        give_up_at(&id, (unsigned)(seed % 10));
+        int status = give_up_at(&id, (unsigned)(seed % 10));
         fakestore_fault(fake, VRV_STORE_GET, FAKE_FLIPPED, 20);
         for (int i = 0; i < 20 && status != 0; i++)
-            found += commit(&id) == VRV_E_CONFLICT;
+            found += (status = coldcommit(&id)) == VRV_E_CONFLICT;
         int rc = vrv_parts_version(&tier.parts, &id, &version, &tier.e);
         VRV_ASSERT(rc == 0);
         passed += version > 2;
-        end_it();
+        coldlog_end();
     }
     OK(found > 100 && passed < 6, "%u roots are found on a bad line; %u versions are passed over", found, passed);
 }

@@ -4,54 +4,39 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/rand.h"
-#include "engine/engine_int.h"
-#include "engine/reader/fetch.h"
-#include "t/lib/fakestore.h"
-#include "t/lib/onelog.h"
+#include "t/lib/coldlog.h"
 #include "t/lib/tap.h"
-#include "t/lib/tierrig.h"
 
 enum { PARTS = 6, LARGE = 1 << 20, SEEDS = 20, STEPS = 30 };
 
-static struct tierrig tier;
-static struct fakestore *fake;
-static struct vrv_cq cq; /* of fetches */
-static size_t most;      /* that was held */
+static size_t root_bytes, index_bytes; /* of the next tier that starts */
+static size_t most;                    /* that was held */
 
 static void
-up(uint64_t seed, size_t root_bytes, size_t index_bytes)
+set_bytes(void)
 {
-    tierrig_init(&tier, &rig.clock, fakestore_store(fake), seed);
     tier.parts.o.root_bytes = root_bytes;
     tier.parts.o.index_bytes = index_bytes;
-    rig.o.cold = &tier.reader.cold;
-    rig_up(&rig);
-    vrv_parts_attach(&tier.parts, rig.eng->catalog);
 }
 
 static void
-begin_tier(uint64_t seed, size_t root_bytes, size_t index_bytes)
+begin_tier(uint64_t seed, size_t root, size_t index)
 {
-    rig_init(&rig, seed);
-    (void)vrv_cq_init(&cq, 0);
-    fake = fakestore_new(&rig.clock, seed);
-    up(seed, root_bytes, index_bytes);
-    rig_topic(&rig, "t", PARTS, "segment.bytes=1000 retention.ms=-1");
+    root_bytes = root;
+    index_bytes = index;
+    coldlog_begin(seed, PARTS, "segment.bytes=1000 retention.ms=-1", set_bytes);
     most = 0;
 }
 
 static void
-end(void)
+restart(uint64_t seed, size_t index)
 {
-    rig_fini(&rig);
-    tierrig_fini(&tier);
-    fakestore_free(&fake);
-    vrv_cq_fini(&cq);
+    index_bytes = index;
+    coldlog_restart(seed);
 }
 
 static size_t
@@ -64,38 +49,20 @@ index_now(void)
     return n;
 }
 
-/* Segments of four records with their offsets, sealed. */
-static void
-append(int32_t part, int segments)
-{
-    struct vrv_log *log = rig_log(&rig, "t", part);
-    char value[201];
-
-    for (int i = 0; i < segments * 2; i++) {
-        (void)snprintf(value, sizeof(value), "%0200" PRId64, vrv_log_offsets(log).end);
-        VRV_ASSERT(rig_put_batch(&rig, log, &(struct rig_batch){ .value = value, .records = 2 }) >= 0);
-    }
-    vrv_log_roll(log);
-    bool ok = rig_checkpoint(&rig);
-    VRV_ASSERT(ok && rig_checkpoint(&rig));
-}
-
-/* ... in the store, and not here any more. */
+/* Segments of four records with their offsets, sealed, in the store, and not here any more. */
 static int
 put(int32_t part, int segments)
 {
     struct vrv_log *log = rig_log(&rig, "t", part);
-    struct rig_call c = { .t.done.cq = &rig.cq };
 
-    append(part, segments);
+    coldlog_put(log, segments);
     vrv_producers_free(&tier.producers);
     tier.knows_producers = false;
     int rc = tierrig_offload(&tier, log);
     (void)index_now();
     if (rc < 0)
         return rc;
-    VRV_ASSERT(vrv_log_drop_local(log, vrv_log_offsets(log).end, &c.t, &rig.e) == 0);
-    rig_commit(&rig);
+    coldlog_drop(log, vrv_log_offsets(log).end);
     rig_pass(&rig, 1000);
     return 0;
 }
@@ -105,17 +72,12 @@ static bool
 has(int32_t part, int64_t offset)
 {
     struct vrv_read r = { .offset = offset, .max_bytes = 1, .whole_first = true };
-    struct vrv_fetch f = { .done.cq = &cq, .read = &r };
     char want[201];
     struct vrv_batch b;
 
-    vrv_fetch(rig_log(&rig, "t", part), &f, INT64_MAX);
-    tierrig_run(&tier);
+    int rc = coldlog_fetch(rig_log(&rig, "t", part), &r);
     (void)index_now();
-    VRV_ASSERT(vrv_cq_take(&cq, 0) == &f.done);
-    if (f.status < 0)
-        rig.e = f.err;
-    bool is = f.status == 0 && r.slice_n > 0 && r.slice[0].kind != VRV_SLICE_FILE &&
+    bool is = rc == 0 && r.slice_n > 0 && r.slice[0].kind != VRV_SLICE_FILE &&
         vrv_batch_read(&b, r.slice[0].bytes, r.slice[0].n, NULL) == 0;
     if (is) {
         (void)snprintf(want, sizeof(want), "%0200" PRId64, b.base_offset);
@@ -139,18 +101,16 @@ missing(void)
 }
 
 static void
-test_bound(size_t root_bytes, const char *where)
+test_bound(size_t root, const char *where)
 {
     int bad = 0;
 
-    begin_tier(1, root_bytes, 0);
+    begin_tier(1, root, 0);
     for (int32_t p = 0; p < PARTS; p++)
         bad += put(p, 6) < 0;
     IS(bad, 0, "%d partitions have segments in the store, %s", PARTS, where);
     size_t all = index_now(), two = all / PARTS * 2;
-    IS(rig_close(&rig), 0, "a restart %s", rig.e.msg);
-    tierrig_fini(&tier);
-    up(2, root_bytes, two);
+    restart(2, two);
     most = 0;
     IS(missing(), 0, "all is read, partition by partition, with room for where the chunks of two of them lie");
     OK(most > 0 && most <= two, "... and no more is held: %zu of %zu bytes", most, all);
@@ -159,12 +119,10 @@ test_bound(size_t root_bytes, const char *where)
     IS(bad, 0, "segments follow where that is no longer known of those before %s", tier.e.msg);
     IS(missing(), 0, "... all are read");
     OK(most <= two + all / PARTS, "... and no more is held: %zu bytes", most);
-    IS(rig_close(&rig), 0, "a restart %s", rig.e.msg);
-    tierrig_fini(&tier);
-    up(3, root_bytes, 0);
+    restart(3, 0);
     IS(missing(), 0, "the manifests in the store are whole");
     OK(index_now() > two, "without a limit all of it is held");
-    end();
+    coldlog_end();
 }
 
 /* ---- roots that can't be read any more ---- */
@@ -231,11 +189,9 @@ test_damaged(void)
     flip_root();
     IS(put(0, 1), 0, "a root is damaged whose chunks this server has let go of: it goes on %s", tier.e.msg);
     IS(missing(), 0, "... all is read");
-    IS(rig_close(&rig), 0, "a restart %s", rig.e.msg);
-    tierrig_fini(&tier);
-    up(2, LARGE, 0);
+    restart(2, 0);
     IS(missing(), 0, "... also by the next manifest alone");
-    end();
+    coldlog_end();
 }
 
 /* Nothing is written without it, and nothing is lost. */
@@ -252,7 +208,7 @@ test_damaged_both(void)
     flip_table();
     IS(put(0, 1), 0, "when that can be read again it goes on %s", tier.e.msg);
     IS(missing(), 0, "... and nothing is missing");
-    end();
+    coldlog_end();
 }
 
 /* A move that is given up while objects are asked, `at` steps behind its begin; false: it had ended before. */
@@ -260,7 +216,7 @@ static bool
 stop_at(unsigned at, unsigned *cut, unsigned *late)
 {
     begin_thin();
-    append(0, 1);
+    coldlog_put(rig_log(&rig, "t", 0), 1);
     flip_root();
     VRV_ASSERT(tierrig_move(&tier, rig_log(&rig, "t", 0)));
     for (unsigned i = 0; i < at && tier.move != NULL; i++)
@@ -280,7 +236,7 @@ stop_at(unsigned at, unsigned *cut, unsigned *late)
         ;
     if (tier.status < 0 || missing() > 0)
         OK(false, "... at step %u, and the next one counts: %s", at, tier.e.msg);
-    end();
+    coldlog_end();
     return goes_on;
 }
 
@@ -322,7 +278,7 @@ test_storms(void)
         for (int32_t p = 0; p < PARTS; p++)
             bad += put(p, 1) < 0;
         bad += missing() > 0;
-        end();
+        coldlog_end();
     }
     IS(bad, 0, "%d storms with room for one partition: all is there in the end (%d times it wasn't meanwhile)",
         SEEDS, failed);

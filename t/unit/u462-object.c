@@ -8,27 +8,11 @@
 #include "engine/batch/batch.h"
 #include "engine/batch/build.h"
 #include "engine/batch/compress.h"
+#include "t/lib/kept.h"
 #include "t/lib/tap.h"
 #include "tiering/format/object.h"
 
 enum { BASE = 1000, BATCHES = 40, STRIDE = 10, CHUNK = 4096 };
-
-struct bytes {
-    uint8_t *p;
-    size_t n, cap;
-};
-
-static int
-keep(void *ctx, const void *p, size_t n, struct vrv_err *e)
-{
-    struct bytes *b = ctx;
-
-    (void)e;
-    b->p = vrv_mem_grow(b->p, b->n + n);
-    memcpy(b->p + b->n, p, n);
-    b->n += n;
-    return 0;
-}
 
 static int
 refuse(void *ctx, const void *p, size_t n, struct vrv_err *e)
@@ -194,7 +178,7 @@ test_damage(int level)
     IS(passed, 0, "... and none is missed");
     passed = 0;
     for (size_t n = 0; n < o.n; n++) {
-        struct bytes cut = { o.p, n, 0 };
+        struct bytes cut = { o.p, n };
 
         passed += read_back(&cut, &back, &info, NULL) == 0;
         free(back.p);

@@ -4,91 +4,32 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/assert.h"
-#include "engine/base/mem.h"
-#include "engine/engine_int.h"
-#include "engine/reader/fetch.h"
-#include "t/lib/fakestore.h"
-#include "t/lib/onelog.h"
+#include "t/lib/coldlog.h"
 #include "t/lib/tap.h"
-#include "t/lib/tierrig.h"
 
-enum { MINUTE_MS = 60000, LARGE = 1 << 20 };
-
-static struct tierrig tier;
-static struct fakestore *fake;
-static struct vrv_cq cq; /* of fetches */
+enum { LARGE = 1 << 20 };
 
 /* ---- the world ---- */
-
-/* The engine starts, and the tier with it. */
-static void
-up(uint64_t seed)
-{
-    tierrig_init(&tier, &rig.clock, fakestore_store(fake), seed);
-    rig.o.cold = &tier.reader.cold;
-    rig_up(&rig);
-    vrv_parts_attach(&tier.parts, rig.eng->catalog);
-}
 
 static void
 begin_tier(uint64_t seed)
 {
-    rig_init(&rig, seed);
-    (void)vrv_cq_init(&cq, 0);
-    fake = fakestore_new(&rig.clock, seed);
-    up(seed);
-    rig_topic(&rig, "t", 1, "segment.bytes=1000 retention.ms=-1");
+    coldlog_begin(seed, 1, "segment.bytes=1000 retention.ms=-1", NULL);
 }
 
-static void
-end(void)
-{
-    rig_fini(&rig);
-    tierrig_fini(&tier);
-    fakestore_free(&fake);
-    vrv_cq_fini(&cq);
-}
-
-/* What is still in memory is read there: after this nothing is. */
-static void
-restart(uint64_t seed)
-{
-    IS(rig_close(&rig), 0, "an orderly stop %s", rig.e.msg);
-    tierrig_fini(&tier);
-    up(seed);
-}
-
-/* Two batches of two records each per segment, values of 200 bytes; the last one is not sealed. */
 static void
 put(int segments)
 {
-    char value[201];
-
-    for (int i = 0; i < segments * 2; i++) {
-        (void)snprintf(value, sizeof(value), "%0200" PRId64, offsets().end);
-        if (rig_put_batch(&rig, the_log(), &(struct rig_batch){ .value = value, .records = 2,
-                .ts = 1000 + offsets().end }) < 0)
-            OK(false, "an append: %s", rig.e.msg);
-    }
-    vrv_log_roll(the_log());
-    bool ok = rig_checkpoint(&rig);
-    if (!ok || !rig_checkpoint(&rig))
-        OK(false, "checkpoints");
+    coldlog_put(the_log(), segments);
 }
 
 static void
 drop(int64_t offset)
 {
-    struct rig_call c = { .t.done.cq = &rig.cq };
-
-    IS(vrv_log_drop_local(the_log(), offset, &c.t, &rig.e), 0, "local records below %" PRId64 " go",
-        offset);
-    rig_commit(&rig);
-    IS(c.t.status, 0, "... for good");
+    coldlog_drop(the_log(), offset);
     rig_pass(&rig, 1000);
 }
 
@@ -111,18 +52,9 @@ held_by_move(void)
 static int
 read_at(struct vrv_read *r)
 {
-    struct vrv_fetch f = { .done.cq = &cq, .read = r };
     int rc = vrv_read(the_log(), r, &rig.e);
 
-    if (rc != VRV_READ_COLD)
-        return rc;
-    vrv_fetch(the_log(), &f, INT64_MAX);
-    tierrig_run(&tier);
-    struct vrv_done *d = vrv_cq_take(&cq, 0);
-    if (d != &f.done)
-        return -1000;
-    rig.e = f.err;
-    return f.status;
+    return rc == VRV_READ_COLD ? coldlog_fetch(the_log(), r) : rc;
 }
 
 /* Batches from an offset on, to the end: each two records, each with its number. */
@@ -170,7 +102,7 @@ test_there_and_back(void)
     IS(tierrig_end(&tier, the_log()), all, "all of them");
     IS((int64_t)fakestore_objects(fake), 17, "to one object each, a root each, and a page");
     drop(20);
-    restart(2);
+    coldlog_restart(2);
     put(1);
     IS(read_all(0, LARGE), all + 4, "they are read back, over the seam");
     IS(read_all(0, 1), all + 4, "... batch by batch");
@@ -182,9 +114,7 @@ test_there_and_back(void)
     drop(all + 4);
     IS(rig_close(&rig), 0, "an engine can stop while its bytes are in use");
     vrv_read_fini(&r);
-    rig_up(&rig);
-    vrv_parts_attach(&tier.parts, rig.eng->catalog);
-    end();
+    coldlog_end();
 }
 
 /* Whatever the store does, for a while. */
@@ -214,11 +144,12 @@ test_storms(void)
             bad++;
         }
         drop(24);
-        if (IS(rig_close(&rig), 0, "stop"), tierrig_fini(&tier), up(seed), read_all(0, LARGE) != 24) {
+        coldlog_restart(seed);
+        if (read_all(0, LARGE) != 24) {
             OK(false, "seed %" PRIu64 ": and read", seed);
             bad++;
         }
-        end();
+        coldlog_end();
     }
     IS(bad, 0, "100 storms (%d of them held it up): all is moved, and read, in the end", late);
 }
@@ -253,10 +184,10 @@ test_state(void)
         vrv_log_epoch_end(the_log(), 3, &epoch, &at);
         OK(epoch == 3 && at == 20, "the newest ends with the log");
         if (i == 0)
-            restart(2);
+            coldlog_restart(2);
     }
     IS(put_by(4), 20, "it goes on, behind what is cold");
-    end();
+    coldlog_end();
 }
 
 /* What a manifest names and the store hasn't is said so, and tried again: it is no damage, and no end of the
@@ -270,7 +201,7 @@ test_missing(void)
     put(4);
     IS(tierrig_offload(&tier, the_log()), 0, "segments are moved %s", tier.e.msg);
     drop(16);
-    restart(2);
+    coldlog_restart(2);
     fakestore_fault(fake, VRV_STORE_GET, FAKE_MISSING, 100);
     IS(read_at(&r), VRV_E_IO, "a manifest is missing: %s", rig.e.msg);
     OK(strstr(rig.e.msg, "m/") != NULL && strstr(rig.e.msg, "not in the store any more") != NULL,
@@ -285,7 +216,7 @@ test_missing(void)
     fakestore_heal(fake);
     simclock_advance_ms(&rig.clock, 2 * TIERRIG_AGAIN_MS);
     IS(read_all(0, LARGE), 16, "all is there again, and is read");
-    end();
+    coldlog_end();
 }
 
 /* A bit that flips on its way is no reason for an error that ends a consumer: it is right the next time. */
@@ -301,18 +232,18 @@ test_flips(void)
     drop(16);
     fakestore_fault(fake, VRV_STORE_GET, FAKE_FLIPPED, 5);
     for (int i = 0; i < 200 && fakestore_struck(fake, FAKE_FLIPPED) < 10; i++) {
-        restart(2 + (uint64_t)i);
+        coldlog_restart(2 + (uint64_t)i);
         bad += read_all(0, LARGE) != 16;
     }
     OK(fakestore_struck(fake, FAKE_FLIPPED) >= 10 && bad == 0, "what comes damaged is read again, and nobody notices");
-    restart(1000);
+    coldlog_restart(1000);
     IS(read_all(0, LARGE), 16, "all is read");
-    restart(1001);
+    coldlog_restart(1001);
     uint64_t asked = fakestore_attempts(fake, VRV_STORE_GET);
     fakestore_fault(fake, VRV_STORE_GET, FAKE_FLIPPED, 100);
     IS(read_at(&r), VRV_E_CORRUPT, "what always does is said to be: %s", rig.e.msg);
     IS((int64_t)(fakestore_attempts(fake, VRV_STORE_GET) - asked), 3, "... when it did three times");
-    end();
+    coldlog_end();
 }
 
 /* What doesn't continue the manifest isn't uploaded to find that out. */

@@ -10,21 +10,14 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
-#include "engine/engine_int.h"
-#include "t/lib/fakestore.h"
-#include "t/lib/onelog.h"
+#include "t/lib/coldcommit.h"
 #include "t/lib/tap.h"
-#include "t/lib/tierrig.h"
 
 enum {
-    OFFSETS = 10,
     ROOT_BYTES = 2000,
     EVERY = 499, /* commits after which a large root is measured: it grows by little in between */
 };
 
-static struct tierrig tier;
-static struct fakestore *fake;
-static int status;
 static unsigned told;            /* of what was passed over */
 static bool refuses_then;        /* the store takes nothing as soon as that is told */
 static const char *next_owner;
@@ -51,12 +44,10 @@ passed(void *ctx, const struct vrv_log_id *id, const struct vrv_err *why)
 /* ---- the world ---- */
 
 static void
-up(uint64_t seed)
+watch(void)
 {
-    tierrig_init(&tier, &rig.clock, fakestore_store(fake), seed);
     tier.parts.o.successor = successor;
     tier.parts.o.passed = passed;
-    vrv_parts_attach(&tier.parts, rig.eng->catalog);
 }
 
 static void
@@ -65,56 +56,16 @@ begin_at(uint64_t seed)
     told = 0;
     refuses_then = false;
     next_owner = NULL;
-    rig_init(&rig, seed);
-    fake = fakestore_new(&rig.clock, seed);
-    rig_up(&rig);
-    rig_topic(&rig, "t", 1, "retention.ms=-1");
-    up(seed);
-}
-
-/* What it knew but for the catalog is gone. */
-static void
-restart(uint64_t seed)
-{
-    tierrig_fini(&tier);
-    up(seed);
-}
-
-static void
-end_it(void)
-{
-    tierrig_fini(&tier);
-    rig_fini(&rig);
-    fakestore_free(&fake);
+    coldlog_begin(seed, 1, "retention.ms=-1", watch);
 }
 
 /* ---- manifests ---- */
-
-static void
-was_read(struct vrv_part_wait *w, int rc, const struct vrv_err *e)
-{
-    (void)w;
-    status = rc;
-    tier.e = *e;
-}
 
 /* The one that counts; NULL: none does. */
 static struct vrv_snap *
 now(void)
 {
-    struct vrv_part_wait w = { .run = was_read };
-    struct vrv_snap *s = NULL;
-    int rc = vrv_parts_now(&tier.parts, &the_log()->id, &s, &tier.e);
-
-    if (rc == VRV_E_AGAIN) {
-        vrv_list_init(&w.link);
-        vrv_parts_read(&tier.parts, &the_log()->id, &w);
-        tierrig_run(&tier);
-        rc = status == 0 ? vrv_parts_now(&tier.parts, &the_log()->id, &s, &tier.e) : status;
-    }
-    if (rc < 0 && rc != VRV_E_NOTFOUND)
-        OK(false, "the manifest that counts can be read: %s", tier.e.msg);
-    return s;
+    return coldcommit_now(&the_log()->id);
 }
 
 static uint64_t
@@ -127,46 +78,11 @@ version(void)
     return n;
 }
 
-static void
-committed(struct vrv_parts_commit *c, int rc, const struct vrv_err *e)
-{
-    (void)c;
-    status = rc;
-    tier.e = *e;
-}
-
-static struct vrv_cold_seg
-segment(int64_t base)
-{
-    char key[VRV_STORE_KEY_MAX + 1];
-    struct vrv_cold_seg s = { .base = base, .next = base + OFFSETS, .size = 300, .plain = 200, .chunk_n = 1,
-        .chunk = vrv_mem_zero(sizeof(*s.chunk)) };
-
-    vrv_parts_segment_key(&tier.parts, &the_log()->id, base, key);
-    s.key = vrv_mem_strdup(key);
-    s.chunk[0] = (struct vrv_chunk){ .base = base, .pos = 64, .stored = 200, .plain = 200 };
-    return s;
-}
-
 /* One segment more. */
 static int
 commit(void)
 {
-    struct vrv_parts_commit c = { .run = committed };
-    struct vrv_snap *s = now();
-    struct vrv_err e;
-
-    if (s != NULL)
-        vrv_manifest_copy(&c.next, &s->m);
-    vrv_snap_unref(s);
-    c.next.topic = the_log()->id.topic;
-    struct vrv_cold_seg seg = segment(c.next.next);
-    int rc = vrv_parts_touch(&tier.parts, &the_log()->id, &e);
-    VRV_ASSERT(rc == 0 && vrv_manifest_add(&c.next, &seg, &e) == 0);
-    status = 1;
-    vrv_parts_commit(&tier.parts, &c);
-    tierrig_run(&tier);
-    return status;
+    return coldcommit(&the_log()->id);
 }
 
 static const char *
@@ -174,8 +90,7 @@ root_key(uint64_t n)
 {
     static char key[VRV_STORE_KEY_MAX + 1];
 
-    vrv_parts_prefix(&the_log()->id, 'm', key);
-    (void)snprintf(key + strlen(key), 32, "%020" PRIu64, n);
+    vrv_parts_root_key(&the_log()->id, n, key);
     return key;
 }
 
@@ -211,24 +126,20 @@ replace_first(struct vrv_manifest *m)
 static void
 leave_root(uint64_t n, uint64_t seed, bool heals)
 {
-    struct vrv_parts_commit c = { .run = committed };
-    struct vrv_snap *s = now();
+    struct coldcommit c;
 
-    vrv_manifest_copy(&c.next, &s->m);
-    vrv_snap_unref(s);
-    if (heals) {
-        replace_first(&c.next);
-    } else {
-        struct vrv_cold_seg seg = segment(c.next.next);
-        VRV_ASSERT(vrv_manifest_add(&c.next, &seg, &tier.e) == 0);
-    }
+    coldcommit_begin(&c, &the_log()->id);
+    if (heals)
+        replace_first(&c.c.next);
+    else
+        coldcommit_add(&c);
     vrv_parts_attach(&tier.parts, NULL);
-    vrv_parts_commit(&tier.parts, &c);
+    vrv_parts_commit(&tier.parts, &c.c);
     tierrig_run(&tier);
     size_t size;
-    OK(status < 0 && fakestore_object(fake, root_key(n), &size) != NULL, "a root that no head names: %s",
+    OK(c.status < 0 && fakestore_object(fake, root_key(n), &size) != NULL, "a root that no head names: %s",
         tier.e.msg);
-    restart(seed);
+    coldlog_tier_anew(seed);
 }
 
 /* ---- tests ---- */
@@ -243,16 +154,16 @@ test_damaged(enum fakestore_fault fault, const char *what)
     unsigned n = told;
     OK(n > 1, "... and told (%u)", n);
     IS((int64_t)version(), 1, "... the one before counts");
-    restart(2);
+    coldlog_tier_anew(2);
     IS((int64_t)version(), 1, "... also after a stop");
     fakestore_heal(fake);
     IS(commit(), 0, "with a better line it goes on %s", tier.e.msg);
     IS((int64_t)version(), 2 + n, "... behind what was damaged");
     IS(told, n, "... which isn't told again");
-    restart(3);
+    coldlog_tier_anew(3);
     IS((int64_t)version(), 2 + n, "... and can be read");
     IS(commit(), 0, "... and continued");
-    end_it();
+    coldlog_end();
 }
 
 static void
@@ -262,13 +173,13 @@ test_first(void)
     fakestore_fault(fake, VRV_STORE_PUT, FAKE_FLIPPED, 100);
     IS(commit(), VRV_E_CORRUPT, "the first one is damaged");
     fakestore_heal(fake);
-    restart(2);
+    coldlog_tier_anew(2);
     IS(vrv_parts_touch(&tier.parts, &the_log()->id, &tier.e), 0, "another start");
     OK(vrv_parts_looks(&tier.parts, &the_log()->id), "... which looks first whether that is in its way");
     IS(commit(), 0, "the next one counts %s", tier.e.msg);
     OK(!vrv_parts_looks(&tier.parts, &the_log()->id), "... then it knows");
     OK(told > 0 && version() == 1 + told, "... behind it");
-    end_it();
+    coldlog_end();
 }
 
 /* What turns out to be readable later has lost its chance all the same: what was written meanwhile knows
@@ -284,12 +195,12 @@ test_for_good(void)
     IS(commit(), VRV_E_DENIED, "it can't be read, nor is anything taken in its stead: %s", tier.e.msg);
     flip(2);
     fakestore_heal(fake);
-    restart(3);
+    coldlog_tier_anew(3);
     IS((int64_t)version(), 1, "another start finds it whole; what counts is what did");
     IS(commit(), 0, "... and what comes next %s", tier.e.msg);
     IS((int64_t)version(), 3, "... takes another name");
     IS(told, 1, "... all of which was told once");
-    end_it();
+    coldlog_end();
 }
 
 /* A server that has read its root before doesn't need it: the next one is whole. */
@@ -301,12 +212,12 @@ test_root_that_counts(void)
     IS(commit(), 0, "... and another one");
     flip(2);
     IS(commit(), 0, "its root is damaged in the store, and who has it in memory goes on %s", tier.e.msg);
-    restart(2);
+    coldlog_tier_anew(2);
     struct vrv_snap *s = now();
     OK(s != NULL && s->m.version == 3 && s->m.seg_n == 3, "... with all of it in the next root");
     vrv_snap_unref(s);
     IS(told, 0, "... and nothing is passed over");
-    end_it();
+    coldlog_end();
 }
 
 /* What a heal has written, and whose head a crash took, counts for who finds it, but not when it is so old that the
@@ -330,7 +241,7 @@ test_healed(bool too_late)
     s = now();
     IS(strcmp(s->m.seg[0].key, key) == 0, too_late, "... that names %s", too_late ? "what was there before" : "what was healed");
     vrv_snap_unref(s);
-    end_it();
+    coldlog_end();
 }
 
 /* What its next owner has written nobody else passes over. */
@@ -357,7 +268,7 @@ test_next_owner(void)
     next_owner = "owner/2";
     IS(commit(), 0, "where there is none it is our own %s", tier.e.msg);
     IS((int64_t)version(), 3, "... and passed over");
-    end_it();
+    coldlog_end();
 }
 
 /* Some are damaged, some aren't: what counts is whole, with all its pages. */
@@ -386,9 +297,9 @@ test_pages(void)
         free(v);
     }
     IS(bad, 0, "... each of which can be read");
-    IS(s->m.next, 60 * OFFSETS, "... and nothing is missing");
+    IS(s->m.next, 60 * COLDCOMMIT_OFFSETS, "... and nothing is missing");
     vrv_snap_unref(s);
-    end_it();
+    coldlog_end();
 }
 
 /* ---- where much is cold ---- */
@@ -396,7 +307,7 @@ test_pages(void)
 static struct vrv_cold_seg
 large(int64_t base, uint32_t chunks)
 {
-    return (struct vrv_cold_seg){ .base = base, .next = base + OFFSETS, .chunk_n = chunks,
+    return (struct vrv_cold_seg){ .base = base, .next = base + COLDCOMMIT_OFFSETS, .chunk_n = chunks,
         .key = vrv_mem_strdup("d/00112233445566778899aabbccddeeff/12/00000000001234567890-1700000000000-0123456789abcdef") };
 }
 
@@ -416,7 +327,7 @@ commits(uint32_t segments, uint32_t chunks, size_t root_bytes)
 
     for (uint32_t i = 0; i < segments; i++) {
         VRV_PUSH_ROOM(m.seg, m.seg_n, m.seg_cap);
-        m.seg[m.seg_n++] = large((int64_t)i * OFFSETS, chunks);
+        m.seg[m.seg_n++] = large((int64_t)i * COLDCOMMIT_OFFSETS, chunks);
         struct vrv_fold f = vrv_fold_plan(&m, root_bytes, false);
         if (f.segments > 0) {
             struct vrv_cold_page page = { .key = vrv_mem_strdup(m.seg[0].key), .size = VRV_MANIFEST_PAGE_HEAD };
@@ -490,7 +401,7 @@ test_replaced(void)
     seg.moved_ms = 1400;
     IS(vrv_parts_unnamed_ms(id, &m, 'm', &old, &before), 1500, "... where no segment came since,");
     OK(before, "unless the root before names it");
-    end_it();
+    coldlog_end();
 }
 
 /* Beyond that nothing is written that can't be read. */
@@ -509,22 +420,17 @@ test_limit(void)
     begin_at(1);
     IS(commit(), 0, "a manifest");
     tier.parts.o.root_bytes = SIZE_MAX / 2; /* nothing goes to a page */
-    struct vrv_parts_commit c = { .run = committed };
-    struct vrv_snap *s = now();
-    vrv_manifest_copy(&c.next, &s->m);
-    vrv_snap_unref(s);
-    for (int i = 0; i < 25000; i++) {
-        struct vrv_cold_seg seg = segment(c.next.next);
-
-        VRV_ASSERT(vrv_manifest_add(&c.next, &seg, &e) == 0);
-    }
+    struct coldcommit c;
+    coldcommit_begin(&c, &the_log()->id);
+    for (int i = 0; i < 25000; i++)
+        coldcommit_add(&c);
     size_t there = fakestore_objects(fake);
-    vrv_parts_commit(&tier.parts, &c);
+    vrv_parts_commit(&tier.parts, &c.c);
     tierrig_run(&tier);
-    IS(status, VRV_E_INVALID, "a manifest that nobody could read is refused: %s", tier.e.msg);
+    IS(c.status, VRV_E_INVALID, "a manifest that nobody could read is refused: %s", tier.e.msg);
     OK(fakestore_objects(fake) == there && version() == 1, "... and not written");
     IS(commit(), 0, "what is smaller still is");
-    end_it();
+    coldlog_end();
 }
 
 /* One that grows with each few segments, on a store that is well, and on one whose newest page is lost. */
@@ -547,10 +453,10 @@ test_joins(void)
         if (commit() != 0)
             OK(false, "a commit: %s", tier.e.msg);
     s = now();
-    IS(s->m.next, 70 * OFFSETS, "a page that can't be read any more stops nobody");
+    IS(s->m.next, 70 * COLDCOMMIT_OFFSETS, "a page that can't be read any more stops nobody");
     OK(s->m.page_n > pages, "... what follows it is in another one");
     vrv_snap_unref(s);
-    end_it();
+    coldlog_end();
 }
 
 int

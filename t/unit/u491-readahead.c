@@ -9,28 +9,15 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
-#include "engine/engine_int.h"
 #include "engine/reader/fetch.h"
-#include "t/lib/fakestore.h"
-#include "t/lib/rig.h"
+#include "t/lib/coldlog.h"
 #include "t/lib/tap.h"
-#include "t/lib/tierrig.h"
 
 /* A chunk is one batch of one record; a segment is many. */
 enum { CHUNKS = 400, RUN = 8, AHEAD = 32, CACHE = 100, VALUE = 400, HELD = 200 };
 
-static struct rig rig;
-static struct tierrig tier;
-static struct fakestore *fake;
-static struct vrv_cq cq;
 static size_t chunk;
 static bool packs; /* what is moved; a chunk counts by its batches all the same */
-
-static struct vrv_log *
-the_log(void)
-{
-    return rig_log(&rig, "t", 0);
-}
 
 static uint64_t
 gets(void)
@@ -62,47 +49,28 @@ put(void)
     VRV_ASSERT(ok && rig_checkpoint(&rig));
 }
 
+static void
+no_pages(void)
+{
+    tier.parts.o.root_bytes = SIZE_MAX / 2; /* none is in the way */
+}
+
 /* All is cold, and nothing in memory. */
 static void
-begin(size_t cache_chunks)
+begin_cold(size_t cache_chunks)
 {
-    rig_init(&rig, 1);
-    (void)vrv_cq_init(&cq, 0);
-    fake = fakestore_new(&rig.clock, 1);
-    tierrig_init(&tier, &rig.clock, fakestore_store(fake), 1);
-    tier.parts.o.root_bytes = SIZE_MAX / 2; /* no page is in the way */
-    rig.o.cold = &tier.reader.cold;
-    rig_up(&rig);
-    vrv_parts_attach(&tier.parts, rig.eng->catalog);
-    rig_topic(&rig, "t", 1, packs ? "segment.bytes=60000 retention.ms=-1 varve.tier.compression.zstd.level=3"
-                                  : "segment.bytes=60000 retention.ms=-1");
+    coldlog_begin(1, 1, packs ? "segment.bytes=60000 retention.ms=-1 varve.tier.compression.zstd.level=3"
+                              : "segment.bytes=60000 retention.ms=-1", no_pages);
     put();
     int rc = tierrig_offload(&tier, the_log());
     VRV_ASSERT(rc == 0);
-    VRV_ASSERT(vrv_log_drop_local(the_log(), CHUNKS, NULL, &rig.e) == 0);
-    rig_commit(&rig);
-    VRV_ASSERT(rig_close(&rig) == 0);
-    tierrig_fini(&tier);
-    tierrig_init(&tier, &rig.clock, fakestore_store(fake), 2);
-    rig.o.cold = &tier.reader.cold;
-    rig_up(&rig);
-    vrv_parts_attach(&tier.parts, rig.eng->catalog);
+    coldlog_drop(the_log(), CHUNKS);
+    coldlog_restart(2);
     chunk = VALUE + 80;
     struct vrv_cache *c = &tier.reader.cache;
     c->o.bytes = cache_chunks * chunk;
     c->o.run_bytes = RUN * chunk;
     c->ahead.most = AHEAD * chunk < c->o.bytes / 2 ? AHEAD * chunk : c->o.bytes / 2;
-}
-
-static void
-end(void)
-{
-    VRV_ASSERT(rig_close(&rig) == 0);
-    tierrig_run(&tier);
-    tierrig_fini(&tier);
-    fakestore_free(&fake);
-    vrv_cq_fini(&cq);
-    rig_fini(&rig);
 }
 
 /* ---- readers ---- */
@@ -123,7 +91,7 @@ ask(struct reader *rd, size_t max_bytes)
 
     if (rc != VRV_READ_COLD)
         return rc;
-    rd->f = (struct vrv_fetch){ .done.cq = &cq, .read = &rd->r };
+    rd->f = (struct vrv_fetch){ .done.cq = &fetches, .read = &rd->r };
     vrv_fetch(the_log(), &rd->f, INT64_MAX);
     rd->waits++;
     return rc;
@@ -137,7 +105,7 @@ read_on(struct reader *rd, size_t max_bytes)
     if (rc == VRV_READ_COLD) {
         struct vrv_done *d;
 
-        while ((d = vrv_cq_take(&cq, 0)) == NULL && (tierrig_step(&tier) || tierrig_wait(&tier)))
+        while ((d = vrv_cq_take(&fetches, 0)) == NULL && (tierrig_step(&tier) || tierrig_wait(&tier)))
             ;
         rc = d == &rd->f.done ? rd->f.status : -1000;
         rig.e = rd->f.err;
@@ -169,7 +137,7 @@ test_sequential(void)
 {
     struct reader rd = { .at = 0 };
 
-    begin(CACHE);
+    begin_cold(CACHE);
     uint64_t before = gets();
     read_all(&rd, chunk);
     IS(rd.at, CHUNKS, "one reads all %s", rig.e.msg);
@@ -178,7 +146,7 @@ test_sequential(void)
     OK(rd.waits <= 30, "and he seldom waits for one, over all borders: %u times", rd.waits);
     IS(tier.reader.cache.reading, 0, "there is nothing more to read");
     OK(used() <= CACHE * chunk, "within the budget");
-    end();
+    coldlog_end();
 }
 
 static void
@@ -188,7 +156,7 @@ test_random(void)
     struct reader rd;
     int bad = 0;
 
-    begin(CACHE);
+    begin_cold(CACHE);
     memset(&rd, 0, sizeof(rd));
     (void)read_on(&rd, 1);
     vrv_read_fini(&rd.r);
@@ -202,7 +170,7 @@ test_random(void)
     IS(bad, 0, "one reads here and there");
     OK(gets() - before <= 50 + 10, "each time one chunk at most is read, and nothing ahead: %" PRIu64,
         gets() - before);
-    end();
+    coldlog_end();
 }
 
 /* He doesn't take what was read for him. */
@@ -211,7 +179,7 @@ test_back_pressure(void)
 {
     struct reader rd = { .at = 0 };
 
-    begin(CACHE);
+    begin_cold(CACHE);
     for (int i = 0; i < 20; i++) {
         VRV_ASSERT(read_on(&rd, chunk) == 0);
         vrv_read_fini(&rd.r);
@@ -229,7 +197,7 @@ test_back_pressure(void)
     VRV_ASSERT(read_on(&rd, chunk) == 0);
     vrv_read_fini(&rd.r);
     IS(rd.waits, waits, "who comes back finds what was read for him");
-    end();
+    coldlog_end();
 }
 
 /* Many at once, who hold what they got. */
@@ -240,7 +208,7 @@ test_budget(void)
     size_t most = 0;
     int waiting = 0, got = 0, bad = 0;
 
-    begin(20);
+    begin_cold(20);
     memset(rd, 0, sizeof(rd));
     for (int i = 0; i < HELD; i++) {
         rd[i].at = i * 2;
@@ -249,7 +217,7 @@ test_budget(void)
     }
     IS(waiting, HELD, "%d want something else each", HELD);
     while (got < HELD) {
-        struct vrv_done *d = vrv_cq_take(&cq, 0);
+        struct vrv_done *d = vrv_cq_take(&fetches, 0);
 
         most = used() > most ? used() : most;
         if (d != NULL) {
@@ -275,7 +243,7 @@ test_budget(void)
     VRV_ASSERT(read_on(&rd[0], 1) == 0);
     vrv_read_fini(&rd[0].r);
     OK(used() <= 21 * chunk + 2000, "given back, it is within its bounds again: %zu", used());
-    end();
+    coldlog_end();
 }
 
 static void
@@ -283,7 +251,7 @@ test_rate(void)
 {
     struct reader rd = { .at = 0 };
 
-    begin(CACHE);
+    begin_cold(CACHE);
     (void)read_on(&rd, 1);
     vrv_read_fini(&rd.r);
     atomic_store(&tier.reader.cache.quota.rate, 10 * chunk);
@@ -292,7 +260,7 @@ test_rate(void)
     int64_t ms = (rig.clock.clock.mono_ns(&rig.clock.clock) - began) / 1000000;
     IS(rd.at, CHUNKS, "with a rate all is read, too");
     OK(ms >= (CHUNKS - 60) * 100 && ms < CHUNKS * 130, "as fast as it says: %" PRId64 " ms", ms);
-    end();
+    coldlog_end();
 }
 
 /* Looked at so often that never a whole byte more is allowed: what isn't one yet adds up, and no more than that. */
@@ -305,7 +273,7 @@ test_small_steps(void)
     struct vrv_done *d = NULL;
     int64_t began = 0, now_ns = 0;
 
-    begin(CACHE);
+    begin_cold(CACHE);
     (void)read_on(&rd, 1);
     vrv_read_fini(&rd.r);
     atomic_store(&tier.reader.cache.quota.rate, chunk); /* a chunk in a second, a byte in 2 ms */
@@ -314,7 +282,7 @@ test_small_steps(void)
         IS(ask(&rd, 1), VRV_READ_COLD, "a chunk that isn't in memory");
         now_ns = rig.clock.clock.mono_ns(&rig.clock.clock);
         began = i == 0 ? now_ns : began; /* the first one goes at once, and is paid for then */
-        for (int64_t steps = 0; steps < INT64_C(60000) * STEPS && (d = vrv_cq_take(&cq, 0)) == NULL; steps++) {
+        for (int64_t steps = 0; steps < INT64_C(60000) * STEPS && (d = vrv_cq_take(&fetches, 0)) == NULL; steps++) {
             while (tierrig_step(&tier))
                 ;
             (void)atomic_fetch_add(&rig.clock.mono_ns, step_ns);
@@ -325,7 +293,7 @@ test_small_steps(void)
     int64_t ms = (rig.clock.clock.mono_ns(&rig.clock.clock) - began) / 1000000;
     OK(ms >= (READS - 1) * 800 && ms <= (READS + 1) * 1200, "%d chunks in small steps as fast as it says: %" PRId64 " ms",
         READS, ms);
-    end();
+    coldlog_end();
 }
 
 static void
@@ -333,7 +301,7 @@ test_failures(void)
 {
     struct reader rd = { .at = 0 };
 
-    begin(CACHE);
+    begin_cold(CACHE);
     (void)read_on(&rd, 1);
     vrv_read_fini(&rd.r);
     fakestore_fault(fake, VRV_STORE_GET, FAKE_DENIED, 100);
@@ -346,7 +314,7 @@ test_failures(void)
     simclock_advance_ms(&rig.clock, TIERRIG_AGAIN_MS);
     IS(read_on(&rd, 1), 0, "but after a while");
     vrv_read_fini(&rd.r);
-    end();
+    coldlog_end();
 }
 
 /* ---- threads ---- */
@@ -397,7 +365,7 @@ test_threads(void)
     int64_t next[READERS] = { 0, 100, 7 };
     int whole = 0;
 
-    begin(20);
+    begin_cold(20);
     atomic_store(&stop, false);
     VRV_ASSERT(pthread_create(&stepper, NULL, tier_main, NULL) == 0);
     for (int i = 0; i < READERS; i++)
@@ -409,7 +377,7 @@ test_threads(void)
     atomic_store(&stop, true);
     (void)pthread_join(stepper, NULL);
     IS(whole, READERS, "readers on threads of their own get all, with little memory");
-    end();
+    coldlog_end();
 }
 
 int

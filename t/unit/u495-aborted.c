@@ -11,47 +11,23 @@
 #include "engine/base/bytes.h"
 #include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
-#include "engine/engine_int.h"
-#include "engine/reader/fetch.h"
-#include "t/lib/fakestore.h"
-#include "t/lib/onelog.h"
+#include "t/lib/coldcommit.h"
+#include "t/lib/kept.h"
 #include "t/lib/tap.h"
-#include "t/lib/tierrig.h"
 
 /* A segment is two batches of two records, so it has four offsets. */
 enum { LARGE = 1 << 20, SEGMENTS = 12, END = 4 * SEGMENTS };
 
-static struct tierrig tier;
-static struct fakestore *fake;
-static struct vrv_cq cq; /* of fetches */
-
 /* ---- objects that tell of aborted transactions ---- */
 
-struct object {
-    uint8_t *p;
-    size_t n;
-};
-
-static int
-add_bytes(void *ctx, const void *p, size_t n, struct vrv_err *e)
-{
-    struct object *o = ctx;
-
-    (void)e;
-    o->p = vrv_mem_grow(o->p, o->n + n);
-    memcpy(o->p + o->n, p, n);
-    o->n += n;
-    return 0;
-}
-
 /* The segment's object once more, with these transactions in it. */
-static struct object
+static struct bytes
 rewritten(const struct vrv_cold_seg *s, const struct vrv_object_aborted *t, uint32_t n)
 {
     uint8_t *entry = vrv_mem_zero((size_t)n * VRV_OBJECT_ABORTED);
     struct vrv_object_info info;
     struct vrv_object_writer w;
-    struct object out = { 0 };
+    struct bytes out = { 0 };
     size_t size, used;
     const uint8_t *p = fakestore_object(fake, s->key, &size);
 
@@ -65,7 +41,7 @@ rewritten(const struct vrv_cold_seg *s, const struct vrv_object_aborted *t, uint
         vrv_put_le64(entry + i * VRV_OBJECT_ABORTED + 16, (uint64_t)t[i].last);
         vrv_put_le64(entry + i * VRV_OBJECT_ABORTED + 24, (uint64_t)t[i].last_stable);
     }
-    vrv_object_begin(&w, &info, TIERRIG_CHUNK, 0, add_bytes, &out);
+    vrv_object_begin(&w, &info, TIERRIG_CHUNK, 0, keep, &out);
     for (uint32_t i = 0; i < s->chunk_n; i++) /* a chunk here is plain, and its batches are all there */
         VRV_ASSERT(vrv_object_add(&w, p + s->chunk[i].pos, s->chunk[i].plain, &used, NULL) == 0);
     VRV_ASSERT(vrv_object_end(&w, &x, NULL) == 0);
@@ -83,7 +59,7 @@ was_written(struct vrv_done *d)
 }
 
 static void
-write_object(const char *key, const struct object *o)
+write_object(const char *key, const struct bytes *o)
 {
     const struct iovec iov = { o->p, o->n };
     struct vrv_store_call c = { .done = { .cq = &tier.cq, .run = was_written }, .op = VRV_STORE_PUT,
@@ -93,14 +69,6 @@ write_object(const char *key, const struct object *o)
     vrv_retry_submit(tier.retry, &c);
     tierrig_run(&tier);
     VRV_ASSERT(status == 0);
-}
-
-static void
-committed(struct vrv_parts_commit *c, int rc, const struct vrv_err *e)
-{
-    (void)c;
-    status = rc;
-    tier.e = *e;
 }
 
 static const struct {
@@ -114,15 +82,14 @@ enum { TXNS = sizeof(all) / sizeof(all[0]) };
 static void
 tell_aborted(void)
 {
-    struct vrv_parts_commit c = { .run = committed };
-    struct vrv_snap *s;
+    struct coldcommit c;
 
-    VRV_ASSERT(vrv_parts_now(&tier.parts, &the_log()->id, &s, NULL) == 0 && s->m.page_n == 0);
-    vrv_manifest_copy(&c.next, &s->m);
+    coldcommit_begin(&c, &the_log()->id);
+    VRV_ASSERT(c.c.next.page_n == 0);
     for (unsigned i = 0; i < TXNS; i++) {
-        struct vrv_cold_seg *seg = &c.next.seg[all[i].segment];
+        struct vrv_cold_seg *seg = &c.c.next.seg[all[i].segment];
         char key[VRV_STORE_KEY_MAX + 1];
-        struct object o = rewritten(seg, &all[i].t, 1);
+        struct bytes o = rewritten(seg, &all[i].t, 1);
 
         vrv_parts_segment_key(&tier.parts, &the_log()->id, seg->base, key);
         write_object(key, &o);
@@ -133,68 +100,32 @@ tell_aborted(void)
         seg->aborted = true;
         free(o.p);
     }
-    vrv_snap_unref(s);
-    vrv_parts_commit(&tier.parts, &c);
+    vrv_parts_commit(&tier.parts, &c.c);
     tierrig_run(&tier);
-    IS(status, 0, "a manifest whose segments tell of aborted transactions %s", tier.e.msg);
+    IS(c.status, 0, "a manifest whose segments tell of aborted transactions %s", tier.e.msg);
 }
 
 /* ---- the world ---- */
 
 static void
-up(uint64_t seed, size_t root_bytes)
+large_roots(void)
 {
-    tierrig_init(&tier, &rig.clock, fakestore_store(fake), seed);
-    tier.parts.o.root_bytes = root_bytes;
-    rig.o.cold = &tier.reader.cold;
-    rig_up(&rig);
-    vrv_parts_attach(&tier.parts, rig.eng->catalog);
-}
-
-static void
-put(void)
-{
-    char value[201];
-
-    for (int i = 0; i < SEGMENTS * 2; i++) {
-        (void)snprintf(value, sizeof(value), "%0200" PRId64, offsets().end);
-        VRV_ASSERT(rig_put_batch(&rig, the_log(), &(struct rig_batch){ .value = value, .records = 2,
-            .ts = 1000 + offsets().end }) >= 0);
-    }
-    vrv_log_roll(the_log());
-    bool ok = rig_checkpoint(&rig);
-    VRV_ASSERT(ok && rig_checkpoint(&rig));
+    tier.parts.o.root_bytes = LARGE;
 }
 
 /* With pages the manifest keeps its newest segments only in its root. */
 static void
 begin_cold(bool pages)
 {
-    rig_init(&rig, 1);
-    (void)vrv_cq_init(&cq, 0);
-    fake = fakestore_new(&rig.clock, 1);
-    up(1, LARGE);
-    rig_topic(&rig, "t", 1, "segment.bytes=1000 retention.ms=-1");
-    put();
+    coldlog_begin(1, 1, "segment.bytes=1000 retention.ms=-1", large_roots);
+    coldlog_put(the_log(), SEGMENTS);
     VRV_ASSERT(tierrig_offload(&tier, the_log()) == 0);
     tier.parts.o.root_bytes = pages ? 1000 : LARGE;
     tell_aborted();
-    VRV_ASSERT(vrv_log_drop_local(the_log(), END, NULL, &rig.e) == 0);
-    rig_commit(&rig);
+    coldlog_drop(the_log(), END);
     rig_pass(&rig, 1000);
-    VRV_ASSERT(rig_close(&rig) == 0);
-    tierrig_fini(&tier);
-    up(2, LARGE);
+    coldlog_restart(2);
     IS(offsets().local_start, END, "all is cold, and nothing in memory");
-}
-
-static void
-end(void)
-{
-    rig_fini(&rig);
-    tierrig_fini(&tier);
-    fakestore_free(&fake);
-    vrv_cq_fini(&cq);
 }
 
 /* ---- reading ---- */
@@ -205,15 +136,11 @@ aborted_at(int64_t offset, bool asked)
 {
     static char text[200];
     struct vrv_read r = { .offset = offset, .max_bytes = 1, .whole_first = true, .aborted = asked };
-    struct vrv_fetch f = { .done.cq = &cq, .read = &r };
-    int n = 0;
+    int n = 0, rc = coldlog_fetch(the_log(), &r);
 
-    vrv_fetch(the_log(), &f, INT64_MAX);
-    tierrig_run(&tier);
-    VRV_ASSERT(vrv_cq_take(&cq, 0) == &f.done);
     text[0] = '\0';
-    if (f.status < 0)
-        return vrv_err_text(f.status);
+    if (rc < 0)
+        return vrv_err_text(rc);
     const struct vrv_cold_bytes *b = r.slice[0].cold;
     for (size_t i = 0; i < b->aborted_n; i++)
         n += snprintf(text + n, sizeof(text) - (size_t)n, "%s%" PRId64 "@%" PRId64, i > 0 ? " " : "",
@@ -254,7 +181,7 @@ test_told(bool pages)
     uint64_t gets = fakestore_attempts(fake, VRV_STORE_GET);
     OK(is_at_hand(2, 2) && is_at_hand(36, 1) && is_at_hand(44, 0) &&
             fakestore_attempts(fake, VRV_STORE_GET) == gets, "all of it is in memory now");
-    end();
+    coldlog_end();
 }
 
 /* However small the cache is, it comes to an end. */
@@ -265,7 +192,7 @@ test_small_cache(void)
     tier.reader.cache.o.bytes = 1;
     IS_STR(aborted_at(2, true), "7@1 8@2", "without room in memory");
     IS_STR(aborted_at(20, true), "", "... and where no marker settles it before the last one");
-    end();
+    coldlog_end();
 }
 
 /* What can't be told is not left out. */
@@ -290,7 +217,7 @@ test_failures(void)
     p[size - VRV_OBJECT_FOOTER - 2 * VRV_CHUNK_RECORD - 20] ^= 1;
     simclock_advance_ms(&rig.clock, 2 * TIERRIG_AGAIN_MS);
     IS_STR(aborted_at(2, true), "7@1 8@2", "and well again");
-    end();
+    coldlog_end();
 }
 
 int

@@ -10,14 +10,11 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
-#include "engine/engine_int.h"
 #include "engine/reader/fetch.h"
-#include "t/lib/fakestore.h"
-#include "t/lib/rig.h"
+#include "t/lib/coldlog.h"
 #include "t/lib/simdisk.h"
 #include "t/lib/simtree.h"
 #include "t/lib/tap.h"
-#include "t/lib/tierrig.h"
 
 enum { SLOT = 1000, READ_MS = 5000 };
 
@@ -388,31 +385,18 @@ test_forgotten_while_read(void)
 /* A chunk is one batch of one record; a segment is many.  The cache has room for few. */
 enum { CHUNKS = 60, CACHE = 8, VALUE = 400 };
 
-static struct rig rig;
-static struct tierrig tier;
-static struct fakestore *fake;
-static struct vrv_cq fetches;
-
-static struct vrv_log *
-the_log(void)
+static void
+chunks_alone(void)
 {
-    return rig_log(&rig, "t", 0);
+    tier.parts.o.root_bytes = SIZE_MAX / 2; /* no page is in the cache */
 }
 
 static void
-begin(unsigned slots)
+begin_cold(unsigned slots)
 {
     char value[VALUE + 1];
 
-    rig_init(&rig, 1);
-    (void)vrv_cq_init(&fetches, 0);
-    fake = fakestore_new(&rig.clock, 1);
-    tierrig_init(&tier, &rig.clock, fakestore_store(fake), 1);
-    tier.parts.o.root_bytes = SIZE_MAX / 2; /* chunks alone are in the cache */
-    rig.o.cold = &tier.reader.cold;
-    rig_up(&rig);
-    vrv_parts_attach(&tier.parts, rig.eng->catalog);
-    rig_topic(&rig, "t", 1, "segment.bytes=10000 retention.ms=-1");
+    coldlog_begin(1, 1, "segment.bytes=10000 retention.ms=-1", chunks_alone);
     for (int i = 0; i < CHUNKS; i++) {
         (void)snprintf(value, sizeof(value), "%0*d", VALUE, i);
         VRV_ASSERT(rig_put_batch(&rig, the_log(), &(struct rig_batch){ .value = value, .ts = 1000 }) == i);
@@ -421,14 +405,8 @@ begin(unsigned slots)
     bool ok = rig_checkpoint(&rig);
     VRV_ASSERT(ok && rig_checkpoint(&rig));
     VRV_ASSERT(tierrig_offload(&tier, the_log()) == 0);
-    VRV_ASSERT(vrv_log_drop_local(the_log(), CHUNKS, NULL, &rig.e) == 0);
-    rig_commit(&rig);
-    VRV_ASSERT(rig_close(&rig) == 0);
-    tierrig_fini(&tier);
-    tierrig_init(&tier, &rig.clock, fakestore_store(fake), 2);
-    rig.o.cold = &tier.reader.cold;
-    rig_up(&rig);
-    vrv_parts_attach(&tier.parts, rig.eng->catalog);
+    coldlog_drop(the_log(), CHUNKS);
+    coldlog_restart(2);
     disk = simdisk_new(1);
     VRV_ASSERT(open_shelf(&tier.cq, &rig.clock.clock, slots) == 0);
     tier.reader.cache.o.shelf = shelf;
@@ -440,14 +418,9 @@ begin(unsigned slots)
 static void
 end(void)
 {
-    VRV_ASSERT(rig_close(&rig) == 0);
-    tierrig_run(&tier);
-    tierrig_fini(&tier);
+    coldlog_end();
     vrv_shelf_close(&shelf);
     simdisk_free(&disk);
-    fakestore_free(&fake);
-    vrv_cq_fini(&fetches);
-    rig_fini(&rig);
 }
 
 /* All records from the first on, one by one: how many came, each the one that it should be. */
@@ -461,13 +434,8 @@ read_all(void)
         struct vrv_read r = { .offset = n, .max_bytes = 1, .whole_first = true };
         int rc = vrv_read(the_log(), &r, &rig.e);
 
-        if (rc == VRV_READ_COLD) {
-            struct vrv_fetch f = { .done.cq = &fetches, .read = &r };
-
-            vrv_fetch(the_log(), &f, INT64_MAX);
-            tierrig_run(&tier);
-            rc = vrv_cq_take(&fetches, 0) == &f.done ? f.status : -1000;
-        }
+        if (rc == VRV_READ_COLD)
+            rc = coldlog_fetch(the_log(), &r);
         (void)snprintf(want, sizeof(want), "%0*d", VALUE, n);
         bool is = rc == 0 && r.slice_n == 1 && memmem(r.slice[0].bytes, r.slice[0].n, want, VALUE) != NULL;
         vrv_read_fini(&r);
@@ -496,7 +464,7 @@ counts(void)
 static void
 test_cache(void)
 {
-    begin(2 * CHUNKS);
+    begin_cold(2 * CHUNKS);
     IS(read_all(), CHUNKS, "all is read once");
     OK(counts().awaited_bytes > 0 && counts().shelved_bytes == 0, "readers waited for the store alone");
     OK(stats().writes <= CACHE, "... of which nothing is kept, but what was read twice (%d)", (int)stats().writes);
@@ -561,7 +529,7 @@ test_no_longer_held(void)
     struct vrv_piece *p[4];
     struct vrv_err e;
 
-    begin(2 * CHUNKS);
+    begin_cold(2 * CHUNKS);
     for (int i = 0; i < 6; i++)
         (void)read_all();
     c->o.shelf = NULL; /* memory forgets all, the disk nothing */
@@ -601,7 +569,7 @@ test_no_longer_held(void)
 static void
 test_damaged(void)
 {
-    begin(2 * CHUNKS);
+    begin_cold(2 * CHUNKS);
     for (int i = 0; i < 6; i++)
         (void)read_all();
     uint64_t hits = stats().hits;
@@ -620,7 +588,7 @@ static void
 test_disk_fails(void)
 {
     for (uint64_t n = 1; n < 40; n += 3) {
-        begin(2 * CHUNKS);
+        begin_cold(2 * CHUNKS);
         (void)read_all();
         simdisk_fail(disk, n, SIM_EIO, true);
         int whole = 0;

@@ -9,11 +9,11 @@
 #include "engine/base/assert.h"
 #include "engine/base/bytes.h"
 #include "engine/base/crc32c.h"
-#include "engine/base/mem.h"
 #include "engine/engine_int.h"
 #include "engine/log/producers.h"
 #include "engine/remains.h"
 #include "t/lib/golden.h"
+#include "t/lib/kept.h"
 #include "t/lib/rig.h"
 #include "t/lib/tap.h"
 #include "tiering/daemon/owner.h"
@@ -34,23 +34,6 @@ is_same(const uint8_t *a, size_t a_n, const uint8_t *b, size_t b_n)
 }
 
 /* ---- the object ---- */
-
-struct bytes {
-    uint8_t *p;
-    size_t n;
-};
-
-static int
-keep(void *ctx, const void *p, size_t n, struct vrv_err *e)
-{
-    struct bytes *b = ctx;
-
-    (void)e;
-    b->p = vrv_mem_grow(b->p, b->n + n);
-    memcpy(b->p + b->n, p, n);
-    b->n += n;
-    return 0;
-}
 
 static void
 test_footer(const struct vrv_object_info *i)
