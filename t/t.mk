@@ -61,6 +61,16 @@ libtap_a_SOURCES = \
 	t/lib/walrig.h \
 	$(NULL)
 
+# ... and what tests of the cold tier share besides: a store of theirs, and what it is used by.
+TIER_LIBS = libtap.a libvrvtiering.la libvrvengine.la
+FAKESTORE = t/lib/fakestore.c t/lib/fakestore.h
+TIERRIG = $(FAKESTORE) t/lib/tierrig.c t/lib/tierrig.h
+ONETIER = $(FAKESTORE) t/lib/onetier.c t/lib/onetier.h
+COLDLOG = $(TIERRIG) t/lib/coldlog.c t/lib/coldlog.h
+COLDCOMMIT = $(COLDLOG) t/lib/coldcommit.c t/lib/coldcommit.h
+STORESUITE = t/lib/storesuite.c t/lib/storesuite.h
+OWNERRIG = $(FAKESTORE) $(STORESUITE) t/lib/ownerrig.c t/lib/ownerrig.h
+
 # ---- unit programs: t/unit/uNNN-<file>.c, TAP on stdout; linked with libtap.a and the engine
 check_PROGRAMS += t/unit/u010-base
 t_unit_u010_base_SOURCES = t/unit/u010-base.c
@@ -214,54 +224,28 @@ t_unit_u447_changed_SOURCES = t/unit/u447-changed.c
 
 # ---- tiering
 check_PROGRAMS += t/unit/u460-storedir
-t_unit_u460_storedir_SOURCES = \
-	t/lib/storesuite.c \
-	t/lib/storesuite.h \
-	t/unit/u460-storedir.c \
-	$(NULL)
-t_unit_u460_storedir_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u460_storedir_SOURCES = $(STORESUITE) t/unit/u460-storedir.c
+t_unit_u460_storedir_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u461-retry
-t_unit_u461_retry_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/unit/u461-retry.c \
-	$(NULL)
-t_unit_u461_retry_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u461_retry_SOURCES = $(FAKESTORE) t/unit/u461-retry.c
+t_unit_u461_retry_LDADD = $(TIER_LIBS)
 
 # It loads libvarve when it runs, and has nothing of it.
 check_PROGRAMS += t/unit/u450-unload
 t_unit_u450_unload_LDADD = libtap.a
 
 check_PROGRAMS += t/unit/u452-upload
-t_unit_u452_upload_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/unit/u452-upload.c \
-	$(NULL)
-t_unit_u452_upload_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u452_upload_SOURCES = $(FAKESTORE) t/unit/u452-upload.c
+t_unit_u452_upload_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u464-tier
-t_unit_u464_tier_SOURCES = \
-	t/lib/coldlog.c \
-	t/lib/coldlog.h \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/tierrig.c \
-	t/lib/tierrig.h \
-	t/unit/u464-tier.c \
-	$(NULL)
-t_unit_u464_tier_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u464_tier_SOURCES = $(COLDLOG) t/unit/u464-tier.c
+t_unit_u464_tier_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u467-tierd
-t_unit_u467_tierd_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u467-tierd.c \
-	$(NULL)
-t_unit_u467_tierd_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u467_tierd_SOURCES = $(ONETIER) t/unit/u467-tierd.c
+t_unit_u467_tierd_LDADD = $(TIER_LIBS)
 
 HTTPD = t/lib/httpd.c t/lib/httpd.h t/lib/httpd_conn.c t/lib/httpd_int.h
 HTTPRIG = $(HTTPD) t/lib/httprig.c t/lib/httprig.h
@@ -280,8 +264,7 @@ FAKES3 = \
 	t/lib/fakes3_xml.c \
 	$(NULL)
 check_PROGRAMS += t/unit/u456-s3
-t_unit_u456_s3_SOURCES = $(HTTPRIG) $(FAKES3) t/lib/storesuite.c t/lib/storesuite.h \
-	t/unit/u456-s3.c
+t_unit_u456_s3_SOURCES = $(STORESUITE) $(HTTPRIG) $(FAKES3) t/unit/u456-s3.c
 t_unit_u456_s3_LDADD = $(HTTPRIG_LIBS)
 
 check_PROGRAMS += t/unit/u493-badstore
@@ -315,157 +298,88 @@ t_unit_u458_httptls_SOURCES = $(HTTPRIG) t/lib/testcert.c t/lib/testcert.h t/uni
 t_unit_u458_httptls_LDADD = $(HTTPRIG_LIBS)
 
 check_PROGRAMS += t/unit/u451-scrubfar
-t_unit_u451_scrubfar_SOURCES = $(HTTPD) $(FAKES3) t/lib/fakehdfs.c t/lib/fakehdfs.h t/lib/fakestore.c \
-	t/lib/fakestore.h t/lib/onetier.c t/lib/onetier.h t/unit/u451-scrubfar.c
+t_unit_u451_scrubfar_SOURCES = \
+	$(ONETIER) \
+	$(HTTPD) \
+	$(FAKES3) \
+	t/lib/fakehdfs.c \
+	t/lib/fakehdfs.h \
+	t/unit/u451-scrubfar.c \
+	$(NULL)
 t_unit_u451_scrubfar_LDADD = $(HTTPRIG_LIBS)
 
 check_PROGRAMS += t/unit/u470-hdfs
-t_unit_u470_hdfs_SOURCES = \
-	t/lib/fakehdfs.c \
-	t/lib/fakehdfs.h \
-	$(HTTPD) \
-	t/lib/storesuite.c \
-	t/lib/storesuite.h \
-	t/unit/u470-hdfs.c \
-	$(NULL)
+t_unit_u470_hdfs_SOURCES = $(STORESUITE) t/lib/fakehdfs.c t/lib/fakehdfs.h $(HTTPD) t/unit/u470-hdfs.c
 t_unit_u470_hdfs_LDADD = $(HTTPRIG_LIBS)
 check_PROGRAMS += t/unit/u454-answers
 t_unit_u454_answers_SOURCES = t/unit/u454-answers.c
-t_unit_u454_answers_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u454_answers_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u455-credentials
 t_unit_u455_credentials_SOURCES = $(HTTPRIG) t/unit/u455-credentials.c
 t_unit_u455_credentials_LDADD = $(HTTPRIG_LIBS)
 
 check_PROGRAMS += t/unit/u487-tierask
-t_unit_u487_tierask_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u487-tierask.c \
-	$(NULL)
-t_unit_u487_tierask_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u487_tierask_SOURCES = $(ONETIER) t/unit/u487-tierask.c
+t_unit_u487_tierask_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u492-queue
-t_unit_u492_queue_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u492-queue.c \
-	$(NULL)
-t_unit_u492_queue_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u492_queue_SOURCES = $(ONETIER) t/unit/u492-queue.c
+t_unit_u492_queue_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u472-limits
-t_unit_u472_limits_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u472-limits.c \
-	$(NULL)
-t_unit_u472_limits_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u472_limits_SOURCES = $(ONETIER) t/unit/u472-limits.c
+t_unit_u472_limits_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u494-outage
-t_unit_u494_outage_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u494-outage.c \
-	$(NULL)
-t_unit_u494_outage_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u494_outage_SOURCES = $(ONETIER) t/unit/u494-outage.c
+t_unit_u494_outage_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u499-tiercount
-t_unit_u499_tiercount_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u499-tiercount.c \
-	$(NULL)
-t_unit_u499_tiercount_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u499_tiercount_SOURCES = $(ONETIER) t/unit/u499-tiercount.c
+t_unit_u499_tiercount_LDADD = $(TIER_LIBS)
+
 check_PROGRAMS += t/unit/u473-varvetier
 t_unit_u473_varvetier_SOURCES = t/unit/u473-varvetier.c
-t_unit_u473_varvetier_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u473_varvetier_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u490-fifo
 t_unit_u490_fifo_SOURCES = t/unit/u490-fifo.c
-t_unit_u490_fifo_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u490_fifo_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u471-storecheck
-t_unit_u471_storecheck_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/unit/u471-storecheck.c \
-	$(NULL)
-t_unit_u471_storecheck_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u471_storecheck_SOURCES = $(FAKESTORE) t/unit/u471-storecheck.c
+t_unit_u471_storecheck_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u491-readahead
-t_unit_u491_readahead_SOURCES = \
-	t/lib/coldlog.c \
-	t/lib/coldlog.h \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/tierrig.c \
-	t/lib/tierrig.h \
-	t/unit/u491-readahead.c \
-	$(NULL)
-t_unit_u491_readahead_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u491_readahead_SOURCES = $(COLDLOG) t/unit/u491-readahead.c
+t_unit_u491_readahead_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u495-aborted
-t_unit_u495_aborted_SOURCES = \
-	t/lib/coldcommit.c \
-	t/lib/coldcommit.h \
-	t/lib/coldlog.c \
-	t/lib/coldlog.h \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/tierrig.c \
-	t/lib/tierrig.h \
-	t/unit/u495-aborted.c \
-	$(NULL)
-t_unit_u495_aborted_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u495_aborted_SOURCES = $(COLDCOMMIT) t/unit/u495-aborted.c
+t_unit_u495_aborted_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u496-shelf
-t_unit_u496_shelf_SOURCES = \
-	t/lib/coldlog.c \
-	t/lib/coldlog.h \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/tierrig.c \
-	t/lib/tierrig.h \
-	t/unit/u496-shelf.c \
-	$(NULL)
-t_unit_u496_shelf_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u496_shelf_SOURCES = $(COLDLOG) t/unit/u496-shelf.c
+t_unit_u496_shelf_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u497-formats
 t_unit_u497_formats_SOURCES = t/unit/u497-formats.c t/lib/golden.h
-t_unit_u497_formats_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u497_formats_LDADD = $(TIER_LIBS)
+
 check_PROGRAMS += t/unit/u498-lessons
 t_unit_u498_lessons_SOURCES = \
+	$(TIERRIG) \
+	t/lib/onetier.c t/lib/onetier.h \
 	t/lib/coldcheck.c \
 	t/lib/coldcheck.h \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/lib/tierrig.c \
-	t/lib/tierrig.h \
 	t/unit/u498-lessons.c \
 	$(NULL)
-t_unit_u498_lessons_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u498_lessons_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u474-heal
-t_unit_u474_heal_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u474-heal.c \
-	$(NULL)
-t_unit_u474_heal_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u474_heal_SOURCES = $(ONETIER) t/unit/u474-heal.c
+t_unit_u474_heal_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u505-healroot
 t_unit_u505_healroot_SOURCES = \
@@ -490,205 +404,104 @@ t_unit_u506_healbefore_SOURCES = \
 	t/unit/u506-healbefore.c \
 	$(NULL)
 t_unit_u506_healbefore_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u505_healroot_SOURCES = $(ONETIER) t/unit/u505-healroot.c
+t_unit_u505_healroot_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u438-stops
-t_unit_u438_stops_SOURCES = \
-	t/lib/coldlog.c \
-	t/lib/coldlog.h \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/tierrig.c \
-	t/lib/tierrig.h \
-	t/unit/u438-stops.c \
-	$(NULL)
-t_unit_u438_stops_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u438_stops_SOURCES = $(COLDLOG) t/unit/u438-stops.c
+t_unit_u438_stops_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u439-roots
-t_unit_u439_roots_SOURCES = \
-	t/lib/coldcommit.c \
-	t/lib/coldcommit.h \
-	t/lib/coldlog.c \
-	t/lib/coldlog.h \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/tierrig.c \
-	t/lib/tierrig.h \
-	t/unit/u439-roots.c \
-	$(NULL)
-t_unit_u439_roots_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u439_roots_SOURCES = $(COLDCOMMIT) t/unit/u439-roots.c
+t_unit_u439_roots_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u476-commit
-t_unit_u476_commit_SOURCES = \
-	t/lib/coldcommit.c \
-	t/lib/coldcommit.h \
-	t/lib/coldlog.c \
-	t/lib/coldlog.h \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/tierrig.c \
-	t/lib/tierrig.h \
-	t/unit/u476-commit.c \
-	$(NULL)
-t_unit_u476_commit_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u476_commit_SOURCES = $(COLDCOMMIT) t/unit/u476-commit.c
+t_unit_u476_commit_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u475-place
 t_unit_u475_place_SOURCES = t/unit/u475-place.c
-t_unit_u475_place_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u475_place_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u448-index
-t_unit_u448_index_SOURCES = \
-	t/lib/coldlog.c \
-	t/lib/coldlog.h \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/tierrig.c \
-	t/lib/tierrig.h \
-	t/unit/u448-index.c \
-	$(NULL)
-t_unit_u448_index_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u448_index_SOURCES = $(COLDLOG) t/unit/u448-index.c
+t_unit_u448_index_LDADD = $(TIER_LIBS)
+
 check_PROGRAMS += t/unit/u479-hangs
-t_unit_u479_hangs_SOURCES = \
-	t/lib/storesuite.c \
-	t/lib/storesuite.h \
-	t/unit/u479-hangs.c \
-	$(NULL)
-t_unit_u479_hangs_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u479_hangs_SOURCES = $(STORESUITE) t/unit/u479-hangs.c
+t_unit_u479_hangs_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u477-start
-t_unit_u477_start_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u477-start.c \
-	$(NULL)
-t_unit_u477_start_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u477_start_SOURCES = $(ONETIER) t/unit/u477-start.c
+t_unit_u477_start_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u478-many
-t_unit_u478_many_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u478-many.c \
-	$(NULL)
-t_unit_u478_many_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u478_many_SOURCES = $(ONETIER) t/unit/u478-many.c
+t_unit_u478_many_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u488-deletions
-t_unit_u488_deletions_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u488-deletions.c \
-	$(NULL)
-t_unit_u488_deletions_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u488_deletions_SOURCES = $(ONETIER) t/unit/u488-deletions.c
+t_unit_u488_deletions_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u466-policy
 t_unit_u466_policy_SOURCES = t/lib/tierview.c t/lib/tierview.h t/unit/u466-policy.c
-t_unit_u466_policy_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u466_policy_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u449-probe
-t_unit_u449_probe_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/unit/u449-probe.c \
-	$(NULL)
-t_unit_u449_probe_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u449_probe_SOURCES = $(FAKESTORE) t/unit/u449-probe.c
+t_unit_u449_probe_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u480-pace
 t_unit_u480_pace_SOURCES = t/unit/u480-pace.c
-t_unit_u480_pace_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u480_pace_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u481-explain
 t_unit_u481_explain_SOURCES = t/lib/tierview.c t/lib/tierview.h t/unit/u481-explain.c
-t_unit_u481_explain_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u481_explain_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u482-marker
 t_unit_u482_marker_SOURCES = t/unit/u482-marker.c
-t_unit_u482_marker_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u482_marker_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u485-find
-t_unit_u485_find_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u485-find.c \
-	$(NULL)
-t_unit_u485_find_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u485_find_SOURCES = $(ONETIER) t/unit/u485-find.c
+t_unit_u485_find_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u489-scrub
-t_unit_u489_scrub_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u489-scrub.c \
-	$(NULL)
-t_unit_u489_scrub_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u489_scrub_SOURCES = $(ONETIER) t/unit/u489-scrub.c
+t_unit_u489_scrub_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u486-anew
-t_unit_u486_anew_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u486-anew.c \
-	$(NULL)
-t_unit_u486_anew_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u486_anew_SOURCES = $(ONETIER) t/unit/u486-anew.c
+t_unit_u486_anew_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u484-restore
 t_unit_u484_restore_SOURCES = t/unit/u484-restore.c
 t_unit_u484_restore_LDADD = libtap.a libvrvengine.la
 
 check_PROGRAMS += t/unit/u437-marks
-t_unit_u437_marks_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/ownerrig.c \
-	t/lib/ownerrig.h \
-	t/lib/storesuite.c \
-	t/lib/storesuite.h \
-	t/unit/u437-marks.c \
-	$(NULL)
-t_unit_u437_marks_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u437_marks_SOURCES = $(OWNERRIG) t/unit/u437-marks.c
+t_unit_u437_marks_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u483-owner
-t_unit_u483_owner_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/ownerrig.c \
-	t/lib/ownerrig.h \
-	t/lib/storesuite.c \
-	t/lib/storesuite.h \
-	t/unit/u483-owner.c \
-	$(NULL)
-t_unit_u483_owner_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u483_owner_SOURCES = $(OWNERRIG) t/unit/u483-owner.c
+t_unit_u483_owner_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u465-tiermodel
-t_unit_u465_tiermodel_SOURCES = \
-	t/lib/coldmodel.c \
-	t/lib/coldmodel.h \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/tierrig.c \
-	t/lib/tierrig.h \
-	t/unit/u465-tiermodel.c \
-	$(NULL)
-t_unit_u465_tiermodel_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u465_tiermodel_SOURCES = $(TIERRIG) t/lib/coldmodel.c t/lib/coldmodel.h t/unit/u465-tiermodel.c
+t_unit_u465_tiermodel_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u463-manifest
 t_unit_u463_manifest_SOURCES = t/unit/u463-manifest.c
-t_unit_u463_manifest_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u463_manifest_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u462-object
 t_unit_u462_object_SOURCES = t/unit/u462-object.c
-t_unit_u462_object_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u462_object_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u469-sigv4
 t_unit_u469_sigv4_SOURCES = t/unit/u469-sigv4.c
-t_unit_u469_sigv4_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u469_sigv4_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u510-kill
 t_unit_u510_kill_SOURCES = t/unit/u510-kill.c
@@ -848,7 +661,7 @@ t_wirecall_LDADD = $(SERVER_LIBS)
 # The conformance suite of stores on an S3 server, for t/771-s3.t, or on any by hand.
 check_PROGRAMS += t/s3suite
 t_s3suite_SOURCES = t/lib/s3suite.c t/lib/patient.c t/lib/patient.h t/lib/storesuite.c t/lib/storesuite.h
-t_s3suite_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_s3suite_LDADD = $(TIER_LIBS)
 
 # For t/905-diff.t.
 check_PROGRAMS += t/talk
@@ -887,7 +700,7 @@ t_ledger_ledger_LDADD = $(SERVER_LIBS)
 # Calls of the HDFS store, for t/774-hdfs.t and t/775-hdfs-baddays.t, or on any HDFS by hand.
 check_PROGRAMS += t/hdfscall
 t_hdfscall_SOURCES = t/lib/hdfscall.c t/lib/patient.c t/lib/patient.h t/lib/storesuite.c t/lib/storesuite.h
-t_hdfscall_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_hdfscall_LDADD = $(TIER_LIBS)
 
 # For t/720-config-docs.t.
 check_PROGRAMS += t/mkconf
