@@ -66,6 +66,7 @@ TIER_LIBS = libtap.a libvrvtiering.la libvrvengine.la
 FAKESTORE = t/lib/fakestore.c t/lib/fakestore.h
 TIERRIG = $(FAKESTORE) t/lib/tierrig.c t/lib/tierrig.h
 ONETIER = $(FAKESTORE) t/lib/onetier.c t/lib/onetier.h
+HEALRIG = $(ONETIER) t/lib/healrig.c t/lib/healrig.h
 COLDLOG = $(TIERRIG) t/lib/coldlog.c t/lib/coldlog.h
 COLDCOMMIT = $(COLDLOG) t/lib/coldcommit.c t/lib/coldcommit.h
 STORESUITE = t/lib/storesuite.c t/lib/storesuite.h
@@ -382,30 +383,12 @@ t_unit_u474_heal_SOURCES = $(ONETIER) t/unit/u474-heal.c
 t_unit_u474_heal_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u505-healroot
-t_unit_u505_healroot_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/healrig.c \
-	t/lib/healrig.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u505-healroot.c \
-	$(NULL)
-t_unit_u505_healroot_LDADD = libtap.a libvrvtiering.la libvrvengine.la
+t_unit_u505_healroot_SOURCES = $(HEALRIG) t/unit/u505-healroot.c
+t_unit_u505_healroot_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u506-healbefore
-t_unit_u506_healbefore_SOURCES = \
-	t/lib/fakestore.c \
-	t/lib/fakestore.h \
-	t/lib/healrig.c \
-	t/lib/healrig.h \
-	t/lib/onetier.c \
-	t/lib/onetier.h \
-	t/unit/u506-healbefore.c \
-	$(NULL)
-t_unit_u506_healbefore_LDADD = libtap.a libvrvtiering.la libvrvengine.la
-t_unit_u505_healroot_SOURCES = $(ONETIER) t/unit/u505-healroot.c
-t_unit_u505_healroot_LDADD = $(TIER_LIBS)
+t_unit_u506_healbefore_SOURCES = $(HEALRIG) t/unit/u506-healbefore.c
+t_unit_u506_healbefore_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u438-stops
 t_unit_u438_stops_SOURCES = $(COLDLOG) t/unit/u438-stops.c
