@@ -257,6 +257,50 @@ test_full(void)
     simdisk_free(&d);
 }
 
+/* A part of it, or its end. */
+static int
+go_on(struct storesuite *s, struct vrv_store_upload *u, enum vrv_store_op op)
+{
+    struct vrv_store_call c = storesuite_call(s, op, keys[2]);
+    struct iovec iov = { bytes, SIZE };
+
+    c.iov = &iov;
+    c.iov_n = 1;
+    c.size = SIZE;
+    c.crc = vrv_crc32c(0, bytes, SIZE);
+    c.upload = u;
+    return storesuite_do(s, &c);
+}
+
+/* Several parts are written at once, and the kernel tells one of them what another one's bytes have met with. */
+static void
+test_lost_sync(void)
+{
+    struct simdisk *d = simdisk_new(1);
+    struct simclock clock;
+    struct storesuite s = { 0 };
+
+    simclock_init(&clock, 1700000000000);
+    tap_need(vrv_cq_init(&s.cq, 0), "no queue");
+    s.store = store_on(d, &clock, 1);
+    for (int i = 0; i < 2; i++) {
+        struct vrv_store_call c = storesuite_call(&s, VRV_STORE_BEGIN, keys[2]);
+
+        IS(storesuite_do(&s, &c), 0, "an upload");
+        if (i == 0) {
+            simdisk_fail(d, 2, SIM_EIO, false);
+            IS(go_on(&s, c.upload, VRV_STORE_PART_N), VRV_E_IO, "... whose sync fails");
+            IS((int64_t)simdisk_failed(d), 1, "... once");
+        }
+        IS(go_on(&s, c.upload, VRV_STORE_PART_N), i == 0 ? VRV_E_IO : 0, i == 0 ? "... is never whole" : "... begun anew is");
+        IS(go_on(&s, c.upload, VRV_STORE_END), i == 0 ? VRV_E_INVALID : 0, "... at its end");
+        vrv_store_upload_free(s.store, &c.upload);
+    }
+    vrv_store_close(&s.store);
+    vrv_cq_fini(&s.cq);
+    simdisk_free(&d);
+}
+
 /* What is to be looked up anew is so when nothing of what is being written lies there any more. */
 static void
 test_reopen(void)
@@ -302,6 +346,7 @@ main(void)
     test_power_cuts();
     test_failures();
     test_full();
+    test_lost_sync();
     test_reopen();
     return tap_done();
 }

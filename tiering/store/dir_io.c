@@ -25,6 +25,7 @@ struct vrv_store_upload {
     struct vrv_file *file;
     char name[VRV_TMP_NAME], tmp[TMP_PATH]; /* below VRV__DIR_TMP, and with it */
     struct vrv_pieces pieces;
+    atomic_bool broken;       /* a sync of it failed */
 };
 
 /* ---- names ---- */
@@ -121,6 +122,20 @@ unwanted(struct vrv_store_call *c)
     return vrv_err_set(&c->err, VRV_E_CANCELLED, "nobody waits for it any more");
 }
 
+/* The kernel tells whoever of several writers asks first that bytes are lost, and no other, nor later: then what is there
+ * can't be told from what is in memory only, and nothing of it counts (L4). */
+static int
+sync_file(struct vrv_store_upload *u, struct vrv_err *e)
+{
+    int rc = vrv_file_sync(u->file, e);
+
+    if (rc < 0)
+        atomic_store(&u->broken, true);
+    else if (atomic_load(&u->broken))
+        rc = vrv_err_set(e, VRV_E_IO, "a sync of %s failed before, and what it was for may be lost; it is written anew", u->tmp);
+    return rc;
+}
+
 /* What is written so far gets its name, unless who wanted that has been answered meanwhile: nobody would know of it. */
 static int
 publish(struct vrv__dir *d, struct vrv_store_upload *u, struct vrv_store_call *c)
@@ -128,7 +143,7 @@ publish(struct vrv__dir *d, struct vrv_store_upload *u, struct vrv_store_call *c
     int rc = vrv__dir_check(d, c->key, &c->err);
 
     if (rc == 0)
-        rc = vrv_file_sync(u->file, &c->err);
+        rc = sync_file(u, &c->err);
     if (rc == 0)
         rc = vrv_file_set_readonly(u->file, true, &c->err);
     if (rc == 0)
@@ -141,7 +156,7 @@ publish(struct vrv__dir *d, struct vrv_store_upload *u, struct vrv_store_call *c
 /* What is to be written, to this position, and synced as it goes: all at the end would take too long for a call, and
  * who has the same disk, the WAL's writer perhaps, would wait behind all of it. */
 static int
-write_all(struct vrv__dir *d, struct vrv_file *f, struct vrv_store_call *c, uint64_t pos)
+write_all(struct vrv__dir *d, struct vrv_store_upload *u, struct vrv_store_call *c, uint64_t pos)
 {
     uint8_t *piece = vrv_workers_piece(c);
     int rc = 0;
@@ -149,10 +164,10 @@ write_all(struct vrv__dir *d, struct vrv_file *f, struct vrv_store_call *c, uint
     for (uint64_t at = 0, end; at < c->size && rc == 0; at = end) {
         end = c->size - at < VRV_WORKERS_PIECE ? c->size : at + VRV_WORKERS_PIECE;
         rc = vrv_workers_take(d->workers, c, piece, at, (size_t)(end - at))
-            ? vrv_file_pwrite(f, piece, (size_t)(end - at), pos + at, &c->err)
+            ? vrv_file_pwrite(u->file, piece, (size_t)(end - at), pos + at, &c->err)
             : unwanted(c);
         if (rc == 0 && (end == c->size || end % SYNC_AT_ONCE == 0))
-            rc = vrv_file_sync(f, &c->err);
+            rc = sync_file(u, &c->err);
     }
     return rc;
 }
@@ -164,7 +179,7 @@ put(struct vrv__dir *d, struct vrv_store_call *c)
     int rc = make_tmp(d, &u, &c->err);
 
     if (rc == 0)
-        rc = write_all(d, u.file, c, 0);
+        rc = write_all(d, &u, c, 0);
     if (rc == 0)
         rc = publish(d, &u, c);
     drop_tmp(d, &u);
@@ -190,7 +205,7 @@ static int
 write_part(struct vrv__dir *d, struct vrv_store_call *c)
 {
     struct vrv_store_upload *u = c->upload;
-    int rc = write_all(d, u->file, c, (uint64_t)c->part * VRV_STORE_PART);
+    int rc = write_all(d, u, c, (uint64_t)c->part * VRV_STORE_PART);
 
     if (rc < 0)
         return rc;
