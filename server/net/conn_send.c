@@ -135,7 +135,7 @@ send_file(struct vrv_conn *c, const struct piece *p, size_t budget)
     int fd = vrv_file_fd(f);
     bool resident = fd >= 0 && vrv_file_resident(f, p->pos, n);
     ssize_t sent = resident ? c->sock->sendfile(c, fd, p->pos, n)
-                            : vrv__load_begin(c, p->file, p->pos, n);
+                            : vrv__load_begin(c, p->file, p->pos, p->n); /* as much as there is room for: not of this turn */
     vrv_seg_file_put(p->file->seg);
     return sent == 0 ? -EIO : sent; /* it ends before the range does */
 }
