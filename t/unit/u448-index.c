@@ -181,13 +181,28 @@ flip_table(void)
     vrv_snap_unref(s);
 }
 
+/* Which root the one that counts says that it was made of. */
+static uint64_t
+made_of(void)
+{
+    const struct vrv_log_id id = first();
+    struct vrv_snap *s;
+
+    VRV_ASSERT(vrv_parts_now(&tier.parts, &id, &s, &tier.e) == 0);
+    uint64_t before = s->m.before;
+    vrv_snap_unref(s);
+    return before;
+}
+
 /* What was let go of can't be had from a root that is damaged: each object says it, too. */
 static void
 test_damaged(void)
 {
     begin_thin();
+    uint64_t whole = made_of();
     flip_root();
     IS(put(0, 1), 0, "a root is damaged whose chunks this server has let go of: it goes on %s", tier.e.msg);
+    OK(whole > 0 && made_of() == whole, "... and keeps the newest one that can be read");
     IS(missing(), 0, "... all is read");
     restart(2, 0);
     IS(missing(), 0, "... also by the next manifest alone");

@@ -220,6 +220,24 @@ test_root_that_counts(void)
     coldlog_end();
 }
 
+/* What was given up because nobody knew that the store has it. */
+static void
+test_not_lost(void)
+{
+    int64_t from, to;
+
+    begin_at(1);
+    IS(commit(), 0, "a manifest");
+    leave_root(2, 2, false);
+    IS((int64_t)version(), 1, "... the one before counts");
+    IS(vrv_parts_lose(&tier.parts, &the_log()->id, 10, 20, &tier.e), 0, "what it names more is given up %s", tier.e.msg);
+    OK(vrv_parts_lost(&tier.parts, &the_log()->id, &from, &to) && from == 10 && to == 20, "... it is lost");
+    IS(commit(), VRV_E_CONFLICT, "then that root is found, and counts");
+    IS((int64_t)version(), 2, "... as the newest");
+    OK(!vrv_parts_lost(&tier.parts, &the_log()->id, &from, &to), "... and nothing is lost");
+    coldlog_end();
+}
+
 /* What a heal has written, and whose head a crash took, counts for who finds it, but not when it is so old that the
  * sweep may have taken what it names. */
 static void
@@ -469,6 +487,7 @@ main(void)
     test_root_that_counts();
     test_healed(false);
     test_healed(true);
+    test_not_lost();
     test_next_owner();
     test_pages();
     test_joins();

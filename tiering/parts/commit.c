@@ -146,7 +146,8 @@ count(struct vrv_parts_commit *c)
     struct vrv_head h = { .version = c->next.version, .size = c->n, .crc = vrv_crc32c(0, c->bytes, c->n) };
     struct vrv_err e = { 0 };
 
-    vrv__head_follow(&h, p, c->next.next);
+    bool passes = c->next.next >= p->head.lost_to && p->now != NULL; /* what is lost, perhaps as the first */
+    vrv__head_follow(&h, &p->head, passes ? p->now->m.next : c->next.next); /* the one before stands in if this root is lost */
     int rc = vrv__head_write(c->parts, &p->id, &h, &e);
     if (rc == 0)
         vrv__part_set(p, &h, &c->next);
@@ -351,6 +352,8 @@ whole_came(struct vrv_part_wait *w, int status, const struct vrv_err *why)
 
     c->waits = false;
     if (status == VRV_E_CORRUPT || status == VRV_E_IO) { /* it is damaged, or lost */
+        if (p->now != NULL)
+            c->next.before = p->now->m.before; /* the newest that can be read, and is kept */
         vrv__fill_begin(c, why, filled);
         return;
     }

@@ -57,10 +57,14 @@ give_up(struct vrv_root_fill *f)
 static void
 fail(struct vrv_root_fill *f, int status, const struct vrv_err *e)
 {
+    struct vrv_err why = *e;
+
     if (status == VRV_E_CORRUPT && ++f->reads < READS_MAX)
         go_on(f);
-    else if (status == VRV_E_CORRUPT || status == VRV_E_NOTFOUND)
+    else if (status == VRV_E_CORRUPT)
         give_up(f);
+    else if (status == VRV_E_NOTFOUND) /* perhaps nothing is there, as when it isn't mounted */
+        end(f, vrv_store_lost(&why, seg_of(f)->key), &why);
     else
         end(f, status, e);
 }

@@ -145,7 +145,7 @@ adopt(struct vrv_root_found *f, struct vrv_manifest *m, struct vrv_err *e)
         return rc < 0 ? rc
                       : vrv_err_set(e, VRV_E_CONFLICT, "%s is too old, or names too little, to count", f->read.key);
     }
-    vrv__head_follow(h, p, m->next);
+    vrv__head_follow(h, &p->head, m->next); /* what it names of that isn't lost */
     int rc = vrv__head_write(p->parts, &p->id, h, e);
     if (rc < 0)
         return rc;

@@ -247,14 +247,9 @@ vrv_parts_has_head(struct vrv_parts *ps, const struct vrv_log_id *id)
 
 /* ---- what was given up ---- */
 
-/* Where it isn't passed over yet: by the new manifest, or at least by the one before, which stands in if the new one's root
- * is lost. */
 void
-vrv__head_follow(struct vrv_head *h, const struct vrv_part *p, int64_t next)
+vrv__head_follow(struct vrv_head *h, const struct vrv_head *before, int64_t end)
 {
-    const struct vrv_head *before = &p->head;
-    int64_t end = next < before->lost_to || p->now == NULL ? next : p->now->m.next;
-
     h->mod = before->mod;
     h->passed = before->passed > h->version ? before->passed : 0;
     if (end >= before->lost_to)

@@ -42,8 +42,8 @@ void vrv__part_fill(struct vrv_part *p, struct vrv_manifest *m);
 /* NOTFOUND (then only h->mod is known), CORRUPT. */
 int vrv__head_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* One for a manifest up to `next` that follows what counts of p: what is lost behind that, or behind either, still is. */
-void vrv__head_follow(struct vrv_head *h, const struct vrv_part *p, int64_t next);
+/* One that follows `before`: what is lost behind `end` still is. */
+void vrv__head_follow(struct vrv_head *h, const struct vrv_head *before, int64_t end);
 /* In the place of the one with h->mod (CONFLICT: that is no longer there); then h->mod is its own. */
 int vrv__head_write(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_head *h,
     struct vrv_err *e) VRV_MUST_CHECK;
