@@ -169,6 +169,29 @@ test_cut(void)
 }
 
 /* An older copy of a disk has the first records of a segment that was moved, and goes on with others, or with none. */
+/* ... and the root that counts is lost. */
+static void
+test_cut_and_lost(void)
+{
+    struct vrv_manifest m;
+
+    sweep_every_ms = YEAR_MS;
+    make(1);
+    seal();
+    pass(20000);
+    down();
+    up(2);
+    uint64_t counts = version();
+    read_root(counts - 1, &m);
+    int64_t base = m.seg[m.seg_n - 1].base;
+    vrv_manifest_fini(&m);
+    cut_last(base);
+    flip_root(counts);
+    IS(heal_root(5), 0, "of what is named records were cut here, and the newest root is damaged: the one before counts %s", e.msg);
+    OK(version() > counts, "... once more");
+    finish();
+}
+
 static void
 test_not_cut(void)
 {
@@ -376,6 +399,7 @@ main(void)
     test_older_segment();
     test_older_root();
     test_cut();
+    test_cut_and_lost();
     test_not_cut();
     test_undeleted();
     test_given_up();

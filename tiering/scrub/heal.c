@@ -298,10 +298,11 @@ vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char *ke
     uint64_t *bytes, struct vrv_err *e)
 {
     int rc = try_to_heal(h, id, key, base, bytes, e);
+    bool there;
 
     if (rc != VRV_E_CONFLICT)
         return rc;
-    rc = vrv_heal_root(h, id, e);
+    rc = vrv_heal_above(h, id, &there, e);
     return rc == 0 ? try_to_heal(h, id, key, base, bytes, e) : rc;
 }
 

@@ -83,9 +83,12 @@ vrv__heal_is_left(struct vrv_heal *h, const struct vrv_log_id *id, const struct 
 int
 vrv_heal_above(struct vrv_heal *h, const struct vrv_log_id *id, bool *there, struct vrv_err *e)
 {
-    struct vrv_found_versions l;
-    int rc = vrv_find_versions(h->s, id, 0, &l, e);
+    struct vrv_found_versions l = { .n = 0 };
+    uint64_t counts;
+    int rc = vrv_parts_version(&h->parts, id, &counts, e);
 
+    if (rc == 0 || rc == VRV_E_NOTFOUND) /* a list may lack the newest ones */
+        rc = vrv_find_versions(h->s, id, counts + 1, &l, e);
     *there = rc == 0 && l.n > 0 && vrv_parts_is_ahead(&h->parts, id, l.v[l.n - 1]);
     if (*there)
         rc = vrv_heal_root(h, id, e);

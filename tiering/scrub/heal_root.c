@@ -27,7 +27,7 @@ static int
 check_segs(const struct vrv__healing *o, const struct vrv_cold_seg *v, uint32_t n, struct vrv_err *e)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (!vrv_parts_log_has(o->h->eng, o->id, &v[i]))
+        if (!vrv_parts_log_has(o->h->eng, o->id, &v[i]) && !vrv__heal_is_left(o->h, o->id, &v[i]))
             return vrv_err_set(e, VRV_E_FENCED, "%s isn't what this disk has from offset %" PRId64 " on: it is older than "
                 "its store; varve restore makes a server anew of what the store has", v[i].key, v[i].base);
     return 0;
