@@ -17,6 +17,15 @@ static const int64_t YEAR_MS = 365 * INT64_C(86400000);
 
 /* ---- another life ---- */
 
+/* Of the disk, behind a crash. */
+static void
+take_place(struct simdisk *copy)
+{
+    simdisk_free(&rig.disk);
+    rig.disk = copy;
+    rig.o.vfs = simdisk_vfs(copy);
+}
+
 /* A server goes on and fills the store, then an older copy of its disk takes its place, and has as many batches of its
  * own.  What counted when it was copied. */
 static uint64_t
@@ -34,9 +43,7 @@ make_older(uint64_t seed, int batches)
     }
     OK(newest_root() > counts + 1, "a server goes on, and moves records to the store");
     crash(seed);
-    simdisk_free(&rig.disk);
-    rig.disk = copy;
-    rig.o.vfs = simdisk_vfs(copy);
+    take_place(copy);
     up(seed + 2);
     IS((int64_t)version(), (int64_t)counts, "an older copy of its disk takes its place");
     if (batches > 0)
@@ -90,9 +97,7 @@ leave_roots(void)
     pass(20000);
     OK(newest_root() > counts, "segments are in the store, and manifests that name them");
     crash(1);
-    simdisk_free(&rig.disk);
-    rig.disk = copy;
-    rig.o.vfs = simdisk_vfs(copy);
+    take_place(copy);
     up(3);
     IS((int64_t)version(), (int64_t)counts, "... which a crash keeps from being counted");
     return counts;
@@ -168,7 +173,6 @@ test_cut(void)
     finish();
 }
 
-/* An older copy of a disk has the first records of a segment that was moved, and goes on with others, or with none. */
 /* ... and the root that counts is lost. */
 static void
 test_cut_and_lost(void)
@@ -192,6 +196,7 @@ test_cut_and_lost(void)
     finish();
 }
 
+/* An older copy of a disk has the first records of a segment that was moved, and goes on with others, or with none. */
 static void
 test_not_cut(void)
 {
@@ -208,9 +213,7 @@ test_not_cut(void)
         pass(20000);
         OK(newest_root() > counts, "a segment is in the store");
         crash(1);
-        simdisk_free(&rig.disk);
-        rig.disk = copy;
-        rig.o.vfs = simdisk_vfs(copy);
+        take_place(copy);
         up(3);
         seal();
         put("t", 0, batches);
