@@ -5,12 +5,10 @@
  * Files go first, for good.  Then the next checkpoint forgets the segment; and the catalog, which
  * called the topic gone until then, forgets that.  So a crash only delays it.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/engine_int.h"
 

@@ -16,7 +16,6 @@
  * Every log that has an entry below that place was touched, so its state, or an older one that
  * still holds, covers the entry; replay skips what a state covers.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -15,6 +15,7 @@ libvrvengine_la_SOURCES = \
 	engine/base/heap.h \
 	engine/base/hist.c \
 	engine/base/hist.h \
+	engine/base/later.h \
 	engine/base/list.h \
 	engine/base/mem.c \
 	engine/base/mem.h \
@@ -41,6 +42,8 @@ libvrvengine_la_SOURCES = \
 	engine/os/locks.def \
 	engine/os/pages.c \
 	engine/os/pages.h \
+	engine/os/secret.c \
+	engine/os/secret.h \
 	engine/os/thread.c \
 	engine/os/thread.h \
 	engine/os/uring.c \
@@ -145,6 +148,7 @@ libvrvengine_la_SOURCES = \
 	engine/reader/cold_next.c \
 	engine/reader/fetch.c \
 	engine/reader/fetch.h \
+	engine/reader/load.c \
 	engine/reader/read_time.c \
 	engine/reader/reader.c \
 	engine/reader/reader.h \

@@ -8,11 +8,9 @@
 #include "engine/varve.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/engine.h"
 #include "engine/os/thread.h"

@@ -102,7 +102,8 @@ int varve_open(struct varve **v, const char *dir, const struct varve_options *o,
 struct varve_tier_options {
     const char *url;             /* file:///DIRECTORY, s3://BUCKET/PREFIX, hdfs://HOST:PORT/DIRECTORY */
     const char *ca_file;         /* who signs servers' certificates (the system's authorities) */
-    const char *proxy;           /* (none) */
+    const char *proxy;           /* (as the environment says) */
+    const char *proxy_credentials; /* file:PATH or env:NAME, where USER:PASSWORD for it stands (none) */
     const char *s3_endpoint;     /* https://HOST:PORT (AWS's of the region) */
     const char *s3_region;       /* (us-east-1) */
     const char *s3_credentials;  /* (the environment's, a file's, the machine's: whichever there is) */

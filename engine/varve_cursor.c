@@ -1,7 +1,6 @@
 /* The public face: reading. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/base/mem.h"
 #include "engine/batch/record.h"
@@ -86,21 +85,19 @@ wait_for_batch(struct varve_cursor *c, int64_t deadline)
     (void)vrv_cq_take(&c->cq, -1);
 }
 
-typedef int load_fn(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e);
-
 /* From c->next on, into memory, wherever it is. */
 static int
-read_all(struct varve_cursor *c, size_t max, load_fn *load, struct vrv_err *e)
+read_all(struct varve_cursor *c, size_t max, bool over, struct vrv_err *e)
 {
     struct vrv_fetch f = { .read = &c->read };
     struct vrv_log *log = c->log->log;
 
     c->read = (struct vrv_read){ .offset = c->next, .max_bytes = max, .whole_first = true };
     int rc = vrv_read(log, &c->read, e);
+    if (rc == 0)
+        rc = vrv_read_load(log, &c->read, over, e);
     if (rc == VRV_READ_COLD)
         rc = vrv_fetch_wait(log, &f, INT64_MAX, e);
-    for (uint32_t i = 0; i < c->read.slice_n && rc == 0; i++)
-        rc = load(&c->read.slice[i], log->env->pool, e);
     if (rc < 0)
         vrv_read_fini(&c->read);
     return rc;
@@ -115,8 +112,6 @@ say_where(const struct varve_cursor *c, int64_t offset, int code, struct vrv_err
 
     if (vrv_catalog_by_id(vrv_engine_catalog(c->log->v->engine), &id->topic, &t, NULL) < 0)
         return code; /* deleted meanwhile */
-    if (code == VRV_E_NOTFOUND) /* not the partition: a file of it */
-        code = VRV_E_FOREIGN;
     (void)vrv_err_prefix(e, code, "topic %.100s, partition %" PRId32 ", offset %" PRId64, t.name,
         id->partition, offset);
     vrv_topic_info_fini(&t);
@@ -131,12 +126,10 @@ read_on(struct varve_cursor *c, size_t max, struct vrv_err *e)
     vrv_read_fini(&c->read);
     c->slice = 0;
     c->at = 0;
-    int rc = read_all(c, max, vrv_slice_load, e);
-    if (rc == VRV_E_NOTFOUND) /* the segment went in between, or the log did */
-        rc = read_all(c, max, vrv_slice_load, e);
+    int rc = read_all(c, max, false, e);
     if (rc == VRV_E_NOMEM) /* producers have it all, and may want it as long: one batch, then */
-        rc = read_all(c, 1, vrv_slice_load_over, e);
-    if (rc == VRV_E_CORRUPT || rc == VRV_E_NOTFOUND)
+        rc = read_all(c, 1, true, e);
+    if (vrv_read_is_damage(rc))
         return say_where(c, c->next, rc, e);
     return rc < 0 ? rc : c->read.slice_n > 0;
 }
@@ -151,25 +144,22 @@ fetch(struct varve_cursor *c, size_t max, int64_t deadline, struct vrv_err *e)
     return rc;
 }
 
-/* Step to the next whole batch of what was read.  1; 0: there is none.  It doesn't step over a
- * damaged one. */
-static int
-next_batch(struct varve_cursor *c, struct vrv_batch *b, const uint8_t **p, struct vrv_err *e)
+/* Step to the next batch of what was read, which is whole and checked; false: there is none. */
+static bool
+next_batch(struct varve_cursor *c, struct vrv_batch *b, const uint8_t **p)
 {
     while (c->slice < c->read.slice_n) {
         const struct vrv_slice *s = &c->read.slice[c->slice];
 
         *p = s->bytes + c->at;
         if (c->at < s->n && vrv_batch_read(b, *p, s->n - c->at, NULL) == 0) {
-            if (vrv_batch_check_crc(*p, b, e) < 0)
-                return say_where(c, b->base_offset, VRV_E_CORRUPT, e);
             c->at += b->size;
-            return 1;
+            return true;
         }
-        c->slice++; /* the rest is a batch cut short: it will be read again */
+        c->slice++;
         c->at = 0;
     }
-    return 0;
+    return false;
 }
 
 int
@@ -198,19 +188,17 @@ varve_cursor_next(struct varve_cursor *c, struct varve_record *r, int64_t wait_m
                 return 1;
             }
         }
-        rc = next_batch(c, &b, &p, vrv__err(e));
-        if (rc == 0) {
+        if (!next_batch(c, &b, &p)) {
             rc = fetch(c, READ_BYTES, deadline, vrv__err(e));
             if (rc <= 0)
                 return rc;
             continue;
         }
-        if (rc > 0 && (b.attrs & VRV_ATTR_CONTROL)) {
+        if (b.attrs & VRV_ATTR_CONTROL) {
             c->next = vrv_batch_last_offset(&b) + 1; /* markers are not records */
             continue;
         }
-        if (rc > 0)
-            rc = vrv_record_iter_init(&c->it, p, &b, vrv__err(e));
+        rc = vrv_record_iter_init(&c->it, p, &b, vrv__err(e));
         if (rc < 0)
             return rc;
         c->in_batch = true;
@@ -229,11 +217,9 @@ varve_cursor_batches(struct varve_cursor *c, size_t max, const void **bytes, siz
         return rc;
     *bytes = c->read.slice[0].bytes;
     *n = 0;
-    while (c->slice == 0 && (rc = next_batch(c, &b, &p, vrv__err(e))) > 0 && c->slice == 0) {
+    while (c->slice == 0 && next_batch(c, &b, &p) && c->slice == 0) {
         *n = c->at;
         c->next = vrv_batch_last_offset(&b) + 1;
     }
-    if (*n > 0)
-        return 1; /* what is whole first: the next call meets the damage again */
-    return rc;
+    return 1;
 }

@@ -39,6 +39,8 @@ is($records->consume('hot'), 1000, '... which serves what is hot');
 write_keys('testsecret123');
 is($records->consume('cold'), 75_000, '... and all, once the file has good ones');
 $broker->stop;
+$tier->is_well('without its server the bucket');
+$tier->shows_damage(sub { $s3->flip(@_) });
 
 $tier->told('a bucket that is not there', qr/there is no bucket varve-none: create it, or correct tier\.store\.url/,
     'tier.store.url=s3://varve-none/x');

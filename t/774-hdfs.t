@@ -2,7 +2,7 @@
 # HDFS as a store: the conformance suite of stores on a name node and a data node, also over a network that delays,
 # cuts and resets, through a proxy before each; what each of that does to one request; and the cold tier of varved there.
 # VARVE_TEST_HDFS=hdfs://HOST:PORT/DIR runs the suite on that HDFS, in a directory that is empty, as user
-# VARVE_TEST_HDFS_USER.
+# VARVE_TEST_HDFS_USER; with swebhdfs:// VARVE_TEST_HDFS_CA has the certificate of who signed its own.
 use strict;
 use warnings;
 use Test::More;
@@ -13,8 +13,8 @@ use HDFS;
 use Toxiproxy;
 
 if (my $url = $ENV{VARVE_TEST_HDFS}) {
-    take_tests(($ENV{builddir} // '.') . '/t/hdfscall', '-u', $ENV{VARVE_TEST_HDFS_USER} // 'hdfs', $url,
-        'suite', 'suite/');
+    take_tests(($ENV{builddir} // '.') . '/t/hdfscall', '-u', $ENV{VARVE_TEST_HDFS_USER} // 'hdfs', '-c',
+        $ENV{VARVE_TEST_HDFS_CA} // '', $url, 'suite', 'suite/');
     done_testing;
     exit;
 }

@@ -49,18 +49,6 @@ sub spoil {
     copy("$dir/saved", "$cold/$key") or die "$key: $!";
     return;
 }
-# A bit in the middle of a file.
-sub flip {
-    my ($path) = @_;
-    my $at = int((-s $path) / 2);
-    open(my $f, '+<:raw', $path) or die "$path: $!";
-    seek $f, $at, 0;
-    read($f, my $byte, 1) == 1 or die "$path: no byte $at";
-    seek $f, $at, 0;
-    print $f chr(ord($byte) ^ 1);
-    close $f;
-    return;
-}
 
 ok($records->topic('cold', '--partitions 1 -c remote.storage.enable=true -c local.retention.ms=0',
     '-c segment.bytes=1100000'), 'a cold topic');
@@ -131,7 +119,7 @@ spoil($key, 'an object was cut off', sub { truncate $_[0], 1000 }, sub {
     is(scalar @f, 1, 'it is found');
     is_deeply([@{$f[0]}{qw(what key topic partition)}], ['short', $key, 'cold', 0], '... and named');
 });
-spoil($key, 'a byte of an object', sub { flip($_[0]) }, sub {
+spoil($key, 'a byte of an object', sub { flip_bit($_[0]) }, sub {
     is(varve('scrub', $store), 0, 'a light scrub looks at sizes') or diag($out);
     my @f = found('--full');
     is(scalar @f, 1, 'a full one finds it');

@@ -133,6 +133,18 @@ bad_day('lists that are late', 0, qr/^note    lists +of 25 names .* were listed 
 bad_day('a store that is slow to let in', 0, qr/^varve can use this store/m, 'fault ANY SLOW_DOWN 10');
 like(stats($port), qr/^objects 2$/m, 'nothing but what could not be deleted is left');
 
+# ---- how far it is
+
+order($port, 'next PART ERROR 8'); # of two parts one is told so four times
+SKIP: {
+    my ($shown, $code) = run(undef, "$build/t/onpty", $tool, split / /, 'store check --load 0 --rounds 2'
+        . " -o tier.store.url=s3://cold/x -o tier.s3.endpoint=http://127.0.0.1:$port -o tier.s3.credentials=file:$dir/keys");
+    skip 'there is no terminal to be had', 2 if $code == 77;
+    is($code, 0, 'a store that errs for a while') or diag($shown);
+    like($shown, qr/parts\r\[#+\.+\] +\d+ %  \d+\.0 MiB of 18\.0 MiB, .*\r\e\[K\S*ok +\S*parts /, '... while a terminal shows how far it is')
+        or diag($shown);
+}
+
 write_keys('wrong');
 is(s3($port), 77, 'wrong keys');
 like($out, qr/^FAILED  answers .*: the secret key isn't that of the access key.*: correct what tier\.s3\.credentials names/m,

@@ -4,7 +4,6 @@
 use strict;
 use warnings;
 use File::Temp qw(tempdir);
-use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
@@ -26,13 +25,7 @@ sub deleted {
 }
 # Of topics that have objects.
 sub ids { return map { m{([^/]+)$} } glob "$cold/d/*" }
-sub metric {
-    my ($admin) = $broker->said('err') =~ /.*admin\.listen address=127\.0\.0\.1:(\d+)/s;
-    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $admin) or die "no port: $!";
-    print $s "GET /metrics HTTP/1.0\r\n\r\n";
-    local $/;
-    return <$s> =~ /^varve_tier_$_[0] (\S+)/m ? $1 : -1;
-}
+sub metric { return $broker->metrics->{"varve_tier_$_[0]"} // -1 }
 sub remove { return $records->varve('topic rm', $_[0], '--yes >/dev/null') }
 sub kill_it { $broker->crash; $broker->restart; return }
 sub start_anew { $broker->stop; $broker->restart; return }

@@ -34,19 +34,6 @@ sub files {
     @found = sort @found;
     return @found;
 }
-# A bit in the middle of a file.
-sub flip {
-    my ($path) = @_;
-    my $at = int((-s $path) / 2);
-    chmod 0644, $path;
-    open(my $f, '+<:raw', $path) or die "$path: $!";
-    seek $f, $at, 0;
-    read($f, my $byte, 1) == 1 or die "$path: no byte $at";
-    seek $f, $at, 0;
-    print $f chr(ord($byte) ^ 1);
-    close $f;
-    return;
-}
 
 ok($records->topic('t', '--partitions 1 -c remote.storage.enable=true -c segment.bytes=1100000'), 'a cold topic');
 ok($records->produce('t', 40_000), '... with records');
@@ -65,7 +52,7 @@ my @objects = files("$cold/d", '');
 cmp_ok(scalar @objects, '>=', 4, 'there are some segments');
 my @before = @objects;
 unlink $objects[0];
-flip($objects[1]);
+flip_bit($objects[1]);
 truncate($objects[2], 1000) || chmod(0644, $objects[2]) && truncate($objects[2], 1000);
 my @healed = told('heal', 'scrub --full --heal', $where);
 is(scalar(grep { $_->{healed} } @healed), 3, 'one lost, one damaged, one cut: all are healed') or diag($out . $err);
@@ -81,18 +68,20 @@ is(scalar(grep { !$before{$_} } @after), 3, '... three of them under names of th
 # ---- what this disk doesn't have, or has damaged
 
 my @here = files($broker->dir . '/data/log', '.log');
-flip($here[1]);
-unlink $after[1];
+flip_bit($here[1]);
+unlink @after[1, 2];
 is(varve('scrub --heal', $where), 65, 'where both are damaged nothing is healed');
 like($out, qr/^LOST: topic t, partition 0, offsets \d+ to \d+: segment \d+, byte \d+: crc is /m, '... which is told');
-flip($here[1]);
+like($out, qr/^healed: .*: written again from this disk, and read back, without what is lost before it of idempotent producers$/m,
+    '... but what lies behind it is');
+flip_bit($here[1]);
 is(varve('scrub --heal', $where), 0, 'where this disk is well it is') or diag($out . $err);
 like($out, qr/^healed: topic t, partition 0, offsets \d+ to \d+: written again from this disk, and read back$/m, '... told');
 like($out, qr/^1 segments, .*, were healed$/m, '... and counted');
 
 # ---- a manifest
 
-flip((grep { m{/\d{20}$} } files("$cold/m", ''))[-1]);
+flip_bit((grep { m{/\d{20}$} } files("$cold/m", ''))[-1]);
 is(varve('scrub', $where), 65, 'a manifest is damaged');
 like($out, qr{^manifest: m/\S+: topic t, partition 0: .*: its server, .*; else stop it, and varve scrub --heal$}m,
     '... which is told, with what heals it');
@@ -107,9 +96,10 @@ is(varve('scrub --full', $where), 0, '... then all is well') or diag($out . $err
 # ---- this disk
 
 @here = files($broker->dir . '/data/log', '.log');
-flip($here[1]);
+flip_bit($here[1]);
 $broker->restart;
-is($records->consume('t'), -1, 'a consumer sees no damaged record');
+like($records->consume('t'), qr/^(?:-1|40000)$/,
+    'a consumer sees no damaged record: his checksum fails, or, where it is read of the disk, he gets the store\'s');
 $broker->stop;
 is(varve('log repair', $broker->dir . '/data </dev/null'), 64, 'damage on this disk: a repair');
 like($out, qr/are LOST \(.*`varve scrub --full --heal` keeps: run that first/, '... says what loses less');
@@ -118,6 +108,21 @@ like($out, qr/^healed: topic t, partition 0, offsets 0 to \d+: damaged on this d
     '... leaves the disk, with all before it');
 is(varve('scrub --full --heal', $where), 0, '... once') or diag($out . $err);
 unlike($out, qr/^healed/m, '... which is all');
+
+# ---- log repair came first
+
+my @left = @here[2 .. $#here];
+cmp_ok(scalar @left, '>=', 2, 'this disk has some more segments');
+unlink $left[0];
+flip_bit($left[-1]);
+is(varve('log repair --yes', $broker->dir . '/data </dev/null'), 0, 'one is gone, one damaged, and a repair goes on without')
+    or diag($out . $err);
+is(varve('scrub --full --heal', $where), 0, 'what this disk lacks since then, and the store has whole') or diag($out . $err);
+like($out, qr/^healed: topic t, partition 0, offsets \d+ to \d+: damaged on this disk, which the store has whole: /m,
+    '... is read there');
+is(varve('scrub --full --heal', $where), 0, '... once') or diag($out . $err);
+unlike($out, qr/^healed/m, '... which is all');
+
 # ---- all of it can be read from there
 
 $broker->restart;
@@ -132,13 +137,32 @@ unlink "$cold/$_->{key}" for (told('segment', 'tier ls t/0', $where))[0];
 is(varve('scrub --heal', $where), 65, 'what neither has is lost');
 like($out, qr/^LOST: .*: this disk hasn't got segment 0, either$/m, '... which is told');
 
+# ---- what is lost stops nothing behind it
+
+unlink "$cold/$_->{key}" for (told('segment', 'tier ls t/0', $where))[-1];
+$broker->restart;
+ok($records->produce('t', 5_000), 'where the newest object is lost, too');
+ok($records->varve('tier offload', 't', '>/dev/null'), '... the next ones are in the store all the same');
+ok(wait_until(sub { $broker->said('err') =~ /cold\.producers topic=t partition=0 reason=.*is not in the store any more/ }),
+    '... and what they know less is told');
+
+# ---- a deleted topic, whose name another one has by now
+
+ok($records->varve('topic rm', 't', '--yes', '>/dev/null'), 'its topic is deleted, and can still come back');
+ok($records->topic('t', '--partitions 1 -c remote.storage.enable=true -c segment.bytes=1100000'), '... another one has its name');
+ok($records->produce('t', 20_000), '... and records');
+ok($records->varve('tier offload', 't', '>/dev/null'), '... in the store, and here');
+$broker->stop;
+is(varve('scrub --heal', $where), 65, 'what it lacks is still lost') or diag($out . $err);
+like($out, qr/^LOST: topic t, partition 0, offsets 0 to \d+: the topic is deleted: this disk has nothing of it any more$/m,
+    '... which is told');
+
 # ---- a failure is in nobody's way
 
 my $build = $ENV{builddir} // '.';
 my $pid = open(my $said, '-|', "$build/t/s3d", '-b', 'cold') or die "s3d: $!";
 my ($port) = <$said> =~ /^port (\d+)$/ or die 'no s3d';
 my $http = HTTP::Tiny->new(proxy => undef, http_proxy => undef);
-sub objects_there { return $http->get("http://127.0.0.1:$port/cold?list-type=2&prefix=x/d/")->{content} =~ m{<Key>(x/d/[^<]+)</Key>}g }
 open(my $keys, '>', "$dir/keys") or die "keys: $!";
 print $keys "[default]\naws_access_key_id = id\naws_secret_access_key = secret\n";
 close $keys;
@@ -167,7 +191,7 @@ is(varve('scrub --full', $s3), 0, '... then all is well') or diag($out . $err);
 
 # ---- how far it is
 
-is($http->delete("http://127.0.0.1:$port/cold/$_")->{status}, 204, 'two are lost') for (objects_there())[0, 2];
+is($http->delete("http://127.0.0.1:$port/cold/$_")->{status}, 204, 'two are lost') for (keys_there())[0, 2];
 is($http->post("http://127.0.0.1:$port/~faults", { content => "next PUT ERROR 4\n" })->{status}, 200, 'S3 errs for a while');
 SKIP: {
     my ($shown, $code) = run(undef, "$build/t/onpty", "$build/server/tool/varve", 'scrub', '--heal', split ' ', $s3);

@@ -44,14 +44,6 @@ sub make {
     return;
 }
 
-# The metrics, by name and labels.
-sub scrape {
-    my ($admin) = $broker->said('err') =~ /.*admin\.listen address=127\.0\.0\.1:(\d+)/s;
-    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $admin) or die "no port: $!";
-    print $s "GET /metrics HTTP/1.0\r\n\r\n";
-    local $/;
-    return map { /^([^#\s]\S*) (\S+)$/ ? ($1 => $2) : () } split /\r?\n/, <$s>;
-}
 sub of_topic { return "kafka_server_brokertopicmetrics_$_[0]\{topic=\"t\"}" }
 
 # ---- nothing to see
@@ -140,7 +132,7 @@ cmp_ok($store->{uploaded_ms}, '>', 0, '... and when it did');
 
 # ---- metrics
 
-my %m = scrape();
+my %m = %{ $broker->metrics };
 my $arrived = $m{of_topic('remotecopybytes_total')};
 cmp_ok($arrived, '>', 5_000_000, 'bytes copied are counted');
 is($m{kafka_server_brokertopicmetrics_remotecopybytes_total}, $arrived, '... of all topics, too');
@@ -182,7 +174,7 @@ ok(scalar(grep { /^varve-tier/ } keys %nice), '... of which there are some');
 $broker->stop; # and nothing is in memory
 $broker->restart;
 is(varve('consume -b', $broker->address, 't >/dev/null'), 0, 'who reads all of it');
-%m = scrape();
+%m = %{ $broker->metrics };
 cmp_ok($m{of_topic('remotefetchbytes_total')}, '>', 5_000_000, '... has bytes from there, which are counted');
 cmp_ok($m{of_topic('remotefetchrequests_total')}, '>', 0, '... and reads');
 cmp_ok($m{varve_tier_cache_misses_total}, '>', 0, '... and what the cache did');
@@ -217,7 +209,7 @@ is($failing->{state}, 'fails', '... which is the state');
 isnt($failing->{failure}, '', '... with what it said');
 varve('tier status -b', $broker->address);
 like($out, qr/^t 0: .* on this disk only because they are not in the store yet$/m, '... and what that holds up');
-%m = scrape();
+%m = %{ $broker->metrics };
 cmp_ok($m{of_topic('remotecopylagbytes')}, '>', 4_000_000, 'metrics say what lags');
 cmp_ok($m{'varve_tier_held_bytes{topic="t"}'}, '>', 4_000_000, '... and what is held');
 cmp_ok($m{'varve_tier_copy_lag_seconds{topic="t"}'}, '>', 0, '... since when');
@@ -226,7 +218,7 @@ ok((grep { /^varve_store_requests_total.*outcome="(?!ok)/ } keys %m),
     '... and how the store refuses');
 mend_store();
 is(tier('offload', '--wait 60 t'), 0, 'when the store is back it goes on');
-%m = scrape();
+%m = %{ $broker->metrics };
 is($m{of_topic('remotecopylagbytes')}, 0, '... and nothing lags any more');
 
 # ---- whom it talks to

@@ -4,7 +4,6 @@
 use strict;
 use warnings;
 use File::Temp qw(tempdir);
-use IO::Socket::INET;
 use JSON::PP;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
@@ -38,15 +37,7 @@ sub told_disk {
     return $disk;
 }
 
-# The metrics, by name and labels.
-sub scrape {
-    my ($admin) = $broker->said('err') =~ /.*admin\.listen address=127\.0\.0\.1:(\d+)/s;
-    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $admin) or die "no port: $!";
-    print $s "GET /metrics HTTP/1.0\r\n\r\n";
-    local $/;
-    return map { /^([^#\s]\S*) (\S+)$/ ? ($1 => $2) : () } split /\r?\n/, <$s>;
-}
-sub metric { my %m = scrape(); return $m{"varve_tier_$_[0]"} // -1 }
+sub metric { return $broker->metrics->{"varve_tier_$_[0]"} // -1 }
 
 # ---- how fast they leave
 

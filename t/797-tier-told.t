@@ -5,7 +5,6 @@ use strict;
 use warnings;
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
-use IO::Socket::INET;
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Tool;
@@ -35,15 +34,6 @@ sub server {
     return Varved->start('remote.log.storage.system.enable=true', "tier.s3.credentials=file:$dir/keys",
         'tier.store.url=s3://cold/x', "tier.s3.endpoint=http://127.0.0.1:$port", 'admin.listeners=127.0.0.1:0');
 }
-sub metric {
-    my ($of, $name) = @_;
-    my ($admin) = $of->said('err') =~ /.*admin\.listen address=127\.0\.0\.1:(\d+)/s;
-    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $admin) or die "no port: $!";
-    print $s "GET /metrics HTTP/1.0\r\n\r\n";
-    local $/;
-    my ($value) = <$s> =~ /^\Q$name\E (\S+)\r?$/m;
-    return $value;
-}
 sub says {
     my ($of, $words) = @_;
     return wait_until(sub { varve('tier status -b', $of->address) == 0 && $out =~ $words });
@@ -56,10 +46,10 @@ fault($port, 'fault PUT DENIED 100');
 my $broker = server($port);
 ok(says($broker, qr/^varve restore would bring back what was: a marker can't be written: .*grant s3:PutObject/m),
     'a marker that cannot be written is told') or diag $out, $err, $broker->said('err');
-cmp_ok(metric($broker, 'varve_tier_marker_failures_total'), '>=', 1, '... and counted');
-my $idle = metric($broker, 'varve_tier_idle_seconds_total');
-ok(wait_until(sub { metric($broker, 'varve_tier_idle_seconds_total') > $idle }), 'the tier has little to do meanwhile');
-my $share = metric($broker, 'kafka_log_remote_remotelogmanager_remotelogmanagertasksavgidlepercent');
+cmp_ok($broker->metrics->{varve_tier_marker_failures_total}, '>=', 1, '... and counted');
+my $idle = $broker->metrics->{varve_tier_idle_seconds_total};
+ok(wait_until(sub { $broker->metrics->{varve_tier_idle_seconds_total} > $idle }), 'the tier has little to do meanwhile');
+my $share = $broker->metrics->{kafka_log_remote_remotelogmanager_remotelogmanagertasksavgidlepercent};
 ok($share > 0 && $share <= 1, "... which is a part of the time: $share");
 $broker->stop;
 $end->();

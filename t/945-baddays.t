@@ -18,7 +18,7 @@ $SIG{PIPE} = 'IGNORE';
 
 use constant { LOCKED => 69, STOPPED => 70, ADDRESS => 72, VERSION => 76, READONLY => 77 };
 use constant MIB => 1 << 20;
-use constant NOT_COORDINATOR => 16;
+use constant { NOT_COORDINATOR => 16, UNKNOWN_MEMBER_ID => 25 };
 
 # ---- a client (t/lib/wirecall.c)
 
@@ -160,12 +160,23 @@ sub drain_of_long_polls {
     hang_up($c);
 }
 
+# FindCoordinator, then Heartbeat of nobody: groups are served once that is what it is told.
+sub groups_are_served {
+    my ($v) = @_;
+    return wait_until(sub {
+        my $socket = connect_to($v);
+        $socket->syswrite(frame(header(10, 0) . pack('n/a', 'g')) . frame(header(12, 0) . pack('n/a N n/a', 'g', 1, 'm')));
+        read_frame($socket);
+        return (unpack('x4 n', read_frame($socket) . "\0" x 6)) == UNKNOWN_MEMBER_ID;
+    });
+}
+
 # So is one that would wait for others of its group, and who sends no more.
 sub drain_of_groups {
     my $v = Varved->start('group.initial.rebalance.delay.ms=3600000');
     my $join = header(11, 2) . pack('n/a NN n/a n/a N n/a N/a', 'g', 6000, 3_600_000, '', 'consumer',
         1, 'range', 'x');
-    note('SIGTERM, while members wait for others');
+    ok(groups_are_served($v), 'SIGTERM, while members wait for others');
     my ($ends, $stays) = map { in_service($v, $join) } 1 .. 2;
     $ends->shutdown(1);
     is(error_of_join($ends), NOT_COORDINATOR, '... one that sends no more is answered');

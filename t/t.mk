@@ -97,6 +97,9 @@ t_unit_u031_simdisk_SOURCES = t/unit/u031-simdisk.c
 check_PROGRAMS += t/unit/u032-simcrash
 t_unit_u032_simcrash_SOURCES = t/unit/u032-simcrash.c
 
+check_PROGRAMS += t/unit/u033-secret
+t_unit_u033_secret_SOURCES = t/unit/u033-secret.c
+
 check_PROGRAMS += t/unit/u100-batch
 t_unit_u100_batch_SOURCES = t/unit/u100-batch.c
 
@@ -276,6 +279,8 @@ t_unit_u493_badstore_SOURCES = \
 	t/lib/badstore.h \
 	t/lib/coldcheck.c \
 	t/lib/coldcheck.h \
+	t/lib/names.c \
+	t/lib/names.h \
 	t/lib/testcert.c \
 	t/lib/testcert.h \
 	t/unit/u493-badstore.c \
@@ -289,7 +294,7 @@ t_s3d_SOURCES = $(HTTPD) $(FAKES3) t/lib/testcert.c t/lib/testcert.h t/lib/s3d.c
 t_s3d_LDADD = $(HTTPRIG_LIBS)
 
 check_PROGRAMS += t/unit/u468-http t/unit/u457-httptime t/unit/u458-httptls t/unit/u453-httpdns
-t_unit_u453_httpdns_SOURCES = $(HTTPRIG) t/unit/u453-httpdns.c
+t_unit_u453_httpdns_SOURCES = $(HTTPRIG) t/lib/names.c t/lib/names.h t/unit/u453-httpdns.c
 t_unit_u453_httpdns_LDADD = $(HTTPRIG_LIBS)
 t_unit_u468_http_SOURCES = $(HTTPRIG) t/unit/u468-http.c
 t_unit_u468_http_LDADD = $(HTTPRIG_LIBS)
@@ -312,6 +317,17 @@ t_unit_u451_scrubfar_LDADD = $(HTTPRIG_LIBS)
 check_PROGRAMS += t/unit/u470-hdfs
 t_unit_u470_hdfs_SOURCES = $(STORESUITE) t/lib/fakehdfs.c t/lib/fakehdfs.h $(HTTPD) t/unit/u470-hdfs.c
 t_unit_u470_hdfs_LDADD = $(HTTPRIG_LIBS)
+check_PROGRAMS += t/unit/u436-hdfstls
+t_unit_u436_hdfstls_SOURCES = \
+	$(STORESUITE) \
+	$(HTTPD) \
+	t/lib/fakehdfs.c \
+	t/lib/fakehdfs.h \
+	t/lib/testcert.c \
+	t/lib/testcert.h \
+	t/unit/u436-hdfstls.c \
+	$(NULL)
+t_unit_u436_hdfstls_LDADD = $(HTTPRIG_LIBS)
 check_PROGRAMS += t/unit/u454-answers
 t_unit_u454_answers_SOURCES = t/unit/u454-answers.c
 t_unit_u454_answers_LDADD = $(TIER_LIBS)
@@ -382,6 +398,14 @@ check_PROGRAMS += t/unit/u474-heal
 t_unit_u474_heal_SOURCES = $(ONETIER) t/unit/u474-heal.c
 t_unit_u474_heal_LDADD = $(TIER_LIBS)
 
+check_PROGRAMS += t/unit/u509-passed
+t_unit_u509_passed_SOURCES = $(ONETIER) t/unit/u509-passed.c
+t_unit_u509_passed_LDADD = $(TIER_LIBS)
+
+check_PROGRAMS += t/unit/u508-healcut
+t_unit_u508_healcut_SOURCES = $(HEALRIG) t/unit/u508-healcut.c
+t_unit_u508_healcut_LDADD = $(TIER_LIBS)
+
 check_PROGRAMS += t/unit/u505-healroot
 t_unit_u505_healroot_SOURCES = $(HEALRIG) t/unit/u505-healroot.c
 t_unit_u505_healroot_LDADD = $(TIER_LIBS)
@@ -389,6 +413,10 @@ t_unit_u505_healroot_LDADD = $(TIER_LIBS)
 check_PROGRAMS += t/unit/u506-healbefore
 t_unit_u506_healbefore_SOURCES = $(HEALRIG) t/unit/u506-healbefore.c
 t_unit_u506_healbefore_LDADD = $(TIER_LIBS)
+
+check_PROGRAMS += t/unit/u507-behindlost
+t_unit_u507_behindlost_SOURCES = $(HEALRIG) t/unit/u507-behindlost.c
+t_unit_u507_behindlost_LDADD = $(TIER_LIBS)
 
 check_PROGRAMS += t/unit/u438-stops
 t_unit_u438_stops_SOURCES = $(COLDLOG) t/unit/u438-stops.c
@@ -796,6 +824,7 @@ dist_check_SCRIPTS += \
 	t/780-store-check.t \
 	t/796-tiering-docs.t \
 	t/797-tier-told.t \
+	t/798-tier-counts.t \
 	t/782-undelete.t \
 	t/784-store-away.t \
 	t/783-heal.t \
@@ -803,6 +832,7 @@ dist_check_SCRIPTS += \
 	t/786-hashed-names.t \
 	t/787-store-told.t \
 	t/788-quickstart.t \
+	t/789-proxy.t \
 	t/946-large.t \
 	$(NULL)
 
@@ -842,6 +872,7 @@ TSAN_TESTS = \
 	t/unit/u150-slab \
 	t/unit/u204-catalog-world \
 	t/unit/u221-journal \
+	t/unit/u436-hdfstls \
 	t/unit/u440-cold \
 	t/unit/u443-coldcursor \
 	t/unit/u444-cursordamage \
@@ -901,6 +932,7 @@ EXTRA_DIST += \
 	t/LESSONS.md \
 	t/README.md \
 	t/layers.txt \
+	t/lib/AuthProxy.pm \
 	t/lib/ColdTier.pm \
 	t/lib/Ledger.pm \
 	t/lib/HDFS.pm \

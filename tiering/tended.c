@@ -1,7 +1,6 @@
 #include "tiering/tended.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
@@ -15,10 +14,7 @@ static const int64_t MS = 1000000, FENCED_MS = 3600000;
 static int
 compare(const void *key, const struct vrv_omap_node *n)
 {
-    const struct vrv_log_id *a = key, *b = &VRV_OMAP_OF(n, struct vrv_tended, node)->id;
-    int order = memcmp(&a->topic, &b->topic, sizeof(a->topic));
-
-    return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
+    return vrv_log_id_cmp(key, &VRV_OMAP_OF(n, struct vrv_tended, node)->id);
 }
 
 void

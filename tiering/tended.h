@@ -25,7 +25,8 @@ struct vrv_tended {
     struct vrv_timer ready;      /* of those that have something to do, the most urgent first */
     struct vrv_list sweeper;     /* of those that are to be swept */
     struct vrv_tier_here here;   /* when it was last looked at */
-    struct vrv_timer evict;      /* of those that have something here that the store has, too; the oldest first */
+    struct vrv_timer evict;      /* of those that have something here that the store has, too; the
+                                  * oldest first */
     struct vrv_timer lose;       /* ... and of those that may lose something, where the disk is full */
     int64_t lost_from, lost_to;  /* in between records were given up; equal: none */
     bool refuses;                /* appends, since the disk is full */
@@ -46,12 +47,16 @@ struct vrv_tended {
     unsigned failed;             /* so often since something was done */
     int64_t again_ns;            /* nothing that failed before that */
     int64_t sweep_ns;            /* when to look through the store */
-    bool stirred;                /* since that was done last something was written there, or should have been */
+    bool stirred;                /* since that was done last something was written there, or should
+                                  * have been */
     int64_t trimmed_to;          /* what is below has left the manifest, */
-    int64_t spares;              /* and below this it will have by then long enough; 0: nothing waits for that */
+    int64_t spares;              /* and below this it will have by then long enough; 0: nothing
+                                  * waits for that */
     struct vrv_piece *oldest;    /* the manifest's oldest page, while some of it may be too old; or NULL */
-    int64_t dead_ns;             /* since when the manifest names what is below the log's start; 0: it doesn't */
-    int64_t late_ns;             /* since when there has always been a segment that should have gone; 0: there is none */
+    int64_t dead_ns;             /* since when the manifest names what is below the log's start; 0:
+                                  * it doesn't */
+    int64_t late_ns;             /* since when there has always been a segment that should have
+                                  * gone; 0: there is none */
     int64_t wanted;              /* whatever is below goes without waiting for remote.copy.lag.* */
     int64_t began_ms;            /* what is under way (wall clock), */
     int64_t began_ns;            /* ... of a move also so */
@@ -68,6 +73,8 @@ struct vrv_tended *vrv__tended_find(struct vrv_tier *t, const struct vrv_log_id 
 void vrv__tended_stir(struct vrv_tended *d);
 /* Something failed with it: nothing is tried again for a while. */
 void vrv__tended_failed(struct vrv_tended *d, const struct vrv_err *e);
+/* What is under way ends soon; nothing may be. */
+void vrv__tended_end(struct vrv_tended *d);
 
 /* ---- when it is looked at (tier_queue.c) ---- */
 
@@ -80,16 +87,15 @@ void vrv__tended_rest(struct vrv_tended *d);
 /* It has something to do, and who should be done first: smaller is sooner. */
 void vrv__tended_ready(struct vrv_tended *d, int64_t rank);
 
+/* ---- a look (tier_look.c) ---- */
+
 enum vrv_look {
     VRV_LOOK,        /* what is to become of its segments? */
     VRV_LOOK_ACTS,   /* ... and it may begin what it was ready for */
     VRV_LOOK_EVICTS, /* ... and one that the store has, too, leaves this disk */
     VRV_LOOK_LOSES,  /* ... and one that the store hasn't is given up */
 };
-void vrv__tended_look(struct vrv_tended *d, enum vrv_look as); /* tier_look.c */
-
-/* What is under way ends soon; nothing may be. */
-void vrv__tended_end(struct vrv_tended *d);
+void vrv__tended_look(struct vrv_tended *d, enum vrv_look as);
 
 /* ---- on a full disk (tier_disk.c) ---- */
 

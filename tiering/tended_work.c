@@ -3,11 +3,21 @@
 #include <stdlib.h>
 
 #include "engine/base/mem.h"
+#include "engine/os/failpoint.h"
 #include "tiering/parts/has.h"
 
 static const int64_t MS = 1000000;
 
 /* ---- moving ---- */
+
+static void
+tell_lacks(const struct vrv_tended *d, const struct vrv_err *why)
+{
+    const struct vrv_tier_opts *o = &d->t->o;
+
+    if (o->told != NULL)
+        o->told(o->ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_PRODUCERS, .id = d->id, .why = why });
+}
 
 static void
 moved(struct vrv_move *m, int status, const struct vrv_err *e)
@@ -24,9 +34,10 @@ moved(struct vrv_move *m, int status, const struct vrv_err *e)
         d->failed = 0;
         vrv_lock(&t->lock);
         t->stats.moved++;
-        t->stats.moved_bytes += m->seg->size;
         vrv_unlock(&t->lock);
         d->counts.copied_bytes += m->seg->size;
+        if (m->lacks.code != 0)
+            tell_lacks(d, &m->lacks);
         t->moved_ms = vrv__tier_wall_ms(t);
         vrv_hist_add_alone(&t->move_time, vrv__tier_now_ns(t) - d->began_ns);
     } else {
@@ -110,6 +121,7 @@ trimmed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
 {
     struct vrv_tended *d = c->owner;
 
+    VRV_STEP(RETAIN);
     if (status == 0) {
         d->failed = 0;
         d->trimmed_to = d->trims_to;
@@ -133,6 +145,7 @@ vrv__tended_trim(struct vrv_tended *d, const struct vrv_manifest *m, int64_t bel
 {
     struct vrv_tier *t = d->t;
 
+    VRV_STEP(RETAIN);
     d->trim = VRV_NEW(struct vrv_parts_commit);
     d->trim->owner = d;
     d->trim->run = trimmed;
@@ -191,19 +204,8 @@ vrv__tended_sweep(struct vrv_tended *d, bool leaves)
     struct vrv_tier *t = d->t;
     struct vrv_sweep *s = t->sweep = VRV_NEW(struct vrv_sweep);
 
-    s->parts = &t->parts;
-    s->cache = &t->reader.cache;
-    s->retry = t->retry;
-    s->cq = &t->cq;
-    s->clock = t->o.clock;
-    s->rate = &t->deletes;
-    s->id = d->id;
-    s->leaves = leaves;
-    s->spares = d->spares;
-    s->orphan_ms = t->o.orphan_ms;
-    s->call_ms = t->o.call_ms;
-    s->run = swept;
-    s->owner = d;
+    *s = (struct vrv_sweep){ .o = &t->sweeps, .id = d->id, .leaves = leaves, .spares = d->spares,
+        .orphan_ms = t->o.orphan_ms, .run = swept, .owner = d };
     d->began_ms = vrv__tier_wall_ms(t);
     vrv_sweep_begin(s);
 }

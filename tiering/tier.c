@@ -12,7 +12,7 @@
 static const int64_t MS = 1000000;
 static const int64_t LESSON_NS = 1000000000;
 
-enum { MARKERS = 10, SHELF_READ_MS = 5000, TRY_AGAIN_MS = 60000 };
+enum { MARKERS = 10, MARKER_MS = 60000, SHELF_READ_MS = 5000, TRY_AGAIN_MS = 60000 };
 
 int64_t
 vrv__tier_now_ns(const struct vrv_tier *t)
@@ -26,19 +26,26 @@ vrv__tier_wall_ms(const struct vrv_tier *t)
     return t->o.clock->wall_ms(t->o.clock);
 }
 
+void
+vrv__tier_tell(const struct vrv_tier *t, const struct vrv_tier_news *n)
+{
+    if (t->o.told != NULL)
+        t->o.told(t->o.ctx, n);
+}
+
 /* ---- life ---- */
 
 void
 vrv_tier_opts_default(struct vrv_tier_opts *o)
 {
     *o = (struct vrv_tier_opts){ .clock = vrv_clock_real(), .cache_bytes = 64 << 20, .index_bytes = 64 << 20, .moves = 2,
-        .parts = 3, .put_max = VRV_STORE_PUT_MAX, .look_ms = 1000, .call_ms = 300000,
+        .parts = VRV_UPLOAD_PARTS, .put_max = VRV_STORE_PUT_MAX, .look_ms = 1000, .call_ms = 300000,
         .attempt_ms = 60000, .again_ms = 5000,
-        .orphan_ms = 86400000, .sweep_ms = 3600000, .settle_ms = 120000,
+        .orphan_ms = VRV_PARTS_ORPHAN_MS, .sweep_ms = 3600000, .settle_ms = 120000,
         .limits = { .copy_bytes_s = INT64_MAX, .fetch_bytes_s = INT64_MAX, .keep_ms = 86400000,
             .grace_ms = 600000, .deletes_per_second = 1000, .disk = { .local_max = INT64_MAX } },
-        .marker_ms = 60000, .marker_idle_ms = 180000,
-        .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = 256 << 10 };
+        .marker_ms = MARKER_MS, .marker_idle_ms = VRV_TIER_MARKER_IDLE * MARKER_MS,
+        .chunk_bytes = VRV_CHUNK_BYTES, .root_bytes = VRV_PARTS_ROOT_BYTES };
 }
 
 /* Without it nothing is lost but time. */
@@ -64,8 +71,7 @@ tell_store(void *ctx, enum vrv_store_op op, const struct vrv_err *e)
 {
     const struct vrv_tier *t = ctx;
 
-    if (t->o.told != NULL)
-        t->o.told(t->o.ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_STORE, .op = op, .why = e });
+    vrv__tier_tell(t, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_STORE, .op = op, .why = e });
 }
 
 static void
@@ -73,19 +79,21 @@ tell_tried(void *ctx)
 {
     const struct vrv_tier *t = ctx;
 
-    if (t->o.told != NULL)
-        t->o.told(t->o.ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_TRIED });
+    vrv__tier_tell(t, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_TRIED });
 }
 
-static bool
+/* The next one may be ourselves, where our own file came back damaged. */
+static int
 next_owner(void *ctx, char key[VRV_STORE_KEY_MAX + 1])
 {
     const struct vrv_tier *t = ctx;
 
     if (t->owns)
-        return false;
-    vrv_owner_key((t->owner.owned > 0 ? t->owner.owned : t->owner.number) + 1, key);
-    return true;
+        return 0;
+    if (t->owner.owned > 0 && t->owner.owned != t->owner.number)
+        return VRV_E_BUSY;
+    vrv_owner_key(t->owner.number + 1, key);
+    return 1;
 }
 
 static bool
@@ -104,8 +112,7 @@ note_passed(void *ctx, const struct vrv_log_id *id, const struct vrv_err *why)
     vrv_lock(&t->lock);
     t->stats.passed++;
     vrv_unlock(&t->lock);
-    if (t->o.told != NULL)
-        t->o.told(t->o.ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_PASSED, .id = *id, .why = why });
+    vrv__tier_tell(t, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_PASSED, .id = *id, .why = why });
 }
 
 static void
@@ -113,8 +120,8 @@ tell_clock(struct vrv_tier *t)
 {
     int64_t skew = atomic_load(&t->o.store->skew_ms);
 
-    if (skew != t->skew_ms && t->o.told != NULL)
-        t->o.told(t->o.ctx, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_CLOCK, .skew_ms = skew });
+    if (skew != t->skew_ms)
+        vrv__tier_tell(t, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_CLOCK, .skew_ms = skew });
     t->skew_ms = skew;
 }
 
@@ -145,9 +152,11 @@ vrv_tier_new(const struct vrv_tier_opts *o)
     vrv_pace_init(&t->pace, o->clock, o->limits.copy_bytes_s);
     vrv_source_init(&t->source);
     t->move = (struct vrv_move_opts){ .parts = &t->parts, .pace = &t->pace, .source = &t->source,
-        .chunk_bytes = o->chunk_bytes, .index_interval = 4096,
+        .chunk_bytes = o->chunk_bytes, .index_interval = VRV_MOVE_INDEX_INTERVAL,
         .upload = { .store = o->store, .retry = t->retry, .cq = &t->cq, .clock = o->clock,
             .parts = o->parts, .call_ms = o->call_ms, .put_max = o->put_max, .held = &t->upload_bytes } };
+    t->sweeps = (struct vrv_sweep_opts){ .parts = &t->parts, .cache = &t->reader.cache, .retry = t->retry,
+        .cq = &t->cq, .clock = o->clock, .rate = &t->deletes, .call_ms = o->call_ms };
     vrv__tier_house_init(t);
     vrv__tended_init(t);
     vrv_lock_init(&t->lock, VRV_LOCK_tier);
@@ -270,7 +279,8 @@ earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Nothing is written, not even for that, before the store is known to be ours; who waits for it hears when it isn't. */
+/* Nothing is written, not even for that, before the store is known to be ours; who waits for it
+ * hears when it isn't. */
 static int64_t
 try_store(struct vrv_tier *t)
 {

@@ -27,8 +27,8 @@ struct vrv_tier_limits {
     uint64_t copy_bytes_s;    /* what leaves in a second, at most; INT64_MAX: no limit, */
     uint64_t fetch_bytes_s;   /* ... and what is read of the store for readers */
     int64_t keep_ms;          /* a deleted topic can come back for so long, then its cold data is deleted */
-    int64_t grace_ms;         /* what retention deletes stays in the store for so long behind the manifest: who
-                               * reads by an older one may finish */
+    int64_t grace_ms;         /* what retention deletes stays in the store for so long behind the
+                               * manifest: who reads by an older one may finish */
     int64_t deletes_per_second; /* objects, at most */
     struct vrv_disk_marks disk;
 };
@@ -41,18 +41,24 @@ struct vrv_tier_news {
         VRV_TIER_NEWS_STORE,
         VRV_TIER_NEWS_CLOCK,
         VRV_TIER_NEWS_TRIED,
-        VRV_TIER_NEWS_PASSED
+        VRV_TIER_NEWS_PASSED,
+        VRV_TIER_NEWS_PRODUCERS
     } kind;
     enum vrv_disk_state disk;  /* DISK: how full it is now */
-    struct vrv_log_id id;      /* LOST, PASSED: of this partition; LOST: records were given up, */
+    struct vrv_log_id id;      /* LOST, PASSED, PRODUCERS: of this partition; LOST: records were given up, */
     int64_t from, to;          /* ... these offsets, */
     uint64_t bytes;
     bool leaves_hole;          /* ... and older ones are in the store; else the log begins behind them */
     enum vrv_store_op op;      /* STORE: what it is asked so, */
-    const struct vrv_err *why; /* ... fails for this; NULL: it is done again.  PASSED: why a manifest that never
-                                * counted can't be read; it is passed over */
-    int64_t skew_ms;           /* CLOCK: the store's is so far ahead of ours, which matters; 0: not any more */
+    const struct vrv_err *why; /* ... fails for this; NULL: it is done again.  PASSED: why a
+                                * manifest that never counted can't be read; it is passed over.
+                                * PRODUCERS: why the object before the one that has just been moved
+                                * can't be; what producers had written by then isn't known of it */
+    int64_t skew_ms;           /* CLOCK: the store's is so far ahead of ours, which matters; 0: not
+                                * any more */
 };
+
+enum { VRV_TIER_MARKER_IDLE = 3 }; /* a server's marker_idle_ms, in marker_ms (TIER-25) */
 
 struct vrv_tier_opts {
     struct vrv_store *store;  /* borrowed, as the next one */
@@ -69,8 +75,9 @@ struct vrv_tier_opts {
     unsigned parts;           /* of each of them in memory, of 16 MiB */
     uint64_t put_max;         /* larger objects are uploaded in parts */
     int64_t look_ms;          /* how often it is asked what has changed */
-    int64_t try_ms;           /* when it begins it tries what it will have to do there (check/probe.h), each within so
-                               * long; TRIED is told after each round.  0: it doesn't */
+    int64_t try_ms;           /* when it begins it tries what it will have to do there
+                               * (check/probe.h), each within so long; TRIED is told after each
+                               * round.  0: it doesn't */
     int64_t call_ms;          /* how long the store may take for one thing, all attempts together */
     int64_t attempt_ms;       /* ... and for one attempt */
     int64_t settle_ms;        /* what a store was asked for and did late is there after so long */
@@ -83,8 +90,9 @@ struct vrv_tier_opts {
     uint32_t chunk_bytes;
     bool hashed_names;        /* of new objects (parts/parts.h) */
     size_t root_bytes;        /* of segments in a manifest, before the older ones go to a page */
-    void (*foreign)(void *ctx, const struct vrv_err *e); /* told once, on the tier's thread, when the store turns
-                               * out to be another server's; or NULL */
+    void (*foreign)(void *ctx, const struct vrv_err *e); /* told once, on the tier's thread, when
+                                                          * the store turns out to be another
+                                                          * server's; or NULL */
     void (*told)(void *ctx, const struct vrv_tier_news *n); /* on the tier's thread; may be NULL */
     void *ctx;
 };
@@ -113,7 +121,7 @@ bool vrv_tier_step(struct vrv_tier *t, int64_t *next_ns);
 void vrv_tier_undelete(struct vrv_tier *t, struct vrv_undelete *u);
 
 struct vrv_tier_stats {
-    uint64_t moved, moved_bytes;  /* segments, and their bytes */
+    uint64_t moved;               /* segments */
     uint64_t swept, swept_bytes;  /* objects deleted that nothing named, */
     uint64_t orphans, orphan_bytes; /* ... found that nothing had ever named, or does since long ago, */
     uint64_t deleted;             /* ... and of deleted topics */
@@ -128,7 +136,6 @@ struct vrv_tier_stats {
     uint64_t lost_segments, lost_bytes; /* given up for that */
     uint64_t passed;              /* manifests that couldn't be read, and were passed over */
     uint64_t failed;              /* moves and looks that failed */
-    uint64_t hits, misses;        /* of the cache */
     struct vrv_err last;          /* the newest failure, and when (wall clock) */
     int64_t last_ms;
 };

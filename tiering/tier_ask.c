@@ -6,13 +6,12 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
-#include "tiering/daemon/rules.h"
 #include "tiering/tier_int.h"
 
 /* ---- to the tier's thread, and back ---- */
 
 struct ask {
-    struct vrv_done done;  /* first */
+    struct vrv_done done;
     struct vrv_tier *t;
     struct vrv_cq back;
     void (*run)(struct ask *a);
@@ -76,7 +75,7 @@ tell_state(struct ask *a)
     const struct vrv_usage *u = &r->usage.all;
     struct vrv_cache *c = &t->reader.cache;
 
-    *s = (struct vrv_tier_state){ .now_ms = t->o.clock->wall_ms(t->o.clock), .last = r->last,
+    *s = (struct vrv_tier_state){ .now_ms = vrv__tier_wall_ms(t), .last = r->last,
         .last_ms = r->last_ms, .good_ms = r->good_ms, .moved_ms = t->moved_ms,
         .marked_ms = t->owner.marked_ms, .marks_failed = t->owner.failures,
         .deleted_ms = t->deleted_ms, .swept_ms = t->swept_ms,
@@ -88,7 +87,7 @@ tell_state(struct ask *a)
         .read_waited_ns = c->quota.throttled_ns, .upload_bytes = t->upload_bytes,
         .cache_bytes = atomic_load(&c->used), .cache_max = c->o.bytes,
         .kind = t->o.store->caps.kind, .skew_ms = atomic_load(&t->o.store->skew_ms),
-        .owned = t->owns || t->owner.state == VRV_OWNER_OWNS,
+        .owned = vrv__tier_may_write(t),
         .owner = vrv__tier_may_write(t) ? t->owner.unmarked : t->owner.err };
     s->copy_waits = vrv_recent_view(&t->pace.waits, vrv__tier_now_ns(t));
     s->read_waits = vrv_recent_view(&c->quota.waits, vrv__tier_now_ns(t));
@@ -176,7 +175,7 @@ explain(struct ask *a, const struct vrv_log_config *c, struct vrv_log *log,
     struct vrv_tier_part *p = a->part;
     struct vrv_tier_rules r;
     struct vrv_tier_view v = { .cold = cold, .start = p->start, .local_start = p->local_start,
-        .now_ms = a->t->o.clock->wall_ms(a->t->o.clock) };
+        .now_ms = vrv__tier_wall_ms(a->t) };
     struct vrv_tier_local *local = vrv__tier_local(log, &v.local_n);
 
     v.local = local;

@@ -145,7 +145,8 @@ void vrv_tier_parts(struct vrv_tier *t, struct vrv_tier_asked *v, size_t n);
 int vrv_tier_offload(struct vrv_tier *t, const struct vrv_log_id *id, int64_t *to,
     struct vrv_err *e) VRV_MUST_CHECK;
 
-/* What the cache has of a partition goes, as far as nobody uses it; false: some records are in use, or on their way. */
+/* What the cache has of a partition goes, as far as nobody uses it; false: some records are in use,
+ * or on their way. */
 bool vrv_tier_forget(struct vrv_tier *t, const struct vrv_log_id *id);
 
 /* ---- deleted topics ---- */

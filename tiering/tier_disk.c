@@ -36,13 +36,6 @@ use_of(const struct vrv_tier *t)
 }
 
 static void
-tell(const struct vrv_tier *t, const struct vrv_tier_news *n)
-{
-    if (t->o.told != NULL)
-        t->o.told(t->o.ctx, n);
-}
-
-static void
 enter(struct vrv_tier *t, enum vrv_disk_state state)
 {
     enum vrv_disk_state before = t->disk.state;
@@ -51,7 +44,7 @@ enter(struct vrv_tier *t, enum vrv_disk_state state)
     t->pace.hurry = state >= VRV_DISK_SHORT;
     if (before >= VRV_DISK_SHORT || state >= VRV_DISK_SHORT)
         vrv__tended_wake_all(t); /* what may move, be lost or appended is something else now */
-    tell(t, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_DISK, .disk = state });
+    vrv__tier_tell(t, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_DISK, .disk = state });
 }
 
 void
@@ -138,7 +131,7 @@ vrv__tended_lose(struct vrv_tended *d, struct vrv_log *log, int64_t from,
     t->stats.lost_segments++;
     t->stats.lost_bytes += s->bytes;
     vrv_unlock(&t->lock);
-    tell(t, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_LOST, .id = d->id, .from = s->base,
+    vrv__tier_tell(t, &(struct vrv_tier_news){ .kind = VRV_TIER_NEWS_LOST, .id = d->id, .from = s->base,
         .to = s->next, .bytes = s->bytes, .leaves_hole = leaves_hole });
     return true;
 }

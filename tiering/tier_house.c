@@ -20,9 +20,7 @@ vrv__tier_house_init(struct vrv_tier *t)
 {
     const struct vrv_tier_opts *o = &t->o;
 
-    vrv_house_init(&t->house, &(struct vrv_house_opts){ .parts = &t->parts,
-        .cache = &t->reader.cache, .retry = t->retry, .cq = &t->cq, .clock = o->clock,
-        .rate = &t->deletes, .call_ms = o->call_ms,
+    vrv_house_init(&t->house, &(struct vrv_house_opts){ .sweeps = &t->sweeps,
         .settle_ms = o->settle_ms, .orphan_ms = o->orphan_ms, .stale_ms = o->orphan_ms, .again_ms = o->again_ms,
         .busy = is_busy, .gone = is_gone, .failed = vrv__tier_note_failure, .ctx = t });
 }

@@ -53,6 +53,7 @@ struct vrv_tier {
     int64_t skew_ms;             /* of the store's clock, as it was told */
     bool wrote;                  /* the store was ours when it was last looked at */
     unsigned moves, reads;       /* under way; trims count as moves */
+    struct vrv_sweep_opts sweeps;
     struct vrv_sweep *sweep;     /* under way: one of all */
     struct vrv_rate deletes;
     struct vrv_house house;
@@ -75,12 +76,20 @@ struct vrv_tier {
 
 /* All of these on the tier's thread. */
 
+/* ---- tier.c ---- */
+
 int64_t vrv__tier_now_ns(const struct vrv_tier *t);  /* monotonic */
 int64_t vrv__tier_wall_ms(const struct vrv_tier *t);
+/* To whom it may concern (vrv_tier_opts). */
+void vrv__tier_tell(const struct vrv_tier *t, const struct vrv_tier_news *n);
 /* Have those limits in force that are wanted. */
 void vrv__tier_apply_limits(struct vrv_tier *t);
 /* Is it known that the store is ours? */
 bool vrv__tier_may_write(const struct vrv_tier *t);
+/* As vrv_house_opts wants it. */
+void vrv__tier_note_failure(void *ctx, const struct vrv_err *e);
+
+/* ---- tier_look.c ---- */
 
 /* A topic's settings, as the disk lets them be. */
 void vrv__tier_rules(const struct vrv_tier *t, const struct vrv_log_config *c,
@@ -89,20 +98,21 @@ void vrv__tier_rules(const struct vrv_tier *t, const struct vrv_log_config *c,
 struct vrv_tier_local *vrv__tier_local(struct vrv_log *log, uint32_t *n);
 /* The segments of its oldest page, if the daemon looks at them; borrowed until its next look. */
 void vrv__tier_oldest(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier_view *v);
+/* Let all below `to` go now, also where it failed a moment ago. */
+void vrv__tier_hurry(struct vrv_tier *t, const struct vrv_log_id *id, int64_t to);
+
+/* ---- tended.c ---- */
+
 /* What is done about a partition, and what was. */
 void vrv__tier_doing(struct vrv_tier *t, const struct vrv_log_id *id, struct vrv_tier_part *p);
 /* When what has been under way the longest began (wall clock); 0: nothing is. */
 int64_t vrv__tier_oldest_move(struct vrv_tier *t);
-/* Let all below `to` go now, also where it failed a moment ago. */
-void vrv__tier_hurry(struct vrv_tier *t, const struct vrv_log_id *id, int64_t to);
 /* Is something of a partition under way that a deletion must not meet? */
 bool vrv__tier_is_busy(struct vrv_tier *t, const struct vrv_log_id *id);
 /* What may yet change a partition's manifest ends soon; true: there is nothing such. */
 bool vrv__tier_end_changes(struct vrv_tier *t, const struct vrv_log_id *id);
 /* Nothing of it is left, and nothing under way. */
 void vrv__tier_forget(struct vrv_tier *t, const struct vrv_log_id *id);
-/* As vrv_house_opts wants it. */
-void vrv__tier_note_failure(void *ctx, const struct vrv_err *e);
 
 /* ---- tier_queue.c ---- */
 

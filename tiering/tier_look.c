@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/os/failpoint.h"
 #include "tiering/daemon/rules.h"
 #include "tiering/tended.h"
 
@@ -23,6 +24,18 @@ vrv__tier_local(struct vrv_log *log, uint32_t *n)
     return v;
 }
 
+/* What is older than the log's start has other reasons to go than that the store has it. */
+static int
+drop(struct vrv_log *log, const struct vrv_tier_plan *p, struct vrv_err *e)
+{
+    if (p->drop > p->start)
+        VRV_STEP(EVICT);
+    int rc = vrv_log_drop_local(log, p->drop, NULL, e);
+    if (p->drop > p->start)
+        VRV_STEP(EVICT);
+    return rc;
+}
+
 /* False: it was refused, for want of room in the WAL say. */
 static bool
 let_go(struct vrv_tended *d, struct vrv_log *log, const struct vrv_tier_plan *p)
@@ -31,10 +44,13 @@ let_go(struct vrv_tended *d, struct vrv_log *log, const struct vrv_tier_plan *p)
     struct vrv_err e;
     int rc = 0;
 
-    if (p->start > o.start)
+    if (p->start > o.start) {
+        VRV_STEP(RETAIN);
         rc = vrv_log_set_start(log, p->start, NULL, &e);
+        VRV_STEP(RETAIN);
+    }
     if (rc == 0 && p->drop > o.local_start && !d->empties)
-        rc = vrv_log_drop_local(log, p->drop, NULL, &e);
+        rc = drop(log, p, &e);
     if (rc == 0 && p->drop > d->dropped && !d->empties)
         d->dropped = p->drop;
     return rc == 0;
@@ -283,11 +299,11 @@ decide(struct look *l, const struct vrv_log_config *c)
     if (l->s == NULL || !names_below(&l->s->m, l->p.trim))
         d->dead_ns = 0;
     else if (d->dead_ns == 0)
-        d->dead_ns = vrv__tier_now_ns(d->t);
+        d->dead_ns = vrv__tier_now_ns(t);
     if (l->p.move >= l->v.local_n)
         d->late_ns = 0;
     else if (d->late_ns == 0)
-        d->late_ns = vrv__tier_now_ns(d->t);
+        d->late_ns = vrv__tier_now_ns(t);
     if (d->lost_from < d->lost_to)
         vrv__tended_pass_lost(d, l->log, l->s != NULL ? l->s->m.next : -1);
     bool is_swept = t->sweep != NULL && t->sweep->owner == d;

@@ -61,7 +61,8 @@ static int
 make(struct served *s, const struct varve_tier_options *t, struct vrv_err *e)
 {
     struct vrv_store_named n = { .url = t->url, .create = true, .ca_file = t->ca_file,
-        .proxy = t->proxy, .s3_endpoint = t->s3_endpoint, .s3_region = t->s3_region,
+        .proxy = t->proxy, .proxy_credentials = t->proxy_credentials,
+        .s3_endpoint = t->s3_endpoint, .s3_region = t->s3_region,
         .s3_credentials = t->s3_credentials, .s3_path_style = t->s3_path_style,
         .hdfs_user = t->hdfs_user, .hdfs_token_file = t->hdfs_token_file };
     struct vrv_tier_opts o;

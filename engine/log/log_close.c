@@ -1,18 +1,13 @@
 /* When the open segment is closed: by age, for retention, or since somebody asks. */
+#include "engine/base/later.h"
 #include "engine/log/log_int.h"
-
-/* Saturates. */
-static int64_t
-later(int64_t ms, int64_t by)
-{
-    return ms > 0 && by > INT64_MAX - ms ? INT64_MAX : ms + by;
-}
 
 /* INT64_MAX: no setting says so. */
 static int64_t
 old_at(const struct vrv_log *log, const struct vrv_log_config *c, const struct vrv_seg *s, enum vrv_log_closer *by)
 {
-    int64_t promised = c->tiered && c->offload_age_ms >= 0 ? later(s->created_ms, c->offload_age_ms) : INT64_MAX;
+    int64_t promised = c->tiered && c->offload_age_ms >= 0 ? vrv_later(s->created_ms, c->offload_age_ms)
+        : INT64_MAX;
 
     *by = promised < INT64_MAX ? VRV_CLOSER_MAX_AGE : VRV_CLOSER_BYTES;
     if (c->segment_ms == INT64_MAX)
@@ -23,7 +18,7 @@ old_at(const struct vrv_log *log, const struct vrv_log_config *c, const struct v
                  0x9e3779b97f4a7c15u;
     int64_t most = c->segment_jitter_ms < c->segment_ms ? c->segment_jitter_ms : c->segment_ms;
     int64_t jitter = most > 0 ? (int64_t)((h >> 16) % (uint64_t)most) : 0;
-    int64_t at = later(s->created_ms, c->segment_ms - jitter);
+    int64_t at = vrv_later(s->created_ms, c->segment_ms - jitter);
 
     if (promised <= at)
         return promised;
@@ -71,7 +66,7 @@ held_back_at(const struct vrv_log_config *c, const struct vrv_seg *s)
 {
     const int64_t often = (int64_t)5 * 60 * 1000;
     int64_t ms = c->retention_ms, expired = vrv__log_expires(c, s);
-    int64_t at = later(s->created_ms, ms < often ? ms : often);
+    int64_t at = vrv_later(s->created_ms, ms < often ? ms : often);
 
     return expired > at ? expired : at;
 }

@@ -1,7 +1,6 @@
 #include "engine/log/topic_config.h"
 
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/assert.h"

@@ -5,7 +5,6 @@
  * They are written before the topic is, each where there is none.  One that is there is of a try before
  * this one, or the caller has taken the wrong id.
  */
-#include <string.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"

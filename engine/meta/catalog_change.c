@@ -14,7 +14,6 @@
  */
 #include <string.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/meta/catalog_call.h"
 #include "engine/meta/catalog_codec.h"

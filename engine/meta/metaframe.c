@@ -5,7 +5,6 @@
 #include "engine/base/assert.h"
 #include "engine/base/bytes.h"
 #include "engine/base/crc32c.h"
-#include "engine/base/err.h"
 #include "engine/base/mem.h"
 
 void

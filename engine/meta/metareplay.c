@@ -8,7 +8,6 @@
  * Above all marks it is a torn tail, and cut, whatever follows.
  */
 #include <inttypes.h>
-#include <string.h>
 
 #include "engine/meta/metalog_impl.h"
 

@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/base/assert.h"
 
 int
 vrv_cq_init(struct vrv_cq *q, int with_fd)

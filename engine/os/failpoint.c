@@ -13,7 +13,8 @@
 #include <string.h>
 
 static const char *const point_name[VRV_FAIL_COUNT] = { "create", "write", "sync", "sync_dir",
-    "sync_all", "rename", "link", "unlink", "truncate", "chmod", "mkdir", "rmdir" };
+    "sync_all", "rename", "link", "unlink", "truncate", "chmod", "mkdir", "rmdir",
+    "offload", "commit", "evict", "retain", "delete" };
 
 static const struct action {
     const char *name;
@@ -63,7 +64,8 @@ parse(const char *s)
         return false;
     errno = 0;
     strike.nth = strtoull(s + n + 1, &end, 10);
-    return errno == 0 && strike.nth > 0 && *end == ':' && parse_action(end + 1);
+    return errno == 0 && strike.nth > 0 && *end == ':' && parse_action(end + 1) &&
+        (strike.sys == 0 || strike.point < VRV_FAIL_STEPS);
 }
 
 static void
@@ -74,7 +76,7 @@ read_env(void)
     if (s == NULL || parse(s))
         return;
     (void)fprintf(stderr, "VARVE_FAILPOINT is \"%s\", expected NAME:N:ACTION; N from 1 on, ACTION"
-        " kill, eio or enospc, NAME one of:", s);
+        " kill, or where it is no step eio or enospc, NAME one of:", s);
     for (int i = 0; i < VRV_FAIL_COUNT; i++)
         (void)fprintf(stderr, " %s", point_name[i]);
     (void)fprintf(stderr, "\n");

@@ -283,9 +283,13 @@ scan_part(struct search *q, struct part *p, int64_t from, struct vrv_err *e)
     if (p->seg == NULL || p->max_ts < wanted(q))
         return 0;
     int rc = scan_segment(q, p, from, e);
-    if (rc < 0 && atomic_load(&p->seg->dropped)) {
-        p->upto = from; /* its files went while they were read */
+    if (rc < 0)
+        rc = vrv__read_failed(p->seg, rc, e);
+    if (rc == VRV_E_NOTFOUND) {
+        p->upto = from;
         rc = 0;
+    } else if (vrv__read_elsewhere(q->log, from, rc)) {
+        rc = scan_cold(q, p, from, e);
     }
     return rc;
 }

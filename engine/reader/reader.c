@@ -179,6 +179,8 @@ next_source(struct vrv_log *log, int64_t *place, struct vrv_read *r, struct vrv_
             rc = vrv__read_cold(log, from, e);
         } else if (memory || at == log->seg_n || log->segs[at]->flushed_next <= from) {
             read_memory(log, from, r);
+        } else if (r->elsewhere) {
+            rc = vrv__read_cold(log, from, e);
         } else {
             *seg = vrv_seg_ref(log->segs[at]);
             *v = vrv_seg_view(*seg);
@@ -201,10 +203,16 @@ read_source(struct vrv_log *log, int64_t *from, struct vrv_read *r, struct vrv_e
     if (seg == NULL)
         return rc;
     rc = read_segment(seg, &v, *from, r, e);
-    if (rc < 0 && atomic_load(&seg->dropped)) /* deleted, cut or dropped meanwhile */
+    if (rc < 0)
+        rc = vrv__read_failed(seg, rc, e);
+    if (r->slice_n == 0 && vrv__read_elsewhere(log, *from, rc)) {
+        r->elsewhere = true;
         rc = ON;
-    else if (rc == ON) /* also "not here" continues behind what this file holds (L3) */
+    } else if (rc == VRV_E_NOTFOUND) { /* it is somewhere else by now */
+        rc = ON;
+    } else if (rc == ON) { /* also "not here" continues behind what this file holds (L3) */
         *from = v.flushed_next > *from ? v.flushed_next : *from + 1;
+    }
     vrv_seg_unref(seg);
     return rc;
 }
@@ -254,38 +262,4 @@ void
 vrv_read_fini(struct vrv_read *r)
 {
     vrv_read_cut(r, 0);
-}
-
-/* Takes the slab, which may be NULL. */
-static int
-load(struct vrv_slice *s, struct vrv_slab *slab, struct vrv_err *e)
-{
-    if (slab == NULL)
-        return vrv_err_set(e, VRV_E_NOMEM, "the memory for records is in use");
-    ssize_t got = vrv_seg_pread(s->seg, slab->data, s->n, s->pos, VRV_READ_DONTCACHE, e);
-    if (got != (ssize_t)s->n) {
-        vrv_slab_unref(slab);
-        if (atomic_load(&s->seg->dropped))
-            return vrv_err_set(e, VRV_E_NOTFOUND,
-                "segment %" PRId64 " went away while it was read: read again", s->seg->base);
-        return got < 0 ? (int)got
-                       : vrv_err_set(e, VRV_E_CORRUPT, "segment %" PRId64 " ends at byte %" PRIu64,
-                             s->seg->base, s->pos + (uint64_t)got);
-    }
-    vrv_seg_unref(s->seg);
-    *s = (struct vrv_slice){ .kind = VRV_SLICE_MEMORY, .n = (size_t)got, .bytes = slab->data,
-        .slab = slab };
-    return 0;
-}
-
-int
-vrv_slice_load(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
-{
-    return s->kind == VRV_SLICE_FILE ? load(s, vrv_slab_get(pool, s->n), e) : 0;
-}
-
-int
-vrv_slice_load_over(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
-{
-    return s->kind == VRV_SLICE_FILE ? load(s, vrv_slab_get_over(pool, s->n), e) : 0;
 }

@@ -10,6 +10,9 @@
  *   cold ─► segment ─► segment ─► ... ─► memory      one read goes on from one to the next while there
  *                                                    is room, and ends before what isn't at hand
  *
+ * Where this disk's copy of the first records is damaged, or can't be read, and the cold tier has them, they
+ * are cold: consumers don't stop at a bad sector that there is a copy of.
+ *
  * Threads: any.  Nothing waits for a store: what isn't in the cold tier's memory is to be fetched
  * (fetch.h).  With VRV_READ_NOWAIT nothing waits for a disk either: AGAIN says that it would have to,
  * and somebody who may wait is to ask again without.
@@ -41,6 +44,8 @@ struct vrv_read {
     bool whole_first;        /* the first batch comes whole, even if it is larger than max_bytes */
     bool aborted;            /* slices from the cold tier say which transactions were aborted */
     unsigned flags;          /* VRV_READ_NOWAIT */
+    bool elsewhere;          /* not from this disk, whose copy is damaged, but from the cold tier; also found: e
+                              * says what is wrong with it, whatever is returned */
     /* what was found */
     struct vrv_slice slice[VRV_READ_SLICES];
     uint32_t slice_n;
@@ -63,14 +68,18 @@ void vrv_read_cut(struct vrv_read *r, uint32_t n);
 /* Give back what one slice refers to, where it was taken from its read. */
 void vrv_slice_fini(struct vrv_slice *s);
 
-/* Turn a file range into memory, without leaving it in the page cache. NOMEM when the budget of
- * slabs is used up: serve fewer, or wait.  NOTFOUND: the segment has left this disk since it was
- * read, and the range with it; read again. */
-int vrv_slice_load(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
-    VRV_MUST_CHECK;
-/* The same past the budget: for one batch, when there is room for nothing else. */
-int vrv_slice_load_over(struct vrv_slice *s, struct vrv_slab_pool *pool, struct vrv_err *e)
-    VRV_MUST_CHECK;
+/* Turn file ranges into memory, without leaving them in the page cache, and check them: what slices hold are
+ * whole batches then, with the right checksums.  What left this disk since it was read is read again.
+ * Returns as vrv_read does; or, without any slice, NOMEM when the budget of slabs is used up (over: go past
+ * it, for who is bounded otherwise). */
+int vrv_read_load(struct vrv_log *log, struct vrv_read *r, bool over, struct vrv_err *e) VRV_MUST_CHECK;
+
+/* Did a read fail since the records on this disk are damaged, can't be read or are missing? */
+static inline bool
+vrv_read_is_damage(int rc)
+{
+    return rc == VRV_E_CORRUPT || rc == VRV_E_IO || rc == VRV_E_FOREIGN;
+}
 
 /* A record that was looked up by its time; offset -1: there is none. */
 struct vrv_read_found {

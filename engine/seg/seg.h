@@ -21,6 +21,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "engine/base/uuid.h"
@@ -31,6 +32,15 @@ struct vrv_log_id {
     struct vrv_uuid topic;
     int32_t partition;
 };
+
+/* Some order of them; 0: the same one. */
+static inline int
+vrv_log_id_cmp(const struct vrv_log_id *a, const struct vrv_log_id *b)
+{
+    int order = memcmp(&a->topic, &b->topic, sizeof(a->topic));
+
+    return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
+}
 
 enum vrv_seg_state { VRV_SEG_OPEN, VRV_SEG_CLOSED, VRV_SEG_FOOTED, VRV_SEG_SEALED };
 

@@ -8,10 +8,7 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "engine/base/assert.h"
-#include "engine/base/mem.h"
 #include "engine/seg/seg_int.h"
 #include "engine/seg/seg_walk.h"
 

@@ -10,7 +10,6 @@
  * a lower one.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -28,6 +28,7 @@ struct vrv__fetch_part {
     bool slow;                    /* more is there, but not without waiting for a disk */
     bool cold;                    /* more is there, but not without the cold tier: */
     struct vrv__fetch_cold *asked; /* what it was asked for, in the arena; or NULL */
+    bool elsewhere;               /* of the cold tier, since what this disk has of it is damaged */
     bool held;                    /* more is there in the cold tier, but its client's quota is used up */
     bool failed;                  /* the cold tier did; the error is told when there is time for it */
     bool more;                    /* more is there than this answer takes */

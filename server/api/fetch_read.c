@@ -21,6 +21,7 @@
 
 #include "server/api/cold_quota.h"
 #include "server/api/fetch_int.h"
+#include "server/api/tell_cold.h"
 #include "server/stat/stat.h"
 
 /* ---- reading ---- */
@@ -45,30 +46,20 @@ add_slices(struct vrv_request *r, struct vrv__fetch_part *p, struct vrv_read *rd
     rd->slice_n = 0;
 }
 
-/* What is in files is brought into memory, past the page cache, which is for others.  What doesn't fit
- * there, or has left meanwhile, is for the next fetch. */
-static int
-load_files(struct vrv_request *r, struct vrv_read *rd)
-{
-    int rc = 0;
-
-    for (uint32_t i = 0; rc == 0 && i < rd->slice_n; i++) {
-        rc = vrv_slice_load(&rd->slice[i], vrv_engine_env(r->broker->engine)->pool, NULL);
-        if (rc < 0 && i > 0) {
-            vrv_read_cut(rd, i);
-            rc = 0;
-        }
-    }
-    return rc;
-}
-
-/* May wait for a disk, if flags don't say otherwise. */
+/* May wait for a disk, if flags don't say otherwise: what is in files is brought into memory then, past the
+ * page cache, which is for others. */
 static int
 read_once(struct vrv_request *r, struct vrv__fetch_part *p, struct vrv_read *rd)
 {
-    int rc = vrv_read(p->log, rd, NULL);
+    struct vrv_err e = { 0 };
+    int rc = vrv_read(p->log, rd, &e);
 
-    return rc == 0 && !(rd->flags & VRV_READ_NOWAIT) ? load_files(r, rd) : rc;
+    if (rc == 0 && !(rd->flags & VRV_READ_NOWAIT))
+        rc = vrv_read_load(p->log, rd, false, &e);
+    if (rd->elsewhere ? !p->elsewhere : vrv_read_is_damage(rc))
+        vrv_tell_damage(r->broker, p->log, rd->offset, rd->elsewhere, &e);
+    p->elsewhere = rd->elsewhere;
+    return rc;
 }
 
 void
@@ -107,7 +98,7 @@ vrv__fetch_read_part(struct vrv_request *r, struct vrv__fetch_part *p, unsigned 
     size_t left = f->max_bytes > f->bytes ? f->max_bytes - f->bytes : 0;
     struct vrv_read rd = { .offset = p->want->offset, .flags = flags,
         .max_bytes = limit < left ? limit : left, .whole_first = f->bytes == 0,
-        .aborted = f->committed };
+        .aborted = f->committed, .elsewhere = p->elsewhere };
 
     p->slow = p->cold = p->held = false;
     if (rd.max_bytes == 0 && !rd.whole_first) {

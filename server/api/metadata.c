@@ -1,5 +1,4 @@
 /* Metadata: which topics there are, and where.  Creates those that are asked for where it may. */
-#include <stdio.h>
 #include <string.h>
 
 #include "server/api/find.h"

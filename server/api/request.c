@@ -335,6 +335,7 @@ vrv_kerror_of(int code)
     case 0:
         return VRV_K_NONE;
     case VRV_E_IO:
+    case VRV_E_FOREIGN: /* a file is missing */
     case VRV_E_NOSPACE:
     case VRV_E_STOPPED:
     case VRV_E_READONLY:

@@ -1,9 +1,9 @@
 #include "server/api/tell_cold.h"
 
-#include <string.h>
 
 #include "server/api/request.h"
 #include "server/base/diag.h"
+#include "server/stat/stat.h"
 
 void
 vrv_tell_cold(struct vrv_broker *b, const struct vrv_log *log, const char *what, int64_t value,
@@ -15,6 +15,21 @@ vrv_tell_cold(struct vrv_broker *b, const struct vrv_log *log, const char *what,
         return;
     vrv_diag(VRV_EV_COLD_READ, VRV_STR("topic", t.name), VRV_NUM("partition", log->id.partition),
         VRV_NUM(what, value), VRV_STR("error", e->msg));
+    vrv_topic_info_fini(&t);
+}
+
+void
+vrv_tell_damage(struct vrv_broker *b, const struct vrv_log *log, int64_t offset, bool elsewhere,
+    const struct vrv_err *e)
+{
+    struct vrv_topic_info t;
+
+    vrv_stat_count(b->stat, VRV_C_damaged_reads, 1);
+    if (vrv_catalog_by_id(vrv_engine_catalog(b->engine), &log->id.topic, &t, NULL) < 0)
+        return;
+    vrv_diag(VRV_EV_LOG_DAMAGED, VRV_STR("topic", t.name), VRV_NUM("partition", log->id.partition),
+        VRV_NUM("offset", offset), VRV_STR("error", e->msg),
+        VRV_STR("other_copy", elsewhere ? "the cold tier's is asked for" : "none"));
     vrv_topic_info_fini(&t);
 }
 

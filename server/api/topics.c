@@ -1,7 +1,6 @@
 /* CreateTopics, DeleteTopics, CreatePartitions: each changes the catalog, on a thread that may wait
  * for the disk. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "server/api/configs.h"

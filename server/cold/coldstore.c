@@ -10,7 +10,7 @@ vrv_coldstore_open(struct vrv_store **out, const struct vrv_config *config, bool
     struct vrv_store_named n = { .url = config->tier_store_url, .create = serves, .waits = serves,
         .ca_file = config->tier_store_ca_file, .cert_file = config->tier_store_cert_file,
         .key_file = config->tier_store_key_file, .proxy = config->tier_store_proxy,
-        .stall_ms = config->tier_store_stall_ms,
+        .proxy_credentials = config->tier_store_proxy_credentials, .stall_ms = config->tier_store_stall_ms,
         .s3_endpoint = config->tier_s3_endpoint, .s3_region = config->tier_s3_region,
         .s3_credentials = config->tier_s3_credentials,
         .s3_storage_class = config->tier_s3_storage_class, .s3_sse = config->tier_s3_sse,

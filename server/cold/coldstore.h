@@ -5,9 +5,6 @@
 #include "server/config/config.h"
 #include "tiering/store/store.h"
 
-/* In intervals (tier.marker.interval.ms): how often there is a marker where nothing changes. */
-enum { VRV_COLD_MARKER_IDLE = 3 };
-
 /* serves: a directory that isn't there is made, and opened later where that can't be now.  Errors: what is
  * wrong with the settings; nobody else is asked yet. */
 int vrv_coldstore_open(struct vrv_store **out, const struct vrv_config *config, bool serves,

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/mem.h"
 #include "engine/os/vfs.h"
 #include "engine/restore.h"
 #include "engine/tail/fill.h"

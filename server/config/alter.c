@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/engine.h"
 #include "server/config/store_int.h"

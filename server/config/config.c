@@ -11,6 +11,7 @@
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/log/topic_config.h"
+#include "engine/os/secret.h"
 #include "server/config/quotas.h"
 #include "server/config/store_int.h"
 
@@ -265,6 +266,20 @@ check_quotas(struct check *k, const char *name, const char *text)
         vrv_quotas_fini(&q);
 }
 
+/* What is wrong here may be a password, and isn't repeated. */
+static void
+check_proxy(struct check *k)
+{
+    const struct vrv_config *c = k->c;
+
+    if (strchr(c->tier_store_proxy, '@') != NULL)
+        wrong(k, "tier.store.proxy has a user, and perhaps a password, where all may read them: leave them out, and "
+                 "set tier.store.proxy.credentials to file:PATH or env:NAME, where USER:PASSWORD stands");
+    if (c->tier_store_proxy_credentials[0] != '\0' && !vrv_secret_is_ref(c->tier_store_proxy_credentials))
+        wrong(k, "tier.store.proxy.credentials is neither file:PATH nor env:NAME: name a file whose first line is "
+                 "USER:PASSWORD, or a variable of the environment that is");
+}
+
 static void
 check_rest(struct check *k)
 {
@@ -288,6 +303,7 @@ check_rest(struct check *k)
     if (vrv_ip_limits_parse(&c->ip_limit, &c->ip_limit_n, c->max_connections_per_ip_overrides,
             &e) < 0)
         wrong(k, "max.connections.per.ip.overrides: %s", e.msg);
+    check_proxy(k);
     check_quotas(k, "tier.fetch.client.quotas", c->tier_fetch_client_quotas);
     check_quotas(k, "tier.fetch.group.quotas", c->tier_fetch_group_quotas);
 }

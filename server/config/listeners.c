@@ -6,7 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/base/setting.h"
 

@@ -1,5 +1,4 @@
 /* The calls: find the group, let it decide, append what must survive. */
-#include "engine/base/assert.h"
 #include "server/group/coord_int.h"
 #include "server/group/group_int.h"
 

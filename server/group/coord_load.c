@@ -1,7 +1,6 @@
 /* Reading a partition of __consumer_offsets from its start: what it says last of each group. */
 #include <inttypes.h>
 
-#include "engine/base/assert.h"
 #include "engine/reader/fetch.h"
 #include "engine/reader/reader.h"
 #include "server/group/coord_int.h"
@@ -79,7 +78,6 @@ take_batch(struct vrv_load *l, const uint8_t *p, const struct vrv_batch *b)
     return rc;
 }
 
-/* Whole batches; a range of a file may end within one, which the next read brings. */
 static int
 take_bytes(struct vrv_load *l, const uint8_t *p, size_t n, int64_t *at)
 {
@@ -88,8 +86,7 @@ take_bytes(struct vrv_load *l, const uint8_t *p, size_t n, int64_t *at)
 
     for (size_t pos = 0; rc == 0 && vrv_batch_read(&b, p + pos, n - pos, NULL) == 0;
          pos += b.size) {
-        rc = vrv_batch_check_crc(p + pos, &b, &l->err);
-        if (rc == 0 && vrv_batch_last_offset(&b) >= *at) {
+        if (vrv_batch_last_offset(&b) >= *at) {
             rc = take_batch(l, p + pos, &b);
             *at = vrv_batch_last_offset(&b) + 1;
         }
@@ -104,19 +101,12 @@ read_some(struct vrv_load *l, struct vrv_read *rd)
 {
     int rc = vrv_read(l->log, rd, &l->err);
 
+    if (rc == 0)
+        rc = vrv_read_load(l->log, rd, true, &l->err);
     if (rc != VRV_READ_COLD)
         return rc;
     struct vrv_fetch f = { .read = rd, .want = VRV_COLD_ANY };
     return vrv_fetch_wait(l->log, &f, INT64_MAX, &l->err);
-}
-
-static int
-load_slice(struct vrv_load *l, struct vrv_slice *s)
-{
-    struct vrv_slab_pool *pool = vrv_engine_env(l->shard->coord->o.eng)->pool;
-    int rc = vrv_slice_load(s, pool, &l->err);
-
-    return rc == VRV_E_NOMEM ? vrv_slice_load_over(s, pool, &l->err) : rc;
 }
 
 /* One portion; 1: there is more, 0: the end. */
@@ -127,14 +117,9 @@ read_portion(struct vrv_load *l, int64_t *at)
     int64_t before = *at;
     int rc = read_some(l, &rd);
 
-    for (uint32_t i = 0; rc == 0 && i < rd.slice_n; i++) {
-        rc = load_slice(l, &rd.slice[i]);
-        if (rc == 0)
-            rc = take_bytes(l, rd.slice[i].bytes, rd.slice[i].n, at);
-    }
+    for (uint32_t i = 0; rc == 0 && i < rd.slice_n; i++)
+        rc = take_bytes(l, rd.slice[i].bytes, rd.slice[i].n, at);
     vrv_read_fini(&rd);
-    if (rc == VRV_E_NOTFOUND && !atomic_load(&l->log->gone))
-        return 1; /* the range left this disk meanwhile: it is in the cold tier now */
     return rc < 0 ? rc : *at > before;
 }
 

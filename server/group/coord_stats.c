@@ -1,5 +1,4 @@
 /* What a coordinator tells of itself.  Each partition is looked at under its lock, one at a time. */
-#include <string.h>
 
 #include "server/group/coord_int.h"
 

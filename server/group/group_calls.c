@@ -1,5 +1,4 @@
 /* SyncGroup, Heartbeat, LeaveGroup, and what a commit must fulfil. */
-#include "engine/base/assert.h"
 #include "server/group/group_int.h"
 
 /* Is it a member's call, in the generation that is? */

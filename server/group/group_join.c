@@ -1,7 +1,6 @@
 /* JoinGroup: who may come in, under which id, and whether that makes all others join anew. */
 #include <stdio.h>
 
-#include "engine/base/assert.h"
 #include "server/group/group_int.h"
 
 /* An existing member is let in while it is, or may become, one of the first max_size; a full group

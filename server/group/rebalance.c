@@ -1,5 +1,4 @@
 /* How a group gets from one generation to the next, and what happens by time. */
-#include "engine/base/assert.h"
 #include "server/group/group_int.h"
 
 enum { NS_PER_MS = 1000000, RETRY_MS = 1000 };

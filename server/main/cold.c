@@ -82,14 +82,15 @@ tell_lost(const struct vrv_server_cold *c, const struct vrv_tier_news *n)
         VRV_STR("older", n->leaves_hole ? "can be read" : "are lost, too"));
 }
 
+/* Something of a partition in the store can't be read. */
 static void
-tell_passed(const struct vrv_server_cold *c, const struct vrv_tier_news *n)
+tell_part(const struct vrv_server_cold *c, enum vrv_event event, const struct vrv_tier_news *n)
 {
     char name[VRV_TOPIC_NAME_MAX + 1] = "?";
     int32_t partitions;
 
     (void)vrv_catalog_find_id(vrv_engine_catalog(c->eng), &n->id.topic, name, &partitions);
-    vrv_diag(VRV_EV_COLD_MANIFEST, VRV_STR("topic", name), VRV_NUM("partition", n->id.partition),
+    vrv_diag(event, VRV_STR("topic", name), VRV_NUM("partition", n->id.partition),
         VRV_STR("reason", n->why->msg));
 }
 
@@ -139,7 +140,9 @@ told(void *ctx, const struct vrv_tier_news *n)
     else if (n->kind == VRV_TIER_NEWS_STORE)
         tell_store(ctx, n);
     else if (n->kind == VRV_TIER_NEWS_PASSED)
-        tell_passed(ctx, n);
+        tell_part(ctx, VRV_EV_COLD_MANIFEST, n);
+    else if (n->kind == VRV_TIER_NEWS_PRODUCERS)
+        tell_part(ctx, VRV_EV_COLD_PRODUCERS, n);
     else if (n->kind == VRV_TIER_NEWS_CLOCK)
         tell_clock(ctx, n->skew_ms);
     else
@@ -192,7 +195,7 @@ vrv_server_cold_open(struct vrv_server_cold *c, const struct vrv_config *config,
     o.limits = limits_of(config);
     o.hashed_names = config->tier_hashed_names;
     o.marker_ms = config->tier_marker_interval_ms;
-    o.marker_idle_ms = VRV_COLD_MARKER_IDLE * config->tier_marker_interval_ms;
+    o.marker_idle_ms = VRV_TIER_MARKER_IDLE * config->tier_marker_interval_ms;
     o.foreign = tell_foreign;
     o.told = told;
     o.ctx = c;

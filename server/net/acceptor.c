@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/os/thread.h"
 #include "server/base/diag.h"

@@ -24,7 +24,6 @@
 #include "server/net/net_int.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "engine/base/assert.h"
 #include "server/base/diag.h"

@@ -5,7 +5,6 @@
 #include "server/net/net.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"

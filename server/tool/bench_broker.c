@@ -1,6 +1,5 @@
 /* The broker as a process of this machine. */
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 

@@ -1,7 +1,6 @@
 /* A consumer that looks at no more than it must: batch headers, and the stamps in first records. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/base/bytes.h"
 #include "engine/base/mem.h"

@@ -1,5 +1,4 @@
 /* What `varve bench tiers` asks of the server: to offload, to let go, to forget, and what it has counted. */
-#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 

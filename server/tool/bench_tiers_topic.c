@@ -1,7 +1,5 @@
 /* The topics of `varve bench tiers`: made, filled with records that nobody has seen before, and deleted. */
-#include <inttypes.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

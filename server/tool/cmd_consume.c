@@ -1,5 +1,4 @@
 /* varve consume: its options. */
-#include <string.h>
 #include <unistd.h>
 
 #include "engine/os/clock.h"

@@ -1,5 +1,4 @@
 /* varve restore: a server made anew from its store alone. */
-#include <inttypes.h>
 
 #include "engine/os/clock.h"
 #include "server/base/random.h"

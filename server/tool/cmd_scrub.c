@@ -20,7 +20,7 @@ static const char help[] =
     "      --heal                 what the store lacks, or --full finds damaged, and the data directory of\n"
     "                             its stopped server (log.dirs) still has: written again, and read back;\n"
     "                             a damaged manifest: the one before, with what that disk has since;\n"
-    "                             what --full finds damaged there, and the store has: it leaves that disk\n"
+    "                             what --full finds damaged or cut there, and the store has, leaves that disk\n"
     "      --threads N            partitions at a time (4)\n"
     COLDLINK_OPTIONS_HELP
     "A server may go on meanwhile. Nothing is deleted unless that is asked for.\n";
@@ -44,7 +44,7 @@ finding_json(struct out *o, const struct vrv_finding *f)
         out_bytes(o, "key", f->key, (int64_t)strlen(f->key));
     if (f->topic != NULL) {
         out_str(o, "topic", f->topic);
-        out_int(o, "partition", f->partition);
+        out_int(o, "partition", f->id.partition);
     }
     if (f->from < f->to) {
         out_int(o, "first_offset", f->from);
@@ -70,7 +70,7 @@ finding_text(struct out *o, const struct vrv_finding *f)
         out_text(o->f, f->key, strlen(f->key));
     if (f->topic != NULL)
         (void)fprintf(o->f, "%stopic %s, partition %" PRId32, f->key != NULL ? ": " : "", f->topic,
-            f->partition);
+            f->id.partition);
     if (f->from < f->to)
         (void)fprintf(o->f, ", offsets %" PRId64 " to %" PRId64, f->from, f->to - 1);
     (void)fputs(f->key != NULL || f->topic != NULL ? ": " : "", o->f);

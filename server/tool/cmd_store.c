@@ -6,6 +6,7 @@
 #include "server/base/random.h"
 #include "server/tool/coldlink.h"
 #include "server/tool/commands.h"
+#include "server/tool/progress.h"
 #include "server/tool/stop.h"
 #include "server/tool/tool.h"
 #include "tiering/check/check.h"
@@ -24,17 +25,34 @@ struct wanted {
     int64_t rounds, writers, load_mib;
 };
 
+struct store_check {
+    struct coldlink *l;
+    struct progress bar;
+};
+
 /* ---- what is told ---- */
 
 static void
 begins(void *ctx, const char *name)
 {
-    const struct coldlink *l = ctx;
+    struct store_check *s = ctx;
+    const struct coldlink *l = s->l;
 
+    progress_clear(&s->bar);
     if (!l->out.json && l->out.colours) {
         (void)fprintf(l->out.f, "...     %s", name);
         (void)fflush(l->out.f);
     }
+}
+
+static void
+show_progress(void *ctx, uint64_t done, uint64_t total)
+{
+    struct store_check *s = ctx;
+
+    if (done == 0)
+        progress_begin(&s->bar, total);
+    progress_add(&s->bar, done - s->bar.done);
 }
 
 static bool
@@ -80,12 +98,14 @@ show_text(struct out *o, const struct vrv_check_line *line)
 static void
 show(void *ctx, const struct vrv_check_line *line)
 {
-    struct coldlink *l = ctx;
+    struct store_check *s = ctx;
+    struct out *o = &s->l->out;
 
-    if (l->out.json)
-        show_json(&l->out, line);
+    progress_clear(&s->bar);
+    if (o->json)
+        show_json(o, line);
     else
-        show_text(&l->out, line);
+        show_text(o, line);
 }
 
 static void
@@ -117,10 +137,11 @@ show_sum(struct coldlink *l, const struct vrv_check_counts *n)
 static int
 check(struct coldlink *l, const struct wanted *w, struct vrv_err *e)
 {
+    struct store_check s = { .l = l };
     struct vrv_check_opts o = { .store = l->store, .clock = vrv_clock_real(), .call_ms = l->timeout_ms,
         .rounds = (unsigned)w->rounds, .writers = (unsigned)w->writers,
         .load_bytes = (uint64_t)w->load_mib << 20, .begins = begins, .line = show,
-        .stops = stops, .ctx = l };
+        .progress = show_progress, .stops = stops, .ctx = &s };
     struct vrv_check_counts counts;
     int rc = vrv_random(&o.random, sizeof(o.random), e);
 

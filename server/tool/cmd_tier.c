@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "engine/base/mem.h"
 #include "server/tool/commands.h"
 #include "server/tool/table.h"
 #include "server/tool/tier.h"

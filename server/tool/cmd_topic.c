@@ -1,7 +1,6 @@
 /* varve topic create, alter and rm; ls and describe are in topic_show.c. */
 #include "server/tool/commands.h"
 
-#include <string.h>
 #include <time.h>
 
 #include "server/tool/settings.h"

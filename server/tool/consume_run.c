@@ -253,6 +253,7 @@ take(struct consume *c, const rd_kafka_message_t *m, struct vrv_err *e)
         m->err == RD_KAFKA_RESP_ERR__RESOLVE || m->err == RD_KAFKA_RESP_ERR__TIMED_OUT ||
         m->err == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED)
         return 0;
+    c->k->damaged = m->err == RD_KAFKA_RESP_ERR__BAD_MSG;
     return kafka_err(e, m->err, rd_kafka_message_errstr(m), "topic \"%.80s\"", topic);
 }
 

@@ -170,9 +170,6 @@ dump_slice(struct tool *t, const struct vrv_slice *s, int64_t *next, struct vrv_
     int rc = 0;
 
     while (rc == 0 && *next <= t->to && vrv_batch_read(&b, p, n, NULL) == 0) {
-        rc = vrv_batch_check_crc(p, &b, e);
-        if (rc < 0)
-            return vrv_err_prefix(e, VRV_E_CORRUPT, "the batch at offset %" PRId64, b.base_offset);
         rc = tool_dump_batch(t, p, &b, -1, e);
         *next = vrv_batch_last_offset(&b) + 1;
         p += b.size;
@@ -185,17 +182,14 @@ static int
 dump_piece(struct tool *t, struct vrv_log *log, int64_t *next, struct vrv_err *e)
 {
     struct vrv_read r = { .offset = *next, .max_bytes = READ_BYTES, .whole_first = true };
-    int64_t before = *next;
     int rc = vrv_read(log, &r, e);
 
-    for (uint32_t i = 0; i < r.slice_n && rc == 0; i++) {
-        rc = vrv_slice_load(&r.slice[i], &t->eng->pool, e);
-        if (rc == 0)
-            rc = dump_slice(t, &r.slice[i], next, e);
-    }
-    if (rc == 0 && r.slice_n > 0 && *next == before)
-        rc = vrv_err_set(e, VRV_E_CORRUPT, "no record batch can be read at offset %" PRId64,
-            before);
+    if (rc == 0)
+        rc = vrv_read_load(log, &r, true, e);
+    if (rc == VRV_E_CORRUPT)
+        rc = vrv_err_prefix(e, rc, "the batch at offset %" PRId64, *next);
+    for (uint32_t i = 0; i < r.slice_n && rc == 0; i++)
+        rc = dump_slice(t, &r.slice[i], next, e);
     if (rc == 0 && r.slice_n == 0)
         *next = INT64_MAX;
     vrv_read_fini(&r);

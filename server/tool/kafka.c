@@ -442,6 +442,10 @@ run(const char *cmd, const struct sub *sub, int argc, char **argv)
     int rc = sub->run(&k, &a, &e);
     if (rc < 0 && e.msg[0] != '\0')
         tool_say("%s", e.msg);
+    if (k.damaged) { /* librdkafka (2.0) may wait for itself when it is taken down while it finds damage */
+        (void)fflush(NULL);
+        _exit(vrv_err_exit(rc));
+    }
     close_all(&k);
     return rc < 0 ? vrv_err_exit(rc) : 0;
 }

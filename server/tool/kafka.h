@@ -23,6 +23,7 @@ struct kafka {
     rd_kafka_conf_t *conf;   /* before kafka_open() */
     void *user;              /* the command's own, for its callbacks */
     bool gone;               /* the brokers are: don't wait for them when closing */
+    bool damaged;            /* what came was */
     bool all_down;           /* no broker of those named could be reached */
     bool fatal;              /* librdkafka can't go on; `why` says why */
     char why[160];           /* the last failure of a connection */

@@ -1,6 +1,4 @@
 /* Where damaged files go: beside the data directory, since in it they would not belong. */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 #include "server/tool/restore.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "server/base/internal.h"
 #include "server/tool/table.h"

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
-#include "engine/os/clock.h"
 #include "engine/os/vfs.h"
 #include "server/base/random.h"
 #include "server/cold/offline.h"
+#include "tiering/restore/find.h"
 #include "tiering/scrub/heal.h"
 
 /* ---- the data directory ---- */
@@ -75,7 +75,7 @@ scrub_heal_note(struct scrub_heal *h, const struct vrv_finding *f)
     if (!can || f->key == NULL || f->topic == NULL)
         return;
     VRV_PUSH_ROOM(h->v, h->n, h->cap);
-    h->v[h->n++] = (struct scrub_heal_one){ vrv_mem_strdup(f->key), vrv_mem_strdup(f->topic), f->partition,
+    h->v[h->n++] = (struct scrub_heal_one){ vrv_mem_strdup(f->key), vrv_mem_strdup(f->topic), f->id,
         f->from, f->to };
 }
 
@@ -93,10 +93,11 @@ by_place(const void *pa, const void *pb)
     const struct scrub_heal_one *a = pa, *b = pb;
     int order = strcmp(a->topic, b->topic);
 
+    order = order != 0 ? order : memcmp(&a->id.topic, &b->id.topic, sizeof(a->id.topic));
     if (order != 0)
         return order;
-    if (a->partition != b->partition)
-        return a->partition < b->partition ? -1 : 1;
+    if (a->id.partition != b->id.partition)
+        return a->id.partition < b->id.partition ? -1 : 1;
     if (is_root(a) != is_root(b))
         return is_root(a) ? -1 : 1;
     return (a->from > b->from) - (a->from < b->from);
@@ -104,17 +105,11 @@ by_place(const void *pa, const void *pb)
 
 /* ---- healing ---- */
 
-/* Neither has it whole; anything else may be otherwise when it is tried again. */
-static bool
-is_lost(int rc)
-{
-    return rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT;
-}
-
+/* Not where neither has it whole; anything else may be otherwise when it is tried again. */
 static void
 note_failure(struct scrub_heal *h, int rc, const struct vrv_err *e)
 {
-    if (rc < 0 && !is_lost(rc) && h->failed++ == 0)
+    if (rc < 0 && !vrv_find_is_lost(rc) && h->failed++ == 0)
         h->why = *e;
 }
 
@@ -128,7 +123,7 @@ tell(struct scrub_heal *h, const struct scrub_heal_one *x, const char *how, int 
     if (o->json) {
         out_begin(o, "heal");
         out_str(o, "topic", x->topic);
-        out_int(o, "partition", x->partition);
+        out_int(o, "partition", x->id.partition);
         if (x->from < x->to) {
             out_int(o, "first_offset", x->from);
             out_int(o, "last_offset", x->to - 1);
@@ -138,8 +133,8 @@ tell(struct scrub_heal *h, const struct scrub_heal_one *x, const char *how, int 
         out_end(o);
         return;
     }
-    out_paint(o, rc == 0 ? OUT_GREEN : OUT_RED, rc == 0 ? "healed" : is_lost(rc) ? "LOST" : "FAILED");
-    (void)fprintf(o->f, ": topic %s, partition %" PRId32, x->topic, x->partition);
+    out_paint(o, rc == 0 ? OUT_GREEN : OUT_RED, rc == 0 ? "healed" : vrv_find_is_lost(rc) ? "LOST" : "FAILED");
+    (void)fprintf(o->f, ": topic %s, partition %" PRId32, x->topic, x->id.partition);
     if (x->from < x->to)
         (void)fprintf(o->f, ", offsets %" PRId64 " to %" PRId64, x->from, x->to - 1);
     (void)fprintf(o->f, ": %s\n", rc < 0 ? e->msg : how);
@@ -148,14 +143,14 @@ tell(struct scrub_heal *h, const struct scrub_heal_one *x, const char *how, int 
 static void
 heal_one(struct scrub_heal *h, struct vrv_heal *v, const struct scrub_heal_one *x)
 {
-    struct vrv_log_id id = { .partition = x->partition };
+    char name[VRV_TOPIC_NAME_MAX + 1];
     struct vrv_err why = { 0 };
     uint64_t bytes = 0;
     int32_t n;
-    int rc = !vrv_catalog_find(vrv_engine_catalog(h->eng), x->topic, &id.topic, &n)
-        ? vrv_err_set(&why, VRV_E_NOTFOUND, "this server has no topic %.100s", x->topic)
-        : is_root(x) ? vrv_heal_root(v, &id, &why)
-                     : vrv_heal_segment(v, &id, x->key, x->from, &bytes, &why);
+    int rc = !vrv_catalog_find_id(vrv_engine_catalog(h->eng), &x->id.topic, name, &n)
+        ? vrv_err_set(&why, VRV_E_NOTFOUND, "the topic is deleted: this disk has nothing of it any more")
+        : is_root(x) ? vrv_heal_root(v, &x->id, &why)
+                     : vrv_heal_segment(v, &x->id, x->key, x->from, &bytes, &why);
 
     bool gone = rc == VRV_E_CONFLICT && !is_root(x); /* the root that named it gave way to one that doesn't */
     rc = gone ? 0 : rc;
@@ -165,6 +160,7 @@ heal_one(struct scrub_heal *h, struct vrv_heal *v, const struct scrub_heal_one *
     h->segments += rc == 0 && !is_root(x) && !gone;
     h->bytes += rc == 0 && !gone ? bytes : 0;
     tell(h, x, gone ? "nothing names it any more" : is_root(x) ? "a whole manifest counts again"
+        : v->lacks ? "written again from this disk, and read back, without what is lost before it of idempotent producers"
         : "written again from this disk, and read back", rc, &why);
 }
 
@@ -186,30 +182,29 @@ is_wanted(const struct vrv_scrub_opts *o, const char *topic)
     return wanted;
 }
 
-/* What counts there depends on this disk, too. */
-static void
+/* What counts there depends on this disk, too.  True: something was there, and is settled. */
+static bool
 heal_above(const struct here *k, const struct vrv_topic_info *t, int32_t partition)
 {
-    struct vrv_log_id id = { t->id, partition };
-    struct scrub_heal_one x = { .topic = vrv_mem_strdup(t->name), .partition = partition };
+    struct scrub_heal_one x = { .topic = vrv_mem_strdup(t->name), .id = { t->id, partition } };
     struct vrv_err why = { 0 };
     bool there = false;
-    int rc = vrv_parts_has_head(&k->v->parts, &id) ? vrv_heal_above(k->v, &id, &there, &why) : 0;
+    int rc = vrv_parts_has_head(&k->v->parts, &x.id) ? vrv_heal_above(k->v, &x.id, &there, &why) : 0;
 
     note_failure(k->h, rc, &why);
     if (rc < 0 || there)
         tell(k->h, &x, "a manifest that a crash has left doesn't stand in the way any more", rc, &why);
     free(x.topic);
+    return rc == 0 && there;
 }
 
 static void
 heal_partition(const struct here *k, const struct vrv_topic_info *t, int32_t partition)
 {
-    struct vrv_log_id id = { t->id, partition };
-    struct scrub_heal_one x = { .topic = vrv_mem_strdup(t->name), .partition = partition };
+    struct scrub_heal_one x = { .topic = vrv_mem_strdup(t->name), .id = { t->id, partition } };
     struct vrv_heal_here found;
     struct vrv_err why = { 0 };
-    int rc = vrv_heal_here(k->v, &id, &found, &why);
+    int rc = vrv_heal_here(k->v, &x.id, &found, &why);
 
     x.from = found.from;
     x.to = found.to;
@@ -266,11 +261,9 @@ heal_topic(void *ctx, const struct vrv_topic_info *t)
 {
     const struct here *k = ctx;
 
-    for (int32_t i = 0; i < t->partitions && is_wanted(k->o, t->name); i++) {
-        heal_above(k, t, i);
-        if (k->o->full)
+    for (int32_t i = 0; i < t->partitions && is_wanted(k->o, t->name); i++)
+        if (heal_above(k, t, i) || k->o->full) /* what has it was in the way since it was cut here */
             heal_partition(k, t, i);
-    }
     return 0;
 }
 
@@ -279,7 +272,7 @@ scrub_heal_all(struct scrub_heal *h, const struct vrv_scrub_opts *o, struct vrv_
 {
     const struct vrv_config *config = h->l->config;
     struct vrv_heal v = { .s = &h->l->sync, .eng = h->eng, .hashed = config->tier_hashed_names,
-        .index_bytes = (size_t)config->tier_index_bytes, .checked = show_segment, .ctx = h };
+        .index_bytes = (size_t)config->tier_index_bytes, .checked = o->full ? show_segment : NULL, .ctx = h };
     struct here k = { h, &v, o };
     int rc = vrv_random(&v.random, sizeof(v.random), e);
 

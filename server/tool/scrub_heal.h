@@ -12,8 +12,8 @@
 #include "tiering/scrub/scrub.h"
 
 struct scrub_heal_one {
-    char *key, *topic; /* its name */
-    int32_t partition;
+    char *key, *topic; /* its name, */
+    struct vrv_log_id id; /* ... which may be another one's by now */
     int64_t from, to;  /* of a segment; equal: a root */
 };
 

@@ -1,7 +1,6 @@
 #include "server/tool/table.h"
 
 #include <stdarg.h>
-#include <string.h>
 
 #include "engine/base/mem.h"
 

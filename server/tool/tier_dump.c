@@ -17,7 +17,7 @@ const char tier_dump_help[] =
     "  page, a marker or an owner; varve tier ls and varve scrub tell keys\n"
     COLDLINK_OPTIONS_HELP;
 
-enum { EPOCH = 16, WHOLE_MAX = 1 << 30 };
+enum { WHOLE_MAX = 1 << 30 };
 
 struct dump {
     struct coldlink *l;
@@ -398,7 +398,7 @@ dump_extras(struct dump *d, const struct vrv_object_info *i, struct vrv_err *e)
     if (vrv_crc32c(0, p, n) != i->extras_crc)
         rc = vrv_err_set(e, VRV_E_CORRUPT, "what is behind the chunks doesn't match its checksum");
     for (uint32_t k = 0; rc == 0 && k < i->epoch_n; k++) {
-        const uint8_t *at = p + (i->epochs_at - i->index_at) + (size_t)k * EPOCH;
+        const uint8_t *at = p + (i->epochs_at - i->index_at) + (size_t)k * VRV_OBJECT_EPOCH;
 
         begin(o, "epoch");
         field_int(o, "epoch", (int32_t)vrv_get_le32(at));

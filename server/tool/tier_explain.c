@@ -1,6 +1,5 @@
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "server/tool/table.h"
 #include "server/tool/tier.h"

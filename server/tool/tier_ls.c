@@ -135,7 +135,7 @@ show_segments(struct ls *x, const struct vrv_manifest *m, struct vrv_err *e)
         for (uint32_t k = 0; rc == 0 && k < m->page[i].segments; k++)
             show_segment(x, &seg[k]);
         if (rc == 0)
-            vrv_found_page_fini(seg, &m->page[i]);
+            vrv_cold_segs_free(seg, m->page[i].segments);
     }
     for (uint32_t i = 0; i < m->seg_n && rc == 0; i++)
         show_segment(x, &m->seg[i]);
@@ -147,10 +147,11 @@ ls_partition(struct ls *x, const struct vrv_log_id *id, struct vrv_err *e)
 {
     struct vrv_found_versions l;
     struct vrv_manifest m = { .topic = id->topic, .partition = id->partition };
-    uint64_t known;
+    struct vrv_found_head known;
 
     (void)vrv_known_head(&x->known, id, &known);
-    int rc = vrv_find_versions(&x->l->sync, id, known, &l, e);
+    int rc = vrv_find_versions(&x->l->sync, id, known.version, &l, e);
+    vrv_found_leave_out(&l, &known);
     if (rc == 0 && l.n > 0)
         rc = vrv_find_root(&x->l->sync, id, l.v[l.n - 1], &m, e);
     vrv_found_versions_fini(&l);

@@ -1,7 +1,6 @@
 /* Names in a data directory: what is missing tells the check of the segments, what does not belong
  * is told here. */
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 #include "server/tool/view.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/base/mem.h"
 #include "engine/engine_int.h"

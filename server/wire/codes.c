@@ -1,5 +1,4 @@
 /* The error codes in an answer, wherever they are in it: for who counts them. */
-#include <string.h>
 
 #include "server/wire/wire_int.h"
 

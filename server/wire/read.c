@@ -1,5 +1,4 @@
 /* Bytes to structs.  The depth of recursion is that of the tables; the input can't add to it. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "engine/base/bytes.h"

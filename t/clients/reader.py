@@ -1,63 +1,95 @@
-"""reader.py LIBRARY TOPIC HOW N [WHERE]: N records of partition 0, each a line: partition, offset, timestamp, key
-and value, with tabs between them; for t/906-places.t.
+"""reader.py LIBRARY TOPIC PARTITIONS MS GROUP PREFIX: the topic, read in four ways one after the other, into files
+PREFIX.start, from the beginning; PREFIX.time, from MS on; PREFIX.group, as a member of GROUP, and PREFIX.next, as the
+next one.  Each waits, with its first records read, for a file of the same name with .until behind it, which gives an
+offset for each partition, and reads on until all have been reached.  For t/906-places.t, under which segments move
+meanwhile: so it reads in small steps.
 
-LIBRARY: confluent or kafka-python.  HOW: start; time, from WHERE (ms) on; group, as a member of WHERE, which
-commits what it has read.
+A line for each record: partition, offset, time, key, value and headers, with tabs between them and bytes in hex; "-"
+is null.  LIBRARY: confluent or kafka-python.
 """
 import os
 import sys
+import time
+
+BATCH, STEP = 100, 65536  # records, bytes
 
 
-def confluent(topic, how, n, where):
+def hexed(data):
+    return "-" if data is None else data.hex()
+
+
+class Lines:
+    def __init__(self, path):
+        self.to, self.until, self.next = open(path, "w"), path + ".until", {}
+
+    def add(self, partition, offset, ms, key, value, headers):
+        pairs = ",".join(f"{hexed(name.encode())}={hexed(data)}" for name, data in headers or ())
+        print(partition, offset, ms, hexed(key), hexed(value), pairs, sep="\t", file=self.to)
+        if not self.next:
+            self.to.flush()  # so that it is seen that somebody reads
+        self.next[partition] = offset + 1
+
+    def more(self):
+        """Is a partition's end still ahead, or not known yet?"""
+        if not self.next:
+            return True
+        while not os.path.exists(self.until):
+            time.sleep(0.02)
+        with open(self.until) as ends:
+            return any(self.next.get(i, 0) < int(end) for i, end in enumerate(ends.read().split()))
+
+
+def confluent(topic, partitions, how, ms, group, to):
     from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
     consumer = Consumer({
-        "bootstrap.servers": os.environ["BOOTSTRAP"], "group.id": where or "none", "auto.offset.reset": "earliest",
-        "enable.auto.commit": False, "check.crcs": True, "fetch.wait.max.ms": 50})
-    if how == "group":
+        "bootstrap.servers": os.environ["BOOTSTRAP"], "group.id": group, "auto.offset.reset": "earliest",
+        "enable.auto.commit": False, "check.crcs": True, "fetch.wait.max.ms": 50,
+        "max.partition.fetch.bytes": STEP, "queued.min.messages": BATCH, "fetch.queue.backoff.ms": 1})
+    if how in ("group", "next"):
         consumer.subscribe([topic])
-    elif how == "time":
-        consumer.assign(consumer.offsets_for_times([TopicPartition(topic, 0, int(where))], 60))
     else:
-        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
-    left = n
-    while left > 0:
-        for message in consumer.consume(left, timeout=0.5):
-            if message.error():
-                raise KafkaException(message.error())
-            yield message.partition(), message.offset(), message.timestamp()[1], message.key(), message.value()
-            left -= 1
+        places = [TopicPartition(topic, i, ms if how == "time" else OFFSET_BEGINNING) for i in range(partitions)]
+        consumer.assign(consumer.offsets_for_times(places, 60) if how == "time" else places)
+    while to.more():
+        for m in consumer.consume(BATCH, timeout=0.1):
+            if m.error():
+                raise KafkaException(m.error())
+            to.add(m.partition(), m.offset(), m.timestamp()[1], m.key(), m.value(), m.headers())
     if how == "group":
         consumer.commit(asynchronous=False)
     consumer.close()
 
 
-def kafka_python(topic, how, n, where):
+def kafka_python(topic, partitions, how, ms, group, to):
     from kafka import KafkaConsumer, TopicPartition
 
     consumer = KafkaConsumer(
-        bootstrap_servers=os.environ["BOOTSTRAP"], group_id=where if how == "group" else None,
-        auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=50)
-    place = TopicPartition(topic, 0)
-    if how == "group":
+        bootstrap_servers=os.environ["BOOTSTRAP"], group_id=group, auto_offset_reset="earliest",
+        enable_auto_commit=False, fetch_max_wait_ms=50, max_partition_fetch_bytes=STEP)
+    if how in ("group", "next"):
         consumer.subscribe([topic])
     else:
-        consumer.assign([place])
+        places = [TopicPartition(topic, i) for i in range(partitions)]
+        consumer.assign(places)
         if how == "time":
-            consumer.seek(place, consumer.offsets_for_times({place: int(where)})[place].offset)
+            for place, found in consumer.offsets_for_times({place: ms for place in places}).items():
+                consumer.seek(place, found.offset)
         else:
-            consumer.seek_to_beginning(place)
-    left = n
-    while left > 0:
-        for records in consumer.poll(timeout_ms=2000, max_records=left).values():
+            consumer.seek_to_beginning(*places)
+    while to.more():
+        # Any client of this library loses a join whose answer comes between two polls.
+        for records in consumer.poll(timeout_ms=2000, max_records=BATCH).values():
             for r in records:
-                yield r.partition, r.offset, r.timestamp, r.key, r.value
-                left -= 1
+                to.add(r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
     if how == "group":
         consumer.commit()
     consumer.close()
 
 
-library, topic, how, n, where = (sys.argv[1:] + [None])[:5]
-for *numbers, key, value in {"confluent": confluent, "kafka-python": kafka_python}[library](topic, how, int(n), where):
-    sys.stdout.buffer.write(b"%d\t%d\t%d\t" % tuple(numbers) + key + b"\t" + value + b"\n")
+library, topic, partitions, time_ms, group, prefix = sys.argv[1:]
+for way in ("start", "time", "group", "next"):
+    lines = Lines(f"{prefix}.{way}")
+    {"confluent": confluent, "kafka-python": kafka_python}[library](
+        topic, int(partitions), way, int(time_ms), group, lines)
+    lines.to.close()

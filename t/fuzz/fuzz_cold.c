@@ -188,11 +188,9 @@ read_page(const uint8_t *p, size_t n)
     uint8_t *out = vrv_manifest_write_page(&m, 0, m.seg_n, &page, &out_n);
     page.key = (char[]){ "m/x" };
     VRV_ASSERT(vrv_manifest_read_page(&m, &page, out, out_n, &s, NULL) == 0);
-    for (uint32_t i = 0; i < m.seg_n; i++) {
+    for (uint32_t i = 0; i < m.seg_n; i++)
         VRV_ASSERT(s[i].base == m.seg[i].base && s[i].next == m.seg[i].next && s[i].crc == m.seg[i].crc);
-        vrv_cold_seg_fini(&s[i]);
-    }
-    free(s);
+    vrv_cold_segs_free(s, m.seg_n);
     free(out);
     vrv_manifest_fini(&m);
 }

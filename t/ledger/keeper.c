@@ -8,7 +8,7 @@
 
 enum { CREATE_VERSION = 7, DELETE_VERSION = 5, METADATA_VERSION = 12, LIST_VERSION = 7 };
 enum { PRODUCE_VERSION = 9, ACKS_ALL = -1, RECORDS = 100 };
-enum { KEPT = 12, ROUND_MS = 25, TIMEOUT_MS = 30000, LATEST = -1 };
+enum { KEPT = 12, KEPT_FILLED = 40, ROUND_MS = 25, TIMEOUT_MS = 30000, LATEST = -1 };
 
 struct keeper {
     struct process p; /* first */
@@ -22,7 +22,14 @@ name_of(const struct keeper *k, int number, char *out)
     (void)snprintf(out, NAME, "k%d-%d", k->p.number, number);
 }
 
-/* Something in each partition, which nobody reads: it is there to be moved and deleted. */
+/* With settings of their own something is in each partition, which nobody reads: it is there to be moved and
+ * deleted, and stays for long enough. */
+static bool
+are_filled(const struct keeper *k)
+{
+    return k->p.l->of[TOPICS].n > 0;
+}
+
 static void
 fill(struct keeper *k, const char *name, int32_t partition)
 {
@@ -83,7 +90,7 @@ create(struct keeper *k)
     else
         history_add(h, k->p.name, "create-unknown %s %s", name,
             resp->topics.n == 1 ? vrv_kerror_name(resp->topics.v[0].error_code) : "nothing");
-    for (int32_t i = 0; k->p.l->of[TOPICS].n > 0 && i < t.num_partitions; i++)
+    for (int32_t i = 0; are_filled(k) && i < t.num_partitions; i++)
         if (client_is_connected(k->p.c))
             fill(k, name, i);
 }
@@ -215,7 +222,7 @@ keeper_run(void *ctx)
         list(&k);
         if (client_is_connected(k.p.c))
             (void)ask_committed(&k.p, &groups[vrv_rand_below(&k.p.rand, GROUPS)], at);
-        if (client_is_connected(k.p.c) && k.made - k.deleted >= KEPT)
+        if (client_is_connected(k.p.c) && k.made - k.deleted >= (are_filled(&k) ? KEPT_FILLED : KEPT))
             delete_oldest(&k);
         else if (client_is_connected(k.p.c))
             create(&k);

@@ -10,6 +10,7 @@ use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use JSON::PP;
 use Test::More;
+use ColdTier;
 use Records;
 use Tool;
 use Varved;
@@ -172,6 +173,7 @@ sub tests {
     $broker->stop;
     is(restore('--dry-run'), 0, 'a server that has stopped could be made anew at once') or diag $err;
     like($out, qr/when it stopped$/m, '... as of then');
+    ColdTier::looks_well("after all that $what{name}", 'cold', @options);
     remove_tree("$data.old");
 }
 

@@ -1,10 +1,10 @@
 package S3;
-# An S3 server for one test script, and what lies between: a peer of t/peers.  (On any other server the suite is run by
-# t/s3suite alone, which the environment tells where that is.)
+# An S3 server for one test script, and what lies between: a peer of t/peers.
 #
 #   my $s3 = S3->start('versitygw', 'tls');    ready, with a bucket; ends with the script
 #   $s3->endpoint; $s3->url; $s3->ca; $s3->env;
 #   $s3->end; $s3->again('tls');
+#   $s3->flip('d/...');                        a bit of an object, behind the server's back (versitygw)
 #   $s3->tests('suite', 'refused');            t/s3suite on it: its tests become ours
 #   my $proxy = S3::Proxy->start($s3);         the same server, through toxiproxy
 #   $proxy->toxic(latency => { latency => 100 }, toxicity => 0.5); $proxy->heal;
@@ -52,6 +52,11 @@ sub again {
 # What versitygw has on its disk.
 sub stored_bytes { return Records::bytes_of("$_[0]{dir}/data") }
 
+sub flip {
+    my ($self, $key) = @_;
+    flip_bit("$self->{dir}/data/" . $self->url =~ s{^s3://}{}r . "/$key");
+}
+
 sub endpoint { return $_[0]{endpoint} }
 sub url { return $_[0]{url} }
 sub ca { return $_[0]{ca} }
@@ -59,8 +64,9 @@ sub ca { return $_[0]{ca} }
 # What a program needs to find it.
 sub env {
     my ($self) = @_;
-    return (VARVE_S3_URL => $self->url, VARVE_S3_ENDPOINT => $self->endpoint, VARVE_S3_REGION => 'us-east-1',
-        VARVE_S3_CA => $self->ca, AWS_ACCESS_KEY_ID => 'testkey', AWS_SECRET_ACCESS_KEY => 'testsecret123');
+    return (VARVE_TEST_S3 => $self->url, VARVE_TEST_S3_ENDPOINT => $self->endpoint,
+        VARVE_TEST_S3_REGION => 'us-east-1', VARVE_TEST_S3_CA => $self->ca,
+        AWS_ACCESS_KEY_ID => 'testkey', AWS_SECRET_ACCESS_KEY => 'testsecret123');
 }
 
 # In the environment of this server.

@@ -4,12 +4,14 @@ package Storm;
 #
 #   my $storm = Storm->begin(1, [@options_of_varved], @settings_of_topics);     a seed, and so on
 #   $storm->strike_again($_) for 1 .. 8;        one blow after the other; false: it ended as it shouldn't
+#   $storm->strike_move('evict', sub { ... });  one within that, of a server with a tier (@MOVES)
 #   $storm->finish; $storm->judge('what it was');
 #
 # Every blow leaves varved started. $storm->{varved} is it, $storm->{history} a file.
 use strict;
 use warnings;
 use File::Path 'remove_tree';
+use HTTP::Tiny;
 use IO::Handle;
 use Test::More;
 use Time::HiRes 'sleep';
@@ -118,6 +120,73 @@ sub strike_again {
     $blows[$n < @blows ? $n : rand @blows]->($self) or return 0;
     $self->{blows}++;
     return 1;
+}
+
+# ---- blows within what a tier does
+
+# How many steps of each to choose from (engine/os/failpoint.h); in a build without such, one of its metrics tells that
+# it is at it: now, and as it was when it was looked at before.
+my %moves = (
+    offload => [8, 'varve_tier_moves', sub { $_[0] > 0 }],
+    evict => [6, 'varve_tier_local_bytes', sub { $_[0] < $_[1] }],
+    retain => [8, 'kafka_server_brokertopicmetrics_remotedeletelagsegments', sub { $_[0] > 0 }],
+    delete => [10, 'varve_tier_deleted_topic_objects_total', sub { $_[0] > $_[1] }],
+    commit => [6],
+);
+our @MOVES = (qw(offload evict retain delete), has_failpoints() ? 'commit' : ());
+
+# Where admin.listeners is 127.0.0.1:0.
+sub metric {
+    my ($self, $name) = @_;
+    my ($port) = (split /admin\.listen address=127\.0\.0\.1:/, $self->{varved}->said('err'))[-1] =~ /^(\d+)/;
+    my $answer = HTTP::Tiny->new(proxy => undef, http_proxy => undef)->get("http://127.0.0.1:$port/metrics");
+    return $answer->{content} =~ /^$name (\d+)/m ? $1 : die "no $name: $answer->{status} $answer->{content}\n";
+}
+
+# What hangs in a store may hold all of it up, for longer than anybody waits: then it is made well.
+sub wait_for_move {
+    my ($has_come, $heal) = @_;
+    my $late = time + 20;
+    return wait_until(sub {
+        if ($late && time > $late) {
+            $heal->();
+            $late = 0;
+        }
+        return $has_come->();
+    });
+}
+
+# Seldom and short as it may be, it isn't always seen: then it is a blow as any other.
+sub kill_at_move {
+    my ($self, $move) = @_;
+    my $v = $self->{varved};
+    my (undef, $name, $tells) = @{ $moves{$move} };
+    $v->is_ready or return $self->ended('ready', $v->ending, 'start');
+    my ($before, $now, $late) = (undef, $self->metric($name), time + 20);
+    my $seen = 0;
+    wait_until(sub {
+        ($before, $now) = ($now, $self->metric($name));
+        $seen = $tells->($now, $before) ? 1 : 0;
+        return $seen || time > $late;
+    });
+    $self->{struck}{$move} += $seen;
+    return $self->ended('signal 9', $v->end('KILL'), "at $move");
+}
+
+# It dies within one of @MOVES: which, is counted.  The function makes its store well.
+sub strike_move {
+    my ($self, $move, $heal) = @_;
+    my $v = $self->{varved};
+    if (has_failpoints()) {
+        $v->launch(VARVE_FAILPOINT => join ':', $move, 1 + int rand $moves{$move}[0], 'kill');
+        wait_for_move(sub { $v->has_ended }, $heal);
+        $self->ended('signal 9', $v->ending, "a step of $move") or return 0;
+        $self->{struck}{$move}++;
+    } else {
+        $self->kill_at_move($move) or return 0;
+    }
+    $self->{blows}++;
+    return $v->launch;
 }
 
 # ---- the end

@@ -22,7 +22,7 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(peer peer_program is_sanitized has_failpoints long_run topic_name text_of
-    wait_until write_lines run lines_of take_tests);
+    wait_until write_lines flip_bit run lines_of take_tests);
 
 # How many seconds something may take before we call it hung.
 use constant PATIENCE => 120;
@@ -124,6 +124,19 @@ sub write_lines {
     close $f or die "$file: $!";
 }
 
+# One in the middle of a file; again, and it is as it was.
+sub flip_bit {
+    my ($path) = @_;
+    my $at = int((-s $path) / 2);
+    chmod 0644, $path; # stores write what nobody else is to
+    open(my $f, '+<:raw', $path) or die "$path: $!";
+    seek $f, $at, 0;
+    read($f, my $byte, 1) == 1 or die "$path: no byte $at";
+    seek $f, $at, 0;
+    print $f chr(ord($byte) ^ 1);
+    close $f or die "$path: $!";
+}
+
 # run(INPUT, COMMAND...): what it printed and its exit code; INPUT is undef or what it reads. What
 # it says on stderr is ours.
 sub run {
@@ -171,7 +184,7 @@ sub take_tests {
                 skip("$2: $3", 1) if defined $3;
                 ok(!defined $1, $2);
             }
-        } elsif ($line =~ /^# (.*)/) {
+        } elsif ($line =~ /^(?:# |Bail out! )(.*)/) {
             diag($1);
         }
     }
@@ -327,6 +340,16 @@ sub last_words {
     my ($self) = @_;
     my @lines = split /\n/, $self->said('err');
     return join("\n", @lines > 30 ? @lines[-30 .. -1] : @lines) . "\n";
+}
+
+# What it tells Prometheus, by name and labels; admin.listeners=127.0.0.1:0 is among its options.
+sub metrics {
+    my ($self) = @_;
+    my ($port) = $self->said('err') =~ /.*admin\.listen address=127\.0\.0\.1:(\d+)/s;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die "no metrics: $!\n";
+    print $s "GET /metrics HTTP/1.0\r\n\r\n";
+    local $/;
+    return { map { /^([^#\s].*) (\S+)$/ ? ($1 => $2) : () } split /\r?\n/, <$s> };
 }
 
 # In bytes: VmRSS, what it has, or VmHWM, the most it had.

@@ -8,8 +8,10 @@
  *
  * With each second that passes it is looked whether
  *   - what has left this disk is in the store, whole, and named by the manifest that counts;
- *   - logs end where was acknowledged, and begin where somebody asked for that, or retention allows it;
- *   - what readers get is what was appended, in order, without a gap;
+ *   - no append is refused; logs end where was acknowledged, and begin where somebody asked for that, or retention
+ *     allows it, and never before where they began;
+ *   - what readers get is what was appended, in order, without a gap, and nothing that was deleted before they asked;
+ *   - a deleted topic stays away;
  *   - memory is bounded by the configuration.
  * What is wrong is noted, with the seed, and counted.
  *
@@ -35,6 +37,7 @@ struct badstore_reader {
     struct vrv_fetch f; /* first */
     struct vrv_read r;
     int64_t at;
+    int64_t deleted_below; /* was asked for before this read */
     int64_t began_ns;   /* this time */
     int64_t ended_ns;   /* when the end was reached last, without an error on the way; 0: never */
     bool busy, failed;
@@ -47,6 +50,7 @@ struct badstore_log {
     int32_t partition;
     int64_t end;        /* as acknowledged */
     int64_t start;      /* as asked for */
+    int64_t seen;       /* where it began last */
     int64_t retention;  /* bytes that stay; INT64_MAX: all */
     struct badstore_reader reader;
 };
@@ -61,17 +65,18 @@ struct badstore {
     struct badstore_log log[BADSTORE_LOGS];
     bool appends;           /* while time passes: a batch to each log now and then */
     bool may_fail;          /* ... reading may */
+    bool extra_gone;        /* that topic was deleted */
     bool calm;              /* ... there is nothing much to look at */
     int64_t appended_ns, looked_ns, sealed_ns;
     uint64_t lives;
     size_t memory, memory_max; /* in the beginning; and the most that there may be more */
     unsigned wrong;
-    char endpoint[64];
+    char endpoint[64], credentials[560];
     const char *cert_file;  /* of S3; NULL: no TLS */
 };
 
-/* With S3 as it should be; NULL: no TLS. */
-void badstore_begin(struct badstore *b, uint64_t seed, const char *cert_file, const char *key_file);
+/* With S3 as it should be; its keys are in a file there; NULL: no TLS. */
+void badstore_begin(struct badstore *b, uint64_t seed, const char *dir, const char *cert_file, const char *key_file);
 void badstore_end(struct badstore *b);
 
 /* So long; whatever there is to do is done. */

@@ -100,9 +100,7 @@ check_page(const struct look *l, const struct vrv_manifest *m, const struct vrv_
     if (!good)
         return wrong(l->c, page->key, e.msg);
     good = check_segs(l, m, v, page->segments);
-    for (uint32_t i = 0; i < page->segments; i++)
-        vrv_cold_seg_fini(&v[i]);
-    free(v);
+    vrv_cold_segs_free(v, page->segments);
     return good;
 }
 

@@ -24,7 +24,7 @@ struct truth {
 
 struct reader {
     struct vrv_fetch f; /* first */
-    struct vrv_read r;
+    struct vrv_read r, was; /* was: what was read last, to look at its numbers only */
     int64_t at;
     int64_t deadline_ns;
     bool busy, cancelled;
@@ -216,35 +216,37 @@ check_slices(struct world *w, struct reader *rd)
         wrong(w, "nothing was read", rd->at, w->end);
 }
 
-/* Loads ranges of files, looks, and holds on to it or not.  False: there was no memory for that. */
+/* Loads ranges of files, looks, and holds on to it or not.  False: there was no memory for that, or perhaps not
+ * for all of it. */
 static bool
 take(struct world *w, struct reader *rd)
 {
+    bool over = below(w, 2) == 0;
     struct vrv_read *r = &rd->r;
     struct held *h = &w->held[below(w, HELD)];
-    int rc = 0;
 
     if (r->slice_n > 0)
         seen.served[r->slice[0].kind]++;
     for (uint32_t i = 1; i < r->slice_n; i++)
         seen.spans += r->slice[i].kind != r->slice[i - 1].kind;
-    for (uint32_t i = 0; i < r->slice_n && rc == 0; i++)
-        rc = vrv_slice_load(&r->slice[i], vrv_engine_env(w->rig.eng)->pool, &w->rig.e);
+    int rc = vrv_read_load(the_log(w), r, over, &w->rig.e);
     if (rc == 0)
         check_slices(w, rd);
     else if (rc != VRV_E_NOMEM)
         wrong(w, "a range of a file can't be read", rc, r->offset);
+    rd->was = *r;
     let_go(w, h);
     *h = (struct held){ .r = *r, .crc = rc == 0 ? crc_of(r) : 0 };
     if (rc < 0 || below(w, 2) == 0)
         vrv_read_fini(&h->r);
-    return rc == 0;
+    return rc == 0 && over;
 }
 
 /* A read ends where its limit is, or where what follows isn't at hand.  It was taken just now. */
 static void
-check_end(struct world *w, const struct reader *rd, const struct vrv_read *was)
+check_end(struct world *w, const struct reader *rd)
 {
+    const struct vrv_read *was = &rd->was;
     struct vrv_read more = { .offset = rd->at,
         .max_bytes = was->max_bytes > was->bytes ? was->max_bytes - was->bytes : 0 };
 
@@ -296,10 +298,9 @@ read_on(struct world *w, struct reader *rd)
     rd->r = (struct vrv_read){ .offset = rd->at, .max_bytes = (size_t)below(w, 5000),
         .whole_first = below(w, 3) != 0 };
     int rc = vrv_read(the_log(w), &rd->r, &w->rig.e);
-    struct vrv_read was = rd->r; /* to look at its numbers only */
     if (rc == 0) {
         if (take(w, rd))
-            check_end(w, rd, &was);
+            check_end(w, rd);
     } else if (rc != VRV_READ_COLD) {
         refused(w, rd, rc);
     }

@@ -111,22 +111,16 @@ see(struct sim *s, int log, const uint8_t *p, const struct vrv_batch *b)
     r->scan = s->scans;
 }
 
-static int
-see_slice(struct sim *s, int log, struct vrv_slice *sl, int64_t *at)
+static void
+see_slice(struct sim *s, int log, const struct vrv_slice *sl, int64_t *at)
 {
     struct vrv_err e = { 0 };
-    int rc = vrv_slice_load(sl, vrv_engine_env(s->eng)->pool, &e);
 
-    if (rc < 0) {
-        if (rc != VRV_E_NOMEM && no_excuse(s))
-            broken(s, "log %d: loading at %" PRId64 ": %s", log, *at, e.msg);
-        return rc;
-    }
     for (size_t pos = 0; pos < sl->n;) {
         struct vrv_batch b;
 
         if (vrv_batch_read(&b, sl->bytes + pos, sl->n - pos, &e) < 0)
-            break; /* cut off: the next read begins with it */
+            break;
         if (vrv_batch_check_crc(sl->bytes + pos, &b, &e) < 0)
             broken(s, "log %d: corrupt batch served at %" PRId64, log, b.base_offset);
         if (vrv_batch_last_offset(&b) >= *at) {
@@ -135,7 +129,6 @@ see_slice(struct sim *s, int log, struct vrv_slice *sl, int64_t *at)
         }
         pos += b.size;
     }
-    return 0;
 }
 
 /* One read, without waiting for the disk first, if chance says so. */
@@ -165,18 +158,18 @@ scan(struct sim *s, int log, int64_t from)
         int64_t before = at;
         int rc = read_once(s, l, &rd, &e);
 
+        if (rc == 0)
+            rc = vrv_read_load(l, &rd, false, &e);
         if (rc < 0) {
-            if (no_excuse(s))
+            if (rc != VRV_E_NOMEM && no_excuse(s))
                 broken(s, "log %d: reading at %" PRId64 ": %s", log, at, e.msg);
             return -1;
         }
-        for (uint32_t i = 0; i < rd.slice_n && rc == 0; i++)
-            rc = see_slice(s, log, &rd.slice[i], &at);
+        for (uint32_t i = 0; i < rd.slice_n; i++)
+            see_slice(s, log, &rd.slice[i], &at);
         uint32_t slices = rd.slice_n;
         int64_t hw = rd.hw;
         vrv_read_fini(&rd);
-        if (rc < 0)
-            return -1;
         if (slices == 0)
             return hw;
         if (at == before) {

@@ -41,7 +41,7 @@ struct fakehdfs {
     size_t n, cap, page;
     uint64_t last_id;
     struct fakehdfs_fault fault;
-    bool standby[2], combines, no_reasons;
+    bool standby[2], combines, no_reasons, data_tls;
     char heard[HEARD], told[HEARD], query[QUERY];
 };
 
@@ -215,7 +215,8 @@ redirect(struct ask *k)
     int i = param(k, "excludedatanodes")[0] != '\0';
 
     k->a->status = 307;
-    httpd_add_header(k->a, "location", "http://127.0.0.1:%u%s", httpd_port(f->data[i].httpd), k->q->target);
+    httpd_add_header(k->a, "location", "http%s://127.0.0.1:%u%s", f->data_tls ? "s" : "",
+        httpd_port(f->data[i].httpd), k->q->target);
 }
 
 /* ---- operations ---- */
@@ -520,10 +521,17 @@ answer(void *ctx, const struct httpd_req *q, struct httpd_reply *a)
 /* ---- for tests ---- */
 
 static void
-open_seat(struct fakehdfs *f, struct seat *s, bool data, int i)
+open_seat(struct fakehdfs *f, struct seat *s, bool data, int i, const char *cert)
 {
     struct httpd_opts o = { .fn = answer, .ctx = s, .clock = vrv_clock_real() };
+    char cert_file[PATH], key_file[PATH];
 
+    if (cert != NULL) {
+        (void)snprintf(cert_file, sizeof(cert_file), "%s.crt", cert);
+        (void)snprintf(key_file, sizeof(key_file), "%s.key", cert);
+        o.cert_file = cert_file;
+        o.key_file = key_file;
+    }
     s->f = f;
     s->data = data;
     s->i = i;
@@ -532,21 +540,29 @@ open_seat(struct fakehdfs *f, struct seat *s, bool data, int i)
 }
 
 struct fakehdfs *
-fakehdfs_new(size_t page)
+fakehdfs_new_tls(size_t page, const char *names_cert, const char *data_cert)
 {
     struct fakehdfs *f = vrv_mem_zero(sizeof(*f));
+    const char *scheme = names_cert != NULL ? "swebhdfs" : "hdfs";
 
     VRV_ASSERT(pthread_mutex_init(&f->lock, NULL) == 0);
     f->page = page;
+    f->data_tls = data_cert != NULL;
     for (int i = 0; i < 2; i++) {
-        open_seat(f, &f->names[i], false, i);
-        open_seat(f, &f->data[i], true, i);
-        (void)snprintf(f->urls[i], sizeof(f->urls[i]), "hdfs://127.0.0.1:%u" ROOT,
+        open_seat(f, &f->names[i], false, i, names_cert);
+        open_seat(f, &f->data[i], true, i, data_cert);
+        (void)snprintf(f->urls[i], sizeof(f->urls[i]), "%s://127.0.0.1:%u" ROOT, scheme,
             httpd_port(f->names[i].httpd));
     }
-    (void)snprintf(f->url, sizeof(f->url), "hdfs://127.0.0.1:%u,127.0.0.1:%u" ROOT,
+    (void)snprintf(f->url, sizeof(f->url), "%s://127.0.0.1:%u,127.0.0.1:%u" ROOT, scheme,
         httpd_port(f->names[0].httpd), httpd_port(f->names[1].httpd));
     return f;
+}
+
+struct fakehdfs *
+fakehdfs_new(size_t page)
+{
+    return fakehdfs_new_tls(page, NULL, NULL);
 }
 
 void

@@ -38,6 +38,9 @@ struct fakehdfs_fault {
 };
 
 struct fakehdfs *fakehdfs_new(size_t page); /* names of a page of a list */
+/* Over TLS, by certificates of testcert_make(), DIR/NAME; NULL: those have none.  URLs are swebhdfs:// where
+ * name nodes have one. */
+struct fakehdfs *fakehdfs_new_tls(size_t page, const char *names_cert, const char *data_cert);
 void fakehdfs_free(struct fakehdfs **f);
 
 /* "hdfs://127.0.0.1:1234,127.0.0.1:1235/root": both name nodes, or one alone. */

@@ -189,8 +189,23 @@ s3_add_bucket(struct fakes3 *f, const char *name)
     f->buckets[f->bucket_n++] = vrv_mem_strdup(name);
 }
 
+/* In a new file each time, as who rotates them does it. */
 static void
-set_credentials(struct fakes3 *f, const char *key_id, const char *secret, const char *token)
+write_keys(const struct fakes3 *f)
+{
+    char path[1024];
+
+    (void)snprintf(path, sizeof(path), "%s.new", f->opts.keys_file);
+    FILE *out = fopen(path, "w");
+    if (out == NULL ||
+        fprintf(out, "[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", f->opts.key_id,
+            f->opts.secret) < 0 ||
+        fclose(out) != 0 || rename(path, f->opts.keys_file) < 0)
+        abort();
+}
+
+void
+s3_set_credentials(struct fakes3 *f, const char *key_id, const char *secret, const char *token)
 {
     free((void *)(uintptr_t)f->opts.key_id);
     free((void *)(uintptr_t)f->opts.secret);
@@ -198,6 +213,8 @@ set_credentials(struct fakes3 *f, const char *key_id, const char *secret, const 
     f->opts.key_id = copy(key_id);
     f->opts.secret = copy(secret);
     f->opts.token = copy(token);
+    if (f->opts.keys_file != NULL && key_id != NULL)
+        write_keys(f);
 }
 
 struct fakes3 *
@@ -214,6 +231,7 @@ fakes3_new(const struct fakes3_opts *o)
 
     f->opts = *o;
     f->opts.region = vrv_mem_strdup(o->region != NULL ? o->region : "us-east-1");
+    f->opts.keys_file = copy(o->keys_file);
     f->opts.key_id = f->opts.secret = f->opts.token = NULL;
     f->opts.list_max = o->list_max > 0 ? o->list_max : LIST_MAX;
     f->opts.part_min = o->part_min > 0 ? o->part_min : PART_MIN;
@@ -221,8 +239,11 @@ fakes3_new(const struct fakes3_opts *o)
     f->zombie_ms = ZOMBIE_MS;
     f->late_ms = LATE_MS;
     s3_add_bucket(f, o->bucket);
-    set_credentials(f, o->key_id, o->secret, o->token);
+    s3_set_credentials(f, o->key_id, o->secret, o->token);
     f->httpd = httpd_new(&ho);
+    f->host = 1;
+    if (f->opts.named != NULL)
+        f->opts.named(f->host);
     return f;
 }
 
@@ -236,11 +257,12 @@ fakes3_free(struct fakes3 **fp)
     httpd_free(&f->httpd);
     s3_zombies_free(f);
     s3_objects_free(f);
-    set_credentials(f, NULL, NULL, NULL);
+    s3_set_credentials(f, NULL, NULL, NULL);
     for (size_t i = 0; i < f->bucket_n; i++)
         free(f->buckets[i]);
     free(f->buckets);
     free((void *)(uintptr_t)f->opts.region);
+    free((void *)(uintptr_t)f->opts.keys_file);
     free(f);
     *fp = NULL;
 }
@@ -280,6 +302,9 @@ fakes3_heal(struct fakes3 *f)
     f->per_s = 0;
     f->refuse_until_ns = 0;
     httpd_listen(f->httpd, true);
+    if (f->nameless_until_ns != 0)
+        f->opts.named(f->host);
+    f->nameless_until_ns = 0;
     httpd_unlock(f->httpd);
 }
 
@@ -306,7 +331,7 @@ void
 fakes3_credentials(struct fakes3 *f, const char *key_id, const char *secret, const char *token)
 {
     httpd_lock(f->httpd);
-    set_credentials(f, key_id, secret, token);
+    s3_set_credentials(f, key_id, secret, token);
     httpd_unlock(f->httpd);
 }
 
@@ -384,7 +409,7 @@ fakes3_uploads(struct fakes3 *f)
 
     httpd_lock(f->httpd);
     for (const struct s3_upload *u = f->uploads; u != NULL; u = u->next)
-        n++;
+        n += u->gone_ms == INT64_MAX;
     httpd_unlock(f->httpd);
     return n;
 }

@@ -32,6 +32,8 @@
 #define FAKES3_FAULTS(F)                                                                           \
     /* nothing is done, and the client ... */                                                      \
     F(REFUSE)      /* sees the connection closed; then nobody is there for two seconds */          \
+    F(MOVED)       /* likewise; it is at another address, and its name leads there */              \
+    F(NAMELESS)    /* likewise, and nobody knows its name for two seconds */                       \
     F(REQUEST_LOST) /* sees the connection closed */                                               \
     F(ALERT)       /* gets an alert of TLS, in clear; over http that is garbage */                 \
     F(HANG)        /* hears nothing */                                                             \
@@ -41,6 +43,7 @@
     F(TIMEOUT)     /* 400 RequestTimeout */                                                        \
     F(DENIED)      /* 403 */                                                                       \
     F(EXPIRED)     /* 400 ExpiredToken */                                                          \
+    F(ROTATED)     /* 403: the keys are others from now on */                                      \
     F(SKEWED)      /* 403 RequestTimeTooSkewed */                                                  \
     F(REGION)      /* 400, and which one it should be */                                           \
     F(REDIRECT)    /* 301, likewise */                                                             \
@@ -93,7 +96,9 @@ struct fakes3_opts {
     const char *bucket;      /* the one that there is; all text is copied */
     const char *region;      /* NULL: us-east-1 */
     const char *key_id, *secret, *token; /* NULL: anybody may; token: of a session, or NULL */
+    const char *keys_file;   /* for ROTATED: has the keys that are good, as ~/.aws/credentials does; or NULL */
     const char *cert_file, *key_file;    /* TLS, or NULL */
+    void (*named)(unsigned host); /* for MOVED and NAMELESS: its name leads to 127.0.0.<host>, 0: nowhere; or NULL */
     unsigned list_max;       /* of one list; 0: 1000 */
     uint64_t part_min;       /* bytes of all parts but the last; 0: 5 MiB */
     bool no_checksums;       /* it ignores x-amz-checksum-*, as old Ceph does */

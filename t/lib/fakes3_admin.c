@@ -59,6 +59,9 @@ obey(struct fakes3 *f, const char *line)
         fakes3_throttle(f, (unsigned)x);
     } else if (sscanf(line, "delays %lld %lld", &x, &y) == 2 && x >= 0 && y > 0) {
         fakes3_delays(f, x, y);
+    } else if (sscanf(line, "age %lld", &x) == 1) {
+        for (struct s3_upload *u = f->uploads; u != NULL; u = u->next)
+            u->born_ms -= x;
     } else if (sscanf(line, "listen %lld", &x) == 1) {
         httpd_listen(f->httpd, x != 0);
     } else if (sscanf(line, "credentials %127s %127s %1023s", a, b, c) >= 2) {
@@ -73,7 +76,7 @@ obey(struct fakes3 *f, const char *line)
 
 /* What fakes3.h says to do, as text: "fault PUT SLOW_DOWN 20", "next ANY HANG 3", "heal",
  * "throttle 50", "delays 30000 8000", "credentials ID SECRET TOKEN", "bucket NAME" (one more),
- * "listen 0"; false: what isn't understood is in why. */
+ * "listen 0", "age 86400000" (uploads that there are began so much earlier); false: what isn't understood is in why. */
 static bool
 command(struct fakes3 *f, const char *text, char *why, size_t why_n)
 {

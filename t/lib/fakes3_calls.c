@@ -59,14 +59,14 @@ exists(struct httpd_reply *a)
 
 /* On its way here; the checksum that it should have had is checked before that. */
 static void
-damage(struct fakes3 *f, const struct s3_call *c, struct s3_object *o)
+damage(struct fakes3 *f, const struct s3_call *c, uint8_t *bytes, size_t *n)
 {
-    size_t at = o->n > 0 ? (size_t)vrv_rand_below(&f->rand, o->n) : 0;
+    size_t at = *n > 0 ? (size_t)vrv_rand_below(&f->rand, *n) : 0;
 
-    if (c->damage == S3_FAULT_FLIPPED && o->n > 0)
-        o->bytes[at] ^= (uint8_t)(1u << vrv_rand_below(&f->rand, 8));
+    if (c->damage == S3_FAULT_FLIPPED && *n > 0)
+        bytes[at] ^= (uint8_t)(1u << vrv_rand_below(&f->rand, 8));
     else if (c->damage == S3_FAULT_SHORTENED)
-        o->n = at;
+        *n = at;
 }
 
 static void
@@ -79,7 +79,7 @@ put(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
         return;
     }
     struct s3_object *o = s3_put(f, c->name, copy_of_body(c), c->q->body_n);
-    damage(f, c, o);
+    damage(f, c, o->bytes, &o->n);
     s3_etag(o->etag, o->bytes, o->n);
     if (!f->opts.no_checksums && header(c, "x-amz-checksum-crc32c", sum, sizeof(sum)) != NULL) {
         s3_sum(o->sum, o->bytes, o->n);
@@ -208,10 +208,15 @@ put_part(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a)
         no_such_upload(a);
         return;
     }
-    struct s3_part *p = s3_upload_part(u, (unsigned)n, copy_of_body(c), c->q->body_n);
+    uint8_t *bytes = copy_of_body(c);
+    size_t size = c->q->body_n;
+    damage(f, c, bytes, &size);
+    const struct s3_part *p = s3_upload_part(u, (unsigned)n, bytes, size);
     httpd_add_header(a, "ETag", "%s", p->etag);
-    if (!f->opts.no_checksums && header(c, "x-amz-checksum-crc32c", sum, sizeof(sum)) != NULL)
+    if (!f->opts.no_checksums && header(c, "x-amz-checksum-crc32c", sum, sizeof(sum)) != NULL) {
+        s3_sum(sum, p->bytes, p->n);
         httpd_add_header(a, "x-amz-checksum-crc32c", "%s", sum);
+    }
 }
 
 /* The parts of a list, in order, as one object. */

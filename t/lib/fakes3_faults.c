@@ -20,6 +20,7 @@ enum {
              BIT(DELETE) | BIT(DELETES),
     STORES = BIT(PUT) | BIT(PUTNEW) | BIT(CREATE) | BIT(PART),
     LISTS = BIT(LIST) | BIT(UPLOADS),
+    TELL = LISTS | BIT(CREATE) | BIT(COMPLETE) | BIT(DELETES), /* in words */
 };
 
 bool
@@ -39,9 +40,9 @@ fakes3_has(enum fakes3_op op, enum fakes3_fault fault)
         return is_one_of(op, STORES);
     case S3_FAULT_FLIPPED:
     case S3_FAULT_SHORTENED:
-        return is_one_of(op, BIT(PUT) | BIT(PUTNEW));
-    case S3_FAULT_FLIP:
-        return op == S3_GET;
+        return is_one_of(op, BIT(PUT) | BIT(PUTNEW) | BIT(PART));
+    case S3_FAULT_FLIP: /* the others' answers have no body */
+        return is_one_of(op, BIT(GET) | TELL);
     case S3_FAULT_SHORT:
     case S3_FAULT_NO_LENGTH:
         return is_one_of(op, BIT(GET) | LISTS);
@@ -49,7 +50,7 @@ fakes3_has(enum fakes3_op op, enum fakes3_fault fault)
         return is_one_of(op, BIT(PUT) | BIT(PUTNEW) | BIT(PART) | BIT(GET) | BIT(HEAD));
     case S3_FAULT_STALE:
     case S3_FAULT_UNSEEN:
-        return op == S3_LIST;
+        return is_one_of(op, LISTS);
     default:
         return true;
     }
@@ -61,6 +62,10 @@ can_strike(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault)
     if (fault == S3_FAULT_MISSING && s3_find(f, c->name) == NULL)
         return false;
     if (fault == S3_FAULT_NOT_NEW && s3_find(f, c->name) != NULL)
+        return false;
+    if ((fault == S3_FAULT_MOVED || fault == S3_FAULT_NAMELESS) && f->opts.named == NULL)
+        return false;
+    if (fault == S3_FAULT_ROTATED && f->opts.keys_file == NULL)
         return false;
     return fakes3_has(c->op, fault);
 }
@@ -142,6 +147,30 @@ refuse_all(struct fakes3 *f, struct httpd_reply *a)
     a->cut_at = 0;
 }
 
+/* Where it was nobody is any more. */
+static void
+move(struct fakes3 *f, bool nameless, struct httpd_reply *a)
+{
+    f->host = f->host == 1 ? 2 : 1;
+    f->moved = true;
+    httpd_move(f->httpd, f->host);
+    if (nameless)
+        f->nameless_until_ns = f->opts.clock->mono_ns(f->opts.clock) + (int64_t)REFUSE_MS * S3_MS;
+    f->opts.named(nameless ? 0 : f->host);
+    a->cut_at = 0;
+}
+
+static void
+rotate(struct fakes3 *f, struct httpd_reply *a)
+{
+    char id[32], secret[32];
+
+    (void)snprintf(id, sizeof(id), "key%u", ++f->rotated);
+    (void)snprintf(secret, sizeof(secret), "%016llx", (unsigned long long)vrv_rand_next(&f->rand));
+    s3_set_credentials(f, id, secret, NULL);
+    s3_error(a, 403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.");
+}
+
 static void
 say_region(struct fakes3 *f, int status, struct httpd_reply *a)
 {
@@ -171,6 +200,10 @@ s3_fails(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault, str
     switch (fault) {
     case S3_FAULT_REFUSE:
         refuse_all(f, a);
+        return true;
+    case S3_FAULT_MOVED:
+    case S3_FAULT_NAMELESS:
+        move(f, fault == S3_FAULT_NAMELESS, a);
         return true;
     case S3_FAULT_REQUEST_LOST:
         a->cut_at = 0;
@@ -210,6 +243,9 @@ s3_fails(struct fakes3 *f, const struct s3_call *c, enum fakes3_fault fault, str
         return true;
     case S3_FAULT_EXPIRED:
         s3_error(a, 400, "ExpiredToken", "The provided token has expired.");
+        return true;
+    case S3_FAULT_ROTATED:
+        rotate(f, a);
         return true;
     case S3_FAULT_SKEWED:
         s3_error_skewed(f, a);
@@ -352,6 +388,13 @@ s3_faults_tick(struct fakes3 *f)
         f->refuse_until_ns = 0;
         httpd_listen(f->httpd, true);
     }
+    if (f->nameless_until_ns != 0 && now >= f->nameless_until_ns) {
+        f->nameless_until_ns = 0;
+        f->opts.named(f->host);
+    }
+    if (f->moved)
+        httpd_drop_kept(f->httpd);
+    f->moved = false;
     while (f->zombies != NULL && f->zombies->at_ns <= now) {
         struct s3_zombie *z = f->zombies;
         struct httpd_req q = { .method = z->method,

@@ -30,7 +30,7 @@ struct s3_upload {
     struct s3_upload *next;
     char *name;
     char id[S3_ID_MAX];
-    int64_t born_ms;
+    int64_t born_ms, gone_ms; /* as of objects */
     bool sums, whole_sum; /* its parts have checksums */
     struct s3_part *part;
     unsigned n;
@@ -61,6 +61,10 @@ struct fakes3 {
     unsigned per_s, this_s; /* throttle */
     int64_t second, zombie_ms, late_ms;
     int64_t refuse_until_ns; /* 0: it listens */
+    int64_t nameless_until_ns; /* 0: its name is known */
+    uint8_t host;            /* 127.0.0.<host> */
+    bool moved;              /* connections to where it was are still open */
+    unsigned rotated;        /* times */
     uint64_t attempts[S3_OPS], struck[S3_FAULTS];
 };
 
@@ -72,9 +76,9 @@ struct s3_call {
     char key[1100];   /* decoded */
     char name[1200];  /* bucket/key */
     const char *query;
-    int64_t seen_ms;  /* LIST: as of when, */
+    int64_t seen_ms;  /* LIST, UPLOADS: as of when, */
     bool unseen;      /* ... and without the newest */
-    enum fakes3_fault damage; /* PUT: FLIPPED or SHORTENED, or another one */
+    enum fakes3_fault damage; /* PUT, PART: FLIPPED or SHORTENED, or another one */
 };
 
 /* ---- fakes3.c ---- */
@@ -82,6 +86,7 @@ struct s3_call {
 int64_t s3_now_ms(const struct fakes3 *f);
 /* A parameter of the query, decoded; NULL: it isn't there. */
 const char *s3_param(const struct s3_call *c, const char *name, char *out, size_t n);
+void s3_set_credentials(struct fakes3 *f, const char *key_id, const char *secret, const char *token);
 bool s3_has_bucket(const struct fakes3 *f, const char *bucket);
 void s3_add_bucket(struct fakes3 *f, const char *name);
 void s3_answer(struct fakes3 *f, const struct httpd_req *q, struct httpd_reply *a, bool may_fail);

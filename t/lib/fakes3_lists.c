@@ -39,10 +39,9 @@ read_token(const char *token, char *key, size_t n)
 }
 
 static bool
-was_there(const struct s3_object *o, const struct s3_call *c)
+was_there(const struct s3_call *c, int64_t born_ms, int64_t gone_ms)
 {
-    return c->seen_ms == 0 ? o->gone_ms == INT64_MAX
-                           : o->born_ms <= c->seen_ms && o->gone_ms > c->seen_ms;
+    return c->seen_ms == 0 ? gone_ms == INT64_MAX : born_ms <= c->seen_ms && gone_ms > c->seen_ms;
 }
 
 static const struct s3_object *
@@ -88,7 +87,7 @@ put_entries(
 
         if (strncmp(o->name, from, bucket_n) != 0 || strncmp(key, prefix, strlen(prefix)) != 0)
             break;
-        if (strcmp(key, after) <= 0 || o == unseen || !was_there(o, c))
+        if (strcmp(key, after) <= 0 || o == unseen || !was_there(c, o->born_ms, o->gone_ms))
             continue;
         if (n == max) {
             (void)fputs("<IsTruncated>true</IsTruncated>", out);
@@ -138,15 +137,25 @@ compare(const struct s3_upload *u, const char *name, const char *id)
     return d != 0 ? d : strcmp(u->id, id);
 }
 
+static const struct s3_upload *
+newest_upload(const struct fakes3 *f)
+{
+    const struct s3_upload *u = f->uploads;
+
+    while (u != NULL && u->gone_ms != INT64_MAX)
+        u = u->next;
+    return u;
+}
+
 /* The first one of this prefix behind (name, id); NULL: there is none. */
 static const struct s3_upload *
-next_upload(const struct fakes3 *f, const char *prefix, const char *name, const char *id)
+next_upload(const struct fakes3 *f, const struct s3_call *c, const char *prefix, const char *name, const char *id)
 {
-    const struct s3_upload *best = NULL;
+    const struct s3_upload *best = NULL, *unseen = c->unseen ? newest_upload(f) : NULL;
 
     for (const struct s3_upload *u = f->uploads; u != NULL; u = u->next)
-        if (strncmp(u->name, prefix, strlen(prefix)) == 0 && compare(u, name, id) > 0 &&
-            (best == NULL || compare(best, u->name, u->id) > 0))
+        if (u != unseen && was_there(c, u->born_ms, u->gone_ms) && strncmp(u->name, prefix, strlen(prefix)) == 0 &&
+            compare(u, name, id) > 0 && (best == NULL || compare(best, u->name, u->id) > 0))
             best = u;
     return best;
 }
@@ -178,11 +187,11 @@ s3_list_uploads(struct fakes3 *f, const struct s3_call *c, struct httpd_reply *a
     (void)snprintf(name, sizeof(name), "%s/%s", c->bucket, key);
     FILE *out = s3_xml_open(&text, &n);
     (void)fprintf(out, "<ListMultipartUploadsResult><Bucket>%s</Bucket>", c->bucket);
-    for (u = next_upload(f, all, name, id); u != NULL && max > 0; max--) {
+    for (u = next_upload(f, c, all, name, id); u != NULL && max > 0; max--) {
         put_upload(out, u, bucket_n);
         (void)snprintf(name, sizeof(name), "%s", u->name);
         (void)snprintf(id, sizeof(id), "%s", u->id);
-        u = next_upload(f, all, name, id);
+        u = next_upload(f, c, all, name, id);
     }
     (void)fprintf(out, "<IsTruncated>%s</IsTruncated>", u != NULL ? "true" : "false");
     if (u != NULL) {

@@ -85,6 +85,7 @@ s3_upload_new(struct fakes3 *f, const char *name)
     (void)snprintf(u->id, sizeof(u->id), "%016llx%06llx",
         (unsigned long long)vrv_rand_next(&f->rand), (unsigned long long)++f->ids);
     u->born_ms = s3_now_ms(f);
+    u->gone_ms = INT64_MAX;
     u->next = f->uploads;
     f->uploads = u;
     return u;
@@ -95,7 +96,7 @@ s3_upload_find(struct fakes3 *f, const char *id, const char *name)
 {
     struct s3_upload *u = f->uploads;
 
-    while (u != NULL && (strcmp(u->id, id) != 0 || strcmp(u->name, name) != 0))
+    while (u != NULL && (u->gone_ms != INT64_MAX || strcmp(u->id, id) != 0 || strcmp(u->name, name) != 0))
         u = u->next;
     return u;
 }
@@ -117,26 +118,34 @@ s3_upload_part(struct s3_upload *u, unsigned number, uint8_t *bytes, size_t n)
     return p;
 }
 
-void
-s3_upload_forget(struct fakes3 *f, struct s3_upload *u)
+static void
+free_parts(struct s3_upload *u)
 {
-    struct s3_upload **at = &f->uploads;
-
-    while (*at != u)
-        at = &(*at)->next;
-    *at = u->next;
     for (unsigned i = 0; i < u->n; i++)
         free(u->part[i].bytes);
     free(u->part);
-    free(u->name);
-    free(u);
+    u->part = NULL;
+    u->n = 0;
+}
+
+void
+s3_upload_forget(struct fakes3 *f, struct s3_upload *u)
+{
+    free_parts(u);
+    u->gone_ms = s3_now_ms(f);
 }
 
 void
 s3_objects_free(struct fakes3 *f)
 {
-    while (f->uploads != NULL)
-        s3_upload_forget(f, f->uploads);
+    while (f->uploads != NULL) {
+        struct s3_upload *u = f->uploads;
+
+        f->uploads = u->next;
+        free_parts(u);
+        free(u->name);
+        free(u);
+    }
     for (size_t i = 0; i < f->object_n; i++) {
         free(f->objects[i].name);
         free(f->objects[i].bytes);

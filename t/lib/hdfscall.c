@@ -1,7 +1,7 @@
 /*
- * Calls of the HDFS store, for t/774-hdfs.t and t/775-hdfs-baddays.t.
+ * Calls of the HDFS store, for t/774-hdfs.t, t/775-hdfs-baddays.t and t/776-tier-hdfs.t.
  *
- *   hdfscall [-u USER] [-t TOKENFILE] [-s SECONDS] [-r] URL suite PREFIX     the suite of all stores; TAP
+ *   hdfscall [-u USER] [-t TOKENFILE] [-c CAFILE] [-s SECONDS] [-r] URL suite PREFIX     the suite of all stores; TAP
  *   hdfscall ... URL put|parts|get|verify KEY BYTES       of an object whose bytes follow from how many
  *   hdfscall ... URL delete KEY | list PREFIX | sweep MS
  *
@@ -39,13 +39,13 @@ now_ns(void)
 }
 
 static void
-open_store(struct world *w, struct vrv_store_hdfs_opts *o, bool again)
+open_store(struct world *w, struct vrv_store_hdfs_opts *o, const char *ca_file, bool again)
 {
     struct vrv_err e = { 0 };
 
     tap_need(vrv_cq_init(&w->suite.cq, 0), "no queue");
     o->http = (struct vrv_http_opts){ .clock = vrv_clock_real(), .thread = true, .at_once = { 8, 8, 8 },
-        .connect_ms = STALL_MS, .stall_ms = STALL_MS, .text_max = VRV_STORE_HDFS_TEXT, .proxy = "" };
+        .ca_file = ca_file, .connect_ms = STALL_MS, .stall_ms = STALL_MS, .text_max = VRV_STORE_HDFS_TEXT, .proxy = "" };
     o->random = (uint64_t)now_ns();
     tap_need(vrv_store_hdfs(&w->store, o, &e), e.msg);
     if (again) {
@@ -248,14 +248,17 @@ main(int argc, char **argv)
 {
     struct vrv_store_hdfs_opts o = { .user = "varve" };
     struct world w = { .seconds = SECONDS };
+    const char *ca_file = NULL;
     bool again = false;
     int option, rc = 64;
 
-    while ((option = getopt(argc, argv, "+u:t:s:r")) != -1) {
+    while ((option = getopt(argc, argv, "+u:t:c:s:r")) != -1) {
         if (option == 'u')
             o.user = optarg;
         else if (option == 't')
             o.token_file = optarg;
+        else if (option == 'c')
+            ca_file = optarg[0] != '\0' ? optarg : NULL;
         else if (option == 's')
             w.seconds = (int)strtol(optarg, NULL, 10);
         else
@@ -265,7 +268,7 @@ main(int argc, char **argv)
         return rc;
     argv += optind;
     o.url = argv[0];
-    open_store(&w, &o, again);
+    open_store(&w, &o, ca_file, again);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(commands[i].name, argv[1]) == 0)
             rc = commands[i].run(&w, argv[2], argv[3] != NULL ? strtoul(argv[3], NULL, 10) : 0);

@@ -16,9 +16,13 @@ extern struct vrv_err e;
 
 /* begin(), with some segments, most of which are in the store; its disk has all of them. */
 void make(uint64_t seed);
+/* The same without records. */
+void make_empty(uint64_t seed);
 void finish(void);
 /* The open segment is sealed. */
 void seal(void);
+/* Of the disk, behind a crash: an older copy of it. */
+void take_place(struct simdisk *copy);
 /* What the store has but for the newest segment leaves this disk. */
 void let_go(void);
 
@@ -26,7 +30,7 @@ void let_go(void);
 int heal_root(uint64_t random);
 int heal(uint64_t random, const char *key, int64_t base);
 
-/* What the catalog says that counts. */
+/* What the catalog says that counts; 0: nothing. */
 uint64_t version(void);
 uint64_t newest_root(void);
 bool has_root(uint64_t version);

@@ -257,6 +257,16 @@ httpd_listen(struct httpd *h, bool yes)
 }
 
 void
+httpd_move(struct httpd *h, uint8_t host)
+{
+    httpd_lock(h);
+    httpd_listen(h, false);
+    h->opts.host = host;
+    httpd_listen(h, true);
+    httpd_unlock(h);
+}
+
+void
 httpd_drop_kept(struct httpd *h)
 {
     httpd_lock(h);

@@ -52,7 +52,7 @@ void httpd_add_header(struct httpd_reply *a, const char *name, const char *fmt, 
 /* A copy of it is the body. */
 void httpd_set_body(struct httpd_reply *a, const void *bytes, size_t n);
 
-/* Called with the server locked.  It may call httpd_listen(), and nothing else below. */
+/* Called with the server locked.  It may call httpd_listen() and httpd_move(), and nothing else below. */
 typedef void httpd_fn(void *ctx, const struct httpd_req *q, struct httpd_reply *a);
 
 struct httpd_opts {
@@ -83,6 +83,8 @@ void httpd_unlock(struct httpd *h);
 
 /* Whether anybody listens; else connections are refused. */
 void httpd_listen(struct httpd *h, bool yes);
+/* It listens at 127.0.0.<host> from now on, and nowhere else. */
+void httpd_move(struct httpd *h, uint8_t host);
 /* Close connections on which nothing is under way. */
 void httpd_drop_kept(struct httpd *h);
 /* Read only so many bytes of a request, then no more (hang_up: close).  SIZE_MAX: all. */

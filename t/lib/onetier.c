@@ -19,6 +19,7 @@ unsigned moves_at_once = 2;
 int64_t sweep_every_ms = 10000;
 int64_t orphan_after_ms = 20000;
 int64_t value_ahead;
+bool idempotent;
 void (*told_by_tier)(void *ctx, const struct vrv_tier_news *n);
 static struct vrv_cq cq; /* of fetches */
 
@@ -126,7 +127,8 @@ put(const char *topic, int32_t partition, int batches)
     for (int i = 0; i < batches; i++) {
         (void)snprintf(value, sizeof(value), "%0200" PRId64, offsets(topic, partition).end + value_ahead);
         if (rig_put_batch(&rig, rig_log(&rig, topic, partition), &(struct rig_batch){
-                .value = value, .records = 2 }) < 0)
+                .value = value, .records = 2, .producer = idempotent,
+                .producer_id = offsets(topic, partition).end }) < 0)
             OK(false, "an append: %s", rig.e.msg);
         simclock_advance_ms(&rig.clock, MINUTE_MS);
     }
@@ -181,6 +183,8 @@ read_all(const char *topic, int32_t partition)
             if (rc < 0)
                 tap_note("%s, offset %" PRId64 ": %s", topic, from, f.err.msg);
         }
+        if (rc == 0)
+            rc = vrv_read_load(log, &r, true, &rig.e);
         if (r.offset > from) { /* nothing is between */
             vrv_read_fini(&r);
             from = r.offset;
@@ -197,7 +201,6 @@ read_all(const char *topic, int32_t partition)
         for (uint32_t i = 0; i < r.slice_n; i++) {
             struct vrv_batch b;
 
-            VRV_ASSERT(vrv_slice_load_over(&r.slice[i], vrv_engine_env(rig.eng)->pool, NULL) == 0);
             for (size_t at = 0; at < r.slice[i].n; at += b.size) {
                 const uint8_t *p = r.slice[i].bytes + at;
 

@@ -38,6 +38,7 @@ struct vrv_log_offsets offsets(const char *topic, int32_t partition);
 /* So many batches of two records of 200 bytes, a minute apart; each with its offset, and this more: another life has
  * others at the same offsets. */
 extern int64_t value_ahead;
+extern bool idempotent; /* each batch has a producer of its own */
 void put(const char *topic, int32_t partition, int batches);
 /* These offsets may have gone with a topic that has come back since (a store that doesn't tell all yet may turn out
  * to have some of them); 0, 0: none did. */

@@ -416,11 +416,10 @@ each(struct rig *r, struct vrv_log *log, int64_t at, record_fn *fn, void *ctx)
         int rc = vrv_read(log, &rd, &r->e);
         int64_t before = at;
 
-        for (uint32_t i = 0; rc == 0 && i < rd.slice_n; i++) {
-            rc = vrv_slice_load(&rd.slice[i], vrv_engine_env(r->eng)->pool, &r->e);
-            if (rc == 0)
-                rc = walk(rd.slice[i].bytes, rd.slice[i].n, &at, fn, ctx, &r->e);
-        }
+        if (rc == 0)
+            rc = vrv_read_load(log, &rd, false, &r->e);
+        for (uint32_t i = 0; rc == 0 && i < rd.slice_n; i++)
+            rc = walk(rd.slice[i].bytes, rd.slice[i].n, &at, fn, ctx, &r->e);
         if (rc == 0)
             VRV_ASSERT(at == before || at <= rd.hw); /* L2 */
         vrv_read_fini(&rd);

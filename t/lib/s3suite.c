@@ -6,8 +6,8 @@
  *   retry     ... through retry.h, for a server that is hard to reach
  *   refused   what wrong settings are told
  * With VARVE_LONG, the suite takes a thousand objects rather than a hundred: as many as one request may delete.
- * Where: VARVE_S3_URL (s3://bucket/prefix, below which it is empty), VARVE_S3_ENDPOINT,
- * VARVE_S3_REGION, VARVE_S3_CA, and keys as AWS's programs find them.
+ * Where: VARVE_TEST_S3 (s3://bucket/prefix, below which it is empty), VARVE_TEST_S3_ENDPOINT,
+ * VARVE_TEST_S3_REGION, VARVE_TEST_S3_CA, and keys as AWS's programs find them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,10 +43,10 @@ setting(const char *name)
 static struct vrv_store_s3_opts
 opts(void)
 {
-    const char *ca = setting("VARVE_S3_CA");
+    const char *ca = setting("VARVE_TEST_S3_CA");
 
-    return (struct vrv_store_s3_opts){ .url = setting("VARVE_S3_URL"),
-        .endpoint = setting("VARVE_S3_ENDPOINT"), .region = setting("VARVE_S3_REGION"),
+    return (struct vrv_store_s3_opts){ .url = setting("VARVE_TEST_S3"),
+        .endpoint = setting("VARVE_TEST_S3_ENDPOINT"), .region = setting("VARVE_TEST_S3_REGION"),
         .http = { .clock = vrv_clock_real(), .thread = true, .at_once = { 8, 8, 8 },
             .connect_ms = 5000, .stall_ms = 10000, .text_max = 4 << 20,
             .ca_file = *ca != '\0' ? ca : NULL, .proxy = "" } };

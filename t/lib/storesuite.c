@@ -445,10 +445,25 @@ test_many(struct storesuite *s)
     free(name);
 }
 
+/* Who runs it on a store of his is told what is wrong with that, once. */
+static void
+need_store(struct storesuite *s)
+{
+    struct vrv_store_call c = storesuite_call(s, VRV_STORE_LIST, s->prefix);
+
+    c.max = 1;
+    int rc = storesuite_do(s, &c);
+    tap_need(rc, c.err.msg);
+    if (c.got > 0)
+        tap_bail("%s is there already: the suite wants a place that is empty", c.names[0].key);
+    vrv_store_names_free(&c);
+}
+
 void
 storesuite_run(struct storesuite *s)
 {
     VRV_ASSERT(vrv_cq_init(&s->cq, 0) == 0);
+    need_store(s);
     test_put_get(s);
     test_empty(s);
     test_bad_calls(s);

@@ -13,6 +13,7 @@
  *     poll TOPIC OFFSET           the same, but waits a little for twice as much as it may get
  *     at TOPIC TIME               NONE OFFSET: of the first record as new as that, or what ListOffsets means by a time below zero
  *     end TOPIC                   NONE OFFSET
+ *     cut TOPIC OFFSET            NONE OFFSET: what is before it is deleted
  *     ping                        NONE: asks for the metadata of nothing
  *     burst TOPIC N               N records, all under way at once; "begun" after the first answer,
  *                                 then, when all or the last has come, NONE COUNT
@@ -30,7 +31,8 @@
 #include "t/lib/client.h"
 
 enum { NAME = 64, LINE = 256, TIMEOUT_MS = 30000, POLL_MS = 2000, RECORD_MAX = 1 << 20, LATEST = -1, PRODUCER = 7 };
-enum { CREATE_VERSION = 7, PRODUCE_VERSION = 9, FETCH_VERSION = 12, LIST_VERSION = 11, EPOCH_VERSION = 4 };
+enum { CREATE_VERSION = 7, PRODUCE_VERSION = 9, FETCH_VERSION = 12, LIST_VERSION = 11, EPOCH_VERSION = 4,
+    DELETE_VERSION = 2 };
 
 static struct client *c;
 static struct vrv_err err;
@@ -284,6 +286,29 @@ end(const char *topic, int64_t unused)
 }
 
 static int
+cut(const char *topic, int64_t offset)
+{
+    struct vrv_delete_records_req_partition part;
+    struct vrv_delete_records_req_topic t;
+    const struct vrv_delete_records_resp *resp;
+    struct vrv_delete_records_req q;
+
+    VRV_WIRE_INIT(delete_records_req, &q);
+    VRV_WIRE_INIT(delete_records_req_topic, &t);
+    VRV_WIRE_INIT(delete_records_req_partition, &part);
+    part.offset = offset;
+    t.name = vrv_str(topic);
+    t.partitions.v = &part;
+    q.topics.v = &t;
+    q.topics.n = t.partitions.n = 1;
+    q.timeout_ms = TIMEOUT_MS;
+    int rc = CLIENT_CALL(c, delete_records, DELETE_VERSION, &q, &resp, &err);
+    if (rc == 0)
+        say(resp->topics.v[0].partitions.v[0].error_code, resp->topics.v[0].partitions.v[0].low_watermark);
+    return rc;
+}
+
+static int
 ping(const char *topic, int64_t unused)
 {
     struct vrv_metadata_req_topic none;
@@ -305,7 +330,7 @@ static const struct command {
     int (*run)(const char *topic, int64_t number);
 } commands[] = { { "create", create }, { "produce", produce },
     { "sequel", sequel }, { "fetch", fetch }, { "committed", committed }, { "epoch", epoch },
-    { "poll", poll }, { "at", at }, { "end", end }, { "ping", ping }, { "burst", burst } };
+    { "poll", poll }, { "at", at }, { "end", end }, { "cut", cut }, { "ping", ping }, { "burst", burst } };
 
 static int
 run(const char *line)

@@ -1,30 +1,33 @@
 #!/usr/bin/env perl
 # Is anything that was acknowledged lost, doubled, or in the wrong place, when its way is the longest?  varved is
 # killed again and again while segments go to a store, leave this disk, and are deleted by retention, by
-# DeleteRecords and with their topics; the store misbehaves meanwhile.  In the end it has what its manifests
-# name, and nothing else.
+# DeleteRecords and with their topics, with failpoints at least once in the middle of each; the store misbehaves.  In the
+# end it has what its manifests name, and nothing else.
 use strict;
 use warnings;
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
 use JSON::PP;
+use List::Util 'min';
 use Test::More;
 use lib ($ENV{srcdir} // '.') . '/t/lib';
 use Storm;
 use Varved;
 
 my $build = $ENV{builddir} // '.';
+my @MOVES = @Storm::MOVES;
 my @seeds = $ENV{VARVE_SEED} ? $ENV{VARVE_SEED} : long_run() ? 1 .. 3 : 1 + $$ % 1000;
-my $kills = $ENV{VARVE_KILLS} // (long_run() ? 40 : 6);
+my $kills = $ENV{VARVE_KILLS} // (long_run() ? 40 : 10);
 
 # What is told of time is short, so that all of it happens between two blows.
 my @options = (@Storm::SMALL, qw(remote.log.storage.system.enable=true tier.marker.interval.ms=200
-    tier.delete.grace.ms=0 log.segment.bytes=65536 log.roll.ms=500 tier.cache.bytes=4194304));
+    tier.delete.grace.ms=0 tier.segment.delete.delay.ms=500 log.segment.bytes=65536 log.roll.ms=500
+    tier.cache.bytes=4194304 admin.listeners=127.0.0.1:0));
 # t0 keeps all, a little of it here; from t1 records are deleted, from t2 they go by themselves:
 # what is too much, or all soon after it was sealed, since their times are those of the beginning.
 my @topics = qw(remote.storage.enable=true t0:local.retention.bytes=131072 t1:local.retention.ms=0 t1:trim
     t2:local.retention.ms=0
-    k:local.retention.ms=0 k:retention.ms=1000 k:segment.ms=100 k:segment.bytes=4096);
+    k:local.retention.ms=0 k:segment.ms=100);
 
 # ---- stores: settings that name one, and what makes it misbehave
 
@@ -46,8 +49,19 @@ sub disk_for_cache {
     return ("tier.cache.path=$dir", 'tier.cache.disk.bytes=16777216');
 }
 
+# Other keys than before are in the file; what S3 is to be told then.
+sub rotate {
+    my ($file) = @_;
+    my ($id, $secret) = map { int rand 1e9 } 1 .. 2;
+    open(my $out, '>', "$file.new") or die "$file.new: $!";
+    print $out "[default]\naws_access_key_id = $id\naws_secret_access_key = $secret\n";
+    close $out and rename "$file.new", $file or die "$file: $!";
+    return "credentials $id $secret";
+}
+
 sub s3 {
     my ($seed) = @_;
+    my $keys = tempdir('keys-XXXXXX', TMPDIR => 1, CLEANUP => 1) . '/keys';
     my $pid = open(my $said, '-|', "$build/t/s3d", '-b', 'cold', '-k', 'id:secret', '-s', $seed) or die "s3d: $!";
     my ($port) = <$said> =~ /^port (\d+)$/ or die 's3d does not start';
     push @servers, [ $pid, $said ];
@@ -57,11 +71,12 @@ sub s3 {
             ->post("$url/~faults", { content => join '', map { "$_\n" } @_ });
         die "$answer->{content}\n" if $answer->{status} != 200;
     };
-    return { name => 'S3', option => 'tier.store.url=s3://cold/v', more => ["tier.s3.endpoint=$url"], tell => $tell };
+    $tell->(rotate($keys));
+    return { name => 'S3', option => 'tier.store.url=s3://cold/v', tell => $tell, keys => $keys,
+        more => ["tier.s3.endpoint=$url", "tier.s3.credentials=file:$keys"] };
 }
-@ENV{qw(AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY)} = qw(id secret);
 
-# One in two times it is well; what is late is so for a few seconds.
+# Each time its keys are others; one in two times it is well; what is late is so for a few seconds.
 my @faults = ('ANY SLOW_DOWN 20', 'ANY ERROR 20', 'ANY REQUEST_LOST 10', 'ANY ANSWER_LOST 20', 'ANY ERROR_DONE 20',
     'PUTNEW ZOMBIE 10', 'PUTNEW LATE 20', 'PUTNEW CONFLICT 20', 'PUTNEW SILENT 5', 'PUT CUT 10', 'GET CUT 20',
     'GET FLIP 20', 'GET SHORT 20', 'GET DRIP 20', 'HEAD ERROR 30', 'LIST STALE 50', 'LIST UNSEEN 50',
@@ -69,7 +84,7 @@ my @faults = ('ANY SLOW_DOWN 20', 'ANY ERROR 20', 'ANY REQUEST_LOST 10', 'ANY AN
 sub mood {
     my ($store) = @_;
     my @some = rand() < 0.5 ? () : map { 'fault ' . $faults[rand @faults] } 0 .. rand 3;
-    $store->{tell}->('heal', 'delays 3000 1000', @some);
+    $store->{tell}->('heal', 'delays 3000 1000', @some, $store->{keys} ? rotate($store->{keys}) : ());
 }
 
 # ---- what it is in the end
@@ -102,12 +117,16 @@ sub stormy {
     my $storm = Storm->begin($seed, [@options, $store->{option}, @{ $store->{more} // [] },
         $seed % 2 ? () : disk_for_cache()], @topics,
         $seed % 2 ? 't2:retention.ms=5000' : 't2:retention.bytes=200000');
+    my $heal = sub { $store->{tell}->('heal') };
     for (0 .. $kills - 1) {
         mood($store);
         rand() < 0.5 || $storm->progress(1 + int rand 200) or last; # some blows come later than others
-        $storm->strike_again($_) or last;
+        ($_ % 2 ? $storm->strike_again(int $_ / 2) : $storm->strike_move($MOVES[$_ / 2 % @MOVES], $heal)) or last;
     }
-    $store->{tell}->('heal');
+    $heal->();
+    my @struck = map { $storm->{struck}{$_} // 0 } @MOVES;
+    my $least = has_failpoints() ? int $kills / 2 / @MOVES : 0; # else it is as it comes
+    cmp_ok(min(@struck), '>=', $least, "$store->{name}: it died within each of @MOVES: @struck times");
     ok(wait_until(sub { are_deleted($storm) || $storm->{wrong} || !$storm->progress(50) }), 'old records are gone');
     $storm->kill_at_work if !$storm->{wrong};
     $storm->finish_work;

@@ -221,8 +221,9 @@ bytes_of(struct vrv_read *r, uint8_t *out, bool *from_file, bool *from_memory)
     for (uint32_t i = 0; i < r->slice_n; i++) {
         *from_file |= r->slice[i].kind == VRV_SLICE_FILE;
         *from_memory |= r->slice[i].kind == VRV_SLICE_MEMORY;
-        if (vrv_slice_load(&r->slice[i], vrv_engine_env(eng)->pool, &e) == VRV_E_NOMEM)
-            tap_need(vrv_slice_load_over(&r->slice[i], vrv_engine_env(eng)->pool, &e), e.msg);
+    }
+    tap_need(vrv_read_load(get_log(), r, true, &e), e.msg);
+    for (uint32_t i = 0; i < r->slice_n; i++) {
         memcpy(out + n, r->slice[i].bytes, r->slice[i].n);
         n += r->slice[i].n;
     }

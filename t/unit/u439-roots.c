@@ -112,7 +112,7 @@ test_turns(void)
             break;
     }
     IS(count(0, PARTS, 0), PARTS, "all are read in the end, also for who has time");
-    IS(most_asked, VRV_PARTS_READS - VRV_PARTS_LATER, "so many at a time that somebody asked for");
+    IS(most_asked, VRV_PARTS_ASKED, "so many at a time that somebody asked for");
     IS(most_beside, 1, "while some wait for their turn one is read for who has time");
     OK(early > 0 && early < HAVE_TIME, "... so that these get on: %d", early);
     IS(most_alone, VRV_PARTS_LATER, "... and more as soon as nobody does");

@@ -147,12 +147,14 @@ read_at(struct vrv_read *r, int64_t offset, size_t max_bytes)
     struct vrv_fetch f;
 
     *r = (struct vrv_read){ .offset = offset, .max_bytes = max_bytes, .whole_first = true };
-    int rc = begin_fetch(&f, r, INT64_MAX);
-    if (rc == VRV_READ_COLD)
-        rc = settle(&f);
-    for (uint32_t i = 0; i < r->slice_n && rc == 0; i++)
-        rc = vrv_slice_load(&r->slice[i], vrv_engine_env(rig.eng)->pool, &rig.e);
-    return rc;
+    int rc = vrv_read(the_log(), r, &rig.e);
+    if (rc == 0)
+        rc = vrv_read_load(the_log(), r, false, &rig.e);
+    f = (struct vrv_fetch){ .done.cq = &cq, .read = r };
+    if (rc != VRV_READ_COLD)
+        return rc;
+    vrv_fetch(the_log(), &f, INT64_MAX);
+    return settle(&f);
 }
 
 /* What was read: the offset behind it; -1: something is wrong with it. */
@@ -389,8 +391,8 @@ kinds_at(int64_t offset, size_t max_bytes, int64_t *next)
     int rc = vrv_read(the_log(), &r, &rig.e);
     const char *kinds = rc == VRV_READ_COLD ? "cold" : rc < 0 ? rig.e.msg : kinds_of(&r);
 
-    for (uint32_t i = 0; i < r.slice_n; i++)
-        VRV_ASSERT(vrv_slice_load(&r.slice[i], vrv_engine_env(rig.eng)->pool, &rig.e) == 0);
+    if (rc == 0)
+        rc = vrv_read_load(the_log(), &r, false, &rig.e);
     *next = rc == 0 ? behind(&r) : -1;
     OK(rc != 0 || r.more == (*next < offsets().hw), "a read says whether there is more");
     OK(r.bytes <= max_bytes, "... and keeps its limit");
@@ -649,12 +651,119 @@ test_left_range(void)
     IS(read_at(&other, 8, 100), 0, "its file is closed, for want of handles");
     vrv_read_fini(&other);
     let_go_of(12);
-    int rc = vrv_slice_load(&r.slice[0], vrv_engine_env(rig.eng)->pool, &rig.e);
-    IS(rc, VRV_E_NOTFOUND, "the segment has left: %s", rig.e.msg);
+    IS(vrv_read_load(the_log(), &r, false, &rig.e), VRV_READ_COLD, "the segment has left: it is read again");
     vrv_read_fini(&r);
-    IS(read_at(&r, 4, 10000), 0, "reading again");
-    IS(r.slice[0].kind, VRV_SLICE_COLD, "... finds it where it went");
+    IS(read_at(&r, 4, 10000), 0, "and found");
+    IS(r.slice[0].kind, VRV_SLICE_COLD, "... where it went");
     vrv_read_fini(&r);
+    end();
+}
+
+/* ---- a disk that has lost some ---- */
+
+/* Flip a bit of a batch in the segment's file that begins with offset 4. */
+static void
+damage(uint64_t batch, uint64_t byte)
+{
+    char path[VRV_PATH_MAX];
+    struct vrv_read r;
+
+    IS(read_at(&r, 0, 1), 0, "a batch, of all of which have the same size");
+    vrv_seg_path(&the_log()->id, 4, "log", path);
+    OK(simdisk_corrupt(rig.disk, path, batch * r.bytes + byte, 0x10), "damage in batch %d, byte %d",
+        (int)batch, (int)byte);
+    vrv_read_fini(&r);
+}
+
+/* Four segments of two batches, on this disk and in no memory; perhaps in the tier, too. */
+static void
+begin_sealed(bool in_tier)
+{
+    begin_cold();
+    put(4);
+    seal();
+    if (in_tier)
+        (void)offload(the_log(), cold);
+    restart();
+}
+
+static void
+test_damaged_here(void)
+{
+    static const uint64_t bytes[] = { 16, 200 }; /* a batch's magic; its records */
+    struct vrv_read r;
+
+    for (int i = 0; i < 4; i++) {
+        uint64_t batch = i < 2 ? 0 : 1;
+        int64_t bad = 4 + (int64_t)batch * PER_BATCH, good = bad == 4 ? 6 : 4;
+
+        begin_sealed(true);
+        damage(batch, bytes[i % 2]);
+        IS(read_through(10000), 5, "all can be read: what is damaged here comes from the tier");
+        IS(read_through(1), 5, "batch by batch, too");
+        IS(read_at(&r, bad, 1), 0, "the damaged one");
+        OK(r.elsewhere && r.slice[0].kind == VRV_SLICE_COLD, "... is the tier's");
+        vrv_read_fini(&r);
+        IS(read_at(&r, good, 1), 0, "the one beside it");
+        OK(i % 2 == 0 || !r.elsewhere, "... is this disk's, where the way to it isn't damaged");
+        vrv_read_fini(&r);
+        end();
+        begin_sealed(true);
+        damage(batch, bytes[i % 2]);
+        fakecold_fail(cold, VRV_E_UNREACHABLE);
+        IS(read_at(&r, bad, 1), VRV_E_UNREACHABLE, "and while that is out of reach there is none");
+        vrv_read_fini(&r);
+        end();
+    }
+}
+
+/* Without another copy it is an error, which says where. */
+static void
+test_damaged_only_here(void)
+{
+    struct vrv_read r;
+
+    begin_sealed(false);
+    damage(0, 200);
+    IS(read_at(&r, 0, 10000), 0, "what lies before can be read");
+    IS(behind(&r), 4, "... up to the damage");
+    OK(r.more, "and there is more");
+    vrv_read_fini(&r);
+    IS(read_at(&r, 4, 10000), VRV_E_CORRUPT, "that is an error: %s", rig.e.msg);
+    OK(strstr(rig.e.msg, "segment 4, byte 0") != NULL && r.slice_n == 0 && !r.elsewhere, "... and says where");
+    IS(read_at(&r, 6, 10000), 0, "what lies behind can be read");
+    vrv_read_fini(&r);
+    end();
+}
+
+static void
+lose_file(void)
+{
+    char path[VRV_PATH_MAX];
+
+    vrv_seg_path(&the_log()->id, 4, "log", path);
+    IS(vrv_vfs_unlink(simdisk_vfs(rig.disk), path, &rig.e), 0, "somebody removes a file");
+}
+
+static void
+test_missing_here(void)
+{
+    struct vrv_read_found found;
+    struct vrv_read r;
+
+    begin_sealed(true);
+    lose_file();
+    IS(read_through(10000), 5, "all can be read");
+    fakecold_thread(cold, true);
+    IS(vrv_read_time(the_log(), 1005, INT64_MAX, &found, &rig.e), 0, "a time that is in it");
+    IS(found.offset, 6, "... is found");
+    IS(vrv_read_max_time(the_log(), INT64_MAX, &found, &rig.e), 0, "the newest");
+    IS(found.offset, 14, "... too");
+    fakecold_thread(cold, false);
+    end();
+    begin_sealed(false);
+    lose_file();
+    IS(read_at(&r, 4, 10000), VRV_E_FOREIGN, "the only copy is missing: %s", rig.e.msg);
     end();
 }
 
@@ -744,6 +853,9 @@ main(void)
     test_stop();
     test_meanwhile();
     test_left_range();
+    test_damaged_here();
+    test_damaged_only_here();
+    test_missing_here();
     test_times();
     test_epochs();
     return tap_done();

@@ -52,7 +52,7 @@ note_root(struct vrv_sync *s, uint64_t version)
         VRV_ASSERT(rc == 0);
         for (uint32_t k = 0; k < m.page[i].segments; k++)
             note(v[k].key);
-        vrv_found_page_fini(v, &m.page[i]);
+        vrv_cold_segs_free(v, m.page[i].segments);
         note(m.page[i].key);
     }
     for (uint32_t i = 0; i < m.seg_n; i++)

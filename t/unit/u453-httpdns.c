@@ -1,34 +1,11 @@
 /* HTTP for stores, when the name of one moves to another address: it is found there, without waiting
  * until what was known is old. */
-#include <dlfcn.h>
-#include <netdb.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "t/lib/httprig.h"
+#include "t/lib/names.h"
 #include "t/lib/tap.h"
-
-/* ---- a name server ---- */
-
-static const char NAME[] = "store.test";
-static _Atomic unsigned host;   /* where the name is: 127.0.0.<host> */
-static _Atomic unsigned looked_up;
-
-/* In place of libc's, also for libcurl. */
-int
-getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
-{
-    int (*libc)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-    char address[32];
-
-    *(void **)(&libc) = dlsym(RTLD_NEXT, "getaddrinfo");
-    if (node == NULL || strcmp(node, NAME) != 0)
-        return libc(node, service, hints, res);
-    (void)snprintf(address, sizeof(address), "127.0.0.%u", atomic_load(&host));
-    (void)atomic_fetch_add(&looked_up, 1);
-    return libc(address, service, hints, res);
-}
 
 /* ---- two servers ---- */
 
@@ -67,7 +44,7 @@ ask(struct vrv_http_req *r)
 {
     static char url[64];
 
-    (void)snprintf(url, sizeof(url), "http://%s:%u/", NAME, httpd_port(g.server));
+    (void)snprintf(url, sizeof(url), "http://%s:%u/", NAMES_STORE, httpd_port(g.server));
     *r = httprig_request(&g, "GET", url);
     vrv_http_submit(g.http, r);
     while (vrv_cq_take(&g.cq, 0) == NULL) {
@@ -84,15 +61,15 @@ test_moves(void)
     struct vrv_http_req r;
 
     start();
-    atomic_store(&host, 1);
+    names_lead(1);
     IS(ask(&r), 0, "a name is looked up");
     IS_STR(r.text, "one", "... and found");
     vrv_http_free(&r);
-    atomic_store(&host, 2);
+    names_lead(2);
     httpd_drop_kept(g.server);
     IS(ask(&r), 0, "while there is an answer");
     IS_STR(r.text, "one", "... it isn't looked up again");
-    IS(atomic_load(&looked_up), 1, "... which costs time");
+    IS(names_asked(), 1, "... which costs time");
     vrv_http_free(&r);
     httpd_drop_kept(g.server);
     httpd_listen(g.server, false);
@@ -106,8 +83,8 @@ test_moves(void)
         IS(ask(&r), 0, "it goes on there");
         vrv_http_free(&r);
     }
-    OK(atomic_load(&looked_up) < 4, "... soon without looking again (%u look-ups)",
-        atomic_load(&looked_up));
+    OK(names_asked() < 4, "... soon without looking again (%u look-ups)",
+        names_asked());
     end();
 }
 

@@ -517,6 +517,104 @@ test_faults_of_reads(void)
     end();
 }
 
+/* Two, the second a minute later; and the first one is aborted. */
+static void
+test_faults_of_uploads(void)
+{
+    char one[64], two[64], flipped[128];
+
+    start();
+    (void)ask("POST", "/cold/big?uploads", "", NULL);
+    (void)snprintf(one, sizeof(one), "%s", tag("UploadId"));
+    fakes3_next(s3, S3_PART, S3_FAULT_FLIPPED, 1);
+    IS(ask("PUT", upload_path(one, "partNumber=1&"), "1234512345", NULL), 200, "a part may arrive with a bit wrong");
+    (void)snprintf(flipped, sizeof(flipped), "%s", vrv_http_header(&r, "etag"));
+    fakes3_next(s3, S3_PART, S3_FAULT_SHORTENED, 1);
+    IS(ask("PUT", upload_path(one, "partNumber=2&"), "1234512345", NULL), 200, "... or without its end");
+    (void)ask("PUT", upload_path(one, "partNumber=3&"), "1234512345", NULL);
+    OK(strcmp(flipped, vrv_http_header(&r, "etag")) != 0, "... which is seen by its ETag alone");
+    simclock_advance_ms(&g.sim, 61000);
+    (void)ask("POST", "/cold/big?uploads", "", NULL);
+    (void)snprintf(two, sizeof(two), "%s", tag("UploadId"));
+    fakes3_next(s3, S3_UPLOADS, S3_FAULT_UNSEEN, 1);
+    (void)ask("GET", "/cold?uploads", NULL, NULL);
+    OK(hears(one) && !strstr(r.text, two), "the newest upload may be unseen");
+    (void)ask("DELETE", upload_path(one, ""), NULL, NULL);
+    fakes3_next(s3, S3_UPLOADS, S3_FAULT_STALE, 1);
+    (void)ask("GET", "/cold?uploads", NULL, NULL);
+    OK(hears(one) && !strstr(r.text, two), "a stale list of uploads shows those of before");
+    (void)ask("GET", "/cold?uploads", NULL, NULL);
+    OK(hears(two) && !strstr(r.text, one), "another one those that there are");
+    fakes3_next(s3, S3_UPLOADS, S3_FAULT_FLIP, 1);
+    char *list = vrv_mem_strdup(r.text);
+    (void)ask("GET", "/cold?uploads", NULL, NULL);
+    OK(strcmp(list, r.text) != 0, "a list, too, may come with a bit wrong");
+    free(list);
+    end();
+}
+
+/* ---- where it is, and whom it knows ---- */
+
+static unsigned leads_to;
+
+static void
+named(unsigned host)
+{
+    leads_to = host;
+}
+
+static void
+test_moves(void)
+{
+    opts.named = named;
+    start();
+    IS(leads_to, 1, "its name leads to it");
+    fakes3_next(s3, S3_PUT, S3_FAULT_MOVED, 1);
+    IS(put("/cold/x", "x"), VRV_E_UNKNOWN, "it moves");
+    IS(leads_to, 2, "... and so does its name");
+    IS(put("/cold/x", "x"), VRV_E_UNREACHABLE, "... and nobody is where it was");
+    end();
+    opts.named = named;
+    start();
+    fakes3_next(s3, S3_PUT, S3_FAULT_NAMELESS, 1);
+    IS(put("/cold/x", "x"), VRV_E_UNKNOWN, "it moves again");
+    IS(leads_to, 0, "... and nobody knows where");
+    simclock_advance_ms(&g.sim, 2000);
+    httprig_settle(&g);
+    IS(leads_to, 2, "... for two seconds");
+    end();
+}
+
+static bool
+is_written(const char *file, const char *id)
+{
+    char text[256] = "", line[64];
+    FILE *in = fopen(file, "r");
+
+    size_t n = in != NULL ? fread(text, 1, sizeof(text) - 1, in) : 0;
+    text[n] = '\0';
+    if (in != NULL)
+        (void)fclose(in);
+    (void)snprintf(line, sizeof(line), "aws_access_key_id = %s\n", id);
+    return strstr(text, line) != NULL;
+}
+
+static void
+test_rotation(void)
+{
+    char file[512];
+
+    (void)snprintf(file, sizeof(file), "%s/keys", tap_dir());
+    opts = (struct fakes3_opts){ .key_id = "first", .secret = "x", .keys_file = file };
+    start();
+    OK(is_written(file, "first"), "its keys are in a file");
+    fakes3_next(s3, S3_PUT, S3_FAULT_ROTATED, 1);
+    IS(put("/cold/x", "x"), 403, "they aren't good any more");
+    OK(hears("InvalidAccessKeyId"), "... which is said");
+    OK(is_written(file, "key1"), "... and there are others");
+    end();
+}
+
 static void
 test_seeds(void)
 {
@@ -601,6 +699,9 @@ main(void)
     test_faults_of_put();
     test_faults_in_time();
     test_faults_of_reads();
+    test_faults_of_uploads();
+    test_moves();
+    test_rotation();
     test_seeds();
     test_commands();
     test_threads();

@@ -94,9 +94,7 @@ test_round_trip(void)
     OK(is_same(&copy, &back), "a copy is the same");
     IS(vrv_manifest_add(&copy, &(struct vrv_cold_seg){ 0 }, &e), VRV_E_INVALID,
         "... nothing can't be added (%s)", e.msg);
-    for (int i = 0; i < 2; i++)
-        vrv_cold_seg_fini(&s[i]);
-    free(s);
+    vrv_cold_segs_free(s, 2);
     free(p);
     free(bytes);
     vrv_manifest_fini(&copy);

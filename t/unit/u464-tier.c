@@ -67,13 +67,13 @@ read_all(int64_t from, size_t max_bytes)
         struct vrv_read r = { .offset = from, .max_bytes = max_bytes, .whole_first = true };
         int rc = read_at(&r);
 
+        if (rc == 0)
+            rc = vrv_read_load(the_log(), &r, true, &rig.e);
         if (rc < 0 || r.slice_n == 0)
             return rc < 0 ? rc : -2000;
         for (uint32_t i = 0; i < r.slice_n; i++) {
             struct vrv_batch b;
 
-            VRV_ASSERT(r.slice[i].kind != VRV_SLICE_FILE || vrv_slice_load_over(&r.slice[i],
-                vrv_engine_env(rig.eng)->pool, NULL) == 0);
             for (size_t at = 0; at < r.slice[i].n; at += b.size) {
                 const uint8_t *p = r.slice[i].bytes + at;
 

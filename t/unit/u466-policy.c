@@ -73,6 +73,11 @@ test_due(void)
     IS(plan().move, SEGS, "who is to wait waits");
     rules.age_ms = 6 * MINUTE;
     IS(plan().move, 4, "... no longer than was promised");
+    begin(4, 0);
+    local[4].newest_ms = local[4].since_ms = -MINUTE;
+    IS(plan().due_ms, INT64_MAX, "one from before 1970 has time, too, without limits");
+    rules.age_ms = 7 * MINUTE;
+    IS(plan().due_ms, 6 * MINUTE, "... and with them until then");
 }
 
 static void

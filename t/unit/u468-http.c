@@ -1,6 +1,7 @@
 /* HTTP for stores, against a server that behaves as a test says: what goes out, what comes back,
  * and what each way to fail is called. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "t/lib/httprig.h"
@@ -393,6 +394,97 @@ test_proxy(void)
     httprig_close(&g);
 }
 
+/* By a proxy that answers so: with its status, what it was told of us is in g.heard. */
+static int
+ask_proxy(const char *credentials, int status, struct vrv_http_req *r)
+{
+    char proxy[64];
+
+    httprig_init(&g);
+    g.server = httpd_new(&g.server_opts);
+    (void)snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u", httpd_port(g.server));
+    g.opts.proxy = proxy;
+    g.opts.proxy_credentials = credentials;
+    httprig_open(&g);
+    if (status != 200)
+        httprig_say(&g, status, "who are you?");
+    *r = httprig_request(&g, "PUT", "http://store.invalid:9000/a");
+    r->has_body = true;
+    int rc = httprig_run(&g, r);
+    vrv_http_free(r);
+    return rc;
+}
+
+static void
+end_proxy(void)
+{
+    httpd_free(&g.server);
+    httprig_close(&g);
+}
+
+static void
+test_proxy_user(void)
+{
+    char told[128];
+    struct httpd_req q = { .head = g.heard };
+    struct vrv_http_req r;
+
+    (void)setenv("VARVE_T_PROXY", "joe:s:%41@/", 1);
+    IS(ask_proxy("env:VARVE_T_PROXY", 200, &r), 0, "a proxy is told who we are");
+    (void)httpd_header(&q, "proxy-authorization", told, sizeof(told));
+    IS_STR(told, "Basic am9lOnM6JTQxQC8=", "... whatever a password has");
+    httprig_say(&g, 403, "");
+    r = httprig_request(&g, "GET", "https://store.invalid/");
+    OK(httprig_run(&g, &r) < 0 && strncmp(g.heard, "CONNECT", 7) == 0, "... also for a tunnel");
+    vrv_http_free(&r);
+    (void)httpd_header(&q, "proxy-authorization", told, sizeof(told));
+    IS_STR(told, "Basic am9lOnM6JTQxQC8=", "... the same");
+    (void)setenv("VARVE_T_PROXY", "joe:new", 1);
+    r = httprig_request(&g, "GET", "http://store.invalid:9000/a");
+    (void)httprig_run(&g, &r);
+    vrv_http_free(&r);
+    (void)httpd_header(&q, "proxy-authorization", told, sizeof(told));
+    IS_STR(told, "Basic am9lOm5ldw==", "another password is taken at once");
+    end_proxy();
+    IS(ask_proxy("env:VARVE_T_PROXY", 407, &r), VRV_E_DENIED, "one that doesn't know us");
+    OK(httprig_says(&r, "refuses the user and password") &&
+            httprig_says(&r, "correct what tier.store.proxy.credentials"), "... and what to do");
+    end_proxy();
+    IS(ask_proxy(NULL, 407, &r), VRV_E_DENIED, "one that wants to");
+    OK(httprig_says(&r, "set tier.store.proxy.credentials"), "... and what to do");
+    end_proxy();
+    (void)setenv("VARVE_T_PROXY", "swordfish", 1);
+    IS(ask_proxy("env:VARVE_T_PROXY", 200, &r), VRV_E_DENIED, "who has no user and password");
+    OK(!r.sent && httprig_says(&r, "isn't USER:PASSWORD") && strstr(r.err.msg, "swordfish") == NULL,
+        "... sends nothing, and doesn't tell what he has");
+    end_proxy();
+    IS(ask_proxy("env:VARVE_T_NONE", 200, &r), VRV_E_DENIED, "nor who has none at all");
+    OK(!r.sent && httprig_says(&r, "tier.store.proxy.credentials: there is no VARVE_T_NONE"), "... which is said");
+    end_proxy();
+}
+
+/* Nobody knows better what to do with it than libcurl, which quotes it. */
+static void
+test_proxy_told(void)
+{
+    static const char *const bad[] = { "ftp://joe:swordfish@p.invalid:1", "http://joe:swordfish@p.invalid:port",
+        "joe:swordfish@p.invalid:port", "http://joe:swordfish@[p.invalid" };
+    struct vrv_http_req r;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        httprig_init(&g);
+        g.opts.proxy = NULL;
+        (void)setenv("https_proxy", bad[i], 1);
+        httprig_open(&g);
+        r = httprig_request(&g, "GET", "https://store.invalid/");
+        OK(httprig_run(&g, &r) < 0, "a proxy that can't be");
+        OK(strstr(r.err.msg, "swordfish") == NULL, "... whose password isn't told: %s", r.err.msg);
+        vrv_http_free(&r);
+        httprig_close(&g);
+    }
+    (void)unsetenv("https_proxy");
+}
+
 /* Without credentials of Kerberos', all that can be seen is that it does no harm. */
 static void
 test_negotiate(void)
@@ -437,6 +529,8 @@ main(void)
     test_dropped();
     test_early();
     test_proxy();
+    test_proxy_user();
+    test_proxy_told();
     test_negotiate();
     test_escape();
     return tap_done();

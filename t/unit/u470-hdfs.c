@@ -346,7 +346,7 @@ test_token(void)
     IS(put(&g, "k/a"), VRV_E_DENIED, "a token whose file isn't there");
     write_token(path, "\n");
     IS(get(&g, "k/a"), VRV_E_DENIED, "... or has none");
-    OK(strstr(g.last.err.msg, "has no token in its first line") != NULL, "... %s", g.last.err.msg);
+    OK(strstr(g.last.err.msg, "has nothing in its first line") != NULL, "... %s", g.last.err.msg);
     write_token(path, "one+two/=\nx");
     IS(put(&g, "k/a"), 0, "... has one");
     OK(strstr(fakehdfs_query(g.hdfs), "&delegation=one%2Btwo%2F%3D") != NULL, "... which is shown");

@@ -200,12 +200,25 @@ static const struct vrv_store_ops ops = { .submit = submit, .step = step, .uploa
 
 static char failed[200], noted[200], said[2000];
 static unsigned lines, ends_at, stop_n;
+static uint64_t told_done, told_total, told_well; /* how far it is, and how many came to their end */
 
 static bool
 stops(void *ctx)
 {
     (void)ctx;
     return ends_at > 0 && ++stop_n >= ends_at;
+}
+
+static void
+progress(void *ctx, uint64_t done, uint64_t total)
+{
+    (void)ctx;
+    if (done != 0 && (done <= told_done || done > total || total != told_total))
+        tap_bail("%llu of %llu bytes after %llu", (unsigned long long)done, (unsigned long long)total,
+            (unsigned long long)told_done);
+    told_done = done;
+    told_total = total;
+    told_well += done == total;
 }
 
 static void
@@ -229,14 +242,15 @@ check(enum flaw flaw, struct vrv_check_counts *counts)
     struct vrv_err e;
 
     failed[0] = noted[0] = said[0] = '\0';
+    told_well = 0;
     lines = stop_n = flawed.puts = flawed.lists = 0;
     flawed.flaw = flaw;
-    flawed.store = (struct vrv_store){ .ops = &ops, .caps = { .kind = "flawed", .atomic_put = true } };
+    flawed.store = (struct vrv_store){ .ops = &ops, .caps = { .kind = "flawed" } };
     simclock_init(&clock_, 1700000000000);
     fake = fakestore_new(&clock_, 1);
     int rc = vrv_check(&(struct vrv_check_opts){ .store = &flawed.store, .clock = &clock_.clock, .random = 5,
         .call_ms = 1000, .rounds = 5, .writers = 8, .load_bytes = 20 << 20, .line = line,
-        .stops = stops }, counts, &e);
+        .progress = progress, .stops = stops }, counts, &e);
     return rc;
 }
 
@@ -252,6 +266,18 @@ expect(enum flaw flaw, int rc, const char *fails, const char *notes, const char 
     IS(n.ok + n.notes + n.failed, lines, "... each check in a line");
     if (flaw != KEEPS && flaw != DENIES_DELETE)
         IS(fakestore_objects(fake) + fakestore_uploads(fake), 0, "... of which nothing stays behind");
+    fakestore_free(&fake);
+}
+
+/* What moves many bytes tells how far it is, to its end: two checks do. */
+static void
+test_progress(void)
+{
+    struct vrv_check_counts n;
+
+    IS(check(NONE, &n), 0, "a store that is well");
+    IS((int64_t)told_well, 2, "... has all bytes in the end");
+    IS((int64_t)told_total, 2 * (20 << 20), "... those of the load twice");
     fakestore_free(&fake);
 }
 
@@ -293,6 +319,7 @@ main(void)
     expect(KEEPS_ABORTED, VRV_E_CORRUPT, "parts;", "", "half of a segment");
     expect(CLOCK_FAST, 0, "", "clock;", "60 s ahead");
     expect(CLOCK_FAR, 0, "", "clock;", " s behind");
+    test_progress();
     test_interrupted();
     return tap_done();
 }

@@ -41,13 +41,13 @@ find_segments(void)
 {
     struct vrv_cold_seg *v;
     struct vrv_found f;
-    int rc = vrv_find_partition(&sync_, &id, 0, &f, &e);
+    int rc = vrv_find_partition(&sync_, &id, NULL, &f, &e);
 
     VRV_ASSERT(rc == 0 && f.m.page_n > 1 && f.m.seg_n > 1);
     rc = vrv_find_page(&sync_, &f.m, &f.m.page[1], &v, &e);
     VRV_ASSERT(rc == 0);
     note(0, &v[0]); /* what is before it lies in another page */
-    vrv_found_page_fini(v, &f.m.page[1]);
+    vrv_cold_segs_free(v, f.m.page[1].segments);
     note(1, &f.m.seg[1]);
     vrv_found_fini(&f);
 }
@@ -127,7 +127,7 @@ static bool
 is_packed(void)
 {
     struct vrv_found f;
-    int rc = vrv_find_partition(&sync_, &id, 0, &f, &e);
+    int rc = vrv_find_partition(&sync_, &id, NULL, &f, &e);
 
     VRV_ASSERT(rc == 0 && f.m.seg_n > 1);
     bool packed = f.m.seg[1].chunk[0].codec == VRV_CHUNK_ZSTD;
@@ -241,7 +241,7 @@ test_bound(void)
     pass(70000);
     vrv_sync_init(&sync_, fakestore_store(fake), &rig.clock.clock, 7, CALL_MS);
     for (int i = 0; i < PARTS; i++) {
-        int rc = vrv_find_partition(&sync_, &rig_log(&rig, "t", i)->id, 0, &f[i], &e);
+        int rc = vrv_find_partition(&sync_, &rig_log(&rig, "t", i)->id, NULL, &f[i], &e);
         VRV_ASSERT(rc == 0 && f[i].m.seg_n > 2);
         delete(f[i].m.seg[0].key);
         delete(f[i].m.seg[1].key);

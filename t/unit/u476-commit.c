@@ -21,13 +21,14 @@ enum {
 static unsigned told;            /* of what was passed over */
 static bool refuses_then;        /* the store takes nothing as soon as that is told */
 static const char *next_owner;
+static bool is_settled;
 
-static bool
+static int
 successor(void *ctx, char key[VRV_STORE_KEY_MAX + 1])
 {
     (void)ctx;
     (void)snprintf(key, VRV_STORE_KEY_MAX + 1, "%s", next_owner != NULL ? next_owner : "");
-    return next_owner != NULL;
+    return is_settled ? next_owner != NULL : VRV_E_BUSY;
 }
 
 static void
@@ -56,6 +57,7 @@ begin_at(uint64_t seed)
     told = 0;
     refuses_then = false;
     next_owner = NULL;
+    is_settled = true;
     coldlog_begin(seed, 1, "retention.ms=-1", watch);
 }
 
@@ -274,6 +276,9 @@ test_next_owner(void)
     leave_root(2, 2, false);
     flip(2);
     (void)snprintf(there, sizeof(there), "%s", root_key(1));
+    is_settled = false;
+    IS(commit(), VRV_E_BUSY, "while nobody knows who the store's next owner is, nothing is decided: %s", tier.e.msg);
+    is_settled = true;
     next_owner = there; /* any name will do */
     IS(commit(), VRV_E_FENCED, "a root that may be of the store's next owner: %s", tier.e.msg);
     IS(commit(), VRV_E_FENCED, "... stays in the way");
@@ -310,9 +315,7 @@ test_pages(void)
         const uint8_t *p = fakestore_object(fake, s->m.page[i].key, &size);
 
         bad += p == NULL || vrv_manifest_read_page(&s->m, &s->m.page[i], p, size, &v, &e) < 0;
-        for (uint32_t k = 0; v != NULL && k < s->m.page[i].segments; k++)
-            vrv_cold_seg_fini(&v[k]);
-        free(v);
+        vrv_cold_segs_free(v, s->m.page[i].segments);
     }
     IS(bad, 0, "... each of which can be read");
     IS(s->m.next, 60 * COLDCOMMIT_OFFSETS, "... and nothing is missing");

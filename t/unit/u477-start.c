@@ -115,7 +115,7 @@ test_asked(void)
     for (int i = 0; i < 4 * MANY && told < MANY / 2; i++)
         (void)vrv_tier_step(tier, &next);
     size_t asked = fakestore_most(fake, VRV_STORE_READ);
-    OK(asked > 1 && asked <= VRV_PARTS_READS, "all are asked for: %zu are read at a time", asked);
+    OK(asked > 1 && asked <= VRV_PARTS_ASKED, "all are asked for: %zu are read at a time", asked);
     down();
     IS(told, MANY, "a stop ends what waits for its turn");
     up(3);

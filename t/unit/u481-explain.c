@@ -10,7 +10,6 @@
 #include "engine/base/rand.h"
 #include "t/lib/tap.h"
 #include "t/lib/tierview.h"
-#include "tiering/store/store.h"
 
 static struct vrv_cold_page page;
 static struct vrv_tier_seg *told;
@@ -110,6 +109,13 @@ test_copies(void)
     s = tell();
     OK(s[4].when.ms == NOW + 2 * MINUTE && s[4].when.why == VRV_WHY_MAX_AGE,
         "... but for so long at most");
+    rules.age_ms = INT64_MAX;
+    local[4].since_ms = -MINUTE;
+    s = tell();
+    OK(s[4].when.ms == INT64_MAX && s[4].when.why == VRV_WHY_LAG_BYTES, "... one from before 1970 for ever, without limit");
+    rules.age_ms = 8 * MINUTE;
+    s = tell();
+    OK(s[4].when.ms <= NOW && s[4].when.why == VRV_WHY_NEXT, "... and with one until it is over");
     rules.age_ms = INT64_MAX;
     rules.copies = false;
     s = tell();

@@ -48,7 +48,7 @@ finish(void)
 static int
 find(struct vrv_found *f)
 {
-    return vrv_find_partition(&sync_, &id, version, f, &e);
+    return vrv_find_partition(&sync_, &id, &(struct vrv_found_head){ .version = version }, f, &e);
 }
 
 /* It is found as it was. */
@@ -79,8 +79,9 @@ delete(const char *key)
     IS(vrv_sync_call(&sync_, &c), 0, "%s is gone", key);
 }
 
+/* Written anew: a stale list lacks it from then on. */
 static void
-spoil(const char *key)
+write_anew(const char *key, uint8_t flip)
 {
     size_t n;
     const uint8_t *p = fakestore_object(fake, key, &n);
@@ -88,10 +89,16 @@ spoil(const char *key)
 
     VRV_ASSERT(p != NULL && n > 0);
     memcpy(copy, p, n);
-    copy[n / 2] ^= 1;
+    copy[n / 2] ^= flip;
     delete(key);
-    IS(vrv_sync_put(&sync_, key, copy, n, false, &e), 0, "... and damaged there instead");
+    IS(vrv_sync_put(&sync_, key, copy, n, false, &e), 0, "... and there again%s", flip ? ", damaged" : "");
     free(copy);
+}
+
+static void
+spoil(const char *key)
+{
+    write_anew(key, 1);
 }
 
 /* The n-th newest root, from 0 on. */
@@ -272,13 +279,15 @@ test_short_object(void)
 static void
 test_stale_list(void)
 {
+    char key[VRV_STORE_KEY_MAX + 1];
     struct vrv_found f;
 
     lose_server(60);
     find_all();
-    fakestore_fault(fake, VRV_STORE_LIST, FAKE_STALE, 50);
-    version = newest - 1;
-    for (int i = 0; i < 20; i++) {
+    fakestore_fault(fake, VRV_STORE_LIST, FAKE_STALE, 100);
+    vrv_parts_root_key(&id, newest, key);
+    write_anew(key, 0);
+    for (version = newest - 1; version <= newest; version++) {
         IS(find(&f), 0, "lists lack what is new: a partition is found all the same");
         OK(!vrv_found_lacks(&f) && f.m.version == newest, "... and nothing is taken for lost");
         vrv_found_fini(&f);

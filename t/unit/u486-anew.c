@@ -66,6 +66,14 @@ finish(void)
     end();
 }
 
+static void
+delete(const char *key)
+{
+    struct vrv_store_call c = { .op = VRV_STORE_DELETE, .lane = VRV_STORE_HOUSEKEEPING, .keys = &key, .max = 1 };
+
+    VRV_ASSERT(vrv_sync_call(&sync_, &c) == 0);
+}
+
 static int
 look(struct vrv_restore *r, bool gone)
 {
@@ -145,11 +153,10 @@ test_unread_owner(void)
 {
     struct vrv_restore r;
     const char *key = "owner/00000000000000000001";
-    struct vrv_store_call c = { .op = VRV_STORE_DELETE, .lane = VRV_STORE_HOUSEKEEPING, .keys = &key, .max = 1 };
 
     lose_server();
-    IS(vrv_sync_call(&sync_, &c), 0, "its owner's file goes");
-    IS(vrv_sync_put(&sync_, key, "damaged", 7, true, &e), 0, "... and can't be read any more");
+    delete(key);
+    IS(vrv_sync_put(&sync_, key, "damaged", 7, true, &e), 0, "its owner's file can't be read any more");
     IS(look(&r, true), 0, "a server is found all the same");
     fakestore_damage(fake, "owner/");
     IS(make(&r), VRV_E_CORRUPT, "a claim that is damaged on its way makes none: %s", e.msg);
@@ -345,11 +352,9 @@ test_damaged_marker(bool tells_ages)
     IS_STR(r.marker.key, good, "what is taken is the one before");
     OK(r.marker.passed.n == 1 && strstr(r.marker.passed.why.msg, "marker/") != NULL, "... which is said: %s",
         r.marker.passed.why.msg);
-    struct vrv_store_call c = { .op = VRV_STORE_DELETE, .lane = VRV_STORE_HOUSEKEEPING,
-        .keys = &(const char *){ r.marker.newest }, .max = 1 };
-    IS(vrv_sync_call(&sync_, &c), 0, "its server takes that away");
+    delete(r.marker.newest);
     put_marker(now_ms + 1, false);
-    IS(make(&r), VRV_E_AGAIN, "... and leaves another one: nothing is made of the older one: %s", e.msg);
+    IS(make(&r), VRV_E_AGAIN, "its server leaves another one: nothing is made of the older one: %s", e.msg);
     vrv_restore_fini(&r);
     now_ms = rig.clock.clock.wall_ms(&rig.clock.clock);
     put_marker(now_ms, true);
@@ -415,24 +420,25 @@ test_comes_back(void)
     finish();
 }
 
-/* A deleted topic that is still kept can still come back. */
+/* A server that has deleted a topic of which it keeps what is cold. */
 static void
-test_deleted(void)
+lose_server_that_keeps(void)
 {
-    struct vrv_restore r;
-    struct vrv_undelete u = { .topic = "t" };
-    struct vrv_cq cq;
-
     fill();
     IS(rig_alter(&rig, "t", "varve.tier.on.delete=keep"), 0, "a topic may be deleted, and its cold data is kept");
     IS(vrv_engine_delete_topic(rig.eng, "t", &e), 0, "it is");
     pass(2 * MINUTE_MS);
     crash(2);
     lose_disk();
-    IS(look(&r, true), 0, "its server is found");
-    OK(r.part_n == 1 && r.part[0].topic == NULL && r.part[0].status == 0, "with what is kept of the topic");
-    IS(make(&r), 0, "and made anew: %s", e.msg);
-    vrv_restore_fini(&r);
+}
+
+/* On the server that was made anew. */
+static void
+undelete(void)
+{
+    struct vrv_undelete u = { .topic = "t" };
+    struct vrv_cq cq;
+
     up(3);
     OK(rig_log(&rig, "t", 0) == NULL, "the topic is deleted there, too");
     for (int i = 0; i < 3; i++) { /* with which deletions end */
@@ -445,11 +451,74 @@ test_deleted(void)
     for (int i = 0; i < 50 && vrv_cq_take(&cq, 0) == NULL; i++)
         pass(250);
     IS(u.status, 0, "it can come back: %s", u.err.msg);
+    vrv_cq_fini(&cq);
+}
+
+/* A deleted topic that is still kept can still come back. */
+static void
+test_deleted(void)
+{
+    struct vrv_restore r;
+
+    lose_server_that_keeps();
+    IS(look(&r, true), 0, "its server is found");
+    OK(r.part_n == 1 && r.part[0].topic == NULL && r.part[0].status == 0, "with what is kept of the topic");
+    IS(make(&r), 0, "and made anew: %s", e.msg);
+    vrv_restore_fini(&r);
+    undelete();
     lost(0, 0);
     lost(cold_end, offsets("t", 0).end);
     IS(read_all("t", 0), offsets("t", 0).end, "with what was cold of it");
     lost(0, 0);
-    vrv_cq_fini(&cq);
+    finish();
+}
+
+/* All that the newest manifest doesn't name by a page, and all manifests before it.  Where the pages end. */
+static int64_t
+delete_behind_pages(void)
+{
+    struct vrv_found_versions l;
+    struct vrv_found f;
+
+    VRV_ASSERT(vrv_find_partition(&sync_, &t0, 0, &f, &e) == 0 && f.m.page_n > 0 && f.m.seg_n > 0);
+    int64_t end = f.m.page[f.m.page_n - 1].next;
+    for (uint32_t i = 0; i < f.m.seg_n; i++)
+        delete(f.m.seg[i].key);
+    vrv_found_fini(&f);
+    VRV_ASSERT(vrv_find_versions(&sync_, &t0, 0, &l, &e) == 0);
+    for (size_t i = 0; i + 1 < l.n; i++) {
+        char key[VRV_STORE_KEY_MAX + 1];
+
+        vrv_parts_root_key(&t0, l.v[i], key);
+        delete(key);
+    }
+    vrv_found_versions_fini(&l);
+    return end;
+}
+
+/* What comes begins behind a hole, and only pages are left of the manifest before that. */
+static void
+test_behind_pages(void)
+{
+    struct vrv_restore r;
+
+    lose_server_that_keeps();
+    int64_t left = delete_behind_pages();
+    IS(look(&r, true), 0, "of a deleted topic only what pages name is left");
+    OK(r.part_n == 1 && r.part[0].status == 0 && r.part[0].f.m.next == left && vrv_manifest_check(&r.part[0].f.m, &e) == 0,
+        "... which is found");
+    IS(make(&r), 0, "its server is made anew: %s", e.msg);
+    vrv_restore_fini(&r);
+    undelete();
+    int64_t from = offsets("t", 0).end;
+    lost(0, 0);
+    lost(left, from);
+    put("t", 0, 20);
+    pass(MINUTE_MS);
+    OK(offsets("t", 0).local_start > from, "it goes on behind the hole, also into the store: %d, %d",
+        (int)offsets("t", 0).local_start, (int)from);
+    IS(read_all("t", 0), offsets("t", 0).end, "... and all of it can be read");
+    lost(0, 0);
     finish();
 }
 
@@ -463,14 +532,9 @@ test_bad(void)
 
     lose_server();
     vrv_parts_prefix(&t0, 'm', prefix);
-    IS(vrv_find_names(&sync_, prefix, &l, &e), 0, "its manifests");
-    for (size_t i = 0; i < l.n; i++) {
-        const char *key = l.v[i].key;
-        struct vrv_store_call c = { .op = VRV_STORE_DELETE, .lane = VRV_STORE_HOUSEKEEPING, .keys = &key,
-            .max = 1 };
-
-        IS(vrv_sync_call(&sync_, &c), 0, "are deleted by somebody");
-    }
+    IS(vrv_find_names(&sync_, prefix, &l, &e), 0, "its manifests are deleted by somebody");
+    for (size_t i = 0; i < l.n; i++)
+        delete(l.v[i].key);
     vrv_found_names_fini(&l);
     IS(look(&r, true), 0, "the server is found");
     OK(r.bad == 1 && r.part[0].status == VRV_E_CORRUPT, "but for a partition: %s", r.part[0].err.msg);
@@ -523,6 +587,7 @@ main(void)
     test_large();
     test_comes_back();
     test_deleted();
+    test_behind_pages();
     test_bad();
     test_flips();
     return tap_done();

@@ -169,6 +169,28 @@ test_goes(void)
     end();
 }
 
+/* What is due is counted first; that nothing of it can be deleted then makes it no less. */
+static void
+test_counted(void)
+{
+    begin(1);
+    make("");
+    size_t all = objects();
+    IS(delete("t"), 0, "a topic is deleted");
+    fakestore_fault(fake, VRV_STORE_DELETE, FAKE_DENIED, 100);
+    pass(MINUTE_MS + 30000);
+    IS((int64_t)objects(), (int64_t)all, "where nothing may be deleted all of it stays");
+    IS((int64_t)stats().lag.objects, (int64_t)all, "... as is told");
+    uint64_t bytes = stats().lag.bytes;
+    pass(MINUTE_MS);
+    OK(bytes > 0 && stats().lag.bytes == bytes && stats().lag.objects == all, "... however often it is tried");
+    fakestore_heal(fake);
+    pass(4 * MINUTE_MS);
+    IS((int64_t)objects(), 0, "when it may be it goes");
+    OK(stats().lag.objects == 0 && stats().lag.bytes == 0 && stats().deleted == all, "... which is counted, too");
+    end();
+}
+
 static void
 test_keeps(void)
 {
@@ -509,6 +531,7 @@ main(void)
 {
     test_empty();
     test_goes();
+    test_counted();
     test_keeps();
     test_nothing_kept();
     test_unknown();

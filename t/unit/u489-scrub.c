@@ -94,7 +94,7 @@ make_store(void)
     pass(70000);
     opts_default();
     vrv_sync_init(&sync_, fakestore_store(fake), &rig.clock.clock, 7, CALL_MS);
-    IS(vrv_find_partition(&sync_, &id, 0, &f, &e), 0, "a partition is there");
+    IS(vrv_find_partition(&sync_, &id, NULL, &f, &e), 0, "a partition is there");
     VRV_ASSERT(f.m.page_n > 1 && f.m.seg_n > 2);
 }
 
@@ -188,7 +188,7 @@ no_object_of_page(void)
     key = drawn;
     from = seg[0].base;
     to = seg[0].next;
-    vrv_found_page_fini(seg, &f.m.page[0]);
+    vrv_cold_segs_free(seg, f.m.page[0].segments);
     delete(key);
 }
 

@@ -13,6 +13,7 @@
 
 #include "engine/base/rand.h"
 #include "t/lib/badstore.h"
+#include "t/lib/names.h"
 #include "t/lib/tap.h"
 #include "t/lib/testcert.h"
 
@@ -132,7 +133,7 @@ cell(int number, uint64_t run)
     struct result r;
     struct badstore b;
 
-    badstore_begin(&b, vrv_rand_next(&rand), tls_file(fault, "crt"), tls_file(fault, "key"));
+    badstore_begin(&b, vrv_rand_next(&rand), dir, tls_file(fault, "crt"), tls_file(fault, "key"));
     warm_up(&b);
     trouble(&b, op, fault, &rand);
     r.struck = fakes3_struck(b.s3, fault);
@@ -178,7 +179,7 @@ test_matrix(bool all)
     int64_t slowest = 0;
     struct vrv_rand rand = { seed };
 
-    testcert_make(dir, "s3", "IP:127.0.0.1", 7);
+    testcert_make(dir, "s3", "DNS:" NAMES_STORE, 7);
     for (int i = 0; i < CELLS; i++) {
         if (!makes_sense(i) || !is_wanted(i, getenv("VARVE_CELL")) ||
             (!all && vrv_rand_below(&rand, CELLS) >= SAMPLE))
@@ -211,7 +212,7 @@ requests(bool suffers)
 {
     struct badstore b;
 
-    badstore_begin(&b, seed, NULL, NULL);
+    badstore_begin(&b, seed, dir, NULL, NULL);
     b.appends = true;
     for (size_t i = 0; suffers && i < sizeof(usual) / sizeof(usual[0]); i++)
         for (int op = 0; op < (int)S3_OPS; op++)

@@ -212,9 +212,7 @@ test_manifest(void)
     test_write_page(&m, s, page, page_n);
     uint8_t *out = vrv_manifest_write(&m, &out_n);
     OK(is_same(out, out_n, p, n), "the root is written to the same bytes");
-    for (int i = 0; i < 2; i++)
-        vrv_cold_seg_fini(&s[i]);
-    free(s);
+    vrv_cold_segs_free(s, 2);
     free(out);
     free(object);
     free(page);

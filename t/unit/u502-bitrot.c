@@ -511,19 +511,17 @@ judge_batch(struct look *l, int topic, int64_t at, const uint8_t *p, const struc
 
 /* Read a slice as a client would; where to go on. */
 static int64_t
-judge_slice(struct look *l, int topic, int64_t at, struct vrv_slice *s)
+judge_slice(struct look *l, int topic, int64_t at, const struct vrv_slice *s)
 {
     struct vrv_err e;
     size_t pos = 0;
 
-    if (vrv_slice_load(s, vrv_engine_env(l->eng)->pool, &e) < 0)
-        return -1;
     while (pos < s->n) {
         struct vrv_batch b;
         int rc = vrv_batch_read(&b, s->bytes + pos, s->n - pos, &e);
 
         if (rc < 0 && pos > 0)
-            break; /* cut off, or damaged: the next read begins with it */
+            break; /* the next read begins with it */
         if (rc < 0 || vrv_batch_check_crc(s->bytes + pos, &b, &e) < 0)
             return -1;
         const struct batch *t = truth_at(l->w, topic, at);
@@ -549,6 +547,8 @@ read_topic(struct look *l, int topic)
         int64_t next = at, good = at;
         int rc = vrv_read(log, &rd, &e);
 
+        if (rc == 0)
+            rc = vrv_read_load(log, &rd, false, &e);
         for (uint32_t i = 0; i < rd.slice_n && rc == 0 && next >= 0; i++) {
             next = judge_slice(l, topic, next, &rd.slice[i]);
             good = next >= 0 ? next : good;
@@ -740,7 +740,7 @@ learn(struct world *w, int topic)
         struct vrv_batch b;
 
         if (vrv_read(log, &rd, &e) < 0 || rd.slice_n != 1 ||
-            vrv_slice_load(&rd.slice[0], vrv_engine_env(w->rig.eng)->pool, &e) < 0 ||
+            vrv_read_load(log, &rd, false, &e) < 0 ||
             vrv_batch_read(&b, rd.slice[0].bytes, rd.slice[0].n, &e) < 0)
             abort();
         note_truth(w, topic, rd.slice[0].bytes, &b);

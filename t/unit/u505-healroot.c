@@ -6,25 +6,13 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
-#include "engine/engine_int.h"
-#include "engine/seg/seg_walk.h"
 #include "t/lib/healrig.h"
 #include "t/lib/tap.h"
 #include "tiering/scrub/heal.h"
-#include "tiering/tier_ask.h"
 
 static const int64_t YEAR_MS = 365 * INT64_C(86400000);
 
 /* ---- another life ---- */
-
-/* Of the disk, behind a crash. */
-static void
-take_place(struct simdisk *copy)
-{
-    simdisk_free(&rig.disk);
-    rig.disk = copy;
-    rig.o.vfs = simdisk_vfs(copy);
-}
 
 /* A server goes on and fills the store, then an older copy of its disk takes its place, and has as many batches of its
  * own.  What counted when it was copied. */
@@ -81,146 +69,6 @@ test_older_root(void)
         flip_root(newest);
         IS(heal_root(5), VRV_E_FENCED, "a root of another life takes no lost one's place: %s", e.msg);
         IS((int64_t)version(), (int64_t)counts, "... nor counts");
-        finish();
-    }
-}
-
-/* ---- what was cut ---- */
-
-/* All is sealed, then moved, and a crash takes what this disk knows of that.  What counted by then. */
-static uint64_t
-leave_roots(void)
-{
-    struct simdisk *copy = simdisk_copy(rig.disk);
-    uint64_t counts = version();
-
-    pass(20000);
-    OK(newest_root() > counts, "segments are in the store, and manifests that name them");
-    crash(1);
-    take_place(copy);
-    up(3);
-    IS((int64_t)version(), (int64_t)counts, "... which a crash keeps from being counted");
-    return counts;
-}
-
-/* As varve log repair does it where its last batch is damaged. */
-static void
-cut_last(int64_t base)
-{
-    struct vrv_seg *s = vrv_log_sealed(rig_log(&rig, "t", 0), base);
-    struct vrv_seg_walk w;
-    struct vrv_batch b, last = { .size = 0 };
-    unsigned n = 0;
-
-    VRV_ASSERT(s != NULL);
-    vrv_seg_walk_init(&w, s, s->size);
-    while (vrv_seg_walk_next(&w, &b, &e) == 1) {
-        if (n++ > 0) {
-            s->max_ts = last.max_ts;
-            s->max_ts_offset = vrv_batch_last_offset(&last);
-        }
-        last = b;
-    }
-    vrv_seg_walk_fini(&w);
-    VRV_ASSERT(n > 1);
-    s->size -= last.size;
-    s->next = last.base_offset;
-    vrv_seg_unref(s);
-}
-
-static int
-heal_above(uint64_t random)
-{
-    struct vrv_heal h = { .s = &sync_, .eng = rig.eng, .random = random };
-    bool there;
-
-    VRV_ASSERT(vrv_heal_begin(&h, &e) == 0);
-    int rc = vrv_heal_above(&h, &id, &there, &e);
-    VRV_ASSERT(there);
-    vrv_heal_end(&h);
-    return rc;
-}
-
-static void
-test_cut(void)
-{
-    struct vrv_tier_part p;
-
-    sweep_every_ms = YEAR_MS;
-    make(1);
-    seal();
-    pass(20000);
-    int64_t base = offsets("t", 0).end;
-    put("t", 0, 10);
-    seal();
-    uint64_t counts = leave_roots();
-    cut_last(base);
-    pass(30000);
-    IS((int64_t)version(), (int64_t)counts, "where records of these were cut they don't count, nor does anything else");
-    VRV_ASSERT(vrv_tier_part(tier, &id, NULL, false, &p, &e) == 0);
-    OK(strstr(p.last.msg, "varve scrub --heal") != NULL, "... which is said: %s", p.last.msg);
-    vrv_tier_part_fini(&p);
-    IS(heal_above(5), 0, "a heal compares what is left %s", e.msg);
-    OK(version() > counts && newest_cold() > base, "... and they count");
-    down();
-    up(6);
-    put("t", 0, 4);
-    seal();
-    IS(rig_alter(&rig, "t", "local.retention.bytes=1"), 0, "its server goes on");
-    pass(60000);
-    OK(offsets("t", 0).local_start >= base + 20, "... also into the store");
-    IS(read_all("t", 0), base + 28, "... and nothing is lost");
-    finish();
-}
-
-/* ... and the root that counts is lost. */
-static void
-test_cut_and_lost(void)
-{
-    struct vrv_manifest m;
-
-    sweep_every_ms = YEAR_MS;
-    make(1);
-    seal();
-    pass(20000);
-    down();
-    up(2);
-    uint64_t counts = version();
-    read_root(counts - 1, &m);
-    int64_t base = m.seg[m.seg_n - 1].base;
-    vrv_manifest_fini(&m);
-    cut_last(base);
-    flip_root(counts);
-    IS(heal_root(5), 0, "of what is named records were cut here, and the newest root is damaged: the one before counts %s", e.msg);
-    OK(version() > counts, "... once more");
-    finish();
-}
-
-/* An older copy of a disk has the first records of a segment that was moved, and goes on with others, or with none. */
-static void
-test_not_cut(void)
-{
-    for (int batches = 0; batches <= 10; batches += 10) {
-        sweep_every_ms = YEAR_MS;
-        make(1);
-        seal();
-        pass(20000);
-        put("t", 0, 1);
-        struct simdisk *copy = simdisk_copy(rig.disk);
-        uint64_t counts = version();
-        put("t", 0, 1);
-        seal();
-        pass(20000);
-        OK(newest_root() > counts, "a segment is in the store");
-        crash(1);
-        take_place(copy);
-        up(3);
-        seal();
-        put("t", 0, batches);
-        seal();
-        IS(heal_above(5), VRV_E_FENCED, "of which this disk has the first half, and %s: %s", batches > 0 ? "others behind it" :
-            "nothing behind it", e.msg);
-        IS((int64_t)version(), (int64_t)counts, "... it doesn't count");
         finish();
     }
 }
@@ -401,9 +249,6 @@ main(void)
 {
     test_older_segment();
     test_older_root();
-    test_cut();
-    test_cut_and_lost();
-    test_not_cut();
     test_undeleted();
     test_given_up();
     test_bridged();

@@ -10,6 +10,7 @@
 #include "engine/base/mem.h"
 #include "t/lib/healrig.h"
 #include "t/lib/tap.h"
+#include "tiering/scrub/heal.h"
 
 /* ---- which one ---- */
 
@@ -95,6 +96,34 @@ test_deleted(void)
     finish();
 }
 
+/* Its commit fails, and a segment of this disk that it names is damaged, too. */
+static void
+test_one_that_never_counts(void)
+{
+    struct vrv_heal h = { .s = &sync_, .random = 3 };
+    struct vrv_heal_here here;
+    char path[VRV_PATH_MAX];
+
+    make(1);
+    down();
+    up(2);
+    flip_root(newest_root());
+    vrv_seg_path(&id, 0, "log", path);
+    VRV_ASSERT(simdisk_corrupt(rig.disk, path, 100, 1));
+    fakestore_fault(fake, VRV_STORE_PUT, FAKE_DENIED, 100);
+    h.eng = rig.eng;
+    VRV_ASSERT(vrv_heal_begin(&h, &e) == 0);
+    OK(vrv_heal_root(&h, &id, &e) < 0, "a root that is to take a damaged one's place can't be written: %s", e.msg);
+    OK(vrv_heal_here(&h, &id, &here, &e) < 0 && here.from == here.to, "... nothing leaves this disk for what it names: %s", e.msg);
+    IS(offsets("t", 0).local_start, 0, "... it begins where it did");
+    fakestore_heal(fake);
+    IS(vrv_heal_root(&h, &id, &e), 0, "... until it can %s", e.msg);
+    OK(vrv_heal_here(&h, &id, &here, &e) == 0 && here.damaged == 1 && offsets("t", 0).local_start == here.to,
+        "... then what is damaged does %s", e.msg);
+    vrv_heal_end(&h);
+    finish();
+}
+
 /* ---- what was healed ---- */
 
 /* Two segments are damaged and healed, then leave this disk, and perhaps the damaged ones the store; then the root that
@@ -122,7 +151,7 @@ test_healed_before(bool page_last, bool swept)
         flip(s->key);
         IS(heal((uint64_t)i + 3, seg[i].key, seg[i].base), 0, "a damaged segment is healed %s", e.msg);
     }
-    vrv_found_page_fini(v, &m.page[1]);
+    vrv_cold_segs_free(v, m.page[1].segments);
     vrv_manifest_fini(&m);
     let_go();
     for (int i = 0; i < 2 && swept; i++)
@@ -207,6 +236,7 @@ main(void)
     test_passed_over();
     test_one_that_lacks();
     test_deleted();
+    test_one_that_never_counts();
     for (int swept = 0; swept < 2; swept++) {
         test_healed_before(false, swept);
         test_healed_before(true, swept);

@@ -222,7 +222,7 @@ test_variable(const char *base)
 {
     static const char *const malformed[] = { "", "sync", "sync:1", "sync:0:eio", "sync::eio",
         "sync:-1:eio", "sync:1x:eio", "sync:99999999999999999999:eio", "sync:1:", "sync:1:eio ",
-        "sync:1:boom", "syn:1:eio", ":1:eio" };
+        "sync:1:boom", "syn:1:eio", ":1:eio", "offload:1:eio", "delete:1:enospc" };
     char errors[512];
     size_t refused = 0, n = sizeof(malformed) / sizeof(malformed[0]);
 

@@ -199,6 +199,12 @@ test_together(void)
     refused("max.connections.per.ip.overrides=localhost:5",
         "max.connections.per.ip.overrides: \"localhost:5\" is no limit: expected "
         "IP-address:number\n");
+    refused("tier.store.proxy=http://joe:swordfish@proxy:3128",
+        "tier.store.proxy has a user, and perhaps a password, where all may read them: leave them out, and set "
+        "tier.store.proxy.credentials to file:PATH or env:NAME, where USER:PASSWORD stands\n");
+    refused("tier.store.proxy.credentials=joe:swordfish",
+        "tier.store.proxy.credentials is neither file:PATH nor env:NAME: name a file whose first line is "
+        "USER:PASSWORD, or a variable of the environment that is\n");
     refused("tier.fetch.client.quotas=slow",
         "tier.fetch.client.quotas: \"slow\" is no quota: expected NAME:BYTES, with bytes in a second, at "
         "least 1\n");

@@ -84,6 +84,17 @@ end(void)
     fakecold_free(&cold);
 }
 
+static char told[VRV_DIAG_LINE];
+
+static void
+keep_line(void *ctx, const char *line, size_t n)
+{
+    (void)ctx;
+    VRV_ASSERT(n < sizeof(told));
+    memcpy(told, line, n);
+    told[n - 1] = '\0';
+}
+
 /* ---- fetches ---- */
 
 struct fetching {
@@ -385,6 +396,66 @@ test_errors(void)
     end();
 }
 
+/* More of the first partition, sealed and in the tier but still here, with a byte that went wrong in the first
+ * batch, at offset 12. */
+static void
+damage(bool in_tier)
+{
+    char path[VRV_PATH_MAX];
+
+    put(0, 4);
+    vrv_log_roll(log_of(0));
+    OK(rig_checkpoint(&a.rig) && rig_checkpoint(&a.rig), "sealed");
+    if (in_tier)
+        (void)offload(log_of(0), cold);
+    apirig_crash(&a, 0);
+    apirig_up(&a);
+    vrv_seg_path(&log_of(0)->id, 12, "log", path);
+    OK(simdisk_corrupt(a.rig.disk, path, 200, 0x10), "the disk lets a bit rot");
+}
+
+static const struct vrv_fetch_resp_partition *
+fetched_at(int64_t offset)
+{
+    struct apirig_call c;
+    struct fetching f;
+
+    fetching(&f, 0, 1, 0);
+    f.part[0].fetch_offset = offset;
+    send(&c, &f);
+    return part_of(answer_to(&c), 0);
+}
+
+static void
+test_damaged(void)
+{
+    for (int in_tier = 0; in_tier < 2; in_tier++) {
+        begin();
+        damage(in_tier);
+        struct vrv_stat *stat = a.b.stat = vrv_stat_new();
+        vrv_diag_to(keep_line, NULL, &a.rig.clock.clock);
+        simdisk_nowait(a.rig.disk, 100); /* nothing is in the page cache */
+        fakecold_thread(cold, true);
+        int64_t next = 0;
+        IS(vrv_read_cold_next(log_of(0), INT64_MAX, &next, &a.rig.e), 0, "the tier knows what it has");
+        const struct vrv_fetch_resp_partition *got = fetched_at(12);
+        IS_STR(vrv_kerror_name(got->error_code), in_tier ? "NONE" : "CORRUPT_MESSAGE",
+            "where this disk is damaged there is %s", in_tier ? "the tier's copy" : "an error, without another copy");
+        OK((got->records.n > 0) == in_tier, "... %d bytes", got->records.n);
+        OK(strstr(told, "log.damaged topic=t partition=0 offset=12 error=\"segment 12, byte 0") != NULL, "%s", told);
+        OK((strstr(told, "other_copy=none") == NULL) == in_tier, "... which says whether there is another copy");
+        IS((int64_t)vrv_stat_counted(stat, VRV_C_damaged_reads), 1, "that is counted once");
+        got = fetched_at(14);
+        OK(got->records.n > 0 && (size_t)got->records.n % batch == 0, "what lies behind is served");
+        IS((int64_t)vrv_stat_counted(stat, VRV_C_damaged_reads), 1, "... by this disk, in whole batches");
+        fakecold_thread(cold, false);
+        vrv_diag_to(NULL, NULL, NULL);
+        a.b.stat = NULL;
+        end();
+        vrv_stat_free(&stat);
+    }
+}
+
 /* Its client goes, or the server stops, while the cold tier is asked. */
 static void
 test_gone(void)
@@ -652,17 +723,6 @@ test_list_offsets_at_once(void)
     end();
 }
 
-static char told[VRV_DIAG_LINE];
-
-static void
-keep_line(void *ctx, const char *line, size_t n)
-{
-    (void)ctx;
-    VRV_ASSERT(n < sizeof(told));
-    memcpy(told, line, n);
-    told[n - 1] = '\0';
-}
-
 static void
 test_list_offsets_fails(void)
 {
@@ -770,6 +830,7 @@ main(void)
     test_both_at_once();
     test_limits();
     test_errors();
+    test_damaged();
     test_gone();
     test_session();
     test_committed();

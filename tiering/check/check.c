@@ -1,6 +1,5 @@
 #include "tiering/check/check_int.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +67,20 @@ vrv__check_figure(struct vrv__check *c, const char *name, int64_t value)
     c->line.figure[c->line.figure_n++].value = value;
 }
 
+static void
+tell_progress(const struct vrv__check *c)
+{
+    if (c->o.progress != NULL && c->total > 0)
+        c->o.progress(c->o.ctx, c->done, c->total);
+}
+
+void
+vrv__check_goal(struct vrv__check *c, uint64_t bytes)
+{
+    c->total = bytes;
+    tell_progress(c);
+}
+
 /* ---- the store ---- */
 
 int64_t
@@ -109,6 +122,7 @@ vrv__check_put(const char *key, struct iovec *iov, const uint8_t *p, size_t n, b
 
 /* Calls that are waited for together. */
 struct together {
+    struct vrv__check *c;
     unsigned left;
     bool done;
 };
@@ -121,15 +135,18 @@ struct one {
 static void
 ended(struct vrv_done *d)
 {
-    struct together *all = VRV_LIST_OF(d, struct one, call.done)->all;
+    struct one *one = VRV_LIST_OF(d, struct one, call.done);
+    struct together *all = one->all;
 
     all->done = --all->left == 0;
+    all->c->done += one->call.size;
+    tell_progress(all->c);
 }
 
 void
 vrv__check_all(struct vrv__check *c, struct vrv_store_call *calls, unsigned n, bool tries)
 {
-    struct together all = { n, false };
+    struct together all = { c, n, false };
     struct one *one = vrv_mem_zero(n * sizeof(*one));
 
     for (unsigned i = 0; i < n; i++) {
@@ -223,6 +240,7 @@ static void
 begin(struct vrv__check *c, const char *name)
 {
     c->line = (struct vrv_check_line){ .name = name };
+    c->done = c->total = 0;
     if (c->o.begins != NULL)
         c->o.begins(c->o.ctx, name);
 }

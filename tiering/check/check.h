@@ -4,8 +4,8 @@
  *
  *   answers ─► writes ─► reads ─► deletes ─► if absent ─► race ─► ... ─► figures ─► cleans up
  *
- * What fails ends it where the rest would tell nothing, or leave something behind; else the rest is tried, too.
- * What holds here is evidence, no proof: a race may be lost another time.
+ * What fails ends it where the rest would tell nothing, or leave something behind; else the rest is
+ * tried, too.  What holds here is evidence, no proof: a race may be lost another time.
  *
  * Threads: the caller's.
  */
@@ -44,6 +44,8 @@ struct vrv_check_opts {
     uint64_t load_bytes;          /* of the object that figures are taken with; 0: none are */
     void (*begins)(void *ctx, const char *name); /* the next one; may be NULL */
     void (*line)(void *ctx, const struct vrv_check_line *l);
+    /* of the one that runs, where it moves many bytes: first 0, last all; may be NULL */
+    void (*progress)(void *ctx, uint64_t done, uint64_t total);
     bool (*stops)(void *ctx);     /* does somebody want it to end?  May be NULL */
     void *ctx;
 };

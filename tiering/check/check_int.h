@@ -21,6 +21,7 @@ struct vrv__check {
     char *key[VRV__CHECK_KEYS];    /* all that may be there */
     unsigned key_n;
     struct vrv_check_line line;    /* of the one that runs */
+    uint64_t done, total;          /* ... and bytes that it moves; 0: that is no matter */
     bool gives_up;                 /* the rest would tell nothing */
 };
 
@@ -33,6 +34,9 @@ int vrv__check_fails(struct vrv__check *c, const char *fmt, ...) VRV_PRINTF(2, 3
 /* A call has failed that must not: what it was, in front of what the store says. */
 int vrv__check_refused(struct vrv__check *c, int status, const struct vrv_err *e, const char *what);
 void vrv__check_figure(struct vrv__check *c, const char *name, int64_t value);
+
+/* So many bytes will be sent or come by vrv__check_all(), which tells how far that is. */
+void vrv__check_goal(struct vrv__check *c, uint64_t bytes);
 
 /* Does somebody want it to end?  Then CANCELLED. */
 int vrv__check_stops(const struct vrv__check *c);

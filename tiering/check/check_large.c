@@ -133,6 +133,7 @@ vrv__check_parts(struct vrv__check *c)
     uint8_t *p = vrv_mem_zero((size_t)size);
 
     vrv__check_fill(c, p, (size_t)size);
+    vrv__check_goal(c, size + TAIL);
     int rc = check_upload(c, p, size);
     free(p);
     return rc;
@@ -246,6 +247,7 @@ vrv__check_throughput(struct vrv__check *c)
     uint8_t *p = vrv_mem_zero(size), *back = vrv_mem_zero(size);
 
     vrv__check_fill(c, p, size);
+    vrv__check_goal(c, 2 * (uint64_t)size);
     int rc = measure(c, p, back, size);
     free(p);
     free(back);

@@ -1,7 +1,7 @@
 /*
- * Many write one name at once, each only if there is none: one must win, the others be told; and what is there
- * is what the winner wrote.  It is what keeps a server that has lost the store from harming the one that owns
- * it, so a store that lets two win is none for varve.
+ * Many write one name at once, each only if there is none: one must win, the others be told; and
+ * what is there is what the winner wrote.  It is what keeps a server that has lost the store from
+ * harming the one that owns it, so a store that lets two win is none for varve.
  *
  * A write may end without a word of what became of it; then what is there tells.
  */

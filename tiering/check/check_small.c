@@ -200,9 +200,7 @@ vrv__check_verifies(struct vrv__check *c)
     if (vrv_sync_call(&c->sync, &bad) != VRV_E_CORRUPT)
         return vrv__check_fails(c, "another checksum than its own is taken for an object's: damage would not be "
             "found when segments are uploaded");
-    vrv__check_says(c, "%s", c->o.store->caps.keeps_checksum
-        ? "the store keeps them: what was uploaded is verified without reading it"
-        : "what was uploaded is verified by what the store keeps of it, or by reading it");
+    vrv__check_says(c, "what was uploaded is verified by what the store keeps of it, or by reading it");
     return 0;
 }
 

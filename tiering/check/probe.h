@@ -1,6 +1,6 @@
 /*
- * May a server do in its store what it will have to?  Tried when it starts, so that a right that is missing shows
- * then, and not when the first segment is to leave or the first one to be deleted:
+ * May a server do in its store what it will have to?  Tried when it starts, so that a right that is
+ * missing shows then, and not when the first segment is to leave or the first one to be deleted:
  *
  *   list, as long as nothing may be written (the store may be another server's); then
  *   put ─► get a range of it ─► list ─► delete, with what crashes left here a day ago and before
@@ -48,7 +48,8 @@ struct vrv_probe {
 
 void vrv_probe_init(struct vrv_probe *p, const struct vrv_probe_opts *o);
 void vrv_probe_fini(struct vrv_probe *p); /* nothing may be under way */
-/* Begin what is due, or of that only what doesn't write; when to call again (monotonic ns), or INT64_MAX: when what is under way is done, or never. */
+/* Begin what is due, or of that only what doesn't write; when to call again (monotonic ns), or
+ * INT64_MAX: when what is under way is done, or never. */
 int64_t vrv_probe_step(struct vrv_probe *p, bool writes);
 /* No more of it, but that its object goes, if the store does that soon. */
 void vrv_probe_end(struct vrv_probe *p);

@@ -1,5 +1,6 @@
 #include "tiering/daemon/explain.h"
 
+#include "engine/base/later.h"
 #include "engine/base/mem.h"
 #include "tiering/store/store.h"
 
@@ -26,12 +27,6 @@ struct walk {
 
 /* ---- events ---- */
 
-static int64_t
-later(int64_t ms, int64_t by)
-{
-    return by >= INT64_MAX - ms ? INT64_MAX : ms + by;
-}
-
 static bool
 is_due(const struct walk *w, const struct vrv_tier_event *ev)
 {
@@ -52,7 +47,7 @@ beyond(const struct walk *w, int64_t newest_ms, int64_t limit_ms, uint64_t behin
         ev.why = by_size;
     }
     if (limit_ms != INT64_MAX) {
-        ev.ms = later(later(newest_ms, limit_ms), 1);
+        ev.ms = vrv_later(vrv_later(newest_ms, limit_ms), 1);
         ev.why = by_age;
     }
     if (is_due(w, &ev))
@@ -180,11 +175,11 @@ copy_of(struct walk *w, const struct vrv_tier_local *l)
     if (w->local_left >= (uint64_t)r->lag_bytes || (r->lag_ms != INT64_MAX && in_future)) {
         ev = (struct vrv_tier_event){ w->v->now_ms, 0, VRV_WHY_BEHIND };
     } else if (r->lag_ms != INT64_MAX) {
-        ev.ms = later(l->newest_ms, r->lag_ms);
+        ev.ms = vrv_later(l->newest_ms, r->lag_ms);
         ev.why = is_due(w, &ev) ? VRV_WHY_BEHIND : VRV_WHY_LAG_MS;
     }
-    if (later(l->since_ms, r->age_ms) < ev.ms) {
-        ev.ms = later(l->since_ms, r->age_ms);
+    if (vrv_later(l->since_ms, r->age_ms) < ev.ms) {
+        ev.ms = vrv_later(l->since_ms, r->age_ms);
         ev.why = is_due(w, &ev) ? VRV_WHY_BEHIND : VRV_WHY_MAX_AGE;
     }
     if (is_due(w, &ev))
@@ -342,8 +337,9 @@ add(struct vrv_tier_amount *a, const struct vrv_tier_seg *s)
     a->bytes += s->bytes;
 }
 
-/* Requests that a segment of so many bytes takes: its object, in parts if it is large, which is looked at when it is
- * there; a root, which is read back.  An object has more than its batches: what finds them. */
+/* Requests that a segment of so many bytes takes: its object, in parts if it is large, which is
+ * looked at when it is there; a root, which is read back.  An object has more than its batches:
+ * what finds them. */
 static uint64_t
 requests_of(uint64_t bytes)
 {

@@ -40,7 +40,8 @@ enum vrv_tier_why {
     VRV_WHY_OPEN_MS,          /* as OPEN; at this time segment.ms does */
     VRV_WHY_OPEN_MAX_AGE,     /* ... varve.offload.max.age.ms, */
     VRV_WHY_OPEN_RETENTION,   /* ... retention.ms: all of it is too old */
-    VRV_WHY_LOCAL_MAX,        /* tier.local.max.bytes is exceeded: the oldest of all topics leave, as soon as they can */
+    VRV_WHY_LOCAL_MAX,        /* tier.local.max.bytes is exceeded: the oldest of all topics leave,
+                               * as soon as they can */
     VRV_WHY_DISK_FREE,        /* tier.disk.free.min.bytes isn't free: they do, too */
     VRV_WHY_OUTAGE,           /* varve.tier.outage.policy: the disk is full of what the store doesn't take */
 };
@@ -83,7 +84,8 @@ struct vrv_tier_sums {
     struct vrv_tier_amount held;    /* as above */
     struct vrv_tier_amount dead;    /* below the log's start, and still in the manifest */
     struct vrv_tier_amount copies, drops, deletes; /* what is due, one thing after the other */
-    uint64_t requests;              /* to the store for these copies: objects or their parts, checks, manifests and a read of each */
+    uint64_t requests;              /* to the store for these copies: objects or their parts,
+                                     * checks, manifests and a read of each */
 };
 void vrv_tier_sum(const struct vrv_tier_view *v, const struct vrv_tier_seg *s, uint32_t n,
     struct vrv_tier_sums *out);

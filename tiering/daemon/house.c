@@ -5,6 +5,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
+#include "engine/os/failpoint.h"
 
 static const int64_t MS = 1000000;
 static const int64_t SOON_MS = 1000;      /* what somebody is busy with */
@@ -27,10 +28,7 @@ struct due {
 static int
 compare(const void *key, const struct vrv_omap_node *n)
 {
-    const struct vrv_log_id *a = key, *b = &VRV_OMAP_OF(n, struct due, node)->id;
-    int order = memcmp(&a->topic, &b->topic, sizeof(a->topic));
-
-    return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
+    return vrv_log_id_cmp(key, &VRV_OMAP_OF(n, struct due, node)->id);
 }
 
 static void
@@ -42,9 +40,9 @@ more_is_known(void *ctx)
 void
 vrv_house_init(struct vrv_house *h, const struct vrv_house_opts *o)
 {
-    *h = (struct vrv_house){ .o = *o, .kept = { .parts = o->parts, .clock = o->clock,
+    *h = (struct vrv_house){ .o = *o, .kept = { .parts = o->sweeps->parts, .clock = o->sweeps->clock,
         .again_ms = o->again_ms, .told = more_is_known, .ctx = h } };
-    h->begun_ns = o->clock->mono_ns(o->clock);
+    h->begun_ns = o->sweeps->clock->mono_ns(o->sweeps->clock);
     vrv_omap_init(&h->due, compare);
     vrv_kept_init(&h->kept);
 }
@@ -69,13 +67,13 @@ vrv_house_fini(struct vrv_house *h)
 static int64_t
 now_ns(const struct vrv_house *h)
 {
-    return h->o.clock->mono_ns(h->o.clock);
+    return h->o.sweeps->clock->mono_ns(h->o.sweeps->clock);
 }
 
 static int64_t
 wall_ms(const struct vrv_house *h)
 {
-    return h->o.clock->wall_ms(h->o.clock);
+    return h->o.sweeps->clock->wall_ms(h->o.sweeps->clock);
 }
 
 void
@@ -116,13 +114,14 @@ end(struct due *d)
     struct vrv_uuid topic = d->id.topic;
     struct vrv_err e;
 
-    if (vrv_parts_is_read(h->o.parts, &d->id)) { /* for somebody who began before it was deleted */
+    if (vrv_parts_is_read(h->o.sweeps->parts, &d->id)) { /* for somebody who began before it was deleted */
         d->again_ns = now_ns(h) + SOON_MS * MS;
         look_by(h, d->again_ns);
         return;
     }
-    int rc = vrv_parts_drop_head(h->o.parts, &d->id, &e);
-    if (rc == 0 && !vrv_parts_has_topic(h->o.parts, &topic))
+    int rc = vrv_parts_drop_head(h->o.sweeps->parts, &d->id, &e);
+    VRV_STEP(DELETE);
+    if (rc == 0 && !vrv_parts_has_topic(h->o.sweeps->parts, &topic))
         rc = vrv_remains_drop(h->eng, &topic, &e);
     if (rc < 0) {
         h->o.failed(h->o.ctx, &e);
@@ -136,6 +135,13 @@ end(struct due *d)
 
 static void sweep_next(struct vrv_house *h, const struct vrv_log_id *behind);
 
+/* What a sweep that failed hasn't come to is still there. */
+static uint64_t
+left(int status, uint64_t before, uint64_t found, uint64_t deleted)
+{
+    return (status < 0 && before > found ? before : found) - deleted;
+}
+
 /* First it is counted; then deleted; then, when what was written late is there, looked at again. */
 static void
 swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
@@ -147,8 +153,8 @@ swept(struct vrv_sweep *s, int status, const struct vrv_err *e)
     h->sweep = NULL;
     vrv_house_wake(h);
     h->deleted += s->deleted;
-    d->objects = s->found - s->deleted;
-    d->bytes = s->found_bytes - s->deleted_bytes;
+    d->objects = left(status, d->objects, s->found, s->deleted);
+    d->bytes = left(status, d->bytes, s->found_bytes, s->deleted_bytes);
     d->again_ns = now_ns(h);
     if (status < 0) {
         d->again_ns += h->o.again_ms * MS;
@@ -171,18 +177,7 @@ sweep(struct due *d)
     struct vrv_house *h = d->h;
     struct vrv_sweep *s = h->sweep = VRV_NEW(struct vrv_sweep);
 
-    s->parts = h->o.parts;
-    s->cache = h->o.cache;
-    s->retry = h->o.retry;
-    s->cq = h->o.cq;
-    s->clock = h->o.clock;
-    s->rate = h->o.rate;
-    s->id = d->id;
-    s->all = true;
-    s->dry = !d->counted;
-    s->call_ms = h->o.call_ms;
-    s->run = swept;
-    s->owner = d;
+    *s = (struct vrv_sweep){ .o = h->o.sweeps, .id = d->id, .all = true, .dry = !d->counted, .run = swept, .owner = d };
     vrv_sweep_begin(s);
 }
 
@@ -248,7 +243,7 @@ static bool
 is_nobodys(struct vrv_house *h, const struct vrv_log_id *id, int64_t *since_ms)
 {
     struct vrv_err e;
-    int rc = vrv_parts_alone(h->o.parts, id, since_ms, &e);
+    int rc = vrv_parts_alone(h->o.sweeps->parts, id, since_ms, &e);
 
     *since_ms += h->o.orphan_ms;
     if (rc < 0)
@@ -347,7 +342,7 @@ look_at_record(void *ctx, const struct vrv_uuid *topic)
     int64_t since_ms, deleted_ms;
     int rc = vrv_remains_settle(h->eng, topic, &e);
 
-    if (rc == VRV_E_NOTFOUND && !vrv_parts_has_topic(h->o.parts, topic))
+    if (rc == VRV_E_NOTFOUND && !vrv_parts_has_topic(h->o.sweeps->parts, topic))
         rc = is_due(h, topic, &since_ms, &deleted_ms) ? vrv_remains_drop(h->eng, topic, &e) : 0;
     if (rc < 0 && rc != VRV_E_NOTFOUND && rc != VRV_E_AGAIN)
         h->o.failed(h->o.ctx, &e);
@@ -365,6 +360,7 @@ stale_removed(struct vrv_done *done)
 
     h->stale_runs = false;
     h->stale_removed += h->stale.got;
+    vrv_house_wake(h); /* who asks how many hears of these */
     if (h->stale.status < 0 && h->stale.status != VRV_E_CANCELLED)
         h->o.failed(h->o.ctx, &h->stale.err);
 }
@@ -376,10 +372,10 @@ remove_stale(struct vrv_house *h)
 
     h->stale_runs = true;
     h->stale_ns = now + h->o.stale_ms * MS;
-    h->stale = (struct vrv_store_call){ .done = { .cq = h->o.cq, .run = stale_removed },
+    h->stale = (struct vrv_store_call){ .done = { .cq = h->o.sweeps->cq, .run = stale_removed },
         .op = VRV_STORE_SWEEP, .lane = VRV_STORE_HOUSEKEEPING, .key = VRV_PARTS_OBJECTS, .older_ms = h->o.stale_ms,
-        .deadline_ns = now + h->o.call_ms * MS };
-    vrv_retry_submit(h->o.retry, &h->stale);
+        .deadline_ns = now + h->o.sweeps->call_ms * MS };
+    vrv_retry_submit(h->o.sweeps->retry, &h->stale);
 }
 
 /* ---- from time to time ---- */
@@ -391,7 +387,7 @@ vrv_house_look(struct vrv_house *h)
     h->asked.known = false;
     h->look_ns = INT64_MAX;
     vrv_kept_begin(&h->kept);
-    (void)vrv_parts_each_head(h->o.parts, look_at_head, h);
+    (void)vrv_parts_each_head(h->o.sweeps->parts, look_at_head, h);
     (void)vrv_remains_each(h->eng, look_at_record, h);
     if (!h->stale_runs && now_ns(h) >= h->stale_ns)
         remove_stale(h);
@@ -412,7 +408,7 @@ vrv_house_cancel(struct vrv_house *h)
     if (h->sweep != NULL)
         vrv_sweep_cancel(h->sweep);
     if (h->stale_runs)
-        vrv_retry_cancel(h->o.retry, &h->stale);
+        vrv_retry_cancel(h->o.sweeps->retry, &h->stale);
     vrv_kept_cancel(&h->kept);
 }
 

@@ -22,13 +22,7 @@
 #include "tiering/daemon/sweep.h"
 
 struct vrv_house_opts {
-    struct vrv_parts *parts;   /* borrowed, as all */
-    struct vrv_cache *cache;
-    struct vrv_retry *retry;
-    struct vrv_cq *cq;
-    struct vrv_clock *clock;
-    struct vrv_rate *rate;
-    int64_t call_ms;
+    const struct vrv_sweep_opts *sweeps; /* borrowed: what deletes, and all else here by the same */
     int64_t keep_ms;           /* so long a deleted topic can come back */
     int64_t settle_ms;         /* what a store has written late is there by then */
     int64_t orphan_ms;         /* what nothing else is known of for so long is nobody's */

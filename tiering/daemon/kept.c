@@ -1,7 +1,6 @@
 #include "tiering/daemon/kept.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/base/mem.h"
 
@@ -19,10 +18,7 @@ struct kept {
 static int
 compare(const void *key, const struct vrv_omap_node *n)
 {
-    const struct vrv_log_id *a = key, *b = &VRV_OMAP_OF(n, struct kept, node)->id;
-    int order = memcmp(&a->topic, &b->topic, sizeof(a->topic));
-
-    return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
+    return vrv_log_id_cmp(key, &VRV_OMAP_OF(n, struct kept, node)->id);
 }
 
 void
@@ -174,5 +170,5 @@ vrv_kept_bytes(const struct vrv_kept *k, const struct vrv_log_id *id)
 bool
 vrv_kept_reads(const struct vrv_kept *k, const struct vrv_log_id *id)
 {
-    return k->reading && k->at.partition == id->partition && vrv_uuid_eq(&k->at.topic, &id->topic);
+    return k->reading && vrv_log_id_cmp(&k->at, id) == 0;
 }

@@ -195,8 +195,9 @@ written(struct vrv_done *d)
 
 /* ---- a new one ---- */
 
-/* Behind a marker comes the rest of its round; when nothing has changed for idle_ms another one begins, which may
- * have been late, and takes as long as a round may.  (What sending takes is for who knows the marker's size.) */
+/* Behind a marker comes the rest of its round; when nothing has changed for idle_ms another one
+ * begins, which may have been late, and takes as long as a round may.  (What sending takes is for
+ * who knows the marker's size.) */
 static int64_t
 silent_ms(const struct vrv_owner *o)
 {

@@ -7,8 +7,9 @@
 #include "engine/base/assert.h"
 #include "engine/base/bytes.h"
 #include "engine/base/mem.h"
+#include "engine/os/failpoint.h"
 
-enum { PIECE = 1 << 20, ENTRY = 24, EPOCH = 16 };
+enum { PIECE = 1 << 20, BACK_MAX = 16 };
 
 /* ---- its end ---- */
 
@@ -28,6 +29,7 @@ finish(struct vrv_move *m, int status, const struct vrv_err *e)
 static void
 committed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
 {
+    VRV_STEP(OFFLOAD);
     finish(VRV_LIST_OF(c, struct vrv_move, commit), status, e);
 }
 
@@ -87,6 +89,7 @@ uploaded(struct vrv_upload *u, int status, const struct vrv_err *e)
         finish(m, status, e);
         return;
     }
+    VRV_STEP(OFFLOAD);
     if (m->made != NULL) {
         *m->made = entry_of(m);
         finish(m, 0, e);
@@ -113,9 +116,9 @@ add_entry(struct vrv_move *m, const struct vrv_batch *b)
 {
     if (m->index_n == m->index_cap) {
         m->index_cap = m->index_cap == 0 ? 64 : 2 * m->index_cap;
-        m->index = vrv_mem_grow(m->index, (size_t)m->index_cap * ENTRY);
+        m->index = vrv_mem_grow(m->index, (size_t)m->index_cap * VRV_OBJECT_INDEX);
     }
-    uint8_t *p = m->index + (size_t)m->index_n++ * ENTRY;
+    uint8_t *p = m->index + (size_t)m->index_n++ * VRV_OBJECT_INDEX;
     vrv_put_le64(p, (uint64_t)b->base_offset);
     vrv_put_le64(p + 8, m->pos);
     vrv_put_le64(p + 16, (uint64_t)m->max_ts);
@@ -145,11 +148,11 @@ extras(struct vrv_move *m)
     vrv_producers_encode(m->producers, &m->producer_bytes, &n);
     x.producers = m->producer_bytes;
     x.producer_bytes = (uint32_t)n;
-    m->epoch_bytes = vrv_mem_zero((size_t)x.epoch_n * EPOCH);
+    m->epoch_bytes = vrv_mem_zero((size_t)x.epoch_n * VRV_OBJECT_EPOCH);
     x.epochs = m->epoch_bytes;
     for (uint32_t i = 0; i < x.epoch_n; i++) {
-        vrv_put_le32(m->epoch_bytes + (size_t)i * EPOCH, (uint32_t)m->epochs.v[i].epoch);
-        vrv_put_le64(m->epoch_bytes + (size_t)i * EPOCH + 8, (uint64_t)m->epochs.v[i].start);
+        vrv_put_le32(m->epoch_bytes + (size_t)i * VRV_OBJECT_EPOCH, (uint32_t)m->epochs.v[i].epoch);
+        vrv_put_le64(m->epoch_bytes + (size_t)i * VRV_OBJECT_EPOCH + 8, (uint64_t)m->epochs.v[i].start);
     }
     return x;
 }
@@ -300,6 +303,7 @@ begin(struct vrv_move *m)
         .epoch = m->epoch, .base = s->base, .next = s->next, .plain = s->size, .plain_crc = s->crc,
         .min_ts = s->min_ts, .max_ts = s->max_ts, .max_ts_offset = s->max_ts_offset };
 
+    VRV_STEP(OFFLOAD);
     m->phase = VRV_MOVE_WRITES;
     vrv_list_init(&m->turn.link);
     vrv_parts_segment_key(m->o->parts, &s->log, s->base, m->key);
@@ -313,6 +317,9 @@ begin(struct vrv_move *m)
     ask(m);
 }
 
+static void read_producers(struct vrv_move *m);
+
+/* What is lost for good is in nobody's way: the one before it is the next best. */
 static void
 producers_came(struct vrv_extras *r, int status, const struct vrv_object_extras *x,
     const struct vrv_err *e)
@@ -322,10 +329,29 @@ producers_came(struct vrv_extras *r, int status, const struct vrv_object_extras 
 
     if (status == 0)
         status = vrv_producers_decode(&m->producers, x->producers, x->producer_bytes, &why);
-    if (status < 0)
+    if (r->gone || status == VRV_E_CORRUPT) {
+        if (m->back++ == 0)
+            m->lacks = why;
+        read_producers(m);
+    } else if (status < 0) {
         finish(m, status, &why);
-    else
+    } else {
         begin(m);
+    }
+}
+
+static void
+read_producers(struct vrv_move *m)
+{
+    const struct vrv_upload_opts *o = &m->o->upload;
+
+    if (m->before_n == 0 || m->back == BACK_MAX) {
+        begin(m);
+        return;
+    }
+    m->extras = (struct vrv_extras){ .retry = o->retry, .cq = o->cq, .clock = o->clock,
+        .read_ms = o->call_ms, .run = producers_came };
+    vrv_extras_read(&m->extras, &m->before[--m->before_n]);
 }
 
 int
@@ -343,18 +369,15 @@ vrv_move_check(const struct vrv_move *m, struct vrv_err *e)
 static void
 prepare(struct vrv_move *m)
 {
-    const struct vrv_upload_opts *o = &m->o->upload;
-    uint32_t n = m->from != NULL ? m->from->seg_n : 0;
-    const struct vrv_cold_seg *before = m->before == NULL && n > 0 ? &m->from->seg[n - 1] : m->before;
-
     m->phase = VRV_MOVE_PREPARES;
-    if (m->knows_producers || before == NULL) {
-        begin(m);
-        return;
+    if (m->before == NULL && m->from != NULL) {
+        m->before = m->from->seg;
+        m->before_n = m->from->seg_n;
     }
-    m->extras = (struct vrv_extras){ .retry = o->retry, .cq = o->cq, .clock = o->clock,
-        .read_ms = o->call_ms, .run = producers_came };
-    vrv_extras_read(&m->extras, before);
+    if (m->knows_producers)
+        begin(m);
+    else
+        read_producers(m);
 }
 
 static void

@@ -6,11 +6,13 @@
  *
  * What the object has besides its chunks is made of the batches on their way: index, epochs, and the
  * producers' state, which goes on from the segment before.  So it is that of the segment's end, whenever
- * the segment is moved.
+ * the segment is moved.  An object that is lost, or damaged, keeps no other from the store: what it knew of producers is
+ * what a server made anew won't know, and is told.
  *
- * Whatever fails before the commit leaves an object or an upload that nothing names; the sweep removes it, but not as
- * long as a root that can't be passed over is in the commit's way (sweep.h).  Where one may be it is looked for first: so
- * one object may have to stay, and not one for each time that it is tried.
+ * Whatever fails before the commit leaves an object or an upload that nothing names; the sweep
+ * removes it, but not as long as a root that can't be passed over is in the commit's way (sweep.h).
+ * Where one may be it is looked for first: so one object may have to stay, and not one for each
+ * time that it is tried.
  *
  * Threads: the tier's; while a piece is being read what is made of it is that thread's.
  */
@@ -24,6 +26,8 @@
 #include "tiering/daemon/upload.h"
 #include "tiering/parts/parts.h"
 #include "tiering/reader/extras.h"
+
+enum { VRV_MOVE_INDEX_INTERVAL = 4096 }; /* a server's */
 
 struct vrv_move_opts {
     struct vrv_parts *parts;         /* borrowed, as the next two */
@@ -43,10 +47,13 @@ struct vrv_move {
     int zstd_level;                  /* 0: chunks as they are */
     bool bridges;                    /* between what counts and the segment there is nothing, and never was */
     const struct vrv_manifest *from; /* what counts, which the segment continues; NULL: it is the first */
-    bool knows_producers;            /* else they are read from the last segment of `from` */
-    const struct vrv_cold_seg *before; /* ... or of this one, if that isn't NULL */
+    bool knows_producers;            /* else they are read from the newest of these that is whole: */
+    const struct vrv_cold_seg *before; /* what lies before the segment, in order; NULL: the segments of `from` */
+    uint32_t before_n;
     struct vrv_cold_seg *made;       /* not NULL: nothing is committed, here is what the object is */
-    struct vrv_producers *producers; /* as of the segment's first offset; then of its end */
+    struct vrv_producers *producers; /* as of the segment's first offset; then of its end, */
+    struct vrv_err lacks;            /* ... without what the segment before it knew: why that can't be read any more;
+                                      * code 0: with that */
     void *owner;
     void (*run)(struct vrv_move *m, int status, const struct vrv_err *e);
     /* ours */
@@ -68,7 +75,8 @@ struct vrv_move {
     uint8_t *index, *producer_bytes, *epoch_bytes;
     uint32_t index_n, index_cap;
     struct vrv_epochs epochs;
-    struct vrv_extras extras;        /* of the segment before */
+    struct vrv_extras extras;        /* of a segment before */
+    unsigned back;                   /* so many of these were lost */
     struct vrv_parts_commit commit;
 };
 

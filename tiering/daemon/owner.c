@@ -295,8 +295,8 @@ put_own(struct vrv_owner *o)
     vrv__owner_put(o, o->key, bytes, n, true, was_put);
 }
 
-/* Under its own number it stays damaged, as it is written only where there is none.  It was ours, so the next one is
- * free, or a server's that was made anew. */
+/* Under its own number it stays damaged, as it is written only where there is none.  It was ours,
+ * so the next one is free, or a server's that was made anew. */
 static void
 claim_next(struct vrv_owner *o)
 {
@@ -315,8 +315,8 @@ claim_next(struct vrv_owner *o)
     vrv__owner_failed(o, &e);
 }
 
-/* A file system that isn't mounted, a bucket that isn't the one or was emptied: what went there would be missing
- * where the rest is. */
+/* A file system that isn't mounted, a bucket that isn't the one or was emptied: what went there
+ * would be missing where the rest is. */
 static void
 is_another(struct vrv_owner *o)
 {
@@ -462,4 +462,13 @@ bool
 vrv_owner_is_busy(const struct vrv_owner *o)
 {
     return o->busy != NULL;
+}
+
+uint64_t
+vrv_owner_known(struct vrv_catalog *catalog)
+{
+    struct vrv_owner o = { .catalog = catalog };
+
+    (void)knows(&o);
+    return o.number;
 }

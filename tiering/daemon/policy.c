@@ -1,5 +1,7 @@
 #include "tiering/daemon/policy.h"
 
+#include "engine/base/later.h"
+
 /* ---- both tiers as one row of segments, oldest first ---- */
 
 static int64_t
@@ -60,6 +62,35 @@ vrv_tier_item_at(const struct vrv_tier_view *v, uint32_t i, struct vrv_tier_item
     return true;
 }
 
+/* From where the log begins on. */
+static uint64_t
+bytes_of(const struct vrv_tier_view *v)
+{
+    uint64_t total = 0;
+    struct vrv_tier_item it;
+
+    for (uint32_t i = 0; vrv_tier_item_at(v, i, &it); i++)
+        total += it.next > v->start ? it.bytes : 0;
+    return total;
+}
+
+/* The first local segment that the store hasn't, from `start` on, and what is behind it; local_n:
+ * none that is sealed. */
+static uint32_t
+first_to_go(const struct vrv_tier_view *v, int64_t start, uint64_t *behind)
+{
+    uint32_t i = first_local_only(v);
+
+    *behind = 0;
+    while (i < v->local_n && v->local[i].next <= start)
+        i++;
+    if (i == v->local_n || !v->local[i].sealed)
+        return v->local_n;
+    for (uint32_t k = i + 1; k < v->local_n; k++)
+        *behind += v->local[k].bytes;
+    return i;
+}
+
 static bool
 is_older(int64_t newest_ms, int64_t limit_ms, int64_t now_ms)
 {
@@ -67,12 +98,6 @@ is_older(int64_t newest_ms, int64_t limit_ms, int64_t now_ms)
 }
 
 /* ---- what is to come ---- */
-
-static int64_t
-later(int64_t ms, int64_t by)
-{
-    return ms > 0 && by >= INT64_MAX - ms ? INT64_MAX : ms + by;
-}
 
 static void
 note_time(const struct vrv_tier_view *v, struct vrv_tier_plan *out, int64_t ms)
@@ -87,7 +112,7 @@ note_limit(const struct vrv_tier_view *v, struct vrv_tier_plan *out, int64_t new
     int64_t limit_ms, uint64_t behind, int64_t limit_bytes)
 {
     if (limit_ms != INT64_MAX)
-        note_time(v, out, later(later(newest_ms, limit_ms), 1));
+        note_time(v, out, vrv_later(vrv_later(newest_ms, limit_ms), 1));
     if (limit_bytes != INT64_MAX && behind < (uint64_t)limit_bytes &&
         (uint64_t)limit_bytes - behind < out->more)
         out->more = (uint64_t)limit_bytes - behind;
@@ -100,13 +125,11 @@ static int64_t
 new_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, struct vrv_tier_plan *out)
 {
     int64_t start = v->start;
-    uint64_t total = 0;
     struct vrv_tier_item it;
 
     if (!r->deletes)
         return start;
-    for (uint32_t i = 0; vrv_tier_item_at(v, i, &it); i++)
-        total += it.next > v->start ? it.bytes : 0;
+    uint64_t total = bytes_of(v);
     for (uint32_t i = 0; vrv_tier_item_at(v, i, &it) && it.may_go; i++) {
         if (it.next <= v->start)
             continue;
@@ -163,7 +186,7 @@ new_local_start(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
 static int64_t
 due_of(const struct vrv_tier_rules *r, const struct vrv_tier_local *l, uint64_t behind)
 {
-    int64_t due = later(l->newest_ms, r->local_ms), promised = later(l->since_ms, r->age_ms);
+    int64_t due = vrv_later(l->newest_ms, r->local_ms), promised = vrv_later(l->since_ms, r->age_ms);
 
     if (behind >= (uint64_t)r->local_bytes && l->newest_ms < due)
         due = l->newest_ms;
@@ -173,22 +196,18 @@ due_of(const struct vrv_tier_rules *r, const struct vrv_tier_local *l, uint64_t 
 static void
 next_move(const struct vrv_tier_rules *r, const struct vrv_tier_view *v, struct vrv_tier_plan *out)
 {
-    uint64_t behind = 0;
-    uint32_t i = first_local_only(v);
+    uint64_t behind;
+    uint32_t i = first_to_go(v, out->start, &behind); /* what is too old isn't worth the way */
 
     out->move = v->local_n;
     out->move_ms = out->due_ms = INT64_MAX;
-    while (i < v->local_n && v->local[i].next <= out->start)
-        i++; /* what is too old isn't worth the way */
-    if (!r->copies || i == v->local_n || !v->local[i].sealed)
+    if (!r->copies || i == v->local_n)
         return;
-    for (uint32_t k = i + 1; k < v->local_n; k++)
-        behind += v->local[k].bytes;
     const struct vrv_tier_local *l = &v->local[i];
     bool in_future = l->newest_ms > v->now_ms;
-    int64_t promised = later(l->since_ms, r->age_ms);
+    int64_t promised = vrv_later(l->since_ms, r->age_ms);
     if (r->lag_ms != INT64_MAX)
-        out->move_ms = in_future ? v->now_ms : l->newest_ms + r->lag_ms;
+        out->move_ms = in_future ? v->now_ms : vrv_later(l->newest_ms, r->lag_ms);
     if (promised < out->move_ms)
         out->move_ms = promised;
     if (behind >= (uint64_t)r->lag_bytes)
@@ -216,13 +235,9 @@ static void
 note_oldest(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
     struct vrv_tier_plan *out)
 {
-    uint64_t total = 0;
-    struct vrv_tier_item it;
-
     if (!r->deletes || v->oldest_n > 0 || v->cold == NULL || v->cold->page_n == 0)
         return;
-    for (uint32_t i = 0; vrv_tier_item_at(v, i, &it); i++)
-        total += it.next > v->start ? it.bytes : 0;
+    uint64_t total = bytes_of(v);
     note_limit(v, out, v->cold->page[0].min_ts, r->retention_ms, total > 0 ? total - 1 : 0,
         r->retention_bytes);
 }
@@ -247,15 +262,11 @@ vrv_tier_plan(const struct vrv_tier_rules *r, const struct vrv_tier_view *v,
 uint32_t
 vrv_tier_losable(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
 {
-    uint32_t i = first_local_only(v);
-    uint64_t behind = 0;
+    uint64_t behind;
+    uint32_t i = first_to_go(v, v->start, &behind);
 
-    while (i < v->local_n && v->local[i].next <= v->start)
-        i++;
-    if (r->leaves || !r->copies || r->outage == VRV_TIER_BLOCK || i == v->local_n || !v->local[i].sealed)
+    if (r->leaves || !r->copies || r->outage == VRV_TIER_BLOCK || i == v->local_n)
         return v->local_n;
-    for (uint32_t k = i + 1; k < v->local_n; k++)
-        behind += v->local[k].bytes;
     bool over = is_older(v->local[i].newest_ms, r->local_ms, v->now_ms) ||
         behind >= (uint64_t)r->local_bytes;
     return r->outage == VRV_TIER_DROP_OLDEST || over ? i : v->local_n;
@@ -264,13 +275,8 @@ vrv_tier_losable(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
 bool
 vrv_tier_wants_oldest(const struct vrv_tier_rules *r, const struct vrv_tier_view *v)
 {
-    uint64_t total = 0;
-    struct vrv_tier_item it;
-
     if (r->leaves || !r->deletes || v->cold == NULL || v->cold->page_n == 0)
         return false;
-    for (uint32_t i = 0; vrv_tier_item_at(v, i, &it); i++)
-        total += it.next > v->start ? it.bytes : 0;
     return is_older(v->cold->page[0].min_ts, r->retention_ms, v->now_ms) ||
-        total > (uint64_t)r->retention_bytes;
+        bytes_of(v) > (uint64_t)r->retention_bytes;
 }

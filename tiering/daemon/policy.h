@@ -34,8 +34,10 @@ struct vrv_tier_rules {
     int64_t lag_ms, lag_bytes;             /* a segment may go when it is so old, or so much is behind it */
     int64_t age_ms;                        /* a record's way to the store begins at this age at the latest */
     enum vrv_tier_outage outage;
-    uint64_t evicts;                       /* bytes that leave this disk before their time, if the store has them, */
-    bool wants_room;                       /* ... for tier.disk.free.min.bytes; else for tier.local.max.bytes */
+    uint64_t evicts;                       /* bytes that leave this disk before their time, if the
+                                            * store has them, */
+    bool wants_room;                       /* ... for tier.disk.free.min.bytes; else for
+                                            * tier.local.max.bytes */
     uint64_t loses;                        /* bytes that `outage` gives up; the plan has nothing of it */
 };
 

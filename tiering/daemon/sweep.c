@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/mem.h"
+#include "engine/os/failpoint.h"
 
-enum { NAMES = 1000, WAIT = 1, ORPHAN = 3 };
+enum { NAMES = 1000, WAIT = 2, ORPHAN = 3 };
 
 static const int64_t MS = 1000000;
 
@@ -25,9 +25,9 @@ finish(struct vrv_sweep *s, int status, const struct vrv_err *e)
 static struct vrv_store_call
 call_of(const struct vrv_sweep *s, enum vrv_store_op op, void (*run)(struct vrv_done *d))
 {
-    return (struct vrv_store_call){ .done = { .cq = s->cq, .run = run }, .op = op,
+    return (struct vrv_store_call){ .done = { .cq = s->o->cq, .run = run }, .op = op,
         .lane = VRV_STORE_HOUSEKEEPING,
-        .deadline_ns = s->clock->mono_ns(s->clock) + s->call_ms * MS };
+        .deadline_ns = s->o->clock->mono_ns(s->o->clock) + s->o->call_ms * MS };
 }
 
 /* ---- is it named? ---- */
@@ -51,20 +51,20 @@ is_among(const struct vrv_cold_seg *v, uint32_t n, const char *key)
     return false;
 }
 
-/* 1, 0; WAIT + 1: not known yet; negative: it can't be. */
+/* 1, 0; WAIT: not known yet; negative: it can't be. */
 static int
 is_in_page(struct vrv_sweep *s, const struct vrv_cold_page *page, const char *key)
 {
     if (s->page == NULL || strcmp(s->page->key, page->key) != 0) {
         vrv_piece_unref(s->page);
         s->page = NULL;
-        struct vrv_piece *p = vrv_cache_page(s->cache, &s->snap->m, page);
+        struct vrv_piece *p = vrv_cache_page(s->o->cache, &s->snap->m, page);
 
         if (!p->there) {
             s->awaited = p;
             s->wait.run = page_came;
             vrv_list_push(&p->waiting, &s->wait.link);
-            return WAIT + 1;
+            return WAIT;
         }
         s->page = p;
     }
@@ -131,10 +131,10 @@ get_before(struct vrv_sweep *s)
     s->root.key = s->root_key;
     s->root.size = VRV_MANIFEST_ROOT_MAX;
     s->root.buf = vrv_mem_zero(VRV_MANIFEST_ROOT_MAX);
-    vrv_retry_submit(s->retry, &s->root);
+    vrv_retry_submit(s->o->retry, &s->root);
 }
 
-/* 1, also where nobody can tell; 0; WAIT + 1. */
+/* 1, also where nobody can tell; 0; WAIT. */
 static int
 is_named_before(struct vrv_sweep *s, const char *key)
 {
@@ -142,7 +142,7 @@ is_named_before(struct vrv_sweep *s, const char *key)
 
     if (s->before_of != s->snap->m.version) {
         get_before(s);
-        return WAIT + 1;
+        return WAIT;
     }
     for (uint32_t i = 0; !named && i < s->before.page_n; i++)
         named = strcmp(s->before.page[i].key, key) == 0;
@@ -157,20 +157,20 @@ may_go(struct vrv_sweep *s)
     return !s->above && !s->looks;
 }
 
-/* ORPHAN, 0, WAIT + 1. */
+/* ORPHAN, 0, WAIT. */
 static int
 is_orphan(struct vrv_sweep *s, const char *key, const struct vrv_part_key *k)
 {
     bool before;
     int64_t since_ms = vrv_parts_unnamed_ms(&s->id, &s->snap->m, s->what, k, &before);
 
-    if (s->clock->wall_ms(s->clock) - since_ms < s->orphan_ms || !may_go(s))
+    if (s->o->clock->wall_ms(s->o->clock) - since_ms < s->orphan_ms || !may_go(s))
         return 0;
     int named = before ? is_named_before(s, key) : 0;
     return named == 0 ? ORPHAN : named == 1 ? 0 : named;
 }
 
-/* 1: it is to go, ORPHAN: likewise, for nothing but its age; 0: it stays; WAIT + 1, negative: as above. */
+/* 1: it is to go, ORPHAN: likewise, for nothing but its age; 0: it stays; WAIT, negative: as above. */
 static int
 judge(struct vrv_sweep *s, const char *key)
 {
@@ -180,9 +180,10 @@ judge(struct vrv_sweep *s, const char *key)
         return 0; /* not ours */
     if (s->all)
         return 1;
-    bool ahead = k.root && vrv_parts_is_ahead(s->parts, &s->id, k.number);
+    bool ahead = k.root && vrv_parts_is_ahead(s->o->parts, &s->id, k.number);
     bool empty = s->leaves && s->snap->m.page_n + s->snap->m.seg_n == 0;
-    if (ahead && empty) /* nobody would decide about it; and it goes first, or it might count without what it names */
+    if (ahead && empty) /* nobody would decide about it; and it goes first, or it might count
+                         * without what it names */
         return 1;
     s->above = s->above || ahead;
     int named = is_named(s, key, &k);
@@ -202,11 +203,22 @@ judge(struct vrv_sweep *s, const char *key)
 
 static void list(struct vrv_sweep *s);
 
+/* Orphans are neither's. */
+static void
+pass_step(const struct vrv_sweep *s)
+{
+    if (s->all)
+        VRV_STEP(DELETE);
+    else if (s->found > s->orphans)
+        VRV_STEP(RETAIN);
+}
+
 static void
 deleted(struct vrv_done *d)
 {
     struct vrv_sweep *s = VRV_LIST_OF(d, struct vrv_sweep, del.done);
 
+    pass_step(s);
     s->deleted += s->del.got;
     s->deleted_bytes += s->del.status == 0 ? s->key_bytes : 0;
     s->key_bytes = 0;
@@ -221,21 +233,22 @@ deleted(struct vrv_done *d)
 static void
 delete(struct vrv_sweep *s)
 {
+    pass_step(s);
     s->at_ns = INT64_MAX;
     s->deletes = true;
     s->del = call_of(s, VRV_STORE_DELETE, deleted);
     s->del.keys = s->keys;
     s->del.max = s->key_n;
-    vrv_retry_submit(s->retry, &s->del);
+    vrv_retry_submit(s->o->retry, &s->del);
 }
 
 /* As fast as is allowed, at most. */
 static void
 delete_in_time(struct vrv_sweep *s)
 {
-    int64_t now_ns = s->clock->mono_ns(s->clock);
+    int64_t now_ns = s->o->clock->mono_ns(s->o->clock);
 
-    s->at_ns = vrv_rate_take(s->rate, s->key_n, now_ns);
+    s->at_ns = vrv_rate_take(s->o->rate, s->key_n, now_ns);
     if (s->at_ns <= now_ns)
         delete(s);
 }
@@ -243,7 +256,7 @@ delete_in_time(struct vrv_sweep *s)
 int64_t
 vrv_sweep_step(struct vrv_sweep *s)
 {
-    if (s->at_ns <= s->clock->mono_ns(s->clock))
+    if (s->at_ns <= s->o->clock->mono_ns(s->o->clock))
         delete(s);
     return s->at_ns;
 }
@@ -255,8 +268,6 @@ take(struct vrv_sweep *s, const struct vrv_store_name *name, bool orphan)
     s->found_bytes += name->size;
     s->orphans += orphan;
     s->orphan_bytes += orphan ? name->size : 0;
-    if (s->tell != NULL)
-        s->tell(s, name->key, name->size);
     if (s->dry)
         return;
     s->keys[s->key_n++] = name->key;
@@ -303,10 +314,10 @@ go_on(struct vrv_sweep *s)
         give_up(s);
         return;
     }
-    while (s->at < s->list.got && s->key_n < vrv_rate_some(s->rate, VRV_STORE_DELETE_MAX)) {
+    while (s->at < s->list.got && s->key_n < vrv_rate_some(s->o->rate, VRV_STORE_DELETE_MAX)) {
         int rc = judge(s, s->list.names[s->at].key);
 
-        if (rc == WAIT + 1)
+        if (rc == WAIT)
             return;
         if (rc < 0) {
             struct vrv_err e = s->page->err;
@@ -334,7 +345,7 @@ listed(struct vrv_done *d)
     vrv_snap_unref(s->snap);
     s->snap = NULL;
     if (rc == 0 && !s->all) /* what counts now, not when it was listed */
-        rc = vrv_parts_now(s->parts, &s->id, &s->snap, &e);
+        rc = vrv_parts_now(s->o->parts, &s->id, &s->snap, &e);
     if (rc == VRV_E_NOTFOUND) {
         s->snap = vrv_snap_none();
         rc = 0;
@@ -356,7 +367,7 @@ list(struct vrv_sweep *s)
     s->list.key = s->prefix;
     s->list.after = s->after[0] != '\0' ? s->after : NULL;
     s->list.max = NAMES;
-    vrv_retry_submit(s->retry, &s->list);
+    vrv_retry_submit(s->o->retry, &s->list);
 }
 
 void
@@ -374,13 +385,13 @@ vrv_sweep_cancel(struct vrv_sweep *s)
 {
     s->cancelled = true;
     if (s->reads)
-        vrv_retry_cancel(s->retry, &s->root);
+        vrv_retry_cancel(s->o->retry, &s->root);
     else if (s->awaited != NULL)
-        vrv_cache_cancel(s->cache, s->awaited);
+        vrv_cache_cancel(s->o->cache, s->awaited);
     else if (s->deletes)
-        vrv_retry_cancel(s->retry, &s->del);
+        vrv_retry_cancel(s->o->retry, &s->del);
     else if (s->at_ns != INT64_MAX)
         give_up(s);
     else
-        vrv_retry_cancel(s->retry, &s->list);
+        vrv_retry_cancel(s->o->retry, &s->list);
 }

@@ -10,8 +10,7 @@
  * never will be.  But where there is a root above the one that counts, nothing goes but roots: that one may
  * name it, and come to count.
  *
- * Of a partition whose topic was deleted everything goes.  Where nothing is to happen, it is only counted
- * and told.
+ * Of a partition whose topic was deleted everything goes.  Where nothing is to happen, it is only counted.
  *
  * Threads: the tier's.
  */
@@ -22,22 +21,25 @@
 #include "tiering/parts/parts.h"
 #include "tiering/reader/cache.h"
 
-struct vrv_sweep {
-    /* the caller's, until run is called, once, never from within */
-    struct vrv_parts *parts;   /* borrowed, as the next ones */
+struct vrv_sweep_opts {
+    struct vrv_parts *parts;   /* borrowed, as all */
     struct vrv_cache *cache;
     struct vrv_retry *retry;
     struct vrv_cq *cq;
     struct vrv_clock *clock;
-    struct vrv_log_id id;
     struct vrv_rate *rate;     /* of all sweeps together */
+    int64_t call_ms;
+};
+
+struct vrv_sweep {
+    /* the caller's, until run is called, once, never from within */
+    const struct vrv_sweep_opts *o;
+    struct vrv_log_id id;
     bool all;                  /* nothing of it stays: its topic was deleted */
     bool dry;                  /* delete nothing */
-    void (*tell)(struct vrv_sweep *s, const char *key, uint64_t size); /* of each that is to go; or NULL */
     int64_t spares;            /* of what has left the manifest all from there on stays; 0: nothing of it */
     bool leaves;               /* the partition does: when its manifest is empty no segment is awaited */
     int64_t orphan_ms;         /* what was made so long ago and isn't named is an orphan */
-    int64_t call_ms;
     void (*run)(struct vrv_sweep *s, int status, const struct vrv_err *e);
     void *owner;
     uint64_t found, found_bytes; /* what is to go, */
@@ -47,8 +49,8 @@ struct vrv_sweep {
     struct vrv_snap *snap;
     char what;                 /* 'd', 'h' or 'm' (vrv_parts_prefix) */
     bool looks;                /* the first list of 'm': is there a root above? */
-    bool above;                /* ... there is: of a commit that nobody has heard of, or of another life (found.c).
-                                * What it names has no age */
+    bool above;                /* ... there is: of a commit that nobody has heard of, or of another
+                                * life (found.c).  What it names has no age */
     bool spared;               /* of 'm' some were spared for want of knowing that */
     bool cancelled;
     char prefix[VRV_STORE_KEY_MAX + 1], after[VRV_STORE_KEY_MAX + 1];

@@ -258,8 +258,8 @@ end_later(struct vrv_upload *u)
     vrv_cq_post(u->o->cq, &u->call.done, &u->call.done);
 }
 
-/* Nothing is under way, and nothing more comes.  Who is to stop waits for no ABORT, which a store that hangs answers in
- * minutes: the sweep of stale uploads removes what is left, later. */
+/* Nothing is under way, and nothing more comes.  Who is to stop waits for no ABORT, which a store
+ * that hangs answers in minutes: the sweep of stale uploads removes what is left, later. */
 static void
 end(struct vrv_upload *u)
 {

@@ -15,6 +15,8 @@
 #include "engine/os/clock.h"
 #include "tiering/store/retry.h"
 
+enum { VRV_UPLOAD_PARTS = 3 }; /* a server's `parts` */
+
 struct vrv_upload_opts {
     struct vrv_store *store; /* borrowed, as all */
     struct vrv_retry *retry;
@@ -58,8 +60,8 @@ bool vrv_upload_is_full(const struct vrv_upload *u);
 int vrv_upload_status(const struct vrv_upload *u);
 /* That was all; or, with a status, it isn't to be.  run is called, never from within. */
 void vrv_upload_end(struct vrv_upload *u, int status, const struct vrv_err *e);
-/* Wait for no store any more: it fails, with CANCELLED if with nothing else, once it is ended, unless it is done.  Parts
- * that are there are left to SWEEP. */
+/* Wait for no store any more: it fails, with CANCELLED if with nothing else, once it is ended,
+ * unless it is done.  Parts that are there are left to SWEEP. */
 void vrv_upload_cancel(struct vrv_upload *u);
 
 #endif

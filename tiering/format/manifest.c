@@ -24,14 +24,20 @@ vrv_cold_seg_fini(struct vrv_cold_seg *s)
 }
 
 void
+vrv_cold_segs_free(struct vrv_cold_seg *v, uint32_t n)
+{
+    for (uint32_t i = 0; v != NULL && i < n; i++)
+        vrv_cold_seg_fini(&v[i]);
+    free(v);
+}
+
+void
 vrv_manifest_fini(struct vrv_manifest *m)
 {
     for (uint32_t i = 0; i < m->page_n; i++)
         free(m->page[i].key);
-    for (uint32_t i = 0; i < m->seg_n; i++)
-        vrv_cold_seg_fini(&m->seg[i]);
     free(m->page);
-    free(m->seg);
+    vrv_cold_segs_free(m->seg, m->seg_n);
     *m = (struct vrv_manifest){ 0 };
 }
 
@@ -248,10 +254,7 @@ vrv_manifest_add(struct vrv_manifest *m, struct vrv_cold_seg *s, struct vrv_err 
 {
     if (check_seg(s, m->next, last_epoch(m), e) < 0)
         return vrv_err_prefix(e, VRV_E_INVALID, "can't be added to the manifest");
-    if (m->seg_n == m->seg_cap) {
-        m->seg_cap = m->seg_cap == 0 ? 8 : 2 * m->seg_cap;
-        m->seg = vrv_mem_grow(m->seg, m->seg_cap * sizeof(*m->seg));
-    }
+    VRV_PUSH_ROOM(m->seg, m->seg_n, m->seg_cap);
     m->seg[m->seg_n++] = *s;
     m->next = s->next;
     *s = (struct vrv_cold_seg){ 0 };

@@ -6,7 +6,7 @@
  *        │                                                    roots that follow
  *        └──► the newest segments themselves
  *
- * A root is written under a name with its version, by create-if-absent; it counts once the metastore's
+ * A root is written under a name with its version, by create-if-absent; it counts once the catalog's
  * head says n, too.  All segments together are contiguous, from `base` to `next`: this is checked whenever
  * a root is made or read (L7), and of a page when it is.
  *
@@ -73,6 +73,8 @@ struct vrv_manifest {
 };
 
 void vrv_cold_seg_fini(struct vrv_cold_seg *s);
+/* An array of them, as a page has it; NULL is fine. */
+void vrv_cold_segs_free(struct vrv_cold_seg *v, uint32_t n);
 void vrv_manifest_fini(struct vrv_manifest *m);
 /* How new its newest record is: a producer's clock may be ahead, the time of append bounds it (L13); and
  * records may have no time. */

@@ -58,10 +58,7 @@ put_header(struct vrv_object_writer *w, struct vrv_err *e)
 static struct vrv_chunk *
 new_chunk(struct vrv_object_writer *w, const struct vrv_batch *b)
 {
-    if (w->info.chunk_n == w->chunk_cap) {
-        w->chunk_cap = w->chunk_cap == 0 ? 64 : 2 * w->chunk_cap;
-        w->chunk = vrv_mem_grow(w->chunk, w->chunk_cap * sizeof(*w->chunk));
-    }
+    VRV_PUSH_ROOM(w->chunk, w->info.chunk_n, w->chunk_cap);
     struct vrv_chunk *c = &w->chunk[w->info.chunk_n++];
     *c = (struct vrv_chunk){ .base = b->base_offset, .max_ts = INT64_MIN };
     return c;
@@ -258,10 +255,10 @@ vrv_object_end(struct vrv_object_writer *w, const struct vrv_object_extras *x, s
         size_t n;
         uint64_t *at;
     } extra[] = {
-        { x->index, (size_t)x->index_n * VRV__INDEX_ENTRY, &i->index_at },
+        { x->index, (size_t)x->index_n * VRV_OBJECT_INDEX, &i->index_at },
         { x->aborted, (size_t)x->aborted_n * VRV_OBJECT_ABORTED, &i->aborted_at },
         { x->producers, x->producer_bytes, &i->producers_at },
-        { x->epochs, (size_t)x->epoch_n * VRV__EPOCH_ENTRY, &i->epochs_at },
+        { x->epochs, (size_t)x->epoch_n * VRV_OBJECT_EPOCH, &i->epochs_at },
     };
     uint32_t extras_crc = 0, table_crc = 0;
     int rc = close_chunk(w, e);

@@ -28,7 +28,9 @@ enum {
     VRV_OBJECT_HEADER = 64,
     VRV_OBJECT_FOOTER = 192,
     VRV_CHUNK_RECORD = 48,
-    VRV_OBJECT_ABORTED = 32,    /* an aborted transaction */
+    VRV_OBJECT_INDEX = 24,      /* an entry of its index, */
+    VRV_OBJECT_ABORTED = 32,    /* ... of the aborted transactions, */
+    VRV_OBJECT_EPOCH = 16,      /* ... of the epochs */
     VRV_CHUNK_BYTES = 1 << 20,  /* about so large is a chunk, unless a batch is larger */
     VRV_CHUNK_PLAIN_MAX = 256 << 20, /* ... and how large that may be */
     VRV_CHUNKS_MAX = 1 << 20,   /* of one object */

@@ -5,7 +5,7 @@
 #define VRV__OBJECT_MAGIC "VRVCOLD1"
 #define VRV__FOOTER_MAGIC "VRVFOOT1"
 
-enum { VRV__MAGIC = 8, VRV__INDEX_ENTRY = 24, VRV__EPOCH_ENTRY = 16 };
+enum { VRV__MAGIC = 8 };
 
 /* Header. */
 enum {

@@ -60,7 +60,7 @@ get_footer(struct vrv_object_info *i, const uint8_t *p)
         .table_crc = vrv_get_le32(p + VRV__F_TABLE_CRC),
     };
     memcpy(i->topic.b, p + VRV__F_TOPIC, sizeof(i->topic.b));
-    i->aborted_at = i->index_at + (uint64_t)i->index_n * VRV__INDEX_ENTRY;
+    i->aborted_at = i->index_at + (uint64_t)i->index_n * VRV_OBJECT_INDEX;
     i->producers_at = i->aborted_at + (uint64_t)i->aborted_n * VRV_OBJECT_ABORTED;
     i->epochs_at = i->producers_at + i->producer_bytes;
 }
@@ -72,7 +72,7 @@ is_whole(const struct vrv_object_info *i, uint64_t size)
     return i->size == size && i->chunk_n > 0 && i->chunk_n <= VRV_CHUNKS_MAX && i->base >= 0 &&
            i->next > i->base && i->partition >= 0 && i->index_at > VRV_OBJECT_HEADER &&
            i->index_at < size &&
-           i->epochs_at + (uint64_t)i->epoch_n * VRV__EPOCH_ENTRY == i->table_at &&
+           i->epochs_at + (uint64_t)i->epoch_n * VRV_OBJECT_EPOCH == i->table_at &&
            i->table_at + (uint64_t)i->chunk_n * VRV_CHUNK_RECORD + VRV_OBJECT_FOOTER == size;
 }
 

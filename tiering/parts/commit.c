@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/bytes.h"
 #include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
+#include "engine/os/failpoint.h"
 #include "tiering/parts/parts_int.h"
 
 enum { AGAIN_MAX = 3 };
@@ -37,9 +37,7 @@ part_of(const struct vrv_parts_commit *c)
 static void
 forget_old(struct vrv_parts_commit *c)
 {
-    for (uint32_t i = 0; i < c->old_n; i++)
-        vrv_cold_seg_fini(&c->old[i]);
-    free(c->old);
+    vrv_cold_segs_free(c->old, c->old_n);
     c->old = NULL;
     c->old_n = 0;
 }
@@ -147,8 +145,11 @@ count(struct vrv_parts_commit *c)
     struct vrv_err e = { 0 };
 
     bool passes = c->next.next >= p->head.lost_to && p->now != NULL; /* what is lost, perhaps as the first */
-    vrv__head_follow(&h, &p->head, passes ? p->now->m.next : c->next.next); /* the one before stands in if this root is lost */
+    /* the one before stands in if this root is lost */
+    vrv__head_follow(&h, &p->head, passes ? p->now->m.next : c->next.next);
+    VRV_STEP(COMMIT);
     int rc = vrv__head_write(c->parts, &p->id, &h, &e);
+    VRV_STEP(COMMIT);
     if (rc == 0)
         vrv__part_set(p, &h, &c->next);
     finish(c, rc, &e);

@@ -1,5 +1,6 @@
 /*
- * Where chunks lie that a manifest has let go of, and whose root can't be read any more: each object says it, too.
+ * Where chunks lie that a manifest has let go of, and whose root can't be read any more: each
+ * object says it, too.
  *
  *   footer ─► is it the one that is named? ─► chunk table ─► the next segment
  */
@@ -7,8 +8,6 @@
 
 #include "engine/base/mem.h"
 #include "tiering/parts/parts_int.h"
-
-enum { READS_MAX = 3 }; /* of one that comes damaged, which may be so on its way only */
 
 static const int64_t MS = 1000000;
 
@@ -59,7 +58,7 @@ fail(struct vrv_root_fill *f, int status, const struct vrv_err *e)
 {
     struct vrv_err why = *e;
 
-    if (status == VRV_E_CORRUPT && ++f->reads < READS_MAX)
+    if (status == VRV_E_CORRUPT && ++f->reads < VRV_STORE_DAMAGED_READS)
         go_on(f);
     else if (status == VRV_E_CORRUPT)
         give_up(f);

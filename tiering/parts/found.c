@@ -15,13 +15,12 @@
 static const int64_t MS = 1000000;
 
 struct vrv_root_found {
-    struct vrv_read_root read; /* first */
+    struct vrv_read_root read;
     struct vrv_parts_commit *c;
     vrv__found_fn *run;
     struct vrv_store_call ask; /* is there another owner? */
     bool asks;
     char key[VRV_STORE_KEY_MAX + 1];
-    uint8_t byte;
     struct vrv_err why;        /* why it can't be read */
 };
 
@@ -62,39 +61,46 @@ pass_over(struct vrv_root_found *f, struct vrv_err *e)
 
 /* ---- it can be read ---- */
 
-static bool
-is_young(const struct vrv_part *p, char what, const char *key)
+/* No sweep has taken it for nobody's: 1; 0: one may have; negative: nobody can tell. */
+static int
+is_there(const struct vrv_part *p, char what, const char *key, uint64_t end, struct vrv_err *e)
 {
-    const struct vrv_parts *ps = p->parts;
+    const struct vrv_parts_opts *o = &p->parts->o;
     struct vrv_part_key k;
 
-    return vrv_parts_read_key(&p->id, what, key, &k) &&
-        ps->o.clock->wall_ms(ps->o.clock) - k.made_ms < ps->o.adopt_ms;
+    if (vrv_parts_read_key(&p->id, what, key, &k) && o->clock->wall_ms(o->clock) - k.made_ms < o->adopt_ms)
+        return 1;
+    int rc = o->there != NULL ? o->there(o->ctx, key, end, e) : VRV_E_NOTFOUND;
+    return rc == 0 ? 1 : rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT ? 0 : rc;
 }
 
-/* Everything that it names and the one that counts doesn't. */
-static bool
-is_fresh(const struct vrv_part *p, const struct vrv_manifest *m)
+/* Everything that it names and the one that counts doesn't: likewise. */
+static int
+is_all_there(const struct vrv_part *p, const struct vrv_manifest *m, struct vrv_err *e)
 {
     const struct vrv_manifest *now = p->now != NULL ? &p->now->m : &(const struct vrv_manifest){ 0 };
     uint32_t k = 0;
+    int rc = 1;
 
-    for (uint32_t i = 0; i < m->page_n; i++) {
-        while (k < now->page_n && now->page[k].base < m->page[i].base)
+    for (uint32_t i = 0; i < m->page_n && rc == 1; i++) {
+        const struct vrv_cold_page *page = &m->page[i];
+
+        while (k < now->page_n && now->page[k].base < page->base)
             k++;
-        if ((k == now->page_n || strcmp(now->page[k].key, m->page[i].key) != 0) &&
-            !is_young(p, 'm', m->page[i].key))
-            return false;
+        if (k == now->page_n || strcmp(now->page[k].key, page->key) != 0)
+            rc = is_there(p, 'm', page->key, page->size, e);
     }
     k = 0;
-    for (uint32_t i = 0; i < m->seg_n; i++) {
-        while (k < now->seg_n && now->seg[k].base < m->seg[i].base)
+    for (uint32_t i = 0; i < m->seg_n && rc == 1; i++) {
+        const struct vrv_cold_seg *s = &m->seg[i];
+
+        while (k < now->seg_n && now->seg[k].base < s->base)
             k++;
         /* also what a heal has put in the place of another one: it was nobody's since */
-        if ((k == now->seg_n || strcmp(now->seg[k].key, m->seg[i].key) != 0) && !is_young(p, 'd', m->seg[i].key))
-            return false;
+        if (k == now->seg_n || strcmp(now->seg[k].key, s->key) != 0)
+            rc = is_there(p, 'd', s->key, s->pos + s->size, e);
     }
-    return true;
+    return rc;
 }
 
 /* All that the log may still have and the one that counts names.  One that was to name less counts only if
@@ -106,8 +112,9 @@ is_whole(const struct vrv_parts_commit *c, const struct vrv_part *p, const struc
         (m->next >= p->now->m.next && vrv_manifest_base(m) <= c->next.start);
 }
 
-/* What it has more is what the log has at these offsets: it was written by the life that this disk goes on with, and
- * not by one that went on elsewhere, as when an older copy of this disk has taken its place. */
+/* What it has more is what the log has at these offsets: it was written by the life that this disk
+ * goes on with, and not by one that went on elsewhere, as when an older copy of this disk has taken
+ * its place. */
 static bool
 goes_on(const struct vrv_part *p, const struct vrv_manifest *m)
 {
@@ -140,13 +147,16 @@ adopt(struct vrv_root_found *f, struct vrv_manifest *m, struct vrv_err *e)
         return vrv_err_set(e, VRV_E_FENCED, "%s names records up to %" PRId64 " that this disk hasn't got: if varve log "
             "repair cut them, stop this server, and varve scrub --heal; if it is older than its store, varve restore",
             f->read.key, m->next - 1);
-    if (!is_fresh(p, m) || !is_whole(c, p, m)) {
-        int rc = pass_over(f, e);
+    int rc = is_whole(c, p, m) ? is_all_there(p, m, e) : 0;
+    if (rc == 0) {
+        rc = pass_over(f, e);
         return rc < 0 ? rc
                       : vrv_err_set(e, VRV_E_CONFLICT, "%s is too old, or names too little, to count", f->read.key);
     }
+    if (rc < 0)
+        return rc;
     vrv__head_follow(h, &p->head, m->next); /* what it names of that isn't lost */
-    int rc = vrv__head_write(p->parts, &p->id, h, e);
+    rc = vrv__head_write(p->parts, &p->id, h, e);
     if (rc < 0)
         return rc;
     vrv__part_set(p, h, m);
@@ -172,35 +182,55 @@ pass_over_damaged(struct vrv_root_found *f)
 }
 
 static void
+is_unsettled(struct vrv_root_found *f)
+{
+    struct vrv_err e;
+    int rc = vrv_err_set(&e, VRV_E_BUSY, "%s can't be read, and who owns the store isn't settled yet", f->read.key);
+
+    finish(f, rc, &e);
+}
+
+static void
 successor_sought(struct vrv_done *d)
 {
     struct vrv_root_found *f = VRV_LIST_OF(d, struct vrv_root_found, ask.done);
+    const struct vrv_parts_opts *o = &f->read.part->parts->o;
+    char key[VRV_STORE_KEY_MAX + 1];
     struct vrv_err e = f->ask.err;
     int rc = f->ask.status;
+    bool is_there = rc == 0 || rc == VRV_E_CORRUPT;
 
     if (rc == VRV_E_NOTFOUND)
         pass_over_damaged(f);
-    else if (rc == 0)
+    else if (is_there && (o->successor(o->ctx, key) != 1 || strcmp(key, f->key) != 0))
+        is_unsettled(f); /* it may be ourselves by now */
+    else if (is_there)
         finish(f, vrv_err_set(&e, VRV_E_FENCED, "%s may be of the store's next owner: %s is there, too", f->read.key,
             f->key), &e);
     else
         finish(f, rc, &e);
 }
 
-/* What its own owner wrote he never relied on: he would have read it back.  Another one is in the store before
- * his first manifest. */
+/* What its own owner wrote he never relied on: he would have read it back.  Another one is in the
+ * store before his first manifest. */
 static void
 seek_successor(struct vrv_root_found *f)
 {
     const struct vrv_parts_opts *o = &f->read.part->parts->o;
+    int rc = o->successor != NULL ? o->successor(o->ctx, f->key) : 0;
 
-    if (o->successor == NULL || !o->successor(o->ctx, f->key)) {
+    if (rc == 0) {
         pass_over_damaged(f);
         return;
     }
+    if (rc < 0) {
+        is_unsettled(f);
+        return;
+    }
     f->asks = true;
-    f->ask = (struct vrv_store_call){ .done = { .cq = o->cq, .run = successor_sought }, .op = VRV_STORE_GET,
-        .lane = VRV_STORE_UPLOAD, .key = f->key, .buf = &f->byte, .size = 1,
+    /* Whatever it is, if it is: an answer to GET may be an error that calls itself none. */
+    f->ask = (struct vrv_store_call){ .done = { .cq = o->cq, .run = successor_sought }, .op = VRV_STORE_VERIFY,
+        .lane = VRV_STORE_UPLOAD, .key = f->key, .size = 1,
         .deadline_ns = o->clock->mono_ns(o->clock) + o->read_ms * MS };
     vrv_retry_submit(o->retry, &f->ask);
 }
@@ -208,7 +238,7 @@ seek_successor(struct vrv_root_found *f)
 static void
 came(struct vrv_read_root *r, int status, struct vrv_manifest *m, const struct vrv_err *why)
 {
-    struct vrv_root_found *f = (struct vrv_root_found *)(void *)r;
+    struct vrv_root_found *f = VRV_LIST_OF(r, struct vrv_root_found, read);
     struct vrv_err e = *why;
 
     if (f->c->cancelled) { /* there may be no engine any more */

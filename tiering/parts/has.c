@@ -18,7 +18,8 @@ vrv_parts_log_has(struct vrv_engine *eng, const struct vrv_log_id *id, const str
 }
 
 bool
-vrv_parts_is_hole(const struct vrv_log_offsets *o, int64_t lost_from, int64_t lost_to, int64_t from, int64_t to)
+vrv_parts_is_hole(const struct vrv_log_offsets *o, int64_t lost_from, int64_t lost_to,
+    int64_t from, int64_t to)
 {
     return o->local_start <= from || (from >= o->gap && from < o->gap_end && to == o->gap_end) ||
         (from >= lost_from && from < lost_to && to == lost_to);

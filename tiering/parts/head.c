@@ -220,7 +220,8 @@ vrv_parts_is_ahead(struct vrv_parts *ps, const struct vrv_log_id *id, uint64_t v
 }
 
 int
-vrv_parts_stand_in(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_manifest *m, struct vrv_err *e)
+vrv_parts_stand_in(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_manifest *m,
+    struct vrv_err *e)
 {
     struct vrv_part *p = vrv__part_get(ps, id);
     struct vrv_head h;
@@ -322,6 +323,6 @@ vrv_parts_drop_head(struct vrv_parts *ps, const struct vrv_log_id *id, struct vr
     free(c.v);
     int rc = c.mod != 0 ? vrv_catalog_drop_configs(atomic_load(&ps->catalog), entity, c.mod, e) : 0;
     if (rc == 0)
-        vrv__part_forget(ps, id);
+        vrv_parts_forget(ps, id);
     return rc;
 }

@@ -43,10 +43,7 @@ vrv_snap_unref(struct vrv_snap *s)
 static int
 compare(const void *key, const struct vrv_omap_node *n)
 {
-    const struct vrv_log_id *a = key, *b = &VRV_OMAP_OF(n, struct vrv_part, node)->id;
-    int order = memcmp(&a->topic, &b->topic, sizeof(a->topic));
-
-    return order != 0 ? order : (a->partition > b->partition) - (a->partition < b->partition);
+    return vrv_log_id_cmp(key, &VRV_OMAP_OF(n, struct vrv_part, node)->id);
 }
 
 void
@@ -81,12 +78,20 @@ vrv_parts_fini(struct vrv_parts *ps)
     vrv_lock_fini(&ps->lock);
 }
 
+/* With the lock held. */
+static struct vrv_part *
+find_part(const struct vrv_parts *ps, const struct vrv_log_id *id)
+{
+    struct vrv_omap_node *n = vrv_omap_find(&ps->map, id);
+
+    return n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
+}
+
 struct vrv_part *
 vrv__part_get(struct vrv_parts *ps, const struct vrv_log_id *id)
 {
     vrv_lock(&ps->lock);
-    struct vrv_omap_node *n = vrv_omap_find(&ps->map, id);
-    struct vrv_part *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
+    struct vrv_part *p = find_part(ps, id);
 
     if (p == NULL) {
         p = VRV_NEW(struct vrv_part);
@@ -118,15 +123,16 @@ have(struct vrv_part *p, struct vrv_snap *s)
 }
 
 void
-vrv__part_forget(struct vrv_parts *ps, const struct vrv_log_id *id)
+vrv_parts_forget(struct vrv_parts *ps, const struct vrv_log_id *id)
 {
     struct vrv_snap *old = NULL;
 
     vrv_lock(&ps->lock);
-    struct vrv_omap_node *n = vrv_omap_remove(&ps->map, id);
-    struct vrv_part *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
-    if (p != NULL)
+    struct vrv_part *p = find_part(ps, id);
+    if (p != NULL) {
+        (void)vrv_omap_remove(&ps->map, id);
         old = have(p, NULL);
+    }
     vrv_unlock(&ps->lock);
 
     if (p == NULL)
@@ -141,9 +147,8 @@ bool
 vrv_parts_is_read(struct vrv_parts *ps, const struct vrv_log_id *id)
 {
     vrv_lock(&ps->lock);
-    struct vrv_omap_node *n = vrv_omap_find(&ps->map, id);
+    const struct vrv_part *p = find_part(ps, id);
     vrv_unlock(&ps->lock);
-    const struct vrv_part *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
     return p != NULL && (p->reading != NULL || !vrv_list_empty(&p->waiting));
 }
 
@@ -248,6 +253,18 @@ vrv_parts_root_key(const struct vrv_log_id *id, uint64_t version, char *out)
     (void)snprintf(out + n, VRV_STORE_KEY_MAX + 1 - n, "%020" PRIu64, version);
 }
 
+int
+vrv_parts_check_root(struct vrv_manifest *m, const struct vrv_log_id *id, uint64_t version, struct vrv_err *e)
+{
+    char key[VRV_STORE_KEY_MAX + 1];
+
+    if (vrv_uuid_eq(&m->topic, &id->topic) && m->partition == id->partition && m->version == version)
+        return 0;
+    vrv_manifest_fini(m);
+    vrv_parts_root_key(id, version, key);
+    return vrv_err_set(e, VRV_E_CORRUPT, "%s is another partition's manifest", key);
+}
+
 static void
 new_key(struct vrv_parts *ps, const struct vrv_log_id *id, char what, int64_t base, char *out)
 {
@@ -338,8 +355,7 @@ vrv_parts_now(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_snap
 
     *out = NULL;
     vrv_lock(&ps->lock);
-    struct vrv_omap_node *n = vrv_omap_find(&ps->map, id);
-    struct vrv_part *p = n != NULL ? VRV_OMAP_OF(n, struct vrv_part, node) : NULL;
+    struct vrv_part *p = find_part(ps, id);
     if (p != NULL && p->now != NULL)
         *out = vrv_snap_ref(p->now);
     if (p != NULL && !vrv_list_empty(&p->whole)) {

@@ -51,6 +51,12 @@
 /* What names of segments begin with; nothing else is uploaded in parts. */
 #define VRV_PARTS_OBJECTS "d/"
 
+/* As a server has them, and who heals the store of one that is stopped: the two must agree. */
+enum {
+    VRV_PARTS_ROOT_BYTES = 256 << 10,
+    VRV_PARTS_ORPHAN_MS = 86400000, /* what nothing has named for so long is nobody's */
+};
+
 /* A manifest that counts, or did; never changed. */
 struct vrv_snap {
     _Atomic uint32_t refs;
@@ -71,12 +77,16 @@ struct vrv_parts_opts {
     int64_t adopt_ms;            /* so young must be what a root without a head names: half of what the
                                   * sweep calls an orphan */
     size_t root_bytes;           /* of a root's segments; what is more goes to pages (fold.h) */
-    size_t index_bytes;          /* of where chunks lie, for all manifests; 0: no limit.  One is always kept */
-    /* What is in the store as soon as somebody else owns it, before he writes a manifest; false: nobody can.
-     * NULL: likewise. */
-    bool (*successor)(void *ctx, char key[VRV_STORE_KEY_MAX + 1]);
+    size_t index_bytes;          /* of where chunks lie, for all manifests; 0: no limit.  One is
+                                  * always kept */
+    /* What is in the store as soon as somebody else owns it, before he writes a manifest: 1; 0: nobody can;
+     * BUSY: who owns it is being settled.  NULL: nobody can. */
+    int (*successor)(void *ctx, char key[VRV_STORE_KEY_MAX + 1]);
     /* Does the log have what this segment does, or has it let go of that?  NULL: nobody can tell. */
     bool (*has)(void *ctx, const struct vrv_log_id *id, const struct vrv_cold_seg *s);
+    /* Is an older one still there, up to this byte?  0; NOTFOUND, CORRUPT: no; or why nobody can tell.  NULL: its age says
+     * that it may not be. */
+    int (*there)(void *ctx, const char *key, uint64_t end, struct vrv_err *e);
     /* A root is passed over that can't be read: why.  Once for each; or NULL. */
     void (*passed)(void *ctx, const struct vrv_log_id *id, const struct vrv_err *why);
     void *ctx;
@@ -128,12 +138,12 @@ bool vrv_parts_has_head(struct vrv_parts *ps, const struct vrv_log_id *id);
  * manifest must be known, and no commit under way; what it comes to name later isn't lost. */
 int vrv_parts_lose(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t from, int64_t to,
     struct vrv_err *e) VRV_MUST_CHECK;
-/* What was so, and isn't named by a later manifest, nor passed over by both the one that counts and the one before it;
- * false: nothing. */
+/* What was so, and isn't named by a later manifest, nor passed over by both the one that counts and
+ * the one before it; false: nothing. */
 bool vrv_parts_lost(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t *from, int64_t *to);
 
-/* The catalog knows neither its topic nor what became of that: *since_ms is when that was first told here (wall clock),
- * durably. */
+/* The catalog knows neither its topic nor what became of that: *since_ms is when that was first
+ * told here (wall clock), durably. */
 int vrv_parts_alone(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t *since_ms, struct vrv_err *e)
     VRV_MUST_CHECK;
 
@@ -149,8 +159,8 @@ struct vrv_part_wait {
     bool has_time;       /* who asks so has his turn behind all others, and a few at a time: no reader
                           * waits while the manifests of a whole server are read */
 };
+enum { VRV_PARTS_ASKED = 12, VRV_PARTS_LATER = 4 }; /* read at a time: asked for; for who has time */
 /* May tell at once.  w NULL: nobody waits for it, but somebody will soon. */
-enum { VRV_PARTS_READS = 16, VRV_PARTS_LATER = 4 }; /* at a time; of that for who has time */
 void vrv_parts_read(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_part_wait *w);
 
 /* Is its root being read, or waited for? */
@@ -165,13 +175,17 @@ int vrv_parts_version(struct vrv_parts *ps, const struct vrv_log_id *id, uint64_
 /* Is a root of this version above all that count or were passed over: one that may come to? */
 bool vrv_parts_is_ahead(struct vrv_parts *ps, const struct vrv_log_id *id, uint64_t version);
 /* Its root is lost, or damaged for good: m, which it takes over, is what the next commit goes on from in its
- * stead, and says that it does, so that m's own root stays.  Only memory changes. */
-int vrv_parts_stand_in(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_manifest *m, struct vrv_err *e)
-    VRV_MUST_CHECK;
+ * stead, and says that it does, so that m's own root stays.  Only memory changes: where that commit
+ * fails, forget it. */
+int vrv_parts_stand_in(struct vrv_parts *ps, const struct vrv_log_id *id, struct vrv_manifest *m,
+    struct vrv_err *e) VRV_MUST_CHECK;
 
-/* May a root be in the way of the next commit?  One was that nobody here may pass over, or let count; or nobody has looked
- * since what counts was read.  Then that commit looks before it writes anything, and who has much to send for it does well
- * to do so, too. */
+/* What counts of it is read again by who asks next.  Nothing of it may be under way. */
+void vrv_parts_forget(struct vrv_parts *ps, const struct vrv_log_id *id);
+
+/* May a root be in the way of the next commit?  One was that nobody here may pass over, or let
+ * count; or nobody has looked since what counts was read.  Then that commit looks before it writes
+ * anything, and who has much to send for it does well to do so, too. */
 bool vrv_parts_looks(struct vrv_parts *ps, const struct vrv_log_id *id);
 
 /* Make a manifest count. */
@@ -199,9 +213,9 @@ struct vrv_parts_commit {
     char key[VRV_STORE_KEY_MAX + 1];
 };
 /* c->run is called once, never from within: 0; CONFLICT when another one counts than c->next was made of,
- * be it that it was found only now; FENCED when a newer owner wrote it; or what failed: nothing has changed, as
- * far as anybody can tell.  One at a time of a partition.  c->next is used up.
- * One that only looks: 0 when nothing is in its way. */
+ * be it that it was found only now; FENCED when a newer owner wrote it; or what failed: nothing has
+ * changed, as far as anybody can tell.  One at a time of a partition.  c->next is used up.  One
+ * that only looks: 0 when nothing is in its way. */
 void vrv_parts_commit(struct vrv_parts *ps, struct vrv_parts_commit *c);
 /* End it soon: with CANCELLED or UNKNOWN, or what becomes known in time. */
 void vrv_parts_cancel(struct vrv_parts *ps, struct vrv_parts_commit *c);
@@ -213,6 +227,10 @@ void vrv_parts_segment_key(struct vrv_parts *ps, const struct vrv_log_id *id, in
 void vrv_parts_page_key(struct vrv_parts *ps, const struct vrv_log_id *id, int64_t base, char *out);
 /* What a root is called. */
 void vrv_parts_root_key(const struct vrv_log_id *id, uint64_t version, char *out);
+/* Is m, which was read, what has this name?  Else CORRUPT, and m is finished. */
+int vrv_parts_check_root(struct vrv_manifest *m, const struct vrv_log_id *id, uint64_t version,
+    struct vrv_err *e)
+    VRV_MUST_CHECK;
 /* What a name says; `what` is 'd', with a hash or without, or 'm'.  False: it is none of these. */
 struct vrv_part_key {
     bool root;
@@ -221,9 +239,10 @@ struct vrv_part_key {
 };
 bool vrv_parts_read_key(const struct vrv_log_id *id, char what, const char *key,
     struct vrv_part_key *out);
-/* Since when nothing names it, at the earliest, that m doesn't name.  A page may have been in the place of one that
- * was made later: readers may still have the manifest that named it, and where no segment came since, that may be the
- * one before (*before), which is what there is when the newest root is lost. */
+/* Since when nothing names it, at the earliest, that m doesn't name.  A page may have been in the
+ * place of one that was made later: readers may still have the manifest that named it, and where no
+ * segment came since, that may be the one before (*before), which is what there is when the newest
+ * root is lost. */
 int64_t vrv_parts_unnamed_ms(const struct vrv_log_id *id, const struct vrv_manifest *m, char what,
     const struct vrv_part_key *k, bool *before);
 /* With what all names of a kind begin: 'd', 'h' (segments with a hash) or 'm'. */

@@ -11,10 +11,12 @@ struct vrv_head {
     uint64_t version; /* 0: none counts yet, but something may be in the store */
     uint64_t size;
     uint32_t crc;
-    int64_t lost_from, lost_to; /* in between records were given up that never were in the store; equal: none.  Known until
-                       * the manifest before the one that counts ends behind it, too */
+    int64_t lost_from, lost_to; /* in between records were given up that never were in the store;
+                                 * equal: none.  Known until the manifest before the one that
+                                 * counts ends behind it, too */
     int64_t alone_ms; /* since when nothing else is known of its topic (wall clock); 0: something is */
-    uint64_t stood_in; /* in memory only: the version before it whose manifest counts in its place; 0: its own does */
+    uint64_t stood_in; /* in memory only: the version before it whose manifest counts in its place;
+                        * 0: its own does */
     uint64_t passed;  /* above version: up to this one none is to be written, or to count; else 0 */
 };
 
@@ -33,7 +35,6 @@ struct vrv_part {
 
 /* There is one now. */
 struct vrv_part *vrv__part_get(struct vrv_parts *ps, const struct vrv_log_id *id);
-void vrv__part_forget(struct vrv_parts *ps, const struct vrv_log_id *id);
 /* This is what counts; takes m over. */
 void vrv__part_set(struct vrv_part *p, const struct vrv_head *head, struct vrv_manifest *m);
 /* The same, of the one that counts already. */
@@ -64,14 +65,15 @@ void vrv__root_read(struct vrv_read_root *r);
 /* End it soon: with CANCELLED, or what becomes known in time.  What came damaged isn't read again. */
 void vrv__root_cancel(struct vrv_read_root *r);
 
-/* What has the name of c's root?  0: c's own; NOTFOUND: nothing; CONFLICT: another one, which counts now; AGAIN: one
- * that never will, and the next version may be written; FENCED, or what failed.  run is called once, never from within. */
+/* What has the name of c's root?  0: c's own; NOTFOUND: nothing; CONFLICT: another one, which
+ * counts now; AGAIN: one that never will, and the next version may be written; FENCED, or what
+ * failed.  run is called once, never from within. */
 typedef void vrv__found_fn(struct vrv_parts_commit *c, int status, const struct vrv_err *e);
 void vrv__found_look(struct vrv_parts_commit *c, vrv__found_fn *run);
 void vrv__found_cancel(struct vrv_root_found *f);
 
-/* Where the chunks of c->next lie that it has let go of, as its objects say it: for when the root can't be read any more,
- * which is why.  run is called once: 0, or what failed. */
+/* Where the chunks of c->next lie that it has let go of, as its objects say it: for when the root
+ * can't be read any more, which is why.  run is called once: 0, or what failed. */
 typedef void vrv__fill_fn(struct vrv_parts_commit *c, int status, const struct vrv_err *e);
 void vrv__fill_begin(struct vrv_parts_commit *c, const struct vrv_err *why, vrv__fill_fn *run);
 void vrv__fill_cancel(struct vrv_root_fill *f);

@@ -1,12 +1,9 @@
 /* Reading a manifest's root, and who waits for that. */
 #include <stdlib.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
 #include "tiering/parts/parts_int.h"
-
-enum { READS_MAX = 3 }; /* of one that comes damaged, which may be so on its way only */
 
 static const int64_t MS = 1000000;
 
@@ -25,11 +22,7 @@ check(struct vrv_read_root *r, struct vrv_manifest *m, struct vrv_err *e)
         return vrv_err_prefix(e, rc, "%s", r->key);
     r->head.size = c->got;
     r->head.crc = crc;
-    if (vrv_uuid_eq(&m->topic, &id->topic) && m->partition == id->partition &&
-        m->version == r->head.version)
-        return 0;
-    vrv_manifest_fini(m);
-    return vrv_err_set(e, VRV_E_CORRUPT, "%s is another partition's manifest", r->key);
+    return vrv_parts_check_root(m, id, r->head.version, e);
 }
 
 static void
@@ -43,7 +36,7 @@ came(struct vrv_done *d)
     if (rc == 0)
         rc = check(r, &m, &e);
     free(r->call.buf);
-    if (rc == VRV_E_CORRUPT && r->call.status == 0 && ++r->reads < READS_MAX) {
+    if (rc == VRV_E_CORRUPT && r->call.status == 0 && ++r->reads < VRV_STORE_DAMAGED_READS) {
         if (!r->cancelled) {
             vrv__root_read(r);
             return;
@@ -169,7 +162,7 @@ read_part(struct vrv_part *p, enum vrv_store_class lane)
 static void
 start(struct vrv_parts *ps)
 {
-    while (!vrv_list_empty(&ps->asked) && ps->reads - ps->later_reads < VRV_PARTS_READS - VRV_PARTS_LATER)
+    while (!vrv_list_empty(&ps->asked) && ps->reads - ps->later_reads < VRV_PARTS_ASKED)
         read_part(VRV_LIST_OF(ps->asked.next, struct vrv_part, turn), VRV_STORE_READ);
     while ((vrv_list_empty(&ps->asked) || ps->later_reads == 0) && !vrv_list_empty(&ps->later) &&
         ps->later_reads < VRV_PARTS_LATER) /* readers who never end don't put it off for ever */

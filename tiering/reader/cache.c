@@ -67,9 +67,7 @@ vrv_piece_unref(struct vrv_piece *p)
         vrv__cache_wake(c); /* it may go now */
         return;
     }
-    for (uint32_t i = 0; i < p->seg_n; i++)
-        vrv_cold_seg_fini(&p->seg[i]);
-    free(p->seg);
+    vrv_cold_segs_free(p->seg, p->seg_n);
     free(p->key);
     struct vrv_cache_bytes *mem = p->mem;
     free(p);
@@ -167,7 +165,6 @@ use(struct vrv_cache *c, struct vrv_piece *p)
 static struct vrv_piece *
 get(struct vrv_cache *c, const struct name *name, enum vrv_piece_kind kind, bool *is_new)
 {
-
     vrv_lock(&c->lock);
     struct vrv_piece *p = find(c, name);
     if (p != NULL && p->there && p->status < 0 && now_ns(c) - p->came_ns >= c->o.again_ms * MS) {

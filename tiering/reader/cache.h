@@ -1,6 +1,7 @@
 /*
- * What was read of a store, in memory: chunks of cold objects, opened and checked, what objects say of aborted
- * transactions, and pages of manifests.  Who wants what isn't there waits for it; there is one read for all who want the same.
+ * What was read of a store, in memory: chunks of cold objects, opened and checked, what objects say
+ * of aborted transactions, and pages of manifests.  Who wants what isn't there waits for it; there
+ * is one read for all who want the same.
  *
  *   wanted ─► a run: one ranged read for it ──────────────┐
  *   a reader reads on ─► runs of neighbours ahead of him ─┴─► pieces ─► small queue ─► main queue
@@ -10,8 +11,8 @@
  * One budget of bytes holds for all of it: what is kept, what is being read, and what is in use and no
  * longer kept.  A chunk counts by its batches, also while it is read, packed as it may be stored.  (A run
  * is there twice for a moment, while its pieces are taken out of it.)  Room for what is wanted is made
- * (fifo.h), then taken from those who are read ahead of, then waited for; one read is always allowed.  Read ahead is only
- * into what is left.  A quota may hold beside that (quota.h).
+ * (fifo.h), then taken from those who are read ahead of, then waited for; one read is always
+ * allowed.  Read ahead is only into what is left.  A quota may hold beside that (quota.h).
  *
  * Threads: the tier's; but any may look for what is there (vrv_cache_now, _note), and give references back.
  */
@@ -153,8 +154,8 @@ bool vrv_cache_read_ahead(struct vrv_cache *c, const struct vrv_stream *s,
 /* Is it there, or on its way? */
 bool vrv_cache_has(struct vrv_cache *c, const struct vrv_cold_seg *s, uint32_t chunk);
 
-/* What nobody uses of the keys with this prefix leaves memory, wanted or not; false: some chunks are in use, or on
- * their way. */
+/* What nobody uses of the keys with this prefix leaves memory, wanted or not; false: some chunks
+ * are in use, or on their way. */
 bool vrv_cache_forget(struct vrv_cache *c, const char *prefix);
 
 /* Begin the reads that may; the next such time (monotonic ns), or INT64_MAX. */
@@ -176,7 +177,6 @@ bool vrv__cache_make_room(struct vrv_cache *c, size_t n, bool all);
 void vrv__cache_arrived(struct vrv_cache *c, struct vrv_piece *p);
 /* Somebody gave something back: does anybody wait for that?  Any thread. */
 void vrv__cache_wake(struct vrv_cache *c);
-struct vrv_cache_bytes *vrv__cache_bytes(struct vrv_cache *c, size_t n, uint8_t *p);
 void vrv__cache_bytes_unref(struct vrv_cache_bytes *b);
 
 #endif

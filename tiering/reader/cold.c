@@ -338,7 +338,7 @@ awake(struct vrv_done *d)
 static struct vrv_cold_reader *
 reader_of(struct vrv_cold *c)
 {
-    return (struct vrv_cold_reader *)(void *)c;
+    return VRV_LIST_OF(c, struct vrv_cold_reader, cold);
 }
 
 static void

@@ -16,7 +16,7 @@
 #include "tiering/reader/cache.h"
 
 struct vrv_cold_reader {
-    struct vrv_cold cold;    /* first: what the engine gets */
+    struct vrv_cold cold;    /* what the engine gets */
     struct vrv_parts *parts; /* borrowed */
     struct vrv_cache cache;
     struct vrv_cq *cq;

@@ -7,8 +7,6 @@
 #include "engine/base/list.h"
 #include "engine/base/mem.h"
 
-enum { READS_MAX = 3 }; /* of what comes damaged, which may be so on its way only */
-
 static const int64_t MS = 1000000;
 
 static void begin(struct vrv_extras *r);
@@ -19,11 +17,12 @@ finish(struct vrv_extras *r, int status, const struct vrv_object_extras *x, stru
     uint8_t *bytes = r->bytes;
     char *key = r->key;
 
-    if (status == VRV_E_CORRUPT && ++r->reads < READS_MAX) {
+    if (status == VRV_E_CORRUPT && ++r->reads < VRV_STORE_DAMAGED_READS) {
         begin(r);
         return;
     }
-    if (status == VRV_E_NOTFOUND)
+    r->gone = status == VRV_E_NOTFOUND;
+    if (r->gone)
         status = vrv_store_lost(e, key);
     else if (status < 0)
         (void)vrv_store_blame(e, status, key);
@@ -43,8 +42,8 @@ get(struct vrv_extras *r, uint64_t pos, size_t n, void (*run)(struct vrv_done *d
     vrv_retry_submit(r->retry, &r->call);
 }
 
-/* Bytes that came, as many as were asked for.  Who cancelled it may have come too late for the call itself: nothing
- * follows it all the same. */
+/* Bytes that came, as many as were asked for.  Who cancelled it may have come too late for the call
+ * itself: nothing follows it all the same. */
 static int
 came(const struct vrv_extras *r, struct vrv_err *e)
 {

@@ -20,6 +20,8 @@ struct vrv_extras {
     /* 0: `x` lies in bytes of ours that are there until run returns. */
     void (*run)(struct vrv_extras *r, int status, const struct vrv_object_extras *x,
         const struct vrv_err *e);
+    /* for run */
+    bool gone;                 /* nothing has the object's name: it isn't only out of reach */
     /* ours */
     char *key;
     uint64_t pos, size;        /* where the object is */

@@ -172,7 +172,7 @@ bytes_from(const struct vrv_piece *c, size_t from, size_t max_bytes, int64_t *ne
 }
 
 struct view {
-    struct vrv_cold_bytes b; /* first */
+    struct vrv_cold_bytes b;
     struct vrv_piece *piece;
     struct vrv_cold_aborted *aborted;
 };
@@ -180,7 +180,7 @@ struct view {
 static void
 free_view(struct vrv_cold_bytes *b)
 {
-    struct view *v = (struct view *)(void *)b;
+    struct view *v = VRV_LIST_OF(b, struct view, b);
 
     vrv_piece_unref(v->piece);
     free(v->aborted);
@@ -204,7 +204,7 @@ view_of(struct vrv_piece *p, size_t pos, size_t n)
 void
 vrv_place_give(struct vrv_cold_bytes *b, struct vrv_cold_aborted **v, size_t n)
 {
-    struct view *w = (struct view *)(void *)b;
+    struct view *w = VRV_LIST_OF(b, struct view, b);
 
     b->aborted = w->aborted = *v;
     b->aborted_n = n;

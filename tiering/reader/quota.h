@@ -1,6 +1,7 @@
 /*
- * How many bytes may be read of a store in a second (remote.log.manager.fetch.max.bytes.per.second): a read is charged
- * before it begins, what didn't come is given back, and how long reads were held back is told.
+ * How many bytes may be read of a store in a second
+ * (remote.log.manager.fetch.max.bytes.per.second): a read is charged before it begins, what didn't
+ * come is given back, and how long reads were held back is told.
  *
  * Threads: one; but any may set the rate.
  */

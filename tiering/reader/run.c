@@ -2,14 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
 #include "tiering/reader/cache.h"
 
 static const int64_t MS = 1000000;
-
-enum { READS_MAX = 3 }; /* of what comes damaged, which may be so on its way only */
 
 struct run {
     struct vrv_list link;
@@ -39,8 +36,8 @@ now_ns(const struct vrv_cache *c)
 
 /* ---- bytes ---- */
 
-struct vrv_cache_bytes *
-vrv__cache_bytes(struct vrv_cache *c, size_t n, uint8_t *p)
+static struct vrv_cache_bytes *
+counted(struct vrv_cache *c, size_t n, uint8_t *p)
 {
     struct vrv_cache_bytes *b = VRV_NEW(struct vrv_cache_bytes);
 
@@ -108,7 +105,7 @@ open_chunk(const struct run *r, struct vrv_piece *p)
         (void)atomic_fetch_add(&r->mem->refs, 1);
         p->mem = r->mem;
     } else {
-        p->mem = vrv__cache_bytes(r->cache, p->n, opened != NULL ? opened : own_copy(stored, p->n));
+        p->mem = counted(r->cache, p->n, opened != NULL ? opened : own_copy(stored, p->n));
     }
     p->bytes = p->mem->p;
     return 0;
@@ -124,7 +121,7 @@ open_page(const struct run *r, struct vrv_piece *p)
     for (uint32_t i = 0; i < p->seg_n; i++)
         n += sizeof(p->seg[i]) + p->seg[i].chunk_n * sizeof(struct vrv_chunk);
     p->n = n;
-    p->mem = vrv__cache_bytes(r->cache, n, NULL);
+    p->mem = counted(r->cache, n, NULL);
     return rc;
 }
 
@@ -138,8 +135,7 @@ open_tail(const struct run *r, struct vrv_piece *p)
     if (rc < 0)
         return rc;
     p->n = (size_t)i.aborted_n * VRV_OBJECT_ABORTED;
-    p->mem = vrv__cache_bytes(r->cache, p->n,
-        own_copy(r->mem->p + (i.aborted_at - i.index_at), p->n));
+    p->mem = counted(r->cache, p->n, own_copy(r->mem->p + (i.aborted_at - i.index_at), p->n));
     p->bytes = p->mem->p;
     return 0;
 }
@@ -168,7 +164,7 @@ stopped(struct vrv_err *e)
 static bool
 reads_again(const struct run *r, struct vrv_piece *p)
 {
-    if (p->status != VRV_E_CORRUPT || r->call.status < 0 || r->reads >= READS_MAX)
+    if (p->status != VRV_E_CORRUPT || r->call.status < 0 || r->reads >= VRV_STORE_DAMAGED_READS)
         return false;
     if (r->cancelled) { /* perhaps it isn't damaged */
         p->status = stopped(&p->err);
@@ -255,7 +251,7 @@ was_read(struct vrv_done *d)
 static void
 take_room(struct run *r, uint8_t *p)
 {
-    r->mem = vrv__cache_bytes(r->cache, r->size, p);
+    r->mem = counted(r->cache, r->size, p);
     (void)atomic_fetch_add(&r->cache->used, r->unpacks);
 }
 

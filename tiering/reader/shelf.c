@@ -1,12 +1,15 @@
 #include "tiering/reader/shelf.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
+#include "engine/base/omap.h"
 #include "engine/os/thread.h"
 
 static const char FILE_NAME[] = "varve-tier-cache", LOCK_NAME[] = "varve-tier-cache.lock";

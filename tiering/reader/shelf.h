@@ -6,26 +6,22 @@
  *   wanted ─► in a slot? ─► read, checked by who asked ─► his;   anything wrong ─► the store, as without it
  *
  * One file of fixed size, in slots of one size; what is in them is known in memory only, so every start
- * begins empty, and nothing on that disk is ever believed.  (What an old life left could be listed and taken over.
- * It would have to be read, all of it, before a byte more may be written, or be believed; and it is of use only
- * to who reads the same again.)  A slot has no header: length and checksum of what must be there are the manifest's,
- * which a slot that tells another chunk's bytes, or an older life's, can't agree with.  Who reads all of a log once
- * writes nothing here.
+ * begins empty, and nothing on that disk is ever believed.  (What an old life left could be listed
+ * and taken over.  It would have to be read, all of it, before a byte more may be written, or be
+ * believed; and it is of use only to who reads the same again.)  A slot has no header: length and
+ * checksum of what must be there are the manifest's, which a slot that tells another chunk's bytes,
+ * or an older life's, can't agree with.  Who reads all of a log once writes nothing here.
  *
- * A failure of that disk harms nobody: what it was to do is done without it, its space is given back, and it is
- * not used again before the next start.  The same goes for one that is full, takes too long, or gives back other
- * bytes than it got again and again.
+ * A failure of that disk harms nobody: what it was to do is done without it, its space is given
+ * back, and it is not used again before the next start.  The same goes for one that is full, takes
+ * too long, or gives back other bytes than it got again and again.
  *
  * Threads: the tier's; reads and writes are done by one of its own (before that is started, at once).
  */
 #ifndef VRV_READER_SHELF_H
 #define VRV_READER_SHELF_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "engine/base/list.h"
-#include "engine/base/omap.h"
 #include "engine/os/clock.h"
 #include "engine/os/cq.h"
 #include "engine/os/vfs.h"
@@ -42,7 +38,8 @@ struct vrv_shelf_opts {
     uint64_t bytes;          /* of the file, at most */
     uint32_t slot_bytes;     /* larger chunks are not kept */
     int64_t read_ms;         /* a read that takes longer is given up */
-    void (*failed)(void *ctx, const struct vrv_err *e); /* told once, when it is not used any more; may be NULL */
+    void (*failed)(void *ctx, const struct vrv_err *e); /* told once, when it is not used any more;
+                                                         * may be NULL */
     void *ctx;
 };
 

@@ -8,8 +8,6 @@
 #include "tiering/daemon/owner.h"
 #include "tiering/format/codec.h"
 
-enum { READS_MAX = 3 };
-
 /* ---- names ---- */
 
 static int
@@ -17,10 +15,7 @@ keep_name(void *ctx, const struct vrv_store_name *name)
 {
     struct vrv_found_names *l = ctx;
 
-    if (l->n == l->cap) {
-        l->cap = l->cap == 0 ? 64 : 2 * l->cap;
-        l->v = vrv_mem_grow(l->v, l->cap * sizeof(*l->v));
-    }
+    VRV_PUSH_ROOM(l->v, l->n, l->cap);
     l->v[l->n] = *name;
     l->v[l->n++].key = vrv_mem_strdup(name->key);
     return 0;
@@ -34,7 +29,8 @@ vrv_find_names(struct vrv_sync *s, const char *prefix, struct vrv_found_names *l
 }
 
 int
-vrv_find_objects(struct vrv_sync *s, const struct vrv_log_id *id, struct vrv_found_names *l, struct vrv_err *e)
+vrv_find_objects(struct vrv_sync *s, const struct vrv_log_id *id, struct vrv_found_names *l,
+    struct vrv_err *e)
 {
     char plain[VRV_STORE_KEY_MAX + 1], hashed[VRV_STORE_KEY_MAX + 1];
 
@@ -60,7 +56,7 @@ vrv_find_whole(struct vrv_sync *s, const char *key, size_t most, uint8_t **out, 
 {
     int rc = vrv_sync_get(s, key, most, out, n, e);
 
-    for (int i = 1; rc == 0 && i < READS_MAX && !vrv_codec_is_whole(*out, *n); i++) {
+    for (int i = 1; rc == 0 && i < VRV_STORE_DAMAGED_READS && !vrv_codec_is_whole(*out, *n); i++) {
         free(*out);
         rc = vrv_sync_get(s, key, most, out, n, e);
     }
@@ -88,8 +84,9 @@ read_marker(struct vrv_sync *s, const struct vrv_store_name *name, struct vrv_fo
     return 0;
 }
 
-/* What the store's clock says of it counts: that server's may have been wrong, and so may ours.  A file's time is by the
- * clock of whoever has the file, which may be behind ours (NFS): then what the name says, where that is younger. */
+/* What the store's clock says of it counts: that server's may have been wrong, and so may ours.  A
+ * file's time is by the clock of whoever has the file, which may be behind ours (NFS): then what
+ * the name says, where that is younger. */
 static int64_t
 age_of(const struct vrv_sync *s, const struct vrv_store_name *name)
 {
@@ -117,7 +114,7 @@ vrv_find_marker(struct vrv_sync *s, struct vrv_found_marker *out, struct vrv_err
             break;
         if (out->passed.n++ == 0)
             out->passed.why = *e;
-        if ((rc == VRV_E_CORRUPT || rc == VRV_E_NOTFOUND) && i > 1)
+        if (vrv_find_is_lost(rc) && i > 1)
             rc = 0; /* the one before; a list may show what has gone since */
     }
     /* one that is damaged tells all the same that somebody wrote it */
@@ -138,6 +135,28 @@ vrv_found_marker_fini(struct vrv_found_marker *f)
     vrv_marker_fini(&f->m);
     free(f->bytes);
     f->bytes = NULL;
+}
+
+/* ---- heads ---- */
+
+int
+vrv_find_head(const struct vrv_catalog_kv *kv, struct vrv_found_head *out, struct vrv_err *e)
+{
+    struct vrv_entity_configs c;
+    int rc = vrv_catconfigs_check(kv->key, kv->value, kv->n, e);
+
+    *out = (struct vrv_found_head){ 0 };
+    if (rc < 0)
+        return rc;
+    vrv_catconfigs_parse(&c, kv->value, kv->n);
+    for (size_t i = 0; i < c.n; i++) {
+        if (strcmp(c.v[i].key, "version") == 0)
+            out->version = strtoull(c.v[i].value, NULL, 10);
+        else if (strcmp(c.v[i].key, "passed") == 0)
+            out->passed = strtoull(c.v[i].value, NULL, 10);
+    }
+    free(c.v);
+    return 0;
 }
 
 /* ---- owners ---- */

@@ -11,8 +11,6 @@
 #include "tiering/reader/extras.h"
 #include "tiering/restore/find.h"
 
-enum { EPOCH = 16 };
-
 struct search {
     struct vrv_sync *s;
     const struct vrv_log_id *id;
@@ -34,13 +32,6 @@ note_missing(struct missing *x, int64_t from, int64_t to, const struct vrv_err *
         x->why = *why;
     }
     x->to = to;
-}
-
-/* It is wrong for good, and not only out of reach. */
-static bool
-is_lost(int rc)
-{
-    return rc == VRV_E_CORRUPT || rc == VRV_E_NOTFOUND;
 }
 
 /* ---- roots ---- */
@@ -96,6 +87,17 @@ vrv_find_versions(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t know
 }
 
 void
+vrv_found_leave_out(struct vrv_found_versions *l, const struct vrv_found_head *h)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < l->n; i++)
+        if (l->v[i] <= h->version || l->v[i] > h->passed)
+            l->v[n++] = l->v[i];
+    l->n = n;
+}
+
+void
 vrv_found_versions_fini(struct vrv_found_versions *l)
 {
     free(l->v);
@@ -118,10 +120,7 @@ vrv_find_root(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t version,
     free(p);
     if (rc < 0)
         return vrv_err_prefix(e, rc, "%s", key);
-    if (vrv_uuid_eq(&m->topic, &id->topic) && m->partition == id->partition && m->version == version)
-        return 0;
-    vrv_manifest_fini(m);
-    return vrv_err_set(e, VRV_E_CORRUPT, "%s is another partition's manifest", key);
+    return vrv_parts_check_root(m, id, version, e);
 }
 
 /* ---- an object ---- */
@@ -173,8 +172,8 @@ extras_came(struct vrv_extras *r, int status, const struct vrv_object_extras *x,
 
     c->err = *e;
     for (uint32_t i = 0; status == 0 && i < x->epoch_n; i++)
-        vrv_epochs_add(&c->out->epochs, (int32_t)vrv_get_le32(x->epochs + (size_t)i * EPOCH),
-            (int64_t)vrv_get_le64(x->epochs + (size_t)i * EPOCH + 8));
+        vrv_epochs_add(&c->out->epochs, (int32_t)vrv_get_le32(x->epochs + (size_t)i * VRV_OBJECT_EPOCH),
+            (int64_t)vrv_get_le64(x->epochs + (size_t)i * VRV_OBJECT_EPOCH + 8));
     if (status == 0 && c->is_last)
         status = vrv_producers_decode(&c->out->producers, x->producers, x->producer_bytes, &c->err);
     c->status = status;
@@ -205,9 +204,9 @@ note_seg(struct search *c, struct vrv_found *f, const struct vrv_cold_seg *seg, 
         rc = read_extras(c, f, seg, e);
     else if (rc == 0)
         vrv_epochs_add(&f->epochs, seg->first_epoch, seg->base);
-    if (is_lost(rc))
+    if (vrv_find_is_lost(rc))
         note_missing(x, seg->base, seg->next, e);
-    return is_lost(rc) ? 0 : rc;
+    return vrv_find_is_lost(rc) ? 0 : rc;
 }
 
 /* ---- a page ---- */
@@ -228,14 +227,6 @@ vrv_find_page(struct vrv_sync *s, const struct vrv_manifest *m, const struct vrv
     return rc;
 }
 
-void
-vrv_found_page_fini(struct vrv_cold_seg *seg, const struct vrv_cold_page *page)
-{
-    for (uint32_t i = 0; seg != NULL && i < page->segments; i++)
-        vrv_cold_seg_fini(&seg[i]);
-    free(seg);
-}
-
 static int
 note_page(struct search *c, struct vrv_found *f, const struct vrv_cold_page *page, struct missing *x,
     struct vrv_err *e)
@@ -243,13 +234,13 @@ note_page(struct search *c, struct vrv_found *f, const struct vrv_cold_page *pag
     struct vrv_cold_seg *seg;
     int rc = vrv_find_page(c->s, &f->m, page, &seg, e);
 
-    if (is_lost(rc)) {
+    if (vrv_find_is_lost(rc)) {
         note_missing(x, page->base, page->next, e);
         return 0;
     }
     for (uint32_t i = 0; rc == 0 && i < page->segments; i++)
         rc = note_seg(c, f, &seg[i], x, e);
-    vrv_found_page_fini(seg, page);
+    vrv_cold_segs_free(seg, page->segments);
     return rc;
 }
 
@@ -283,17 +274,40 @@ vrv_found_fini(struct vrv_found *f)
     forget_extras(f);
 }
 
+/* Its last page is a page no more: the root itself names what that does.  What comes goes on from the root's last segment,
+ * which may have to reach over a hole. */
+static int
+unfold(struct search *c, struct vrv_manifest *m, struct vrv_err *e)
+{
+    struct vrv_cold_page *page = &m->page[m->page_n - 1];
+    struct vrv_cold_seg *seg;
+
+    if (vrv_manifest_encoded(m) + page->size > VRV_MANIFEST_ROOT_MAX) /* so large are only those of thousands */
+        return 0;
+    int rc = vrv_find_page(c->s, m, page, &seg, e);
+    if (rc < 0)
+        return rc;
+    free(m->seg);
+    m->seg = seg;
+    m->seg_n = m->seg_cap = page->segments;
+    free(page->key);
+    m->page_n--;
+    (void)vrv_manifest_trim(m, m->start);
+    return 0;
+}
+
 /* The root's own segments from this offset on are not named any more. */
-static void
-cut(struct vrv_manifest *m, int64_t from)
+static int
+cut(struct search *c, struct vrv_manifest *m, int64_t from, struct vrv_err *e)
 {
     while (m->seg_n > 0 && m->seg[m->seg_n - 1].next > from)
         vrv_cold_seg_fini(&m->seg[--m->seg_n]);
     m->next = from;
+    return m->seg_n == 0 && m->page_n > 0 ? unfold(c, m, e) : 0;
 }
 
-/* Without what is missing.  A log has no hole: so without all that is older, too; or newer, where more is left
- * then.  Then what is left is noted anew. */
+/* Without what is missing.  A log has no hole: so without all that is older, too; or newer, where
+ * more is left then.  Then what is left is noted anew. */
 static int
 leave_out(struct search *c, struct vrv_found *f, const struct missing *x, struct vrv_err *e)
 {
@@ -301,12 +315,13 @@ leave_out(struct search *c, struct vrv_found *f, const struct missing *x, struct
     struct missing again;
     int64_t pages_end = m->page_n > 0 ? m->page[m->page_n - 1].next : vrv_manifest_base(m);
 
+    int rc = 0;
     if (x->from >= pages_end && x->from > m->start && x->from - m->start > m->next - x->to)
-        cut(m, x->from);
+        rc = cut(c, m, x->from, e);
     else
         (void)vrv_manifest_trim(m, x->to);
     forget_extras(f);
-    int rc = note_all(c, f, &again, e);
+    rc = rc == 0 ? note_all(c, f, &again, e) : rc;
     vrv_epochs_trim_start(&f->epochs, m->start);
     return rc;
 }
@@ -360,11 +375,11 @@ try_roots(struct search *c, struct vrv_found *out, struct vrv_err *e)
 
     for (size_t i = c->roots.n; i > 0; i--) {
         rc = try_root(c, c->roots.v[i - 1], out, &part, &lacks, e);
-        if (!is_lost(rc))
+        if (!vrv_find_is_lost(rc))
             break; /* found; or it isn't its fault */
         pass_over(out, e);
     }
-    if (is_lost(rc) && part.m.version != 0) {
+    if (vrv_find_is_lost(rc) && part.m.version != 0) {
         out->m = part.m;
         rc = leave_out(c, out, &lacks, e);
     } else {
@@ -376,14 +391,16 @@ try_roots(struct search *c, struct vrv_found *out, struct vrv_err *e)
 }
 
 int
-vrv_find_partition(struct vrv_sync *s, const struct vrv_log_id *id, uint64_t known,
+vrv_find_partition(struct vrv_sync *s, const struct vrv_log_id *id, const struct vrv_found_head *known,
     struct vrv_found *out, struct vrv_err *e)
 {
+    struct vrv_found_head head = known != NULL ? *known : (struct vrv_found_head){ 0 };
     struct search c = { .s = s, .id = id };
 
     *out = (struct vrv_found){ .newest = 0 };
-    int rc = vrv_find_versions(s, id, known, &c.roots, e);
+    int rc = vrv_find_versions(s, id, head.version, &c.roots, e);
     out->newest = c.roots.n > 0 ? c.roots.v[c.roots.n - 1] : 0;
+    vrv_found_leave_out(&c.roots, &head);
     if (rc == 0)
         rc = vrv_find_objects(s, id, &c.objects, e);
     if (rc == 0)

@@ -156,6 +156,15 @@ next_epoch(struct vrv_restore_part *p)
     return last + 1;
 }
 
+/* Of all versions that are there, or were, or are never to be. */
+static uint64_t
+newest_known(const struct vrv_restore_part *p)
+{
+    uint64_t newest = p->f.newest > p->head.version ? p->f.newest : p->head.version;
+
+    return newest > p->head.passed ? newest : p->head.passed;
+}
+
 static int
 put_root(struct vrv_restore *r, struct vrv_sync *s, struct vrv_restore_part *p, struct vrv_err *e)
 {
@@ -167,7 +176,7 @@ put_root(struct vrv_restore *r, struct vrv_sync *s, struct vrv_restore_part *p, 
     m->topic = p->id.topic;
     m->partition = p->id.partition;
     m->before = m->version;
-    m->version = (p->f.newest > p->version ? p->f.newest : p->version) + 1;
+    m->version = newest_known(p) + 1;
     m->epoch = next_epoch(p);
     for (size_t i = 0; i < sizeof(m->put_id.b); i++)
         m->put_id.b[i] = (uint8_t)vrv_rand_below(&random, 256);

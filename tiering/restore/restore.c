@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/mem.h"
 #include "engine/meta/catalog_codec.h"
 #include "engine/os/thread.h"
@@ -186,23 +185,6 @@ read_head_key(const char *key, struct vrv_log_id *id)
     return strcmp(key, again) == 0;
 }
 
-/* Which manifest counted when the marker was written. */
-static int
-read_version(const struct vrv_catalog_kv *kv, uint64_t *version, struct vrv_err *e)
-{
-    struct vrv_entity_configs c;
-    int rc = vrv_catconfigs_check(kv->key, kv->value, kv->n, e);
-
-    if (rc < 0)
-        return rc;
-    vrv_catconfigs_parse(&c, kv->value, kv->n);
-    for (size_t i = 0; i < c.n; i++)
-        if (strcmp(c.v[i].key, "version") == 0)
-            *version = strtoull(c.v[i].value, NULL, 10);
-    free(c.v);
-    return 0;
-}
-
 static int
 add_part(struct vrv_restore *r, const struct vrv_topic_info *t, const struct vrv_log_id *id,
     const struct vrv_catalog_kv *head, struct vrv_err *e)
@@ -218,7 +200,7 @@ add_part(struct vrv_restore *r, const struct vrv_topic_info *t, const struct vrv
     const struct vrv_catalog_kv *epoch = vrv__restore_kv(r, key);
     if (epoch != NULL)
         rc = vrv_catval_part_parse(&p->epoch, key, epoch->value, epoch->n, e);
-    return rc == 0 && head != NULL ? read_version(head, &p->version, e) : rc;
+    return rc == 0 && head != NULL ? vrv_find_head(head, &p->head, e) : rc;
 }
 
 static int
@@ -262,11 +244,11 @@ vrv__restore_find(struct vrv_sync *s, struct vrv_restore_part *p, struct vrv_err
 {
     vrv_found_fini(&p->f);
     p->err = (struct vrv_err){ 0 };
-    p->status = vrv_find_partition(s, &p->id, p->version, &p->f, &p->err);
-    if (p->status == VRV_E_NOTFOUND && p->version > 0 && p->topic != NULL)
+    p->status = vrv_find_partition(s, &p->id, &p->head, &p->f, &p->err);
+    if (p->status == VRV_E_NOTFOUND && p->head.version > 0 && p->topic != NULL)
         p->status = vrv_err_set(&p->err, VRV_E_CORRUPT, "its manifest, which had version %" PRIu64
-            ", isn't in the store", p->version);
-    if (p->status == 0 || p->status == VRV_E_NOTFOUND || p->status == VRV_E_CORRUPT)
+            ", isn't in the store", p->head.version);
+    if (p->status == 0 || vrv_find_is_lost(p->status))
         return 0;
     *e = p->err;
     return p->status;

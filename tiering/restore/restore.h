@@ -37,12 +37,13 @@ struct vrv_restore_opts {
 struct vrv_restore_part {
     struct vrv_log_id id;
     const struct vrv_topic_info *topic; /* NULL: a deleted one's */
-    int status;                   /* 0; NOTFOUND: nothing of it is there; CORRUPT: what is there is of no use */
+    int status;                   /* 0; NOTFOUND: nothing of it is there; CORRUPT: what is there is
+                                   * of no use */
     struct vrv_err err;
     struct vrv_found f;
     /* ours */
     int32_t epoch;                /* the marker's */
-    uint64_t version;             /* of the manifest that counted then; 0: none did */
+    struct vrv_found_head head;   /* likewise */
     uint64_t root_size;           /* of the root of the next one, and its checksum */
     uint32_t root_crc;
 };
@@ -72,8 +73,9 @@ struct vrv_restore {
 int vrv_restore_look(struct vrv_restore *r, const struct vrv_restore_opts *o, struct vrv_err *e)
     VRV_MUST_CHECK;
 /* Into an empty data directory, of which engine/restore.h says when it is whole; when it fails it is of no
- * use.  A partition that is bad begins anew, empty.  Errors: FOREIGN (it isn't empty), before the store is changed; AGAIN (its server was still at work:
- * look again); LOCKED (somebody else does the same). */
+ * use.  A partition that is bad begins anew, empty.  Errors: FOREIGN (it isn't empty), before the
+ * store is changed; AGAIN (its server was still at work: look again); LOCKED (somebody else does
+ * the same). */
 int vrv_restore_make(struct vrv_restore *r, const struct vrv_engine_opts *engine, struct vrv_err *e)
     VRV_MUST_CHECK;
 void vrv_restore_fini(struct vrv_restore *r);

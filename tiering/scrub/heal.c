@@ -12,7 +12,7 @@
 #include "tiering/scrub/heal_int.h"
 #include "tiering/scrub/object.h"
 
-enum { STEP_MS = 50, PARTS = 3, INDEX_INTERVAL = 4096, ROOT_BYTES = 256 << 10, DAY_MS = 86400000 };
+enum { STEP_MS = 50 };
 
 /* ---- waiting ---- */
 
@@ -111,25 +111,35 @@ find(struct vrv__healing *o, const char *key, int64_t base, struct vrv_err *e)
             o->page = (int)i;
             return 0;
         }
-        vrv_found_page_fini(v, &m->page[i]);
+        vrv_cold_segs_free(v, m->page[i].segments);
     }
     return vrv_err_set(e, VRV_E_CONFLICT, "the manifest that counts doesn't name %s", key);
 }
 
-/* The one before, for what producers had written by then; NULL: nothing is left of that. */
+/* Of the newest page before it that is whole: o->earlier, or NULL. */
 static int
-find_before(struct vrv__healing *o, const struct vrv_cold_seg **before, struct vrv_err *e)
+read_earlier(struct vrv__healing *o, struct vrv_err *e)
 {
     const struct vrv_manifest *m = &o->snap->m;
     uint32_t page = o->page < 0 ? m->page_n : (uint32_t)o->page;
-    int rc = 0;
+    int rc = VRV_E_NOTFOUND;
 
-    *before = o->at > 0 ? &o->v[o->at - 1] : NULL;
-    if (o->at > 0 || page == 0)
-        return 0;
-    rc = vrv_find_page(o->h->s, m, &m->page[page - 1], &o->earlier, e);
-    if (rc == 0)
-        *before = &o->earlier[m->page[page - 1].segments - 1];
+    while (page > 0 && vrv_find_is_lost(rc)) {
+        rc = vrv_find_page(o->h->s, m, &m->page[--page], &o->earlier, e);
+        o->earlier_n = rc == 0 ? m->page[page].segments : 0;
+        o->h->lacks = o->h->lacks || vrv_find_is_lost(rc);
+    }
+    return vrv_find_is_lost(rc) ? 0 : rc;
+}
+
+/* What lies before it, for what producers had written by then. */
+static int
+find_before(struct vrv__healing *o, const struct vrv_cold_seg **before, uint32_t *n, struct vrv_err *e)
+{
+    int rc = o->at > 0 ? 0 : read_earlier(o, e);
+
+    *before = o->at > 0 ? o->v : o->earlier;
+    *n = o->at > 0 ? o->at : o->earlier_n;
     return rc;
 }
 
@@ -159,15 +169,18 @@ static int
 write_object(struct vrv__healing *o, struct vrv_err *e)
 {
     const struct vrv_cold_seg *before;
-    int rc = find_before(o, &before, e);
+    uint32_t before_n;
+    int rc = find_before(o, &before, &before_n, e);
 
     if (rc < 0)
         return rc;
     struct vrv_move *m = VRV_NEW(struct vrv_move);
     *m = (struct vrv_move){ .o = &o->h->move, .seg = o->seg, .epoch = vrv_log_offsets(o->log).epoch,
-        .zstd_level = vrv_log_cold_level(o->log), .before = before, .made = &o->made, .owner = o, .run = moved };
+        .zstd_level = vrv_log_cold_level(o->log), .before = before, .before_n = before_n,
+        .made = &o->made, .owner = o, .run = moved };
     vrv_move_begin(m);
     rc = ended(o, e);
+    o->h->lacks = o->h->lacks || m->lacks.code != 0;
     vrv_producers_free(&m->producers);
     free(m);
     return rc;
@@ -221,12 +234,12 @@ committed(struct vrv_parts_commit *c, int status, const struct vrv_err *e)
 }
 
 int
-vrv__heal_commit(struct vrv__healing *o, struct vrv_manifest *next, struct vrv_err *e)
+vrv__heal_commit(struct vrv__healing *o, struct vrv_manifest *next, bool looks, struct vrv_err *e)
 {
     struct vrv_parts_commit *c = VRV_NEW(struct vrv_parts_commit);
     int32_t epoch = vrv_log_offsets(o->log).epoch;
 
-    *c = (struct vrv_parts_commit){ .run = committed, .owner = o, .next = *next };
+    *c = (struct vrv_parts_commit){ .run = committed, .owner = o, .next = *next, .looks = looks };
     if (c->next.epoch < epoch)
         c->next.epoch = epoch;
     vrv_parts_commit(&o->h->parts, c);
@@ -249,7 +262,7 @@ commit(struct vrv__healing *o, struct vrv_err *e)
         rc = vrv__heal_write_page(o, o->v, o->n, &next.page[o->page], e);
     }
     if (rc == 0)
-        return vrv__heal_commit(o, &next, e);
+        return vrv__heal_commit(o, &next, false, e);
     vrv_manifest_fini(&next);
     return rc;
 }
@@ -277,13 +290,13 @@ try_to_heal(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, in
     uint64_t *bytes, struct vrv_err *e)
 {
     struct vrv__healing o = { .h = h, .id = id, .page = -1 };
-    int rc = heal(&o, key, base, e);
 
+    h->lacks = false;
+    int rc = heal(&o, key, base, e);
     *bytes = o.seg != NULL ? o.seg->size : 0;
-    if (o.earlier != NULL)
-        vrv_found_page_fini(o.earlier, &o.snap->m.page[(o.page < 0 ? (int)o.snap->m.page_n : o.page) - 1]);
+    vrv_cold_segs_free(o.earlier, o.earlier_n);
     if (o.page >= 0)
-        vrv_found_page_fini(o.v, &o.snap->m.page[o.page]);
+        vrv_cold_segs_free(o.v, o.n);
     vrv_cold_seg_fini(&o.made);
     vrv_snap_unref(o.snap);
     vrv_seg_unref(o.seg);
@@ -291,8 +304,8 @@ try_to_heal(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, in
     return rc;
 }
 
-/* What counts may be in the way, or not name it, because of a commit that a crash has cut short: once all roots above are
- * settled the word is that of what counts then. */
+/* What counts may be in the way, or not name it, because of a commit that a crash has cut short:
+ * once all roots above are settled the word is that of what counts then. */
 int
 vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char *key, int64_t base,
     uint64_t *bytes, struct vrv_err *e)
@@ -312,29 +325,23 @@ vrv_heal_segment(struct vrv_heal *h, const struct vrv_log_id *id, const char *ke
 static int
 check_owner(struct vrv_heal *h, struct vrv_err *e)
 {
-    struct vrv_entity_configs c;
-    uint64_t ours = 0, newest;
-
-    vrv_catalog_configs(vrv_engine_catalog(h->eng), "store", &c);
-    for (size_t i = 0; i < c.n; i++)
-        if (strcmp(c.v[i].key, "owner") == 0)
-            ours = strtoull(c.v[i].value, NULL, 10);
-    free(c.v);
+    uint64_t newest;
     int rc = vrv_find_owner(h->s, &newest, e);
-    h->owner = ours;
-    if (rc < 0 || (ours == newest && ours > 0))
+
+    h->owner = vrv_owner_known(vrv_engine_catalog(h->eng));
+    if (rc < 0 || (h->owner == newest && newest > 0))
         return rc;
     return vrv_err_set(e, VRV_E_LOCKED, "the store isn't this server's: its owner is number %" PRIu64
-        ", this one was %" PRIu64, newest, ours);
+        ", this one was %" PRIu64, newest, h->owner);
 }
 
-static bool
+static int
 next_owner(void *ctx, char key[VRV_STORE_KEY_MAX + 1])
 {
     const struct vrv_heal *h = ctx;
 
     vrv_owner_key(h->owner + 1, key);
-    return true;
+    return 1;
 }
 
 static bool
@@ -343,6 +350,16 @@ log_has(void *ctx, const struct vrv_log_id *id, const struct vrv_cold_seg *s)
     struct vrv_heal *h = ctx;
 
     return vrv_parts_log_has(h->eng, id, s) || vrv__heal_is_left(h, id, s);
+}
+
+/* However old: no sweep takes anything as long as a root is above what counts, which nobody has decided about. */
+static int
+is_there(void *ctx, const char *key, uint64_t end, struct vrv_err *e)
+{
+    static const struct vrv_found_names none;
+    struct vrv_heal *h = ctx;
+
+    return vrv_find_there(h->s, &none, key, end, e);
 }
 
 /* Nobody reads with this engine. */
@@ -365,15 +382,15 @@ vrv_heal_begin(struct vrv_heal *h, struct vrv_err *e)
         return rc;
     vrv_parts_init(&h->parts, &(struct vrv_parts_opts){ .retry = s->retry, .cq = &s->cq, .clock = s->clock,
         .random = h->random, .hashed = h->hashed, .read_ms = s->call_ms, .write_ms = s->call_ms,
-        .adopt_ms = DAY_MS / 2, .root_bytes = ROOT_BYTES,
-        .index_bytes = h->index_bytes, .successor = next_owner, .has = log_has, .ctx = h });
+        .adopt_ms = VRV_PARTS_ORPHAN_MS / 2, .root_bytes = VRV_PARTS_ROOT_BYTES,
+        .index_bytes = h->index_bytes, .successor = next_owner, .has = log_has, .there = is_there, .ctx = h });
     vrv_parts_attach(&h->parts, vrv_engine_catalog(h->eng));
     vrv_pace_init(&h->pace, s->clock, INT64_MAX);
     vrv_source_init(&h->source);
     h->move = (struct vrv_move_opts){ .parts = &h->parts, .pace = &h->pace, .source = &h->source,
-        .chunk_bytes = VRV_CHUNK_BYTES, .index_interval = INDEX_INTERVAL,
-        .upload = { .store = s->store, .retry = s->retry, .cq = &s->cq, .clock = s->clock, .parts = PARTS,
-            .call_ms = s->call_ms, .put_max = VRV_STORE_PUT_MAX } };
+        .chunk_bytes = VRV_CHUNK_BYTES, .index_interval = VRV_MOVE_INDEX_INTERVAL,
+        .upload = { .store = s->store, .retry = s->retry, .cq = &s->cq, .clock = s->clock,
+            .parts = VRV_UPLOAD_PARTS, .call_ms = s->call_ms, .put_max = VRV_STORE_PUT_MAX } };
     return 0;
 }
 

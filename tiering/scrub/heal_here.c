@@ -1,10 +1,12 @@
-/* What is damaged on this disk, and whole in the store, is let go. */
+/* What is damaged on this disk, or was cut there for that (varve log repair), and whole in the store, is let go. */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "tiering/restore/find.h"
 #include "tiering/scrub/heal_int.h"
 #include "tiering/scrub/object.h"
+
+/* ---- is what is here whole? ---- */
 
 static int
 check_here(struct vrv__healing *o, const struct vrv_log_seg *s, struct vrv_heal_here *out, struct vrv_err *e)
@@ -44,9 +46,80 @@ check_all_here(struct vrv__healing *o, struct vrv_heal_here *out, struct vrv_err
     return rc;
 }
 
+/* ---- what the manifest names of that ---- */
+
+typedef int named_fn(struct vrv__healing *o, const struct vrv_cold_seg *v, uint32_t n, struct vrv_heal_here *out,
+    struct vrv_err *e);
+
+/* All from where this disk begins up to there, some at a time. */
 static int
-walk(struct vrv__healing *o, const struct vrv_cold_seg *v, uint32_t n, const struct vrv_heal_here *out,
-    struct vrv_err *e)
+each_named(struct vrv__healing *o, int64_t to, named_fn *fn, struct vrv_heal_here *out, struct vrv_err *e)
+{
+    const struct vrv_manifest *m = &o->snap->m;
+    int rc = 0;
+
+    for (uint32_t i = 0; i < m->page_n && rc == 0; i++) {
+        struct vrv_cold_seg *v;
+
+        if (m->page[i].next <= out->from || m->page[i].base >= to)
+            continue;
+        rc = vrv_find_page(o->h->s, m, &m->page[i], &v, e);
+        if (rc < 0)
+            return rc;
+        rc = fn(o, v, m->page[i].segments, out, e);
+        vrv_cold_segs_free(v, m->page[i].segments);
+    }
+    return rc == 0 ? fn(o, m->seg, m->seg_n, out, e) : rc;
+}
+
+/* ---- is it all here? ---- */
+
+/* Less of it than was moved, or nothing; where something else lies that is for others to tell. */
+static bool
+is_cut(const struct vrv_log_seg *v, uint32_t n, const struct vrv_cold_seg *s)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (v[i].base == s->base)
+            return v[i].sealed && v[i].size < s->plain;
+        if (v[i].base < s->next && v[i].next > s->base)
+            return false;
+    }
+    return true;
+}
+
+/* One that this disk had let go of already may reach up to here, be it only over a hole: then nothing was damaged. */
+static int
+note_cut(struct vrv__healing *o, const struct vrv_cold_seg *v, uint32_t n, struct vrv_heal_here *out, struct vrv_err *e)
+{
+    int64_t end = vrv_log_offsets(o->log).hw;
+    uint32_t here_n;
+    struct vrv_log_seg *here = vrv_log_segs(o->log, &here_n);
+
+    (void)e;
+    for (uint32_t i = 0; i < n; i++) {
+        if (v[i].next <= out->from || v[i].next > end || !is_cut(here, here_n, &v[i]))
+            continue;
+        out->damaged += v[i].base >= out->from;
+        if (v[i].next > out->to)
+            out->to = v[i].next;
+    }
+    free(here);
+    return 0;
+}
+
+/* By a page that is damaged itself nobody can tell. */
+static int
+check_cut(struct vrv__healing *o, struct vrv_heal_here *out, struct vrv_err *e)
+{
+    int rc = each_named(o, o->snap->m.next, note_cut, out, e);
+
+    return vrv_find_is_lost(rc) ? 0 : rc;
+}
+
+/* ---- is it all there? ---- */
+
+static int
+walk(struct vrv__healing *o, const struct vrv_cold_seg *v, uint32_t n, struct vrv_heal_here *out, struct vrv_err *e)
 {
     int rc = 0;
 
@@ -59,26 +132,7 @@ walk(struct vrv__healing *o, const struct vrv_cold_seg *v, uint32_t n, const str
     return rc == VRV_E_NOTFOUND ? vrv_err_prefix(e, VRV_E_CORRUPT, "the store hasn't got it, either") : rc;
 }
 
-/* All that is to leave is whole in the store. */
-static int
-check_there(struct vrv__healing *o, const struct vrv_heal_here *out, struct vrv_err *e)
-{
-    const struct vrv_manifest *m = &o->snap->m;
-    int rc = 0;
-
-    for (uint32_t i = 0; i < m->page_n && rc == 0; i++) {
-        struct vrv_cold_seg *v;
-
-        if (m->page[i].next <= out->from || m->page[i].base >= out->to)
-            continue;
-        rc = vrv_find_page(o->h->s, m, &m->page[i], &v, e);
-        if (rc < 0)
-            return rc;
-        rc = walk(o, v, m->page[i].segments, out, e);
-        vrv_found_page_fini(v, &m->page[i]);
-    }
-    return rc == 0 ? walk(o, m->seg, m->seg_n, out, e) : rc;
-}
+/* ---- it goes ---- */
 
 static int
 let_go(struct vrv__healing *o, int64_t to, struct vrv_err *e)
@@ -110,8 +164,10 @@ vrv_heal_here(struct vrv_heal *h, const struct vrv_log_id *id, struct vrv_heal_h
                            : vrv__heal_read(&o, e);
     if (rc == 0 || (rc == VRV_E_NOTFOUND && o.log != NULL)) /* nothing of it is cold */
         rc = check_all_here(&o, out, e);
+    if (rc == 0 && o.snap != NULL)
+        rc = check_cut(&o, out, e);
     if (rc == 0 && out->from < out->to)
-        rc = check_there(&o, out, e);
+        rc = each_named(&o, out->to, walk, out, e);
     if (rc == 0 && out->from < out->to)
         rc = let_go(&o, out->to, e);
     if (rc < 0)

@@ -1,7 +1,8 @@
 /*
- * A root above the one that counts, which a crash has left, and a segment of this disk that it names, from which damage
- * was cut since (varve log repair): it isn't the one any more that was moved.  Where what is left of it is what the store
- * has, and nothing else came in the place of the rest, both are of one life, and the store has what this disk lacks.
+ * A root above the one that counts, which a crash has left, and a segment of this disk that it
+ * names, from which damage was cut since (varve log repair): it isn't the one any more that was
+ * moved.  Where what is left of it is what the store has, and nothing else came in the place of the
+ * rest, both are of one life, and the store has what this disk lacks.
  */
 #include <stdlib.h>
 

@@ -33,7 +33,8 @@ check_segs(const struct vrv__healing *o, const struct vrv_cold_seg *v, uint32_t 
     return 0;
 }
 
-/* Is it of the life that this disk goes on with?  Else records of that would leave the disk for what another one wrote. */
+/* Is it of the life that this disk goes on with?  Else records of that would leave the disk for
+ * what another one wrote. */
 static int
 check_life(const struct vrv__healing *o, const struct vrv_manifest *m, struct vrv_err *e)
 {
@@ -52,12 +53,13 @@ check_life(const struct vrv__healing *o, const struct vrv_manifest *m, struct vr
         rc = vrv_find_page(o->h->s, m, &m->page[i], &v, e);
         if (rc == 0)
             rc = check_segs(o, v, m->page[i].segments, e);
-        vrv_found_page_fini(v, &m->page[i]);
+        vrv_cold_segs_free(v, m->page[i].segments);
     }
     return rc == 0 ? check_segs(o, m->seg, m->seg_n, e) : rc;
 }
 
-/* Nothing is left that would do, and this disk has all from the log's start on: that goes to the store once more. */
+/* Nothing is left that would do, and this disk has all from the log's start on: that goes to the
+ * store once more. */
 static int
 begin_anew(const struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e)
 {
@@ -105,9 +107,9 @@ try_root(struct vrv__healing *o, uint64_t version, struct vrv_manifest *m, struc
 }
 
 /*
- * The newest that will do.  One that is damaged, or lacks something, gives way to those before; one of another life
- * doesn't, be there older ones that fit: it says that this disk's server wasn't the last one to write there, and whatever
- * counted next would be that one's end.
+ * The newest that will do.  One that is damaged, or lacks something, gives way to those before; one
+ * of another life doesn't, be there older ones that fit: it says that this disk's server wasn't the
+ * last one to write there, and whatever counted next would be that one's end.
  */
 static int
 find_before(struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e)
@@ -118,11 +120,11 @@ find_before(struct vrv__healing *o, struct vrv_manifest *m, struct vrv_err *e)
 
     if (is_known)
         rc = vrv_err_set(e, VRV_E_NOTFOUND, "no other root is in the store");
-    for (size_t i = l.n; is_known && i > 0 && vrv__heal_is_lost(rc); i--)
+    for (size_t i = l.n; is_known && i > 0 && vrv_find_is_lost(rc); i--)
         if (!was_passed_over(o, l.v[i - 1]))
             rc = try_root(o, l.v[i - 1], m, e);
     vrv_found_versions_fini(&l);
-    return is_known && vrv__heal_is_lost(rc) ? begin_anew(o, m, e) : rc;
+    return is_known && vrv_find_is_lost(rc) ? begin_anew(o, m, e) : rc;
 }
 
 /* The one that counts: 1, negative. */
@@ -138,7 +140,7 @@ is_lost(struct vrv__healing *o, struct vrv_err *e)
         rc = vrv_find_root(o->h->s, o->id, version, &m, &why);
     if (rc == 0)
         vrv_manifest_fini(&m);
-    return vrv__heal_is_lost(rc) ? 1 : e->code;
+    return vrv_find_is_lost(rc) ? 1 : e->code;
 }
 
 static int
@@ -152,18 +154,30 @@ stand_in(struct vrv__healing *o, struct vrv_err *e)
     return rc == 0 ? vrv__heal_read(o, e) : rc;
 }
 
+/* None counts yet; the first one may be what a crash has left. */
+static int
+settle_first(struct vrv__healing *o, struct vrv_err *e)
+{
+    struct vrv_manifest none = { .topic = o->id->topic, .partition = o->id->partition };
+    int rc = vrv_parts_touch(&o->h->parts, o->id, e);
+
+    return rc == 0 ? vrv__heal_commit(o, &none, true, e) : rc;
+}
+
 static int
 heal(struct vrv__healing *o, struct vrv_err *e)
 {
     struct vrv_manifest next;
     int rc = vrv__heal_read(o, e);
 
+    if (rc == VRV_E_NOTFOUND && vrv_parts_has_head(&o->h->parts, o->id))
+        return settle_first(o, e);
     if (rc == VRV_E_CORRUPT || (rc == VRV_E_IO && (rc = is_lost(o, e)) == 1))
         rc = stand_in(o, e);
     if (rc < 0)
         return rc;
     vrv_manifest_copy(&next, &o->snap->m);
-    rc = vrv__heal_commit(o, &next, e);
+    rc = vrv__heal_commit(o, &next, false, e);
     vrv_snap_unref(o->snap);
     o->snap = NULL;
     return rc;
@@ -180,6 +194,8 @@ vrv_heal_root(struct vrv_heal *h, const struct vrv_log_id *id, struct vrv_err *e
     int rc = heal(&o, e);
     for (int left = LEFT_MAX; rc == VRV_E_CONFLICT && left > 0; left--)
         rc = heal(&o, e);
+    if (rc < 0) /* what stands in, and came to nothing, isn't what counts: nothing may leave this disk for it */
+        vrv_parts_forget(&h->parts, id);
     vrv_snap_unref(o.snap);
     vrv_log_unref(&o.log);
     return rc == VRV_E_CONFLICT ? vrv_err_prefix(e, VRV_E_AGAIN, "not healed yet, heal it again") : rc;

@@ -1,7 +1,7 @@
 /*
- * A root counts once more, and what it names is damaged, or gone: that was healed, perhaps, and the root that said so is
- * lost.  Then the store has a younger object of the same records, which nothing names any more, and which takes that place
- * again.
+ * A root counts once more, and what it names is damaged, or gone: that was healed, perhaps, and the
+ * root that said so is lost.  Then the store has a younger object of the same records, which
+ * nothing names any more, and which takes that place again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +45,9 @@ read_chunks(struct vrv__healing *o, const struct vrv_store_name *name, struct vr
     return rc;
 }
 
-/* The same records, as far as their checksum is known: by this disk where it has them, else by what is left of the old one
- * (was; its end, perhaps).  What another life wrote there may be as long, and as old. */
+/* The same records, as far as their checksum is known: by this disk where it has them, else by what
+ * is left of the old one (was; its end, perhaps).  What another life wrote there may be as long,
+ * and as old. */
 static bool
 is_same(const struct vrv__healing *o, const struct vrv_object_info *was, const struct vrv_object_info *i)
 {
@@ -92,18 +93,18 @@ try_younger(struct vrv__healing *o, const struct vrv_store_name *name, int64_t m
     struct vrv_cold_seg younger;
     int rc = vrv_object_walk(&w, e);
 
-    if (!vrv__heal_is_lost(rc))
+    if (!vrv_find_is_lost(rc))
         return rc;
     rc = read_younger(o, name, made_ms, old, &w.info, &younger, e);
     if (rc < 0)
-        return vrv__heal_is_lost(rc) ? 0 : rc;
+        return vrv_find_is_lost(rc) ? 0 : rc;
     vrv_cold_seg_fini(old);
     *old = younger;
     return 1;
 }
 
-/* What is damaged is for who looks at segments, as is what is gone and this disk has (below its start all is on its way
- * out). */
+/* What is damaged is for who looks at segments, as is what is gone and this disk has (below its
+ * start all is on its way out). */
 static int
 check_there(const struct vrv__healing *o, const struct vrv_found_names *l, const struct vrv_cold_seg *v, uint32_t n,
     struct vrv_err *e)
@@ -113,7 +114,7 @@ check_there(const struct vrv__healing *o, const struct vrv_found_names *l, const
 
     for (uint32_t i = 0; i < n && rc == 0; i++) {
         rc = vrv_find_there(o->h->s, l, v[i].key, v[i].pos + v[i].size, e);
-        if (vrv__heal_is_lost(rc) && v[i].base >= local)
+        if (vrv_find_is_lost(rc) && v[i].base >= local)
             rc = 0;
     }
     return rc;
@@ -121,7 +122,8 @@ check_there(const struct vrv__healing *o, const struct vrv_found_names *l, const
 
 /* 1: something of v is another one now. */
 static int
-look_at(struct vrv__healing *o, const struct vrv_found_names *l, struct vrv_cold_seg *v, uint32_t n, struct vrv_err *e)
+look_at(struct vrv__healing *o, const struct vrv_found_names *l, struct vrv_cold_seg *v,
+    uint32_t n, struct vrv_err *e)
 {
     bool changed = false;
     int rc = 0;
@@ -156,7 +158,7 @@ look_at_page(struct vrv__healing *o, const struct vrv_found_names *l, const stru
     rc = look_at(o, l, v, n, e);
     if (rc == 1)
         rc = vrv__heal_write_page(o, v, n, page, e);
-    vrv_found_page_fini(v, &(struct vrv_cold_page){ .segments = n });
+    vrv_cold_segs_free(v, n);
     return rc;
 }
 

@@ -155,7 +155,7 @@ vrv_known_read(struct vrv_sync *s, struct vrv_known *k, struct vrv_err *e)
         k->has_marker = true;
         return learn(k, e);
     }
-    if (rc == VRV_E_NOTFOUND || rc == VRV_E_CORRUPT)
+    if (vrv_find_is_lost(rc))
         return 0;
     *e = k->why;
     return rc;
@@ -194,15 +194,15 @@ vrv_known_name(const struct vrv_known *k, const char *name)
 }
 
 bool
-vrv_known_head(const struct vrv_known *k, const struct vrv_log_id *id, uint64_t *version)
+vrv_known_head(const struct vrv_known *k, const struct vrv_log_id *id, struct vrv_found_head *out)
 {
-    char key[VRV_CATKEY_MAX], topic[VRV_UUID_TEXT + 1], value[32];
+    char key[VRV_CATKEY_MAX], topic[VRV_UUID_TEXT + 1];
 
     vrv_uuid_text(&id->topic, topic);
     (void)snprintf(key, sizeof(key), HEAD "%s/%" PRId32, topic, id->partition);
     const struct vrv_catalog_kv *kv = find_kv(k, key);
-    setting(kv, "version", value, sizeof(value));
-    *version = strtoull(value, NULL, 10);
+    if (kv == NULL || vrv_find_head(kv, out, NULL) < 0)
+        *out = (struct vrv_found_head){ 0 };
     return kv != NULL;
 }
 
@@ -222,7 +222,8 @@ add_part(struct vrv_known_parts *l, const struct vrv_log_id *id)
     l->v[l->n++] = *id;
 }
 
-/* "d/<topic>/<partition>/...", perhaps with a hash behind "d/"; the length of what is before the last part, 0: it is no such name. */
+/* "d/<topic>/<partition>/...", perhaps with a hash behind "d/"; the length of what is before the
+ * last part, 0: it is no such name. */
 static size_t
 read_name(const char *key, struct vrv_log_id *id)
 {
@@ -295,10 +296,7 @@ walk_names(struct walk *w, const char *prefix, struct vrv_err *e)
 static int
 compare_part(const void *a, const void *b)
 {
-    const struct vrv_log_id *x = a, *y = b;
-    int c = memcmp(x->topic.b, y->topic.b, sizeof(x->topic.b));
-
-    return c != 0 ? c : (x->partition > y->partition) - (x->partition < y->partition);
+    return vrv_log_id_cmp(a, b);
 }
 
 static void

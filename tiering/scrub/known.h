@@ -32,9 +32,8 @@ void vrv_known_fini(struct vrv_known *k);
 const struct vrv_known_topic *vrv_known_topic(const struct vrv_known *k, const struct vrv_uuid *id);
 /* By name, or by its id; of several that were called so, the one that isn't deleted. */
 const struct vrv_known_topic *vrv_known_name(const struct vrv_known *k, const char *name);
-/* The version of the manifest that counted then; 0: none did.  False: it isn't known of the partition that
- * anything was ever written. */
-bool vrv_known_head(const struct vrv_known *k, const struct vrv_log_id *id, uint64_t *version);
+/* False: it isn't known of the partition that anything was ever written. */
+bool vrv_known_head(const struct vrv_known *k, const struct vrv_log_id *id, struct vrv_found_head *out);
 
 /* Each partition of which there is a name in the store, or a head in the marker; in order. */
 struct vrv_known_parts {

@@ -2,14 +2,13 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/base/bytes.h"
 #include "engine/base/crc32c.h"
 #include "engine/base/mem.h"
 #include "engine/log/producers.h"
 
-enum { PIECE = 8 << 20, EPOCH = 16 };
+enum { PIECE = 8 << 20 };
 
 /* ---- bytes, in order ---- */
 
@@ -179,8 +178,8 @@ check_epochs(const struct vrv_object_walk *w, const uint8_t *p, struct vrv_err *
         h->v[h->n - 1].epoch == w->seg->last_epoch;
 
     for (uint32_t i = 0; same && i < h->n; i++)
-        same = (int32_t)vrv_get_le32(p + (size_t)i * EPOCH) == h->v[i].epoch &&
-            (int64_t)vrv_get_le64(p + (size_t)i * EPOCH + 8) == h->v[i].start;
+        same = (int32_t)vrv_get_le32(p + (size_t)i * VRV_OBJECT_EPOCH) == h->v[i].epoch &&
+            (int64_t)vrv_get_le64(p + (size_t)i * VRV_OBJECT_EPOCH + 8) == h->v[i].start;
     return same ? 0 : vrv_err_set(e, VRV_E_CORRUPT, "its epochs aren't those of its records");
 }
 

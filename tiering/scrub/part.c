@@ -18,7 +18,7 @@ struct part {
     const struct vrv_log_id *id;
     const struct vrv_known_topic *topic; /* NULL: the marker doesn't know it */
     char name[VRV_TOPIC_NAME_MAX + 1];
-    uint64_t known;                      /* version that counted when the marker was written; 0: none */
+    struct vrv_found_head known;         /* when the marker was written */
     struct vrv_found_names objects, manifests;
     bool *named;                         /* of the objects */
     struct vrv_manifest m;               /* version 0: there is none */
@@ -27,18 +27,11 @@ struct part {
 
 /* ---- findings ---- */
 
-/* It is wrong for good, and not only out of reach. */
-static bool
-is_lost(int rc)
-{
-    return rc == VRV_E_CORRUPT || rc == VRV_E_NOTFOUND;
-}
-
 static void
 found(struct part *p, enum vrv_scrub_kind kind, const char *key, int64_t from, int64_t to, const char *text)
 {
     vrv__scrub_found(p->c, &(struct vrv_finding){ .kind = kind, .key = key, .topic = p->name,
-        .partition = p->id->partition, .from = from, .to = to, .text = text });
+        .id = *p->id, .from = from, .to = to, .text = text });
 }
 
 /* ---- the newest manifest ---- */
@@ -49,15 +42,16 @@ static int
 newest(struct part *p, struct vrv_manifest *m, uint64_t *version, struct vrv_err *e)
 {
     struct vrv_found_versions l;
-    int rc = vrv_find_versions(p->s, p->id, p->known, &l, e);
+    int rc = vrv_find_versions(p->s, p->id, p->known.version, &l, e);
 
+    vrv_found_leave_out(&l, &p->known);
     *m = (struct vrv_manifest){ .version = 0 };
     *version = l.n > 0 ? l.v[l.n - 1] : 0;
     vrv_found_versions_fini(&l);
-    if (rc == 0 && *version < p->known) {
-        *version = p->known;
+    if (rc == 0 && *version < p->known.version) {
+        *version = p->known.version;
         return vrv_err_set(e, VRV_E_NOTFOUND, "the manifest of version %" PRIu64 ", which counted, isn't there",
-            p->known);
+            p->known.version);
     }
     if (rc == 0 && *version > 0)
         rc = vrv_find_root(p->s, p->id, *version, m, e);
@@ -73,13 +67,14 @@ older(struct part *p, uint64_t than, struct vrv_err *e)
     struct vrv_found_versions l;
     int rc = vrv_find_versions(p->s, p->id, 0, &l, e), found_it = VRV_E_NOTFOUND;
 
+    vrv_found_leave_out(&l, &p->known);
     for (size_t i = l.n; i > 0 && rc == 0 && found_it != 0; i--) {
         if (l.v[i - 1] >= than)
             continue;
         found_it = vrv_find_root(p->s, p->id, l.v[i - 1], &p->m, e);
         if (found_it < 0) {
             p->m = (struct vrv_manifest){ .version = 0 };
-            rc = is_lost(found_it) ? 0 : found_it;
+            rc = vrv_find_is_lost(found_it) ? 0 : found_it;
         }
     }
     vrv_found_versions_fini(&l);
@@ -94,9 +89,9 @@ read_manifest(struct part *p, struct vrv_err *e)
     int rc;
 
     /* As long as it is another one each time, that is because the server goes on. */
-    while (is_lost(rc = newest(p, &p->m, &version, e)) && version != before)
+    while (vrv_find_is_lost(rc = newest(p, &p->m, &version, e)) && version != before)
         before = version;
-    if (!is_lost(rc))
+    if (!vrv_find_is_lost(rc))
         return rc;
     vrv_parts_root_key(p->id, version, key);
     (void)snprintf(text, sizeof(text), "%s: its server, if it has it in memory, writes a whole one with the next "
@@ -114,7 +109,7 @@ still_named(struct part *p, bool seg, const char *key, int64_t base, struct vrv_
     uint64_t version;
     int rc = newest(p, &m, &version, e), named = 0;
 
-    if (is_lost(rc))
+    if (vrv_find_is_lost(rc))
         return 1; /* nothing says that it doesn't */
     for (uint32_t i = 0; rc == 0 && i < m.page_n; i++) {
         const struct vrv_cold_page *page = &m.page[i];
@@ -130,8 +125,8 @@ still_named(struct part *p, bool seg, const char *key, int64_t base, struct vrv_
         for (uint32_t k = 0; rc == 0 && k < page->segments; k++)
             named |= strcmp(s[k].key, key) == 0;
         if (rc == 0)
-            vrv_found_page_fini(s, page);
-        if (is_lost(rc))
+            vrv_cold_segs_free(s, page->segments);
+        if (vrv_find_is_lost(rc))
             rc = 0; /* the page is told */
     }
     for (uint32_t i = 0; rc == 0 && seg && i < m.seg_n; i++)
@@ -184,9 +179,9 @@ check_seg(struct part *p, const struct vrv_cold_seg *seg, struct vrv_err *e)
     int rc = look_at_seg(p, &p->objects, seg, &kind, &batches, e);
 
     note_named(p, seg->key);
-    if (is_lost(rc)) {
+    if (vrv_find_is_lost(rc)) {
         rc = still_named(p, true, seg->key, seg->base, e);
-        if (rc == 1 && is_lost(rc = look_at_seg(p, &none, seg, &kind, &batches, e))) {
+        if (rc == 1 && vrv_find_is_lost(rc = look_at_seg(p, &none, seg, &kind, &batches, e))) {
             found(p, kind, seg->key, seg->base, seg->next, e->msg);
             rc = 0;
         }
@@ -209,13 +204,13 @@ check_page(struct part *p, const struct vrv_cold_page *page, struct vrv_err *e)
     struct vrv_cold_seg *seg;
     int rc = vrv_find_page(p->s, &p->m, page, &seg, e);
 
-    if (is_lost(rc)) {
+    if (vrv_find_is_lost(rc)) {
         rc = still_named(p, false, page->key, page->base, e);
         if (rc != 1)
             return rc;
         rc = vrv_find_page(p->s, &p->m, page, &seg, e);
     }
-    if (is_lost(rc)) {
+    if (vrv_find_is_lost(rc)) {
         found(p, VRV_SCRUB_MANIFEST, page->key, page->base, page->next, e->msg);
         p->judges = false; /* not what it may have named */
         return 0;
@@ -224,7 +219,7 @@ check_page(struct part *p, const struct vrv_cold_page *page, struct vrv_err *e)
         return rc;
     for (uint32_t i = 0; i < page->segments && rc == 0; i++)
         rc = check_seg(p, &seg[i], e);
-    vrv_found_page_fini(seg, page);
+    vrv_cold_segs_free(seg, page->segments);
     vrv_lock(&p->c->lock);
     p->c->out->pages++;
     vrv_unlock(&p->c->lock);
@@ -259,7 +254,7 @@ static int
 orphan(struct part *p, const struct vrv_store_name *name, struct vrv_err *e)
 {
     struct vrv_finding f = { .kind = VRV_SCRUB_ORPHAN, .key = name->key, .topic = p->name,
-        .partition = p->id->partition, .size = name->size, .deleted = p->c->o->delete_orphans,
+        .id = *p->id, .size = name->size, .deleted = p->c->o->delete_orphans,
         .text = "no manifest names it" };
     struct vrv_store_call c = { .op = VRV_STORE_DELETE, .lane = VRV_STORE_HOUSEKEEPING,
         .keys = (const char *const *)&name->key, .max = 1 };

@@ -2,10 +2,8 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
-#include "engine/base/assert.h"
 #include "tiering/scrub/scrub_int.h"
 
 enum { THREADS_MAX = 64, LOOKS = 3 };

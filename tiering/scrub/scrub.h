@@ -41,7 +41,7 @@ struct vrv_finding {
     enum vrv_scrub_kind kind;
     const char *key;     /* of the object; NULL: of none */
     const char *topic;   /* its name, or its id where none is known; NULL: of none */
-    int32_t partition;
+    struct vrv_log_id id; /* the partition: a topic that is deleted may have lost its name to another one */
     int64_t from, to;    /* offsets concerned, to is not one of them; equal: none */
     uint64_t size;       /* of an orphan */
     bool deleted;        /* ... which is gone now */
@@ -78,9 +78,9 @@ struct vrv_scrubbed {
     uint64_t uploads;                         /* that were removed */
 };
 
-/* Errors: NOTFOUND (no such topic; nothing of varve's in the store), LOCKED (orphans are to be deleted with too
- * short a grace, and its server hasn't said that it stopped), VERSION, and the store's: then it isn't
- * known whether all is well. */
+/* Errors: NOTFOUND (no such topic; nothing of varve's in the store), LOCKED (orphans are to be
+ * deleted with too short a grace, and its server hasn't said that it stopped), VERSION, and the
+ * store's: then it isn't known whether all is well. */
 int vrv_scrub(const struct vrv_scrub_opts *o, struct vrv_scrubbed *out, struct vrv_err *e) VRV_MUST_CHECK;
 
 /* "missing" */

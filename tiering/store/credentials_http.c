@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/list.h"
 #include "engine/base/mem.h"
 #include "tiering/store/credentials_int.h"
@@ -77,8 +76,9 @@ no_keys(struct vrv_creds *c, const char *who)
 }
 
 /*
- * Until when they are good: a time of the clock of who gives them, so it counts from the time that is there now, which
- * the answer tells; who tells none is thought to have ours.  From here on no clock that may be set counts.
+ * Until when they are good: a time of the clock of who gives them, so it counts from the time that
+ * is there now, which the answer tells; who tells none is thought to have ours.  From here on no
+ * clock that may be set counts.
  */
 static bool
 take_expiry(struct vrv_creds *c, const char *text)

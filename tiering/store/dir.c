@@ -36,7 +36,8 @@ open_it(struct vrv__dir *d, struct vrv_err *e)
     return 0;
 }
 
-/* Its vfs is there until the call leaves; and until an upload that it began is forgotten, which has a file there. */
+/* Its vfs is there until the call leaves; and until an upload that it began is forgotten, which has
+ * a file there. */
 static int
 enter(struct vrv__dir *d, struct vrv_err *e)
 {
@@ -187,8 +188,7 @@ vrv_store_dir(struct vrv_store **out, const struct vrv_store_dir_opts *o, struct
 
     *out = NULL;
     d->store = (struct vrv_store){ .ops = &dir_ops,
-        .caps = { .kind = "directory", .atomic_put = true, .atomic_end = true,
-            .lists_at_once = true } };
+        .caps = { .kind = "directory", .atomic_end = true } };
     d->clock = o->clock;
     d->vfs = o->vfs;
     d->own = o->vfs == NULL;

@@ -19,7 +19,8 @@ struct vrv_store_dir_opts {
     struct vrv_vfs *vfs;     /* of the directory; borrowed.  NULL: it is opened by its path, */
     const char *path;        /* what to call it */
     bool create;             /* ... made where it isn't there, */
-    bool waits;              /* ... and, where it can't be opened, later: by the first call for which it can */
+    bool waits;              /* ... and, where it can't be opened, later: by the first call for
+                              * which it can */
     struct vrv_clock *clock; /* borrowed */
     uint64_t random;         /* unpredictable, or a seed */
     unsigned threads;        /* 0: calls are done by vrv_store_step(); else one of several is for READ only */

@@ -122,8 +122,9 @@ unwanted(struct vrv_store_call *c)
     return vrv_err_set(&c->err, VRV_E_CANCELLED, "nobody waits for it any more");
 }
 
-/* The kernel tells whoever of several writers asks first that bytes are lost, and no other, nor later: then what is there
- * can't be told from what is in memory only, and nothing of it counts (L4). */
+/* The kernel tells whoever of several writers asks first that bytes are lost, and no other, nor
+ * later: then what is there can't be told from what is in memory only, and nothing of it counts
+ * (L4). */
 static int
 sync_file(struct vrv_store_upload *u, struct vrv_err *e)
 {
@@ -136,7 +137,8 @@ sync_file(struct vrv_store_upload *u, struct vrv_err *e)
     return rc;
 }
 
-/* What is written so far gets its name, unless who wanted that has been answered meanwhile: nobody would know of it. */
+/* What is written so far gets its name, unless who wanted that has been answered meanwhile: nobody
+ * would know of it. */
 static int
 publish(struct vrv__dir *d, struct vrv_store_upload *u, struct vrv_store_call *c)
 {
@@ -153,8 +155,9 @@ publish(struct vrv__dir *d, struct vrv_store_upload *u, struct vrv_store_call *c
     return rc;
 }
 
-/* What is to be written, to this position, and synced as it goes: all at the end would take too long for a call, and
- * who has the same disk, the WAL's writer perhaps, would wait behind all of it. */
+/* What is to be written, to this position, and synced as it goes: all at the end would take too
+ * long for a call, and who has the same disk, the WAL's writer perhaps, would wait behind all of
+ * it. */
 static int
 write_all(struct vrv__dir *d, struct vrv_store_upload *u, struct vrv_store_call *c, uint64_t pos)
 {

@@ -37,10 +37,7 @@ collect(void *ctx, const char *name, bool is_dir)
 
     if (!vrv_store_key_is_good(name, false) || strncmp(name, ".nfs", 4) == 0)
         return 0; /* what others keep here */
-    if (es->n == es->cap) {
-        es->cap = es->cap == 0 ? 64 : 2 * es->cap;
-        es->v = vrv_mem_grow(es->v, es->cap * sizeof(*es->v));
-    }
+    VRV_PUSH_ROOM(es->v, es->n, es->cap);
     char *copy = vrv_mem_zero(n + 2);
     memcpy(copy, name, n + 1);
     if (is_dir)

@@ -130,7 +130,7 @@ vrv_store_hdfs(struct vrv_store **out, const struct vrv_store_hdfs_opts *o, stru
     VRV_ASSERT(o->http.thread && o->http.text_max >= VRV_STORE_HDFS_TEXT);
     *out = NULL;
     h->store = (struct vrv_store){ .ops = &hdfs_ops,
-        .caps = { .kind = "hdfs", .atomic_put = true, .atomic_end = true, .lists_at_once = true, .own_clock = true } };
+        .caps = { .kind = "hdfs", .atomic_end = true, .own_clock = true } };
     h->clock = o->http.clock;
     h->user = o->user != NULL ? vrv_mem_strdup(o->user) : NULL;
     h->token_file = o->token_file != NULL ? vrv_mem_strdup(o->token_file) : NULL;

@@ -7,21 +7,21 @@
  *
  * But for those that publish something all may be done twice: who doesn't answer is passed over.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
+#include "engine/os/secret.h"
 #include "tiering/store/hdfs_int.h"
 #include "tiering/store/times.h"
 
 enum {
     LOOK_MS = 200,        /* between looks at what else may have happened */
     DATA_TRIES = 3,       /* data nodes that aren't there */
-    TOKEN_MAX = 4096,
-    AUTH_MAX = 3 * TOKEN_MAX + 64,
+    AUTH_MAX = 3 * VRV_SECRET_MAX + 64,
     AVOIDED_MAX = VRV__HDFS_AVOIDED_MAX * (VRV_HTTP_PEER + 1) + 32,
     URL_MAX = VRV__HDFS_PARAMS_MAX + AUTH_MAX + AVOIDED_MAX + 2048,
 };
@@ -30,34 +30,17 @@ enum {
 
 /* ---- who we are ---- */
 
-static int
-read_token(const char *path, char out[TOKEN_MAX], struct vrv_err *e)
-{
-    FILE *f = fopen(path, "re");
-
-    if (f == NULL) {
-        (void)vrv_err_sys(e, "open %s", path);
-        return vrv_err_prefix(e, VRV_E_DENIED, "tier.hdfs.token.file");
-    }
-    bool is = fgets(out, TOKEN_MAX, f) != NULL;
-    (void)fclose(f);
-    out[is ? strcspn(out, "\r\n") : 0] = '\0';
-    return out[0] != '\0' ? 0
-                          : vrv_err_set(e, VRV_E_DENIED,
-                                "tier.hdfs.token.file: %s has no token in its first line", path);
-}
-
 /* "&delegation=...", "&user.name=..." or "". */
 static int
 authenticate(const struct vrv__hdfs *h, char out[AUTH_MAX], struct vrv_err *e)
 {
-    char token[TOKEN_MAX];
+    char token[VRV_SECRET_MAX];
     const char *what = "&delegation=", *value = token;
     int rc = 0;
 
     out[0] = '\0';
     if (h->token_file != NULL) {
-        rc = read_token(h->token_file, token, e);
+        rc = vrv_secret_file("tier.hdfs.token.file", h->token_file, token, e);
     } else {
         what = "&user.name=";
         value = h->user;
@@ -180,6 +163,13 @@ take_answer(struct vrv__hdfs_op *op, struct vrv_http_req *r)
     r->text = NULL;
 }
 
+/* Who is asked over TLS may not send us, and a token with us, to where there is none. */
+static bool
+is_in_clear(const struct vrv__hdfs *h, const char *location)
+{
+    return h->url.tls && strncasecmp(location, "https://", 8) != 0;
+}
+
 /* 0: it is done, or *location is where it will be. */
 static int
 ask_name(struct vrv__hdfs_job *j, struct vrv__hdfs_op *op, unsigned node, const char *more, char **location)
@@ -203,7 +193,11 @@ ask_name(struct vrv__hdfs_job *j, struct vrv__hdfs_op *op, unsigned node, const 
     } else if (r.code / 100 == 2) {
         take_answer(op, &r);
     } else if (r.code / 100 == 3 && to != NULL && op->redirects) {
-        *location = vrv_mem_strdup(to);
+        if (is_in_clear(h, to))
+            rc = vrv_err_set(&j->call->err, VRV_E_DENIED, "name node %s: it sends us to a data node without TLS; set "
+                "dfs.http.policy=HTTPS_ONLY on data nodes, too", h->url.names[node]);
+        else
+            *location = vrv_mem_strdup(to);
     } else {
         (void)snprintf(who, sizeof(who), "name node %s", h->url.names[node]);
         rc = doubt(j, op, &r, vrv__hdfs_refused(who, r.code, r.text, r.got, &j->call->err));
@@ -287,7 +281,8 @@ ask_once(struct vrv__hdfs_job *j, struct vrv__hdfs_op *op, const char *auth, boo
     int rc = ask_names(j, op, more, &location);
     if (rc == VRV_E_IO && more[n] != '\0') { /* perhaps those are all that there are */
         avoid_none(j->h);
-        *again = true;
+        more[n] = '\0';
+        rc = ask_names(j, op, more, &location);
     }
     if (rc == 0 && location != NULL)
         rc = ask_data(j, op, location, again);

@@ -9,7 +9,6 @@
 #include "tiering/store/http.h"
 
 #include <limits.h>
-#include <string.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"
@@ -388,7 +387,8 @@ vrv_http_stats(struct vrv_http *h, struct vrv_http_stats *s)
 static void
 copy_opts(struct vrv_http_opts *to, const struct vrv_http_opts *o)
 {
-    const char **text[] = { &to->ca_file, &to->cert_file, &to->key_file, &to->proxy };
+    const char **text[] = { &to->ca_file, &to->cert_file, &to->key_file, &to->proxy,
+        &to->proxy_credentials };
 
     *to = *o;
     for (size_t i = 0; i < sizeof(text) / sizeof(*text); i++)
@@ -403,6 +403,7 @@ free_opts(struct vrv_http_opts *o)
     free((void *)(uintptr_t)o->cert_file);
     free((void *)(uintptr_t)o->key_file);
     free((void *)(uintptr_t)o->proxy);
+    free((void *)(uintptr_t)o->proxy_credentials);
 }
 
 static int

@@ -30,6 +30,7 @@ struct vrv_http_opts {
     const char *ca_file;        /* whom to trust, and nobody else; NULL: as the system does */
     const char *cert_file, *key_file; /* a client's certificate; NULL: none */
     const char *proxy;          /* NULL: as the environment says; "": none */
+    const char *proxy_credentials; /* where "user:password" for it stands: engine/os/secret.h; NULL: nowhere */
     bool negotiate;             /* SPNEGO, with the credentials that the process has */
 };
 
@@ -59,7 +60,8 @@ struct vrv_http_req {
      *   UNKNOWN      it was sent, at least in part, and there is no whole answer; who only reads may take
      *                it for IO
      *   TIMEDOUT     the deadline passed, or nothing moved; `sent` says whether it may have arrived
-     *   DENIED       TLS: their certificate isn't good, or ours isn't to them
+     *   DENIED       TLS: their certificate isn't good, or ours isn't to them; or a proxy asks who we are, and
+     *                isn't content
      *   CORRUPT      the answer is larger than cap, or text_max; or its headers are than 64 KiB
      *   INVALID      the URL is none
      *   CANCELLED    `sent` as above

@@ -40,10 +40,11 @@ say(struct vrv__xfer *x, int status, const char *what, const char *advice)
         n <= room ? "" : "...", advice[0] != '\0' ? "; " : "", advice);
 }
 
+/* Where an address of a proxy is no good libcurl quotes it, with the password before its '@'. */
 static const char *
 in_its_words(const struct vrv__xfer *x, CURLcode rc)
 {
-    return x->text[0] != '\0' ? x->text : curl_easy_strerror(rc);
+    return x->text[0] != '\0' && strchr(x->text, '@') == NULL ? x->text : curl_easy_strerror(rc);
 }
 
 /* OpenSSL says it so, wherever it comes: with TLS 1.3, our certificate is refused after the
@@ -56,7 +57,7 @@ is_refused_certificate(const struct vrv__xfer *x)
 }
 
 static int
-say_no_connection(struct vrv__xfer *x)
+say_no_connection(struct vrv__xfer *x, CURLcode rc)
 {
     bool by_proxy = x->opts->proxy != NULL && x->opts->proxy[0] != '\0';
     long sys = 0;
@@ -65,7 +66,7 @@ say_no_connection(struct vrv__xfer *x)
     if (sys == ECONNREFUSED)
         return say(x, VRV_E_UNREACHABLE, "connection refused",
             by_proxy ? "is the proxy running?" : "is the store running there?");
-    return say(x, VRV_E_UNREACHABLE, sys != 0 ? strerror((int)sys) : x->text, check_network);
+    return say(x, VRV_E_UNREACHABLE, sys != 0 ? strerror((int)sys) : in_its_words(x, rc), check_network);
 }
 
 /* What to do about a certificate of the store's: OpenSSL's and libcurl's words tell what is wrong with it. */
@@ -77,7 +78,8 @@ store_certificate(const char *words)
     if (strstr(words, "not yet valid") != NULL)
         return "set the clock right, here or where the certificate was made";
     if (strstr(words, "subject name") != NULL)
-        return "call the store by a name that its certificate has, in tier.s3.endpoint or tier.store.url";
+        return "call the store by a name that its certificate has, in tier.s3.endpoint or tier.store.url (data nodes: "
+               "in dfs.datanode.hostname)";
     return "tier.store.ca.file must have the authority that signed the store's certificate";
 }
 
@@ -112,13 +114,31 @@ say_tls(struct vrv__xfer *x, CURLcode rc)
     }
 }
 
+/* By a proxy, in place of the store or of a way to it; 0: it has no such wish. */
+static int
+say_proxy_user(struct vrv__xfer *x)
+{
+    enum { WHO = 407 };
+    long tunnel = 0, code = 0;
+
+    (void)curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
+    (void)curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &code);
+    if (tunnel != WHO && code != WHO)
+        return 0;
+    return x->opts->proxy_credentials != NULL
+        ? say(x, VRV_E_DENIED, "the proxy refuses the user and password that it was told (407)",
+              "correct what tier.store.proxy.credentials names")
+        : say(x, VRV_E_DENIED, "the proxy wants a user and a password, or others (407)",
+              "set tier.store.proxy.credentials");
+}
+
 static int
 say_sent(struct vrv__xfer *x, CURLcode rc)
 {
     if (x->dropped || rc == CURLE_GOT_NOTHING)
         return say(x, VRV_E_UNKNOWN, "the connection was closed before an answer", "");
     if (rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_WEIRD_SERVER_REPLY)
-        return say(x, VRV_E_UNKNOWN, "what answers isn't HTTP/1.1", "check the port");
+        return say(x, VRV_E_UNKNOWN, "what answers isn't HTTP/1.1", "check the port; is it one for TLS?");
     if (rc == CURLE_PARTIAL_FILE)
         return say(x, VRV_E_UNKNOWN, "the connection was closed in the middle of an answer", "");
     return say(x, VRV_E_UNKNOWN, in_its_words(x, rc), "");
@@ -138,7 +158,7 @@ say_not_sent(struct vrv__xfer *x, CURLcode rc)
         return say(x, VRV_E_UNREACHABLE, "no such proxy, or no name server that answers",
             "check the proxy's name");
     case CURLE_COULDNT_CONNECT:
-        return say_no_connection(x);
+        return say_no_connection(x, rc);
     case CURLE_SSL_CONNECT_ERROR:
         return say(x, VRV_E_UNREACHABLE, in_its_words(x, rc), "does it speak TLS on this port?");
     default:
@@ -156,6 +176,9 @@ vrv__xfer_end(struct vrv__xfer *x, CURLcode rc)
         r->status = VRV_E_CORRUPT;
         return;
     }
+    r->status = say_proxy_user(x);
+    if (r->status < 0)
+        return;
     if (rc == CURLE_OK && !x->headed)
         rc = CURLE_PARTIAL_FILE;
     if (rc != CURLE_OK) {

@@ -1,10 +1,10 @@
 /* What callers need to make requests and to read answers. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "engine/base/assert.h"
-#include "engine/base/mem.h"
 #include "tiering/store/http.h"
 
 const char *

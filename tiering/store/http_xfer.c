@@ -7,13 +7,14 @@
  */
 #include <limits.h>
 #include <netdb.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
-#include "engine/base/assert.h"
 #include "engine/base/mem.h"
+#include "engine/os/secret.h"
 #include "tiering/store/http_int.h"
 
 /* ---- what is sent ---- */
@@ -246,12 +247,52 @@ set_trust(struct vrv__xfer *x)
         SET(CURLOPT_SSLCERT, o->cert_file);
     if (o->key_file != NULL)
         SET(CURLOPT_SSLKEY, o->key_file);
-    if (o->proxy != NULL || x->r->direct)
-        SET(CURLOPT_PROXY, x->r->direct ? "" : o->proxy);
     if (o->negotiate) {
         SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_NEGOTIATE);
         SET(CURLOPT_USERPWD, ":");
     }
+    return rc;
+}
+
+/* Who we are to a proxy.  libcurl takes escapes away, and has all behind the first colon for the password. */
+static CURLcode
+set_proxy_user(struct vrv__xfer *x)
+{
+    static const char setting[] = "tier.store.proxy.credentials";
+    enum { PAIR = 3 * VRV_SECRET_MAX + 1 };
+    char who[VRV_SECRET_MAX], *pair = vrv_mem_zero(PAIR);
+    struct vrv_http_req *r = x->r;
+    CURLcode rc = CURLE_OK;
+
+    r->status = vrv_secret_read(setting, x->opts->proxy_credentials, who, &r->err);
+    if (r->status == 0 && strchr(who, ':') == NULL)
+        r->status = vrv_err_set(&r->err, VRV_E_DENIED, "what %s names isn't USER:PASSWORD", setting);
+    if (r->status < 0) {
+        rc = CURLE_LOGIN_DENIED;
+    } else {
+        vrv_http_escape(pair, PAIR, who, ":");
+        SET(CURLOPT_PROXYUSERPWD, pair);
+    }
+    OPENSSL_cleanse(who, sizeof(who));
+    OPENSSL_cleanse(pair, PAIR);
+    free(pair);
+    return rc;
+}
+
+static CURLcode
+set_proxy(struct vrv__xfer *x)
+{
+    const struct vrv_http_opts *o = x->opts;
+    CURLcode rc = CURLE_OK;
+
+    if (x->r->direct) {
+        SET(CURLOPT_PROXY, "");
+        return rc;
+    }
+    if (o->proxy != NULL)
+        SET(CURLOPT_PROXY, o->proxy);
+    if (rc == CURLE_OK && o->proxy_credentials != NULL)
+        rc = set_proxy_user(x);
     return rc;
 }
 
@@ -308,13 +349,16 @@ vrv__xfer_new(const struct vrv_http_opts *o, struct vrv_http_req *r, bool anew)
     if (rc == CURLE_OK)
         rc = set_trust(x);
     if (rc == CURLE_OK)
+        rc = set_proxy(x);
+    if (rc == CURLE_OK)
         rc = set_request(x);
     if (anew)
         SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
     if (rc == CURLE_OK)
         return x;
-    r->status = vrv_err_set(
-        &r->err, VRV_E_UNREACHABLE, "a request can't be made: %s", curl_easy_strerror(rc));
+    if (r->status == 0)
+        r->status = vrv_err_set(
+            &r->err, VRV_E_UNREACHABLE, "a request can't be made: %s", curl_easy_strerror(rc));
     vrv__xfer_free(x);
     return NULL;
 }

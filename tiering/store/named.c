@@ -57,7 +57,8 @@ http_opts(const struct vrv_store_named *n)
             [VRV_STORE_HOUSEKEEPING] = HOUSEKEEPINGS },
         .connect_ms = CONNECT_MS, .stall_ms = n->stall_ms > 0 ? n->stall_ms : STALL_MS, .text_max = TEXT_MAX,
         .ca_file = given(n->ca_file), .cert_file = given(n->cert_file),
-        .key_file = given(n->key_file), .proxy = given(n->proxy) };
+        .key_file = given(n->key_file), .proxy = given(n->proxy),
+        .proxy_credentials = given(n->proxy_credentials) };
 }
 
 static int
@@ -96,7 +97,7 @@ vrv_store_named(struct vrv_store **out, const struct vrv_store_named *n, struct 
     if (begins(n->url, "hdfs://") || begins(n->url, "swebhdfs://"))
         return open_hdfs(out, n, e);
     return vrv_err_set(e, VRV_E_INVALID,
-        "tier.store.url=%.100s: expected file:// and the path of a "
-        "directory, s3://BUCKET/PREFIX or hdfs://HOST:PORT/DIRECTORY",
+        "tier.store.url=%.100s: expected file:// and the path of a directory, s3://BUCKET/PREFIX, or "
+        "hdfs://HOST:PORT/DIRECTORY (swebhdfs:// where name nodes speak TLS)",
         n->url);
 }

@@ -10,10 +10,12 @@
 
 /* NULL or empty: the default of its kind (s3.h, hdfs.h, http.h say which). */
 struct vrv_store_named {
-    const char *url;  /* file:///DIRECTORY, s3://BUCKET/PREFIX or hdfs://HOST:PORT/DIRECTORY */
+    const char *url;  /* file:///DIRECTORY, s3://BUCKET/PREFIX, hdfs://HOST:PORT/DIRECTORY;
+                       * swebhdfs:// is that over TLS */
     bool create;      /* a directory that isn't there is made */
-    bool waits;       /* ... and one that can't be opened now is when it can, by the first call for which it can */
-    const char *ca_file, *cert_file, *key_file, *proxy;
+    bool waits;       /* ... and one that can't be opened now is when it can, by the first call for
+                       * which it can */
+    const char *ca_file, *cert_file, *key_file, *proxy, *proxy_credentials;
     int64_t stall_ms; /* of a request over a network (http.h); 0: that of a server */
     const char *s3_endpoint, *s3_region, *s3_credentials;
     const char *s3_storage_class, *s3_sse, *s3_sse_kms_key, *s3_tags;

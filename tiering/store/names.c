@@ -45,10 +45,7 @@ vrv_names_add(struct vrv_names *s, const char *name)
 
     if (there)
         return;
-    if (s->n == s->cap) {
-        s->cap = s->cap == 0 ? 16 : 2 * s->cap;
-        s->v = vrv_mem_grow(s->v, s->cap * sizeof(*s->v));
-    }
+    VRV_PUSH_ROOM(s->v, s->n, s->cap);
     memmove(&s->v[at + 1], &s->v[at], (s->n - at) * sizeof(*s->v));
     s->v[at] = vrv_mem_strdup(name);
     s->n++;

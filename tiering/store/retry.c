@@ -127,8 +127,6 @@ finish(struct trying *t, int status, const struct vrv_err *e)
     c->err.code = status;
     c->status = status;
     c->state = NULL;
-    if (status < 0)
-        r->stats.failed[c->op]++;
     if (status == 0)
         works(r, c->op);
     else if (is_failure(vrv_store_outcome_of(status)))

@@ -46,7 +46,7 @@ struct vrv_store_bad {
 
 /* Attempts by what they were and how they ended. */
 struct vrv_retry_stats {
-    uint64_t calls[VRV_STORE_OPS], attempts[VRV_STORE_OPS], failed[VRV_STORE_OPS];
+    uint64_t calls[VRV_STORE_OPS], attempts[VRV_STORE_OPS];
     uint64_t settled;          /* writes of unknown outcome that turned out to be done */
     struct vrv_hist times[VRV_STORE_OPS][VRV_STORE_OUTCOMES]; /* how long they took; any thread may read it */
     struct vrv_usages usage;   /* attempts, too */

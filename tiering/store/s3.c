@@ -209,7 +209,7 @@ vrv_store_s3(struct vrv_store **out, const struct vrv_store_s3_opts *o, struct v
     if (rc < 0)
         return rc;
     s3->store = (struct vrv_store){ .ops = &s3_ops,
-        .caps = { .kind = "S3", .atomic_put = true, .lists_at_once = true, .own_clock = true } };
+        .caps = { .kind = "S3", .own_clock = true } };
     if (o->http.thread)
         rc = vrv_thread_start(&s3->thread, "varve-s3", thread_main, s3, e);
     if (rc < 0) {

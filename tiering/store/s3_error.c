@@ -3,7 +3,6 @@
  * what to do.  S3's own code counts where there is one, HTTP's otherwise: proxies and other servers
  * have those.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,6 +321,8 @@ finish(
 static int
 status_of(const struct vrv__s3_op *op, const struct meaning *m)
 {
+    if (op->call->op == VRV_STORE_END && strcmp(m->code, "BadDigest") == 0)
+        return VRV_E_NOTFOUND; /* a part is damaged there: to end the upload again makes it no better */
     if (m->status != MAYBE)
         return m->status;
     return only_reads(op) ? VRV_E_IO : VRV_E_UNKNOWN;
@@ -387,8 +388,8 @@ finish_refused(struct vrv__s3_op *op, const struct meaning *m, const struct says
 }
 
 /*
- * It was refused for its time, or for no reason that is told, as HEAD is: if the store's clock is far from the one
- * that signed, the store's signs from now on.
+ * It was refused for its time, or for no reason that is told, as HEAD is: if the store's clock is
+ * far from the one that signed, the store's signs from now on.
  */
 static bool
 takes_its_time(struct vrv__s3_op *op, const struct meaning *m, const struct says *s)

@@ -1,7 +1,6 @@
 /* Checksums as S3 writes them. */
 #include <openssl/evp.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/bytes.h"

@@ -55,6 +55,7 @@ enum {
     VRV_STORE_PUT_MAX = 2 * VRV_STORE_PART,
     VRV_STORE_PARTS_MAX = 10000,
     VRV_STORE_DELETE_MAX = 1000,        /* keys of one call */
+    VRV_STORE_DAMAGED_READS = 3,        /* of what comes damaged: it may be so on its way only */
 };
 
 enum vrv_store_op {
@@ -69,8 +70,8 @@ enum vrv_store_op {
     VRV_STORE_LIST,   /* a hint: may lack what is new, and show what is gone; may bring fewer than
                        * asked for, with more */
     VRV_STORE_DELETE, /* many keys; what is not there is deleted */
-    VRV_STORE_SWEEP,  /* uploads (of such names; NULL: all), and what died writes left, that began so long ago; not
-                       * our own */
+    VRV_STORE_SWEEP,  /* uploads (of such names; NULL: all), and what died writes left, that began
+                       * so long ago; not our own */
     VRV_STORE_OPS,
 };
 
@@ -87,7 +88,8 @@ enum vrv_store_class { VRV_STORE_READ, VRV_STORE_UPLOAD, VRV_STORE_HOUSEKEEPING,
 struct vrv_store_name {
     char *key;
     uint64_t size;
-    int64_t age_ms; /* as the store's clock has it (own_clock; else the time that it has, by ours); -1: it doesn't say */
+    int64_t age_ms; /* as the store's clock has it (own_clock; else the time that it has, by ours);
+                     * -1: it doesn't say */
 };
 
 struct vrv_store_call {
@@ -130,10 +132,8 @@ struct vrv_store_call {
 /* What a kind of store can't do otherwise. */
 struct vrv_store_caps {
     const char *kind;     /* "directory" */
-    bool atomic_put, atomic_end; /* with if_absent */
-    bool keeps_checksum;  /* VERIFY doesn't read the object */
-    bool lists_at_once;   /* LIST shows what was written before it began */
-    bool own_clock;       /* ... and how old that is by the store's own clock */
+    bool atomic_end;      /* END with if_absent */
+    bool own_clock;       /* LIST tells how old things are by the store's own clock */
 };
 
 struct vrv_store_ops {
@@ -149,8 +149,9 @@ struct vrv_store_ops {
 struct vrv_store {
     const struct vrv_store_ops *ops;
     struct vrv_store_caps caps;
-    _Atomic int64_t skew_ms; /* how far its clock is ahead of ours, since it refused a request for that; they are
-                              * signed by its clock from then on.  0: not far enough to matter */
+    _Atomic int64_t skew_ms; /* how far its clock is ahead of ours, since it refused a request for
+                              * that; they are signed by its clock from then on.  0: not far
+                              * enough to matter */
 };
 
 /* Posted soon after with INVALID when the call breaks a rule of this header. */

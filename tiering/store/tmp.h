@@ -1,7 +1,7 @@
 /*
- * Names of what is being written, in stores that give an object its key when it is whole: when it began, in ms
- * since 1970, and something random, "1700000000000-0123456789abcdef".  What has such a name for long, and isn't
- * ours, died.
+ * Names of what is being written, in stores that give an object its key when it is whole: when it
+ * began, in ms since 1970, and something random, "1700000000000-0123456789abcdef".  What has such a
+ * name for long, and isn't ours, died.
  *
  * Threads: any.
  */

@@ -1,8 +1,9 @@
 /*
- * How often a store was asked for what, with what outcome and how many bytes: of all, and of each topic, whose
- * names tell (parts/parts.h): stores bill by the request.
+ * How often a store was asked for what, with what outcome and how many bytes: of all, and of each
+ * topic, whose names tell (parts/parts.h): stores bill by the request.
  *
- * Of so many topics it is kept; of more, the one that was heard of the longest ago begins anew when it comes again.
+ * Of so many topics it is kept; of more, the one that was heard of the longest ago begins anew when
+ * it comes again.
  *
  * Threads: one.
  */

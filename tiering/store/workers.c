@@ -1,7 +1,6 @@
 #include "tiering/store/workers_int.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/base/assert.h"
 #include "engine/base/mem.h"

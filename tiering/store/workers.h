@@ -4,9 +4,10 @@
  *
  * Nothing of a call that comes too late, or isn't wanted any more, is begun.
  *
- * Where calls may hang for good, as in a file system whose server is gone, each is done on a copy: what isn't done by
- * its deadline, nor goes on, is answered without, and what the thread does then, whenever that is, nobody hears of.  No
- * thread is added for one that hangs: when all do, what comes waits for its own deadline.
+ * Where calls may hang for good, as in a file system whose server is gone, each is done on a copy:
+ * what isn't done by its deadline, nor goes on, is answered without, and what the thread does then,
+ * whenever that is, nobody hears of.  No thread is added for one that hangs: when all do, what
+ * comes waits for its own deadline.
  *
  * Threads: any may call all but start and stop.
  */
@@ -46,7 +47,8 @@ bool vrv_workers_is_cancelled(struct vrv_workers *w, const struct vrv_store_call
 enum { VRV_WORKERS_PIECE = 256 << 10 };
 bool vrv_workers_goes_on(struct vrv_workers *w, struct vrv_store_call *copy);
 bool vrv_workers_take(struct vrv_workers *w, struct vrv_store_call *copy, void *to, uint64_t at, size_t n);
-bool vrv_workers_give(struct vrv_workers *w, struct vrv_store_call *copy, const void *from, uint64_t at, size_t n);
+bool vrv_workers_give(struct vrv_workers *w, struct vrv_store_call *copy, const void *from,
+    uint64_t at, size_t n);
 /* ... a piece of memory for that. */
 uint8_t *vrv_workers_piece(struct vrv_store_call *copy);
 /* Answer those that have waited beyond their deadline: by who has to wait for something else, for all

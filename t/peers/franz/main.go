@@ -2,7 +2,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -502,42 +501,44 @@ func spoken(version string) bool {
 	return err == nil && (major > 2 || major == 2 && minor >= 1)
 }
 
-// reader prints records of a topic's partition 0, each a line: partition, offset, timestamp, key and
-// value, with tabs between them; for t/906-places.t.
-//
-//	franz read TOPIC start N
-//	franz read TOPIC time N MS       from then on
-//	franz read TOPIC group N GROUP   as a member of it, which commits what it has read
-func reader(args []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
+// consume reads as t/906-places.t wants it; a member of a group commits what it has read.
+func consume(ctx context.Context, how reading, to *lines) {
 	var options []kgo.Opt
-	switch args[1] {
-	case "group":
-		options = []kgo.Opt{kgo.ConsumeTopics(args[0]), kgo.ConsumerGroup(args[3]), kgo.DisableAutoCommit()}
-	default:
-		at := kgo.NewOffset().AtStart()
-		if args[1] == "time" {
-			at = kgo.NewOffset().AfterMilli(number(args[3]))
+	if how.inGroup() {
+		options = []kgo.Opt{kgo.ConsumeTopics(how.topic), kgo.ConsumerGroup(how.group), kgo.DisableAutoCommit()}
+	} else {
+		at, all := kgo.NewOffset().AtStart(), map[int32]kgo.Offset{}
+		if how.how == "time" {
+			at = kgo.NewOffset().AfterMilli(how.ms)
 		}
-		options = []kgo.Opt{kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{args[0]: {0: at}})}
+		for i := range how.partitions {
+			all[i] = at
+		}
+		options = []kgo.Opt{kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{how.topic: all})}
 	}
-	cl := client(options...)
+	cl := client(append(options, kgo.FetchMaxPartitionBytes(step), kgo.SessionTimeout(session))...)
 	defer cl.Close()
-	got := take(ctx, cl, int(number(args[2])))
-	out := bufio.NewWriter(os.Stdout)
-	for _, r := range got {
-		fmt.Fprintf(out, "%d\t%d\t%d\t%s\t%s\n", r.Partition, r.Offset, r.Timestamp.UnixMilli(), r.Key, r.Value)
+	var got []*kgo.Record
+	for to.more() {
+		fetches := cl.PollRecords(ctx, 100)
+		must(fetches.Err())
+		for _, r := range fetches.Records() {
+			var headers []header
+			for _, h := range r.Headers {
+				headers = append(headers, header{h.Key, h.Value})
+			}
+			to.add(r.Partition, r.Offset, r.Timestamp.UnixMilli(), r.Key, r.Value, headers)
+			got = append(got, r)
+		}
 	}
-	must(out.Flush())
-	if args[1] == "group" {
+	if how.inGroup() {
 		must(cl.CommitRecords(ctx, got...))
 	}
 }
 
 func main() {
-	if len(os.Args) > 4 && os.Args[1] == "read" {
-		reader(os.Args[2:])
+	if len(os.Args) == 7 && os.Args[1] == "read" {
+		readAll(os.Args[2:], consume)
 		return
 	}
 	os.Exit(tell(behaviours(), false))

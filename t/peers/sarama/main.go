@@ -2,7 +2,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -515,43 +514,73 @@ func minor(v sarama.KafkaVersion) string {
 	return strings.Join(strings.SplitN(v.String(), ".", 3)[:2], ".")
 }
 
-// reader prints records of a topic's partition 0, each a line: partition, offset, timestamp, key and
-// value, with tabs between them; for t/906-places.t.
-//
-//	sarama read TOPIC start N
-//	sarama read TOPIC time N MS       from then on
-//	sarama read TOPIC group N GROUP   as a member of it, which commits what it has read
-func reader(args []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	n, c := int(number(args[2])), config()
-	var got []*sarama.ConsumerMessage
-	if args[1] == "group" {
-		from := make(chan *sarama.ConsumerMessage)
-		m := join(ctx, args[3], args[0], from, c)
-		got = take(ctx, from, n)
-		m.leave()
-	} else {
+// assigned hands on what is in the partitions, from a time on or from the beginning, until it is told to stop.
+func assigned(ctx context.Context, how reading, got chan *sarama.ConsumerMessage, c *sarama.Config) (stop func()) {
+	client, err := sarama.NewClient([]string{bootstrap}, c)
+	must(err)
+	all, err := sarama.NewConsumerFromClient(client)
+	must(err)
+	ctx, end := context.WithCancel(ctx)
+	var gone sync.WaitGroup
+	for i := range how.partitions {
 		at := sarama.OffsetOldest
-		if args[1] == "time" {
-			client, err := sarama.NewClient([]string{bootstrap}, c)
+		if how.how == "time" {
+			at, err = client.GetOffset(how.topic, i, how.ms)
 			must(err)
-			at, err = client.GetOffset(args[0], 0, number(args[3]))
-			must(err)
-			must(client.Close())
 		}
-		got = read(ctx, args[0], 0, at, n, c)
+		one, err := all.ConsumePartition(how.topic, i, at)
+		must(err)
+		gone.Add(1)
+		go func() {
+			defer gone.Done()
+			for ctx.Err() == nil {
+				select {
+				case r := <-one.Messages():
+					select {
+					case got <- r:
+					case <-ctx.Done():
+					}
+				case <-ctx.Done():
+				}
+			}
+			must(one.Close())
+		}()
 	}
-	out := bufio.NewWriter(os.Stdout)
-	for _, r := range got {
-		fmt.Fprintf(out, "%d\t%d\t%d\t%s\t%s\n", r.Partition, r.Offset, r.Timestamp.UnixMilli(), r.Key, r.Value)
+	return func() {
+		end()
+		gone.Wait()
+		must(all.Close())
+		must(client.Close())
 	}
-	must(out.Flush())
+}
+
+// consume reads as t/906-places.t wants it; a member of a group commits what it has read.
+func consume(ctx context.Context, how reading, to *lines) {
+	c := config(func(c *sarama.Config) {
+		c.Consumer.Fetch.Default = step
+		c.Consumer.Group.Session.Timeout = session
+	})
+	got := make(chan *sarama.ConsumerMessage)
+	var stop func()
+	if how.inGroup() {
+		stop = join(ctx, how.group, how.topic, got, c).leave
+	} else {
+		stop = assigned(ctx, how, got, c)
+	}
+	for to.more() {
+		r := take(ctx, got, 1)[0]
+		var headers []header
+		for _, h := range r.Headers {
+			headers = append(headers, header{string(h.Key), h.Value})
+		}
+		to.add(r.Partition, r.Offset, r.Timestamp.UnixMilli(), r.Key, r.Value, headers)
+	}
+	stop()
 }
 
 func main() {
-	if len(os.Args) > 4 && os.Args[1] == "read" {
-		reader(os.Args[2:])
+	if len(os.Args) == 7 && os.Args[1] == "read" {
+		readAll(os.Args[2:], consume)
 		return
 	}
 	// side by side: most of the time this client waits for timers of its own
