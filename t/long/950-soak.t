@@ -138,20 +138,27 @@ cmp_ok(metric('varve_store_requests_total', qr/operation="delete",outcome="ok"\}
 
 # ---- the last third against the one before
 
-sub most { my ($name, @some) = @_; my ($m) = sort { $b <=> $a } map { $_->{$name} } @some; return $m }
+# What so large a share of the samples doesn't exceed: all (1) or half of them. What is still to be moved counts among
+# handles and disk: while a machine's disk stands still that grows, and falls again, but no leak ever does.
+sub within {
+    my ($share, $name, @some) = @_;
+    my @sorted = sort { $a <=> $b } map { $_->{$name} } @some;
+    return $sorted[$share * $#sorted];
+}
 sub flat {
-    my ($name, $factor, $more) = @_;
+    my ($name, $share, $factor, $more) = @_;
     my $third = int(@samples / 3);
-    my ($before, $then) = (most($name, @samples[$third .. 2 * $third - 1]), most($name, @samples[-$third .. -1]));
-    note(sprintf '%s: at most %d, %d, %d in the thirds', $name, most($name, @samples[0 .. $third - 1]), $before, $then);
+    my ($first, $before, $then) = map { within($share, $name, @samples[$_ * $third .. ($_ + 1) * $third - 1]) } 0 .. 2;
+    note(sprintf '%s: %s at most %d, %d, %d in the thirds', $name, $share < 1 ? 'half the time' : 'all the time',
+        $first, $before, $then);
     cmp_ok($then, '<=', $before * $factor + $more, "$name: as much as before");
 }
 cmp_ok(scalar @samples, '>=', 30, 'it was looked at often enough');
-flat('memory', 1.1, 8 * $mib);
-flat('handles', 1, 16);
-flat('threads', 1, 2);
-flat('disk', 1.25, 8 * $mib);
-flat('store', 1.25, 64 * $mib);
+flat('memory', 1, 1.1, 8 * $mib);
+flat('handles', 0.5, 1, 16);
+flat('threads', 1, 1, 2);
+flat('disk', 0.5, 1.25, 8 * $mib);
+flat('store', 1, 1.25, 64 * $mib);
 
 kill 'KILL', map { -$_ } values %child;
 waitpid($_, 0) for values %child;
