@@ -111,9 +111,12 @@ test_stall_of_upload(void)
     simclock_advance_ms(&g.sim, HTTPRIG_STALL_MS - 1);
     httprig_settle(&g);
     OK(vrv_cq_take(&g.cq, 0) == NULL, "an upload that nobody reads waits");
-    simclock_advance_ms(&g.sim, 1);
+    for (int i = 0; i < 10 && g.cq.head == NULL; i++) { /* the kernel may find room for more of it, late */
+        simclock_advance_ms(&g.sim, HTTPRIG_STALL_MS);
+        httprig_settle(&g);
+    }
     OK(httprig_take(&g) == &r, "... not for ever");
-    OK(r.status == VRV_E_TIMEDOUT && r.sent, "... it timed out");
+    OK(r.status == VRV_E_TIMEDOUT && r.sent && httprig_says(&r, "not a byte for 5000 ms"), "... it timed out");
     vrv_http_free(&r);
 
     httpd_read_only(g.server, 100000, true);
