@@ -306,7 +306,7 @@ sub make_cold {
     my ($name, $bytes, $batch, @records) = @_;
     return $records->topic($name, '--partitions 1 -c remote.storage.enable=true -c local.retention.ms=0',
         "-c segment.bytes=$bytes -c retention.ms=-1") && send_to($name, 'none', $batch, @records)
-        && $records->varve('tier offload --wait 300', $name, '>/dev/null')
+        && $records->varve('tier offload --wait 900', $name, '>/dev/null')
         && wait_until(sub { (offsets_at($name, -4))[0] == @records });
 }
 
