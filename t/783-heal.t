@@ -114,8 +114,13 @@ unlike($out, qr/^healed/m, '... which is all');
 my @left = @here[2 .. $#here];
 cmp_ok(scalar @left, '>=', 2, 'this disk has some more segments');
 unlink $left[0];
+is(varve('log repair --yes', $broker->dir . '/data </dev/null'), 0, 'one is gone, and a repair goes on without')
+    or diag($out . $err);
+$broker->restart;
+is($records->consume('t'), 40_000, '... while consumers have it of the store');
+$broker->stop;
 flip_bit($left[-1]);
-is(varve('log repair --yes', $broker->dir . '/data </dev/null'), 0, 'one is gone, one damaged, and a repair goes on without')
+is(varve('log repair --yes', $broker->dir . '/data </dev/null'), 0, '... as without what is damaged')
     or diag($out . $err);
 is(varve('scrub --full --heal', $where), 0, 'what this disk lacks since then, and the store has whole') or diag($out . $err);
 like($out, qr/^healed: topic t, partition 0, offsets \d+ to \d+: damaged on this disk, which the store has whole: /m,

@@ -17,6 +17,8 @@ libtap_a_SOURCES = \
 	t/lib/crashsim.h \
 	t/lib/crashsim_int.h \
 	t/lib/crashtopic.c \
+	t/lib/cut.c \
+	t/lib/cut.h \
 	t/lib/fakecold.c \
 	t/lib/fakecold.h \
 	t/lib/fakemeta.c \

@@ -117,3 +117,12 @@ vrv__read_elsewhere(struct vrv_log *log, int64_t offset, int rc)
     rc = cold->ops->next(cold, &a, &next, NULL);
     return rc == VRV_E_AGAIN || (rc == 0 && offset < next);
 }
+
+int
+vrv__read_lacks(struct vrv_log *log, int64_t offset, const struct vrv_seg *s, struct vrv_err *e)
+{
+    if (offset >= s->base || !vrv__read_elsewhere(log, offset, VRV_E_CORRUPT))
+        return 0;
+    return vrv_err_set(e, VRV_E_CORRUPT, "this disk has no records from offset %" PRId64 " up to segment %" PRId64, offset,
+        s->base);
+}

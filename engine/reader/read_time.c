@@ -108,14 +108,28 @@ plan(struct vrv_log *log, int64_t *from, int64_t ts, struct part *p, struct vrv_
     return rc;
 }
 
-/* ---- records ---- */
-
 /* A batch must say at least this to be worth unpacking. */
 static int64_t
 wanted(const struct search *q)
 {
     return q->largest && q->best.ts < INT64_MAX ? q->best.ts + 1 : q->best.ts;
 }
+
+/* The same; what this disk lacks is cold, if it is there. */
+static int
+next_part(const struct search *q, int64_t *from, struct part *p, struct vrv_err *e)
+{
+    int rc = plan(q->log, from, wanted(q), p, e);
+
+    if (rc > 0 && p->seg != NULL && vrv__read_lacks(q->log, *from, p->seg, NULL) < 0) {
+        p->cold = true;
+        p->upto = p->seg->base;
+        part_fini(p);
+    }
+    return rc;
+}
+
+/* ---- records ---- */
 
 /* Look through a batch from the record at `from` on.  1 when the answer has changed. */
 static int
@@ -301,7 +315,7 @@ scan_log(struct search *q, struct vrv_err *e)
     struct part p;
     int rc;
 
-    for (int64_t from = 0; (rc = plan(q->log, &from, wanted(q), &p, e)) > 0; from = p.upto) {
+    for (int64_t from = 0; (rc = next_part(q, &from, &p, e)) > 0; from = p.upto) {
         rc = scan_part(q, &p, from, e);
         part_fini(&p);
         if (rc < 0 || (rc > 0 && !q->largest))
@@ -362,7 +376,7 @@ newest_header(struct search *q, struct vrv_err *e)
     int64_t ts;
     int rc;
 
-    for (int64_t from = 0; (rc = plan(q->log, &from, wanted(q), &p, e)) > 0; from = p.upto) {
+    for (int64_t from = 0; (rc = next_part(q, &from, &p, e)) > 0; from = p.upto) {
         rc = newest_in(q, &p, from, &ts, e);
         part_fini(&p);
         if (rc < 0)

@@ -202,7 +202,9 @@ read_source(struct vrv_log *log, int64_t *from, struct vrv_read *r, struct vrv_e
         return read_cold(log, from, r, e);
     if (seg == NULL)
         return rc;
-    rc = read_segment(seg, &v, *from, r, e);
+    rc = vrv__read_lacks(log, *from, seg, e);
+    if (rc == 0)
+        rc = read_segment(seg, &v, *from, r, e);
     if (rc < 0)
         rc = vrv__read_failed(seg, rc, e);
     if (r->slice_n == 0 && vrv__read_elsewhere(log, *from, rc)) {

@@ -10,8 +10,8 @@
  *   cold ─► segment ─► segment ─► ... ─► memory      one read goes on from one to the next while there
  *                                                    is room, and ends before what isn't at hand
  *
- * Where this disk's copy of the first records is damaged, or can't be read, and the cold tier has them, they
- * are cold: consumers don't stop at a bad sector that there is a copy of.
+ * Where this disk's copy of the first records is damaged, can't be read or was cut, and the cold tier has them,
+ * they are cold: consumers neither stop at a bad sector that there is a copy of, nor pass over it.
  *
  * Threads: any.  Nothing waits for a store: what isn't in the cold tier's memory is to be fetched
  * (fetch.h).  With VRV_READ_NOWAIT nothing waits for a disk either: AGAIN says that it would have to,

@@ -19,6 +19,9 @@ int vrv__read_cold(const struct vrv_log *log, int64_t offset, struct vrv_err *e)
 int vrv__read_failed(const struct vrv_seg *s, int rc, struct vrv_err *e) VRV_MUST_CHECK;
 /* Reading this disk's copy of what is at this offset failed so: may the cold tier have another? */
 bool vrv__read_elsewhere(struct vrv_log *log, int64_t offset, int rc) VRV_MUST_CHECK;
+/* Has this disk nothing at this offset, and this segment next (varve log repair has cut what was damaged), and may the
+ * cold tier have it?  CORRUPT, or 0. */
+int vrv__read_lacks(struct vrv_log *log, int64_t offset, const struct vrv_seg *s, struct vrv_err *e) VRV_MUST_CHECK;
 /* The offset behind what the cold tier gave and the read has room for: one more slice, or none.  It is
  * checked first.  Takes over the reference. */
 int64_t vrv__read_take_cold(struct vrv_read *r, const struct vrv__cold_want *w,

@@ -12,6 +12,7 @@
 
 #include "engine/base/assert.h"
 #include "engine/batch/record.h"
+#include "t/lib/cut.h"
 #include "t/lib/offload.h"
 #include "t/lib/onelog.h"
 #include "t/lib/tap.h"
@@ -767,6 +768,76 @@ test_missing_here(void)
     end();
 }
 
+/* Where a repair has cut the end of a segment consumers go on with what the tier has, not behind it. */
+static void
+test_cut_here(void)
+{
+    struct vrv_read_found found;
+    struct vrv_read r;
+
+    begin_sealed(true);
+    cut_last(the_log(), 4);
+    cut_last(the_log(), 8);
+    IS(read_through(10000), 5, "all can be read: what was cut here comes from the tier");
+    IS(read_through(1), 5, "batch by batch, too");
+    IS(read_at(&r, 4, 10000), 0, "what lies before");
+    OK(behind(&r) == 6 && r.more && !r.elsewhere, "... is this disk's, and there is more");
+    vrv_read_fini(&r);
+    IS(read_at(&r, 6, 1), 0, "what was cut");
+    OK(r.elsewhere && r.slice[0].kind == VRV_SLICE_COLD, "... is the tier's");
+    vrv_read_fini(&r);
+    fakecold_thread(cold, true);
+    IS(vrv_read_time(the_log(), 1005, INT64_MAX, &found, &rig.e), 0, "a time that is in it");
+    IS(found.offset, 6, "... is found");
+    IS(vrv_read_time(the_log(), 1007, INT64_MAX, &found, &rig.e), 0, "one behind it");
+    IS(found.offset, 8, "... too");
+    fakecold_thread(cold, false);
+    end();
+    begin_sealed(true);
+    cut_last(the_log(), 4);
+    fakecold_fail(cold, VRV_E_UNREACHABLE);
+    IS(read_at(&r, 6, 1), VRV_E_UNREACHABLE, "while that is out of reach there is none");
+    vrv_read_fini(&r);
+    end();
+    begin_sealed(false);
+    cut_last(the_log(), 4);
+    IS(read_at(&r, 6, 1), 0, "the only copy was cut");
+    OK(r.slice_n == 1 && !r.elsewhere && r.slice[0].kind != VRV_SLICE_COLD, "... consumers have what follows");
+    vrv_read_fini(&r);
+    end();
+}
+
+/* The newest record was cut, or a younger one is here behind a tier that ends with what was cut. */
+static void
+test_cut_newest(void)
+{
+    struct vrv_read_found found;
+
+    begin_cold();
+    put(1);
+    seal();
+    (void)rig_put_batch(&rig, the_log(), &(struct rig_batch){ .value = "x", .ts = 900 });
+    (void)rig_put_batch(&rig, the_log(), &(struct rig_batch){ .value = "x", .ts = 5000 });
+    seal();
+    (void)offload(the_log(), cold);
+    put(1);
+    seal();
+    restart();
+    cut_last(the_log(), 4);
+    fakecold_thread(cold, true);
+    IS(vrv_read_max_time(the_log(), INT64_MAX, &found, &rig.e), 0, "the newest record");
+    IS(found.offset, 5, "... is found where it was cut here");
+    IS(vrv_read_time(the_log(), 1005, INT64_MAX, &found, &rig.e), 0, "a time");
+    IS(found.offset, 5, "... too");
+    IS(vrv_read_time(the_log(), 5001, INT64_MAX, &found, &rig.e), 0, "a later one");
+    IS(found.offset, -1, "... isn't");
+    IS(rig_set_start(&rig, the_log(), 6), 0, "when that is deleted");
+    IS(vrv_read_time(the_log(), 1005, INT64_MAX, &found, &rig.e), 0, "the time");
+    IS(found.offset, 6, "... is found behind it");
+    fakecold_thread(cold, false);
+    end();
+}
+
 /* ---- look-ups ---- */
 
 static void
@@ -856,6 +927,8 @@ main(void)
     test_damaged_here();
     test_damaged_only_here();
     test_missing_here();
+    test_cut_here();
+    test_cut_newest();
     test_times();
     test_epochs();
     return tap_done();

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "engine/base/assert.h"
-#include "engine/seg/seg_walk.h"
+#include "t/lib/cut.h"
 #include "t/lib/healrig.h"
 #include "t/lib/tap.h"
 #include "tiering/scrub/heal.h"
@@ -29,31 +29,6 @@ leave_roots(void)
     up(3);
     IS((int64_t)version(), (int64_t)counts, "... which a crash keeps from being counted");
     return counts;
-}
-
-/* As varve log repair does it where its last batch is damaged. */
-static void
-cut_last(int64_t base)
-{
-    struct vrv_seg *s = vrv_log_sealed(rig_log(&rig, "t", 0), base);
-    struct vrv_seg_walk w;
-    struct vrv_batch b, last = { .size = 0 };
-    unsigned n = 0;
-
-    VRV_ASSERT(s != NULL);
-    vrv_seg_walk_init(&w, s, s->size);
-    while (vrv_seg_walk_next(&w, &b, &e) == 1) {
-        if (n++ > 0) {
-            s->max_ts = last.max_ts;
-            s->max_ts_offset = vrv_batch_last_offset(&last);
-        }
-        last = b;
-    }
-    vrv_seg_walk_fini(&w);
-    VRV_ASSERT(n > 1);
-    s->flushed = s->size -= last.size;
-    s->flushed_next = s->next = last.base_offset;
-    vrv_seg_unref(s);
 }
 
 static int
@@ -109,7 +84,7 @@ test_cut(int64_t after_ms)
     put("t", 0, 10);
     seal();
     uint64_t counts = leave_roots();
-    cut_last(base);
+    cut_last(rig_log(&rig, "t", 0), base);
     pass(30000);
     IS((int64_t)version(), (int64_t)counts, "where records of these were cut they don't count, nor does anything else");
     VRV_ASSERT(vrv_tier_part(tier, &id, NULL, false, &p, &e) == 0);
@@ -155,7 +130,7 @@ test_first_cut(void)
     struct vrv_manifest m;
 
     uint64_t newest = leave_first();
-    cut_last(0);
+    cut_last(rig_log(&rig, "t", 0), 0);
     pass(30000);
     VRV_ASSERT(vrv_tier_part(tier, &id, NULL, false, &p, &e) == 0);
     OK(version() == 0 && strstr(p.last.msg, "varve scrub --heal") != NULL, "where records of these were cut none counts: %s",
@@ -238,7 +213,8 @@ test_cut_here(void)
     const struct vrv_cold_seg *s = &m.seg[0];
     IS(heal_here(&here), 0, "all is here %s", e.msg);
     OK(here.damaged == 0 && here.to == 0, "... and stays");
-    cut_last(s->base);
+    cut_last(rig_log(&rig, "t", 0), s->base);
+    IS(read_all("t", 0), end, "what was cut here is read there, before anybody looks for it");
     flip(s->key);
     IS(heal_here(&here), VRV_E_CORRUPT, "as long as the store hasn't got whole what was cut here: %s", e.msg);
     OK(here.damaged == 1 && offsets("t", 0).local_start == 0, "... nothing leaves this disk");
@@ -271,7 +247,7 @@ test_cut_and_lost(void)
     read_root(counts - 1, &m);
     int64_t base = m.seg[m.seg_n - 1].base;
     vrv_manifest_fini(&m);
-    cut_last(base);
+    cut_last(rig_log(&rig, "t", 0), base);
     flip_root(counts);
     IS(heal_root(5), 0, "of what is named records were cut here, and the newest root is damaged: the one before counts %s", e.msg);
     OK(version() > counts, "... once more");
