@@ -234,9 +234,10 @@ sub segments {
 }
 
 # Of each partition the first offset that has a file on this disk, and the end of what is in the store.
+my $id; # the topic's; it is asked for when no other has a second partition: later, groups' offsets may
 sub places {
     my $log = $broker->dir . '/data/log/*';
-    my ($id) = map { m{([^/]+)\.1$} } glob "$log/*.1"; # the other topics have one partition
+    ($id) = map { m{([^/]+)\.1$} } glob "$log/*.1" if !defined $id;
     my (@here, @stored);
     for my $p (0 .. $partitions - 1) {
         $here[$p] = min(map { m{(\d+)\.log$} } glob "$log/$id.$p/*.log") // 0;
