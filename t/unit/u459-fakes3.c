@@ -663,6 +663,7 @@ test_threads(void)
     g.server = fakes3_httpd(s3);
     g.opts.thread = true;
     g.opts.clock = opts.clock;
+    g.opts.stall_ms = g.opts.connect_ms = 60000;
     httprig_open(&g);
     httpd_start(g.server);
     fakes3_delays(s3, 1, 2);
