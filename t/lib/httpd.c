@@ -19,8 +19,9 @@ enum { TICK_MS = 5 };
 
 /* ---- connections ---- */
 
+/* A socket with its address, on which nobody listens yet. */
 static void
-open_listener(struct httpd *h)
+open_socket(struct httpd *h)
 {
     uint32_t host = h->opts.host > 0 ? h->opts.host : 1;
     struct sockaddr_in at = { .sin_family = AF_INET,
@@ -33,10 +34,26 @@ open_listener(struct httpd *h)
     if (h->listener < 0 ||
         setsockopt(h->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
         bind(h->listener, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
-        listen(h->listener, HTTPD_CONNS_MAX) < 0 ||
         getsockname(h->listener, (struct sockaddr *)&at, &n) < 0)
-        tap_bail("httpd can't listen on port %u: %s", h->port, strerror(errno));
+        tap_bail("httpd has no port %u: %s", h->port, strerror(errno));
     h->port = ntohs(at.sin_port);
+}
+
+static void
+start_listening(struct httpd *h)
+{
+    if (listen(h->listener, HTTPD_CONNS_MAX) < 0)
+        tap_bail("httpd can't listen on port %u: %s", h->port, strerror(errno));
+    h->listens = true;
+}
+
+/* Nobody listens from now on, also where the thread still waits for who comes. */
+static void
+close_socket(struct httpd *h)
+{
+    (void)shutdown(h->listener, SHUT_RDWR);
+    (void)close(h->listener);
+    h->listens = false;
 }
 
 static void
@@ -65,7 +82,7 @@ accept_all(struct httpd *h)
 {
     bool some = false;
 
-    while (h->listener >= 0 && h->conn_n < HTTPD_CONNS_MAX) {
+    while (h->listens && h->conn_n < HTTPD_CONNS_MAX) {
         int fd = accept4(h->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
         if (fd < 0)
@@ -122,7 +139,8 @@ wait_for_sockets(struct httpd *h, int wait_ms)
     nfds_t n = 0;
 
     httpd_lock(h);
-    p[n++] = (struct pollfd){ .fd = h->listener, .events = POLLIN };
+    if (h->listens) /* else poll() tells at once that nothing will ever come */
+        p[n++] = (struct pollfd){ .fd = h->listener, .events = POLLIN };
     for (unsigned i = 0; i < h->conn_n; i++) {
         short events = httpd_conn_events(h, h->conns[i]);
 
@@ -211,7 +229,8 @@ httpd_new(const struct httpd_opts *o)
     atomic_init(&h->stop, false);
     if (o->cert_file != NULL)
         h->tls = open_tls(o);
-    open_listener(h);
+    open_socket(h);
+    start_listening(h);
     return h;
 }
 
@@ -227,8 +246,7 @@ httpd_free(struct httpd **hp)
         (void)pthread_join(h->thread, NULL);
     while (h->conn_n > 0)
         close_conn(h, h->conn_n - 1);
-    if (h->listener >= 0)
-        (void)close(h->listener);
+    close_socket(h);
     SSL_CTX_free(h->tls);
     (void)pthread_mutex_destroy(&h->lock);
     free(h);
@@ -247,11 +265,11 @@ void
 httpd_listen(struct httpd *h, bool yes)
 {
     httpd_lock(h);
-    if (yes && h->listener < 0)
-        open_listener(h);
-    if (!yes && h->listener >= 0) {
-        (void)close(h->listener);
-        h->listener = -1;
+    if (yes && !h->listens)
+        start_listening(h);
+    if (!yes && h->listens) {
+        close_socket(h);
+        open_socket(h); /* nobody else gets the port meanwhile */
     }
     httpd_unlock(h);
 }
@@ -260,9 +278,10 @@ void
 httpd_move(struct httpd *h, uint8_t host)
 {
     httpd_lock(h);
-    httpd_listen(h, false);
+    close_socket(h);
     h->opts.host = host;
-    httpd_listen(h, true);
+    open_socket(h);
+    start_listening(h);
     httpd_unlock(h);
 }
 

@@ -81,7 +81,7 @@ void httpd_unlock(struct httpd *h);
 
 /* All below may be called by any thread, unlocked. */
 
-/* Whether anybody listens; else connections are refused. */
+/* Whether anybody listens; else connections are refused.  The port stays its own. */
 void httpd_listen(struct httpd *h, bool yes);
 /* It listens at 127.0.0.<host> from now on, and nowhere else. */
 void httpd_move(struct httpd *h, uint8_t host);

@@ -33,7 +33,8 @@ struct httpd {
     pthread_t thread;
     bool has_thread;
     atomic_bool stop;
-    int listener;
+    int listener; /* has the port, also while nobody listens */
+    bool listens;
     uint16_t port;
     struct httpd_conn *conns[HTTPD_CONNS_MAX];
     unsigned conn_n;
