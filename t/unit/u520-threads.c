@@ -17,7 +17,7 @@
 #include "engine/varve_int.h"
 #include "t/lib/tap.h"
 
-enum { PARTS = 3, RECORDS = 3000, ASYNC_IN_FLIGHT = 32, WIDE = 300 };
+enum { PARTS = 3, RECORDS = 3000, ASYNC_IN_FLIGHT = 32, WIDE = 300, PATIENCE_S = 120 };
 
 struct world {
     struct varve *v;
@@ -476,7 +476,7 @@ has_size(const char *dir, int i, off_t size)
     struct stat st = { .st_size = 0 };
 
     (void)snprintf(path, sizeof(path), "%s/wal/%06d.wal", dir, i);
-    for (int n = 0; n < 3000 && stat(path, &st) == 0 && st.st_size != size; n++)
+    for (int n = 0; n < PATIENCE_S * 100 && stat(path, &st) == 0 && st.st_size != size; n++)
         (void)nanosleep(&moment, NULL);
     return st.st_size == size;
 }
