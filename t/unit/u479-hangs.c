@@ -260,7 +260,7 @@ test_upload(struct vrv_vfs *vfs)
 {
     struct vrv_store_call c = call(VRV_STORE_BEGIN, "a/4");
     struct iovec iov;
-    int left = 1;
+    int left = 1, rc = 0;
 
     tap_note("a part hangs");
     atomic_store(&gates_writes, true);
@@ -276,11 +276,11 @@ test_upload(struct vrv_vfs *vfs)
     IS(storesuite_do(&s, &c), 0, "the upload is given up");
     vrv_store_upload_free(s.store, &u);
     set_gate(false);
-    for (int rc = 0; rc == 0 && left > 0;) {
+    while (rc == 0 && left > 0) {
         left = 0;
         rc = vrv_vfs_list(vfs, "~tmp", count_one, &left, NULL);
     }
-    IS(left, 0, "when it goes on, its file goes");
+    IS(rc, 0, "when it goes on, its file goes");
 }
 
 /* The last one: what hangs then does so until the process ends. */

@@ -105,13 +105,12 @@ lesson_01_failed_copies_do_not_count(void)
     rig_topic(&rig, "t", 1, DRAINS "retention.bytes=9000");
     fakestore_fault(fake, VRV_STORE_VERIFY, FAKE_MISSING, 100);
     put("t", 0, 12);
-    for (int64_t most = 0, i = 0; i < 200 && most < 12; i++) {
+    int64_t most = 0;
+    for (int i = 0; i < 200; i++) {
         pass(1000);
         most = copies() > most ? copies() : most;
-        if (most == 12)
-            OK(true, "copies that were not found again lie in the store: more than all records");
     }
-    OK(copies() > 6, "(%d of them)", (int)copies());
+    OK(most > 9, "copies that were not found again lie in the store, more than all records: %d", (int)most);
     IS(offsets("t", 0).start, 0, "they don't count: nothing is deleted");
     fakestore_heal(fake);
     pass(120000);
