@@ -18,18 +18,20 @@ my $topics = peer('kafka-broker/bin/kafka-topics.sh');
 my $broker = Varved->start('num.partitions=4', 'group.initial.rebalance.delay.ms=200');
 my $dir = File::Temp->newdir('librdkafka-XXXXXX', TMPDIR => 1);
 
-# {NUMBER => REASON} and {NUMBER => [SUBTEST...]}
+# {NUMBER => REASON}, {NUMBER => [SUBTEST...]} and the numbers of those that may need another try
 sub read_skips {
-    my (%skip, %only);
+    my (%skip, %only, @again);
     open(my $f, '<', ($ENV{srcdir} // '.') . '/t/peers/librdkafka.skip') or die "skips: $!";
     while (<$f>) {
         if (/^(\d{4}) \+(.+)/) {
             push @{ $only{$1} }, $2;
+        } elsif (/^(\d{4}) again: /) {
+            push @again, $1;
         } elsif (/^(\d{4}) (.+)/) {
             $skip{$1} = $2;
         }
     }
-    return (\%skip, \%only);
+    return (\%skip, \%only, \@again);
 }
 
 # The environment and options of one run; its report, as a hash by test name.
@@ -88,18 +90,27 @@ $ENV{TEST_REPORT} = "$dir/report.json";
 $ENV{BROKERS} = $broker->address;
 $ENV{KAFKA_PATH} = $topics =~ s{/bin/kafka-topics\.sh$}{}r;
 
-my ($skip, $only) = read_skips();
+my ($skip, $only, $again) = read_skips();
 if (!long_run()) {
     judge(run_suite({ TESTS => join(',', SMOKE) }, '-Q', '-p8'), '');
 } else {
     for my $number (sort keys %$skip) {
         SKIP: { skip("$number: $skip->{$number}", 1) }
     }
-    judge(run_suite({ TESTS_SKIP => join(',', keys %$skip, keys %$only) }, '-E', '-p1'), '');
+    judge(run_suite({ TESTS_SKIP => join(',', keys %$skip, keys %$only, @$again) }, '-E', '-p1'), '');
     for my $number (sort keys %$only) {
         for my $part (@{ $only->{$number} }) {
             judge(run_suite({ TESTS => $number, SUBTESTS => $part }, '-E', '-p1'), " ($part)");
         }
+    }
+    for my $number (@$again) {
+        my $tests;
+        for my $try (1 .. 3) {
+            $tests = run_suite({ TESTS => $number }, '-E', '-p1');
+            last if $tests && !grep { /^$number/ && $tests->{$_}{state} eq 'FAILED' } keys %$tests;
+            diag("$number, try $try: ", why($number)) if $try < 3;
+        }
+        judge($tests, '');
     }
 }
 $broker->stop;
