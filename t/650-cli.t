@@ -309,7 +309,7 @@ run topic rm $t --yes --if-exists
 ok "--if-exists" went_well
 # ---- what it measures
 b=bench-$$
-run bench produce -t $b --partitions 3 --seconds 1 --warm-up 0 --batch-bytes 4096 --json
+run bench produce -t $b --partitions 3 --bytes 1000000 --batch-bytes 4096 --json
 ok "bench produce" eval 'went_well && json_lines && says "\"produced_records_per_second\":[1-9]" && says "\"acknowledged_p99_us\":[1-9]"'
 "$builddir/t/onpty" "$varve" bench produce -t $b --seconds 3 --warm-up 0 >"$dir/out" 2>"$dir/err"
 rc=$?

@@ -391,7 +391,7 @@ sub told {
     return defined patient($socket)->recv($text, 100) ? $text : 'nothing';
 }
 
-my $six = -e '/proc/net/if_inet6';
+my $six = text_of('/proc/net/if_inet6') =~ /^0{31}1 /m; # ::1, and not only the means to have it
 my $socket = "$dir/socket";
 my $notify = IO::Socket::UNIX->new(Local => "$dir/notify", Type => SOCK_DGRAM) // die "notify: $!";
 my @names = ('PLAINTEXT://127.0.0.1:0', 'B://127.0.0.1:0', "LOCAL://unix:$socket",

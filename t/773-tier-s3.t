@@ -33,8 +33,8 @@ $tier->outlasts(sub { $s3->end }, sub { $s3->again('tls') });
 
 write_keys('wrong');
 $broker->restart;
-like($broker->said('err'), qr/ warn cold\.store .*the secret key isn't that of the access key/,
-    'wrong keys are told when the server starts');
+ok(wait_until(sub { $broker->said('err') =~ / warn cold\.store .*the secret key isn't that of the access key/ }),
+    'wrong keys are told when the server starts') or diag($broker->said('err'));
 is($records->consume('hot'), 1000, '... which serves what is hot');
 write_keys('testsecret123');
 is($records->consume('cold'), 75_000, '... and all, once the file has good ones');

@@ -73,10 +73,8 @@ is_deeply([map { length } consume($topic, '-p', 0, '-X', 'fetch.message.max.byte
 for my $acks (0, 1, -1) {
     $topic = topic_name("acks$acks");
     ok(produce($topic, numbered(500, 20), '-p', 0, '-X', "acks=$acks"), "acks=$acks: produced");
-    my @got;
-    for (1 .. 100) {    # without acknowledgement the last may still be on its way
-        last if (@got = consume($topic, '-p', 0)) == 500;
-    }
+    my @got; # without acknowledgement the last may still be on its way
+    wait_until(sub { (@got = consume($topic, '-p', 0)) >= 500 });
     is(scalar @got, 500, "acks=$acks: all there");
 }
 $topic = topic_name('idempotent');

@@ -116,9 +116,14 @@ sub told {
     my %option = map { split /=/, $_, 2 } @{ $self->{options} }, @changes;
     my $other = Varved->new(options => [ map { "$_=$option{$_}" } keys %option ]);
     $other->launch;
+    my $line;
+    wait_until(sub { # a store that is slow to say so isn't waited for until it is ready
+        my $ended = $other->has_ended;
+        ($line) = grep { /cold\.store|tier\./ } split /\n/, $other->said('err');
+        return defined $line || $ended;
+    });
     $other->is_ready;
     $other->end('TERM');
-    my ($line) = grep { /cold\.store|tier\./ } split /\n/, $other->said('err');
     like($line // '', $words, $what);
 }
 

@@ -108,8 +108,9 @@ sub strike {
     $v->launch(VARVE_FAILPOINT => join ':', $point, 1 + int rand $among, $fails ? 'eio' : 'kill');
     my $patience = 400;
     wait_until(sub { $v->has_ended || !$patience-- });
-    return $v->launch if !$v->{pid} && ($v->{status} == 9 || ($fails && $v->{status} >> 8));
-    return $self->ended('signal 9', $v->end('KILL'), "a point that was not reached") && $v->launch;
+    my $how = $v->end('KILL'); # if it isn't ending by itself just now
+    $how = 'signal 9' if $fails && $how =~ /^[1-9]/;
+    return $self->ended('signal 9', $how, "$point, reached or not") && $v->launch;
 }
 
 # The n-th one, from 0: each kind once, then by chance.

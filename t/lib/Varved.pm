@@ -196,11 +196,16 @@ sub take_tests {
 # ---- the broker
 
 # It comes from below what the system hands out to those who connect: a client that tries again and
-# again while there is no server may otherwise get the very port.
+# again while there is no server may otherwise get the very port.  It stays ours, also before its server has started and
+# while it is down: as long as the script runs UDP's port of this number is taken, which others draw theirs by, too.
+my @ours;
 sub free_port {
     for (1 .. 200) {
         my $port = 15000 + int rand 17000;
-        return $port if IO::Socket::INET->new(LocalAddr => "127.0.0.1:$port", Listen => 1);
+        my $udp = IO::Socket::INET->new(LocalAddr => "127.0.0.1:$port", Proto => 'udp') or next;
+        next if !IO::Socket::INET->new(LocalAddr => "127.0.0.1:$port", Listen => 1);
+        push @ours, $udp;
+        return $port;
     }
     die "no free port\n";
 }

@@ -37,11 +37,11 @@ one_sentence() { [ "$(wc -l <"$dir/err")" = 1 ] && grep -q '^varve: ' "$dir/err"
 refused() { [ $rc = "$1" ] && one_sentence && grep -q -- "$2" "$dir/err"; }
 says() { grep -q -- "$1" "$dir/out"; }
 json_lines() { [ -s "$dir/out" ] && perl -MJSON::PP -ne 'decode_json($_)' "$dir/out" 2>>"$dir/err"; }
-# until CONDITION...: for a minute at most
+# until CONDITION...: for two minutes at most
 until_so() {
     tries=0
-    until "$@" || [ $tries -gt 600 ]; do sleep 0.1; tries=$((tries + 1)); done
-    [ $tries -le 600 ]
+    until "$@" || [ $tries -gt 1200 ]; do sleep 0.1; tries=$((tries + 1)); done
+    [ $tries -le 1200 ]
 }
 finish() {
     if [ $bad = 0 ]; then
