@@ -103,6 +103,7 @@ is_running() {
 # start_server OPTION...   as it is without any setting but these, and with a cold tier; it stays when this script ends.
 start_server() {
   local i log=$build/varved.log
+  : >"$log" # what the last one said isn't taken for this one's word
   setsid nohup "$build/server/main/varved" -o remote.log.storage.system.enable=true \
     -o "tier.store.url=$store" "$@" >"$log" 2>&1 </dev/null &
   echo $! >"$build/varved.pid"
