@@ -117,7 +117,7 @@ sub told {
     my $other = Varved->new(options => [ map { "$_=$option{$_}" } keys %option ]);
     $other->launch;
     my $line;
-    wait_until(sub { # a store that is slow to say so isn't waited for until it is ready
+    wait_until(sub { # a start waits for its store for some seconds only, and may be ready before this is told
         my $ended = $other->has_ended;
         ($line) = grep { /cold\.store|tier\./ } split /\n/, $other->said('err');
         return defined $line || $ended;
